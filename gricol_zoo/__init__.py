@@ -1,0 +1,75 @@
+"""gricol_zoo: a model zoo for chromosome classification by grid reconstruction learning.
+
+``create_model(name)`` is the door; everything public is listed here and loaded on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "create_model": "factory",
+    "list_models": "factory",
+    "is_model": "factory",
+    "ModelSpec": "spec",
+    "Preprocess": "spec",
+    "GridOutput": "spec",
+    "CHROMOSOMES": "spec",
+    "GridModel": "model",
+    "DeployedModel": "deployed",
+    "TrainingTask": "task",
+    "GridLoss": "losses",
+    "grid_loss": "losses",
+    "branch_weights": "losses",
+    "BACKBONES": "backbones",
+    "SPLITTERS": "splitters",
+    "HEADS": "heads",
+    "MODELS": "presets",
+    "WEIGHTS": "presets",
+    "DEFAULT_MODEL": "presets",
+    "count": "flops",
+    "GricolZooError": "errors",
+}
+__all__ = ["__version__", *_PUBLIC]
+
+if TYPE_CHECKING:
+    from gricol_zoo.backbones import BACKBONES as BACKBONES
+    from gricol_zoo.deployed import DeployedModel as DeployedModel
+    from gricol_zoo.errors import GricolZooError as GricolZooError
+    from gricol_zoo.factory import create_model as create_model
+    from gricol_zoo.factory import is_model as is_model
+    from gricol_zoo.factory import list_models as list_models
+    from gricol_zoo.flops import count as count
+    from gricol_zoo.heads import HEADS as HEADS
+    from gricol_zoo.losses import GridLoss as GridLoss
+    from gricol_zoo.losses import branch_weights as branch_weights
+    from gricol_zoo.losses import grid_loss as grid_loss
+    from gricol_zoo.model import GridModel as GridModel
+    from gricol_zoo.presets import DEFAULT_MODEL as DEFAULT_MODEL
+    from gricol_zoo.presets import MODELS as MODELS
+    from gricol_zoo.presets import WEIGHTS as WEIGHTS
+    from gricol_zoo.spec import CHROMOSOMES as CHROMOSOMES
+    from gricol_zoo.spec import GridOutput as GridOutput
+    from gricol_zoo.spec import ModelSpec as ModelSpec
+    from gricol_zoo.spec import Preprocess as Preprocess
+    from gricol_zoo.splitters import SPLITTERS as SPLITTERS
+    from gricol_zoo.task import TrainingTask as TrainingTask
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'gricol_zoo' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"gricol_zoo.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+# Where timm is loaded already, our names join its registry at once; otherwise `import gricol_zoo.timm_bridge` does it.
+if "timm.models" in sys.modules:
+    importlib.import_module("gricol_zoo.timm_bridge")

@@ -1,0 +1,73 @@
+"""Any timm model as a backbone: (B, C, h, w) -> (B, F, h', w').
+
+Convolutional maps, channels-last maps (Swin) and token sequences (ViT) are all brought to channels-first maps; class and
+register tokens are dropped. The model is tried once at its input size when built, so an unsuitable one refuses at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gricol_zoo.errors import GricolZooError
+
+
+class TimmBackbone(nn.Module):
+    """Wrap a timm model without its classifier and pooling.
+
+    Args:
+        name: timm's name, with or without a tag.
+        in_chans: image channels.
+        input_size: (height, width) that it will see; needed by models with position tables.
+        pretrained: load timm's weights for it (needs the network or timm's cache).
+
+    Raises:
+        GricolZooError: timm has no such model, or it gives no feature map at this size.
+    """
+
+    def __init__(self, name: str, in_chans: int, input_size: tuple[int, int], pretrained: bool = False) -> None:
+        super().__init__()
+        import timm
+
+        if not timm.is_model(name):
+            near = ", ".join(timm.list_models(f"*{name.split('.')[0][:8]}*")[:3])
+            raise GricolZooError(f"timm has no model {name!r}." + (f" Near: {near}." if near else ""))
+        config = timm.get_pretrained_cfg(name)
+        sized: dict[str, Any] = {"img_size": input_size} if config is not None and config.fixed_input_size else {}
+        try:
+            self.net = timm.create_model(
+                name, pretrained=pretrained, in_chans=in_chans, num_classes=0, global_pool="", **sized
+            )
+            self.net.eval()
+            with torch.no_grad():
+                features = self._map(self.net.forward_features(torch.zeros(1, in_chans, *input_size)))
+        except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise GricolZooError(
+                f"timm/{name} cannot serve as a backbone for {in_chans}x{input_size[0]}x{input_size[1]} inputs: {reason}"
+            ) from error
+        self.net.train()
+        self.num_features = features.shape[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, F, h', w')."""
+        return self._map(self.net.forward_features(x))
+
+    def _map(self, features: Tensor) -> Tensor:
+        if not isinstance(features, Tensor):
+            raise ValueError(f"its features are a {type(features).__name__}, not one tensor")
+        if features.ndim == 4:
+            channels_last = getattr(self.net, "output_fmt", "NCHW") == "NHWC"
+            return features.permute(0, 3, 1, 2) if channels_last else features
+        if features.ndim == 3:
+            tokens = features[:, getattr(self.net, "num_prefix_tokens", 0) :]
+            # The model pools over positions only, so one row of tokens is as good as their square.
+            return tokens.transpose(1, 2).unsqueeze(2)
+        raise ValueError(f"its features have shape {tuple(features.shape)}, neither a map nor tokens")
+
+    @torch.jit.ignore
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Trade time for memory, where the timm model can."""
+        self.net.set_grad_checkpointing(enable)

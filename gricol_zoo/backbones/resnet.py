@@ -1,0 +1,176 @@
+"""ResNet backbones in the widths that the zoo needs: (B, C, h, w) -> (B, F, h/32, w/32).
+
+He et al., CVPR 2016, with the stride on the 3x3 convolution (the "v1.5" placement), parameter names as in timm, so
+that a state dict of the same shape fits both. ``r50half`` is the paper's backbone (section 2.3: half the channels that
+the residual blocks give out), which means a bottleneck expansion of 2 instead of 4; see docs/METHOD.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from gricol_zoo.backbones.table import BACKBONES
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with a shortcut."""
+
+    def __init__(self, in_channels: int, width: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        channels = width * expansion
+        self.conv1 = nn.Conv2d(in_channels, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.act1 = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(width, channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.act2 = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(in_channels, channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, h, w) -> (B, out, h/stride, w/stride)."""
+        y = self.bn2(self.conv2(self.act1(self.bn1(self.conv1(x)))))
+        return self.act2(y + self.downsample(x))
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 (strided) and 1x1 convolutions with a shortcut; ``expansion`` is out channels / width."""
+
+    def __init__(self, in_channels: int, width: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        channels = width * expansion
+        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.act1 = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.act2 = nn.ReLU(inplace=True)
+        self.conv3 = nn.Conv2d(width, channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(channels)
+        self.act3 = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(in_channels, channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, h, w) -> (B, out, h/stride, w/stride)."""
+        y = self.act1(self.bn1(self.conv1(x)))
+        y = self.bn3(self.conv3(self.act2(self.bn2(self.conv2(y)))))
+        return self.act3(y + self.downsample(x))
+
+
+def _shortcut(in_channels: int, channels: int, stride: int) -> nn.Module:
+    if stride == 1 and in_channels == channels:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+
+
+class ResNet(nn.Module):
+    """A stem (/4) and four stages (/4, /8, /16, /32).
+
+    Args:
+        in_chans: image channels.
+        block: BasicBlock or Bottleneck.
+        depths: blocks in each stage.
+        width: channels of the stem and inner width of the first stage; it doubles with each stage.
+        expansion: output channels of a block / its inner width.
+    """
+
+    def __init__(
+        self, in_chans: int, block: type[BasicBlock] | type[Bottleneck], depths: tuple[int, ...], width: int, expansion: int
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_chans, width, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.act1 = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        self.feature_info: list[dict[str, Any]] = [{"num_chs": width, "reduction": 2, "module": "act1"}]
+        channels = width
+        for stage, depth in enumerate(depths):
+            stride = 1 if stage == 0 else 2
+            blocks = []
+            for index in range(depth):
+                blocks.append(block(channels, width << stage, expansion, stride if index == 0 else 1))
+                channels = (width << stage) * expansion
+            name = f"layer{stage + 1}"
+            self.add_module(name, nn.Sequential(*blocks))
+            self.feature_info.append({"num_chs": channels, "reduction": 4 << stage, "module": name})
+        self.num_stages = len(depths)
+        self.num_features = channels
+        self.grad_checkpointing = False
+        self.init_weights()
+
+    @torch.jit.ignore
+    def init_weights(self) -> None:
+        """He initialisation; the last batch-norm of each block starts at zero, so a block starts as its shortcut."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+                nn.init.ones_(module.weight)
+                nn.init.zeros_(module.bias)
+        for module in self.modules():
+            if isinstance(module, (BasicBlock, Bottleneck)):
+                last = module.bn2 if isinstance(module, BasicBlock) else module.bn3
+                nn.init.zeros_(last.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, F, h/32, w/32)."""
+        x = self.maxpool(self.act1(self.bn1(self.conv1(x))))
+        x = self._stage(self.layer1, x)
+        x = self._stage(self.layer2, x)
+        x = self._stage(self.layer3, x)
+        return self._stage(self.layer4, x)
+
+    def _stage(self, stage: nn.Sequential, x: Tensor) -> Tensor:
+        if self.grad_checkpointing and self.training and not torch.jit.is_scripting():
+            for block in stage:
+                x = checkpoint(block, x, use_reentrant=False)
+            return x
+        return stage(x)
+
+    @torch.jit.ignore
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Trade time for memory: recompute each block in the backward pass."""
+        self.grad_checkpointing = enable
+
+    @torch.jit.ignore
+    def forward_intermediates(self, x: Tensor, last: int, taps: set[int]) -> tuple[Tensor, list[Tensor]]:
+        """Return the map after level ``last`` and the maps at the levels in ``taps`` (0 is the stem, 1..4 the stages)."""
+        maps = []
+        for level in range(last + 1):
+            if level == 0:
+                x = self.act1(self.bn1(self.conv1(x)))
+                tap = x
+                x = self.maxpool(x)
+            else:
+                tap = x = self._stage(getattr(self, f"layer{level}"), x)
+            if level in taps:
+                maps.append(tap)
+        return x, maps
+
+    @torch.jit.ignore
+    def prune_after(self, level: int) -> None:
+        """Replace every stage after ``level`` by the identity."""
+        for stage in range(level + 1, self.num_stages + 1):
+            setattr(self, f"layer{stage}", nn.Identity())
+
+
+@BACKBONES.register("r50half")
+def r50half(in_chans: int) -> ResNet:
+    """The paper's backbone: 16.73 M parameters, 1024 features, 2.89 G multiply-adds at 224x224."""
+    return ResNet(in_chans, Bottleneck, (3, 4, 6, 3), 64, 2)
+
+
+@BACKBONES.register("r50")
+def r50(in_chans: int) -> ResNet:
+    """ResNet-50: 2048 features."""
+    return ResNet(in_chans, Bottleneck, (3, 4, 6, 3), 64, 4)
+
+
+@BACKBONES.register("r18half")
+def r18half(in_chans: int) -> ResNet:
+    """ResNet-18 at half width: 2.8 M parameters, 256 features; the light family."""
+    return ResNet(in_chans, BasicBlock, (2, 2, 2, 2), 32, 1)

@@ -1,0 +1,70 @@
+"""Whether a probability can be trusted: pure functions on arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """(n, classes) logits -> (n, classes) float64 probabilities at a temperature."""
+    scaled = logits.astype(np.float64) / temperature
+    scaled -= scaled.max(1, keepdims=True)
+    exp = np.exp(scaled)
+    return exp / exp.sum(1, keepdims=True)
+
+
+def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
+    """Return the mean negative log likelihood, in nats, of (n,) labels under (n, classes) logits."""
+    scaled = logits.astype(np.float64) / temperature
+    top = scaled.max(1)
+    log_sum = top + np.log(np.exp(scaled - top[:, None]).sum(1))
+    return float((log_sum - scaled[np.arange(len(labels)), labels]).mean())
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, low: float = 0.05, high: float = 20.0) -> float:
+    """Return the temperature in low..high that gives (n,) labels the highest likelihood (Guo et al., ICML 2017).
+
+    Golden-section search over the logarithm: the likelihood has one maximum there.
+    """
+    ratio = (5**0.5 - 1) / 2
+    a, b = np.log(low), np.log(high)
+    for _ in range(60):
+        c, d = b - ratio * (b - a), a + ratio * (b - a)
+        if negative_log_likelihood(logits, labels, np.exp(c)) < negative_log_likelihood(logits, labels, np.exp(d)):
+            b = d
+        else:
+            a = c
+    return float(np.exp((a + b) / 2))
+
+
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
+    """Return the mean gap between confidence and accuracy over equal-width bins, weighted by their size; 0..1.
+
+    Args:
+        confidence: (n,) probabilities of the predicted class.
+        correct: (n,) bool.
+        bins: how many between 0 and 1.
+    """
+    index = np.minimum((confidence * bins).astype(int), bins - 1)
+    gap = 0.0
+    for bin_ in range(bins):
+        inside = index == bin_
+        if inside.any():
+            gap += inside.mean() * abs(confidence[inside].mean() - correct[inside].mean())
+    return float(gap)
+
+
+def review_threshold(confidence: np.ndarray, correct: np.ndarray, target: float = 0.99) -> float:
+    """Return the lowest confidence such that the images at or above it are right in at least ``target`` of cases.
+
+    Args:
+        confidence: (n,) probabilities of the predicted class, on images the threshold may be chosen on (val).
+        correct: (n,) bool.
+        target: wanted accuracy, 0..1. If no threshold reaches it, 1.0 is returned and everything is reviewed.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    accuracy = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
+    # Equal confidences stand or fall together, so only the last of a run can be the cut.
+    last = np.append(np.diff(confidence[order]) != 0, True)
+    good = np.nonzero((accuracy >= target) & last)[0]
+    return float(confidence[order][good[-1]]) if len(good) else 1.0

@@ -1,0 +1,1 @@
+"""Image files and tables: reading, preprocessing, augmenting, splitting."""

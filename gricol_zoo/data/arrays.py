@@ -1,0 +1,69 @@
+"""Images of a set as one array, ready for a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gricol_zoo.data.images import read_grey
+from gricol_zoo.data.preprocess import to_canvas
+from gricol_zoo.data.table import ImageSet, Record
+from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.spec import ModelSpec
+
+
+def load_canvases(images: ImageSet, spec: ModelSpec) -> np.ndarray:
+    """Read and preprocess every image: (n, height, width) uint8.
+
+    Raises:
+        GricolZooError: an image cannot be read (the file is named).
+    """
+    out = np.empty((len(images), *spec.image_size), np.uint8)
+    for index, record in enumerate(images.records):
+        try:
+            out[index] = to_canvas(read_grey(images.read(record)), spec.preprocess, spec.image_size)
+        except (ImageError, OSError) as error:
+            raise GricolZooError(f"{record.path} of {images.store.root}: {error}. Mend it or take it out of the table.") from error
+    return out
+
+
+def label_indices(records: Sequence[Record], labels: Sequence[str], where: str) -> np.ndarray:
+    """Return each record's class index, (n,) int64.
+
+    Raises:
+        GricolZooError: an unknown or empty label.
+    """
+    index = {label: i for i, label in enumerate(labels)}
+    out = np.empty(len(records), np.int64)
+    for i, record in enumerate(records):
+        if record.label not in index:
+            raise GricolZooError(
+                f"{where}: {record.path} has the label {record.label!r}. Expected one of {', '.join(labels[:30])}."
+            )
+        out[i] = index[record.label]
+    return out
+
+
+def normalise(canvases: Tensor, spec: ModelSpec) -> Tensor:
+    """(B, H, W) uint8 or float 0..255 -> (B, in_chans, H, W) float32, standardised as the weights expect."""
+    x = (canvases.float() / 255 - spec.preprocess.mean) / spec.preprocess.std
+    return x.unsqueeze(1).expand(-1, spec.in_chans, -1, -1)
+
+
+def measure(canvases: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation over all pixels, in units of full scale."""
+    total = square = 0.0
+    for canvas in canvases:
+        values = canvas.astype(np.float64) / 255
+        total += values.mean()
+        square += (values**2).mean()
+    mean = total / len(canvases)
+    return round(mean, 5), round(float(np.sqrt(max(square / len(canvases) - mean**2, 1e-6))), 5)
+
+
+def as_batch(canvases: Sequence[np.ndarray], spec: ModelSpec) -> Tensor:
+    """Stack canvases into a standardised batch, (B, in_chans, H, W) float32."""
+    return normalise(torch.from_numpy(np.stack(canvases)), spec)

@@ -1,0 +1,116 @@
+"""Augmentation made for chromosomes, on whole batches: (B, H, W) float 0..1 -> the same shape.
+
+Tilt, scale, shift, flips and an elastic bend are one resampling; contrast, brightness, blur and noise follow. All
+randomness comes from the generator that is given, so a step can be repeated exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Augment:
+    """How strongly to change images; every range is symmetric and uniform, 0 switches it off.
+
+    Attributes:
+        tilt: degrees.
+        scale: relative, of both axes together; stretch: relative, of the height alone.
+        shift: fraction of the image.
+        bend: shift of each row against the straight axis, as a fraction of the width: a smooth random curve.
+        elastic: random displacement of the whole plane, as a fraction of the width.
+        flip: probability of a left-right mirror; flip_arms: of an upside-down turn (short arm down).
+        contrast: relative gain; gamma: exponent range in log2; brightness: offset, of full scale.
+        blur: probability of a 3x3 blur; noise: standard deviation at most, of full scale.
+        erase: probability of blanking a random box of up to a fifth of each side.
+    """
+
+    tilt: float = 0.0
+    scale: float = 0.0
+    stretch: float = 0.0
+    shift: float = 0.0
+    bend: float = 0.0
+    elastic: float = 0.0
+    flip: float = 0.0
+    flip_arms: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
+    brightness: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+    erase: float = 0.0
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Change a batch of images, (B, H, W) float in 0..1, each in its own way."""
+        if self == Augment():
+            return images
+        moved = self._move(images, generator)
+        return self._relight(moved, generator).clamp(0, 1)
+
+    def _move(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        batch, height, width = images.shape
+        device = images.device
+
+        def uniform(bound: float, *shape: int) -> Tensor:
+            return (torch.rand(*shape, generator=generator).mul(2).sub(1) * bound).to(device)
+
+        def coin(probability: float) -> Tensor:
+            return (torch.rand(batch, generator=generator) < probability).to(device).float().mul(-2).add(1)
+
+        angle = uniform(math.radians(self.tilt), batch)
+        zoom = 1 + uniform(self.scale, batch)
+        tall = 1 + uniform(self.stretch, batch)
+        aspect = height / width
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        theta = torch.zeros(batch, 2, 3, device=device)
+        theta[:, 0, 0] = cos / zoom * coin(self.flip)
+        theta[:, 0, 1] = sin / zoom * aspect
+        theta[:, 1, 0] = -sin / zoom / aspect
+        theta[:, 1, 1] = cos / (zoom * tall) * coin(self.flip_arms)
+        theta[:, :, 2] = uniform(2 * self.shift, batch, 2)
+        grid = F.affine_grid(theta, [batch, 1, height, width], align_corners=False)
+        if self.bend:
+            # Four control points down the axis give bows and S-curves; the rows only slide, so bands stay level.
+            curve = F.interpolate(uniform(2 * self.bend, batch, 1, 4), height, mode="linear", align_corners=True)
+            curve = F.avg_pool1d(F.pad(curve, (8, 8), mode="replicate"), 17, 1)
+            grid[..., 0] += curve.transpose(1, 2)
+        if self.elastic:
+            coarse = uniform(2 * self.elastic, batch, 2, 5, 4)
+            field = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=True)
+            field[:, 1] /= aspect
+            grid += field.permute(0, 2, 3, 1)
+        return F.grid_sample(images.unsqueeze(1), grid, mode="bilinear", padding_mode="border", align_corners=False)[:, 0]
+
+    def _relight(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        batch, height, width = images.shape
+        device = images.device
+
+        def uniform(bound: float, low: float = -1.0) -> Tensor:
+            values = torch.rand(batch, 1, 1, generator=generator)
+            return (values * (1 - low) + low).mul(bound).to(device)
+
+        if self.gamma:
+            images = images.clamp_min(0).pow(2 ** uniform(self.gamma))
+        images = images * (1 + uniform(self.contrast)) + uniform(self.brightness)
+        if self.blur:
+            chosen = (torch.rand(batch, 1, 1, generator=generator) < self.blur).to(device)
+            soft = F.avg_pool2d(F.pad(images.unsqueeze(1), (1, 1, 1, 1), mode="replicate"), 3, 1)[:, 0]
+            images = torch.where(chosen, soft, images)
+        if self.noise:
+            grain = torch.randn(batch, height, width, generator=generator).to(device)
+            images = images + grain * uniform(self.noise, low=0.0)
+        if self.erase:
+            images = images * self._holes(batch, height, width, generator).to(device)
+        return images
+
+    def _holes(self, batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+        chosen, top, left, tall, wide = torch.rand(5, batch, 1, 1, generator=generator)
+        rows = torch.arange(height).view(1, -1, 1) / height
+        columns = torch.arange(width).view(1, 1, -1) / width
+        inside = (rows >= top) & (rows < top + tall / 5) & (columns >= left) & (columns < left + wide / 5)
+        return (~(inside & (chosen < self.erase))).float()

@@ -1,0 +1,147 @@
+"""Splits by cell or case, never by image: reading, making and checking them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gricol_zoo.data.images import read_grey
+from gricol_zoo.data.table import ImageSet, Record
+from gricol_zoo.errors import GricolZooError, ImageError, LeakError
+
+PARTS = ("train", "val", "test")
+
+
+def group_of(record: Record) -> str:
+    """Return what an image must not be parted from: its case (the person) if known, else its cell, else nothing."""
+    return record.case or record.cell
+
+
+def make_split(records: Sequence[Record], seed: int, fractions: tuple[float, float] = (0.1, 0.1)) -> list[dict[str, str]]:
+    """Part the groups into train, val and test at random, so that each part has both sexes in proportion.
+
+    Args:
+        records: of one set, with case or cell.
+        seed: of the shuffle.
+        fractions: of the groups, for val and test.
+
+    Returns:
+        One row (case, cell, part) a cell, sorted by name.
+
+    Raises:
+        GricolZooError: an image without case and cell.
+    """
+    sexes: dict[str, str] = {}
+    for record in records:
+        if not group_of(record):
+            raise GricolZooError(f"{record.path!r} has neither case nor cell, so it cannot be split by them.")
+        sexes[group_of(record)] = record.sex
+    part_of: dict[str, str] = {}
+    rng = random.Random(seed)
+    for sex in sorted(set(sexes.values())):
+        groups = sorted(group for group in sexes if sexes[group] == sex)
+        rng.shuffle(groups)
+        val, test = (max(1, round(fraction * len(groups))) for fraction in fractions)
+        for index, group in enumerate(groups):
+            part_of[group] = "val" if index < val else "test" if index < val + test else "train"
+    cells = sorted({(record.case, record.cell, part_of[group_of(record)]) for record in records})
+    return [{"case": case, "cell": cell, "part": part} for case, cell, part in cells]
+
+
+def write_split(rows: Sequence[dict[str, str]], file: Path) -> None:
+    """Write a split as CSV: case, cell, part."""
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, ["case", "cell", "part"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_split(file: str | Path) -> dict[tuple[str, str], str]:
+    """Read a split: (case, cell) -> part.
+
+    Raises:
+        GricolZooError: not found, a column missing, an unknown part, or a cell in it twice.
+        LeakError: a case stands in two parts.
+    """
+    path = Path(file)
+    if not path.is_file():
+        raise GricolZooError(f"No split file {path}. Expected a CSV with case,cell,part.")
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    parts: dict[tuple[str, str], str] = {}
+    case_part: dict[str, str] = {}
+    for line, row in enumerate(rows, start=2):
+        if not {"case", "cell", "part"} <= row.keys() or row["part"] not in PARTS:
+            raise GricolZooError(f"{path}, line {line}: expected case,cell,part with part one of {', '.join(PARTS)}.")
+        key = (row["case"], row["cell"])
+        if key in parts:
+            raise GricolZooError(f"{path}, line {line}: cell {row['cell']!r} of case {row['case']!r} stands there twice.")
+        parts[key] = row["part"]
+        if row["case"] and case_part.setdefault(row["case"], row["part"]) != row["part"]:
+            raise LeakError(f"{path}: case {row['case']!r} is in {case_part[row['case']]} and in {row['part']}.")
+    return parts
+
+
+def apply_split(images: ImageSet, split: dict[tuple[str, str], str]) -> dict[str, ImageSet]:
+    """Part a set as a split says.
+
+    Raises:
+        GricolZooError: a cell that the split does not name.
+    """
+    indices: dict[str, list[int]] = {part: [] for part in PARTS}
+    for index, record in enumerate(images.records):
+        part = split.get((record.case, record.cell))
+        if part is None:
+            raise GricolZooError(f"The split does not name cell {record.cell!r} of case {record.case!r} ({record.path}).")
+        indices[part].append(index)
+    return {part: images.subset(keep) for part, keep in indices.items()}
+
+
+def check_leaks(parts: dict[str, ImageSet]) -> None:
+    """Fail if a case, a cell or an image (by its pixels) stands in two parts.
+
+    Raises:
+        LeakError: names the id or the two files.
+    """
+    groups: dict[str, str] = {}
+    pixels: dict[bytes, tuple[str, str]] = {}
+    for part, images in parts.items():
+        for record in images.records:
+            group = group_of(record)
+            if group and groups.setdefault(group, part) != part:
+                raise LeakError(f"{group!r} is in {groups[group]} and in {part}: split by case or cell, not by image.")
+            digest = pixel_hash(images.read(record))
+            other = pixels.setdefault(digest, (part, record.path))
+            if digest and other[0] != part:
+                raise LeakError(f"{record.path} in {part} has the same pixels as {other[1]} in {other[0]}.")
+
+
+def pixel_hash(data: bytes) -> bytes:
+    """Return a hash of an image's grey pixels, whatever its file format; empty for an unreadable file."""
+    try:
+        grey = read_grey(data)
+    except ImageError:
+        return b""
+    quantised = np.clip(grey * 255 + 0.5, 0, 255).astype(np.uint8)
+    return hashlib.sha256(str(grey.shape).encode() + quantised.tobytes()).digest()
+
+
+def grouped_folds(records: Sequence[Record], folds: int, seed: int) -> list[tuple[list[int], list[int]]]:
+    """Return (train, test) indices of a stratified k-fold that never parts a case or cell (scikit-learn).
+
+    Raises:
+        GricolZooError: an image without case and cell, or fewer groups than folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    groups = [group_of(record) for record in records]
+    if not all(groups) or len(set(groups)) < folds:
+        raise GricolZooError(f"Expected every image to have a case or cell, and at least {folds} of them in all.")
+    labels = [record.label for record in records]
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    return [(list(map(int, train)), list(map(int, test))) for train, test in splitter.split(labels, labels, groups)]

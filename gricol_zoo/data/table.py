@@ -1,0 +1,166 @@
+"""A set of images with what is known of each: a zip, a folder, a CSV or single files, read through one class."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from gricol_zoo.data.images import SUFFIXES
+from gricol_zoo.errors import GricolZooError
+
+MANIFEST = "manifest.csv"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image.
+
+    Attributes:
+        path: its name inside the set, with forward slashes.
+        label: its class, "" if unknown.
+        cell, case: which metaphase cell and which person it comes from, "" if unknown.
+        sex: "F", "M" or "".
+        copy: "a", "b", ... among the homologues of one cell.
+        extra: further columns of the manifest.
+    """
+
+    path: str
+    label: str = ""
+    cell: str = ""
+    case: str = ""
+    sex: str = ""
+    copy: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+class Store:
+    """The files of a zip or a folder, by relative name.
+
+    Raises:
+        GricolZooError: no such file or folder, no zip, or a zip whose names climb out of it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._zip: zipfile.ZipFile | None = None
+        if root.is_dir():
+            self.names = sorted(str(PurePosixPath(f.relative_to(root))) for f in root.rglob("*") if f.is_file())
+        elif root.is_file():
+            self._zip = open_zip(root)
+            self.names = [name for name in self._zip.namelist() if not name.endswith("/")]
+        else:
+            raise GricolZooError(f"No such file or folder: {root}.")
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes.
+
+        Raises:
+            FileNotFoundError: no such name; OSError, zipfile.BadZipFile: unreadable.
+        """
+        if self._zip is None:
+            return (self.root / name).read_bytes()
+        try:
+            return self._zip.read(name)
+        except KeyError as error:
+            raise FileNotFoundError(name) from error
+
+    def images(self) -> list[str]:
+        """Return the names of the image files, hidden ones left out."""
+        return [
+            name
+            for name in self.names
+            if name.lower().endswith(SUFFIXES) and not any(p.startswith((".", "__MACOSX")) for p in name.split("/"))
+        ]
+
+
+def open_zip(file: Path) -> zipfile.ZipFile:
+    """Open a zip file.
+
+    Raises:
+        GricolZooError: not a zip, or a name in it is absolute or climbs out.
+    """
+    try:
+        archive = zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise GricolZooError(f"{file} cannot be read as a zip: {error}.") from error
+    for name in archive.namelist():
+        parts = PurePosixPath(name.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+            raise GricolZooError(f"{file} holds {name!r}, a name that climbs out of the archive. Pack it again without it.")
+    return archive
+
+
+@dataclass
+class ImageSet:
+    """Records and where their files are.
+
+    Attributes:
+        name: the set's name, for messages and reports.
+        records: one an image.
+        store: where the files are.
+        notes: what the reader had to decide, one line each.
+    """
+
+    name: str
+    records: list[Record]
+    store: Store
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def read(self, record: Record) -> bytes:
+        """Return the bytes of a record's file."""
+        return self.store.read(record.path)
+
+    def subset(self, keep: Iterable[int]) -> ImageSet:
+        """Return the set with only the records at these indices."""
+        return ImageSet(self.name, [self.records[index] for index in keep], self.store, self.notes)
+
+    def sha256(self) -> str:
+        """Return a hash of every record's path, label and bytes, in order: which data this is."""
+        digest = hashlib.sha256()
+        for record in self.records:
+            digest.update(f"{record.path}\0{record.label}\0".encode())
+            digest.update(hashlib.sha256(self.read(record)).digest())
+        return digest.hexdigest()
+
+
+def read_manifest(text: str, where: str, names: Iterable[str] | None = None) -> list[Record]:
+    """Read manifest.csv: columns path and label at least; case, cell, sex, copy and any others if there.
+
+    Args:
+        text: the file's content.
+        where: what to call it in messages.
+        names: the files that exist, to check the paths against; None leaves that out.
+
+    Raises:
+        GricolZooError: a column is missing, a path is missing, repeated, or leads out of the set.
+    """
+    rows = list(csv.DictReader(io.StringIO(text)))
+    columns = rows[0].keys() if rows else next(csv.reader([text.partition("\n")[0]]), [])
+    for column in ("path", "label"):
+        if column not in columns:
+            raise GricolZooError(f"{where} has no column {column!r}. Expected at least path,label; also case,cell,sex,copy.")
+    known = None if names is None else set(names)
+    seen: set[str] = set()
+    records = []
+    for line, row in enumerate(rows, start=2):
+        path = (row["path"] or "").replace("\\", "/")
+        if not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise GricolZooError(f"{where}, line {line}: {path!r} is not a relative path inside the set.")
+        if path in seen:
+            raise GricolZooError(f"{where}, line {line}: {path!r} stands there twice. Remove one.")
+        if known is not None and path not in known:
+            raise GricolZooError(f"{where}, line {line}: there is no file {path!r}. Add it or remove the line.")
+        seen.add(path)
+        fields = {key: value or "" for key, value in row.items() if key is not None}
+        named = {key: fields.pop(key, "") for key in ("label", "cell", "case", "sex", "copy")}
+        fields.pop("path")
+        records.append(Record(path, extra=fields, **named))
+    return records

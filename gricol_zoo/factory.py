@@ -1,0 +1,143 @@
+"""The one door (``create_model``) and the one builder (``build``)."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import nn
+
+from gricol_zoo.backbones import BACKBONES
+from gricol_zoo.deployed import DeployedModel
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.heads import build_head
+from gricol_zoo.model import GridModel
+from gricol_zoo.names import parse_backbone_name, parse_model_name
+from gricol_zoo.overview import build_overview
+from gricol_zoo.parts import build_part
+from gricol_zoo.presets import MODELS, WEIGHTS
+from gricol_zoo.spec import ModelSpec
+from gricol_zoo.splitters import SPLITTERS
+from gricol_zoo.weights import Source, find_in_dir, find_in_table, find_on_hub, load_weights
+
+
+def create_model(name: str, pretrained: bool = False, deployed: bool = False, **changes: Any) -> GridModel | DeployedModel:
+    """Create a model by name.
+
+    Args:
+        name: ``arch[.tag]``, ``hf-hub:org/repo[@revision]`` or ``local-dir:path``.
+        pretrained: load its weights (of the tag, or of the model's default tag).
+        deployed: give the lower branch alone, with timm's model contract, instead of the full form.
+        changes: any field of ``ModelSpec``: parts (``backbone="timm/resnet18"``), sizes, ``num_classes``, ``in_chans``.
+            With weights, another ``num_classes`` starts new classifiers and another ``in_chans`` adapts the first
+            layers; ``model.load_report`` says what became of each tensor.
+
+    Returns:
+        The model in evaluation mode when pretrained, else in training mode.
+
+    Raises:
+        GricolZooError: an unknown name, tag, part or field, or weights that do not fit.
+    """
+    parsed = parse_model_name(name)
+    if parsed.path:
+        source = find_in_dir(parsed.path)
+    elif parsed.repo:
+        source = find_on_hub(parsed.repo, parsed.revision)
+    else:
+        source = find_named(parsed.arch, parsed.tag, pretrained)
+    return create_from(source, pretrained, deployed, **changes)
+
+
+def find_named(arch: str, tag: str = "", pretrained: bool = False) -> Source:
+    """Return the spec of a named model and, if ``pretrained``, where its weights are.
+
+    Raises:
+        GricolZooError: an unknown model or tag, or no weights.
+    """
+    spec = MODELS.get(arch)
+    tags = WEIGHTS.get(arch, {})
+    if tag and tag not in tags:
+        known = f"Its tags: {', '.join(tags)}." if tags else "It has no released weights yet."
+        raise GricolZooError(f"Unknown tag {tag!r} of the model {arch!r}. {known}")
+    if not pretrained:
+        return Source(arch, spec)
+    if not tags:
+        ready = ", ".join(list_models(pretrained=True)) or "none"
+        raise GricolZooError(f"No weights have been released for {arch!r}. Models with weights: {ready}.")
+    tag = tag or next(iter(tags))
+    return find_in_table(arch, tag, tags[tag])
+
+
+def create_from(source: Source, pretrained: bool, deployed: bool = False, **changes: Any) -> GridModel | DeployedModel:
+    """Build the model of a source, changed, and load its weights if asked."""
+    spec = source.spec.replace(**changes)
+    model = build_deployed(spec) if deployed else build(spec)
+    model.name = source.name
+    if pretrained:
+        load_weights(model, source)
+        model.eval()
+    return model
+
+
+def build(spec: ModelSpec) -> GridModel:
+    """Build the full form of a spec, with random weights."""
+    overview, backbone = _build_lower_parts(spec)
+    splitter = build_part(
+        "splitter",
+        spec.splitter,
+        SPLITTERS.get(spec.splitter),
+        {"grid": spec.grid, "image_size": spec.image_size, "cell_size": spec.cell_size},
+        spec.splitter_options,
+    )
+    head = build_head(spec, int(backbone.num_features), int(splitter.num_cells))  # type: ignore[arg-type]
+    return GridModel(spec, overview, backbone, splitter, head)
+
+
+def build_deployed(
+    spec: ModelSpec, global_pool: str = "avg", device: torch.device | str | None = None, dtype: torch.dtype | None = None
+) -> DeployedModel:
+    """Build the deployed form of a spec, with random weights, on a device and in a dtype."""
+    with torch.device(device or torch.get_default_device()):
+        model = DeployedModel(spec, *_build_lower_parts(spec), global_pool)
+    return model if dtype is None else model.to(dtype)
+
+
+def _build_lower_parts(spec: ModelSpec) -> tuple[nn.Module, nn.Module]:
+    overview, seen = build_overview(spec.overview, spec.in_chans, spec.image_size, spec.cell_size)
+    offered = {"in_chans": spec.in_chans, "input_size": seen}
+    is_timm, name = parse_backbone_name(spec.backbone)
+    if is_timm:
+        from gricol_zoo.backbones.from_timm import TimmBackbone
+
+        offered["name"] = name
+        return overview, build_part("backbone", spec.backbone, TimmBackbone, offered, spec.backbone_options)
+    return overview, build_part("backbone", name, BACKBONES.get(name), offered, spec.backbone_options)
+
+
+def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
+    """Return the model names that match a shell pattern, sorted.
+
+    Args:
+        pattern: such as ``gricol_*``; with ``pretrained`` it may match the name or ``name.tag``.
+        pretrained: only models with released weights, one ``name.tag`` for each.
+    """
+    if not pretrained:
+        return [name for name in MODELS if fnmatchcase(name, pattern)]
+    return [
+        f"{name}.{tag}"
+        for name in sorted(WEIGHTS)
+        for tag in WEIGHTS[name]
+        if fnmatchcase(name, pattern) or fnmatchcase(f"{name}.{tag}", pattern)
+    ]
+
+
+def is_model(name: str) -> bool:
+    """Say whether ``name`` (without a tag, or with a known one) can be created."""
+    try:
+        parsed = parse_model_name(name)
+    except GricolZooError:
+        return False
+    return parsed.arch in MODELS and (not parsed.tag or parsed.tag in WEIGHTS.get(parsed.arch, {}))
+
+

@@ -1,0 +1,77 @@
+"""The scheduled loss over all classifiers, as pure functions (paper, section 1.3, Eq. 5-7)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.spec import GridOutput
+
+
+@dataclass(frozen=True)
+class GridLoss:
+    """The constants of Eq. 6.
+
+    Attributes:
+        beta: weight of the upper branch at the start.
+        ramp_epoch: lambda, the epoch at which every classifier has full weight.
+        label_smoothing: of the cross entropy, 0..1; the paper has none.
+    """
+
+    beta: float = 0.1
+    ramp_epoch: float = 150.0
+    label_smoothing: float = 0.0
+
+    def __call__(self, output: GridOutput, labels: Tensor, epoch: float) -> Tensor:
+        """Return the loss, a scalar; ``labels`` (B,) int64 classes, or (B, classes) probabilities."""
+        return grid_loss(output, labels, epoch, self.beta, self.ramp_epoch, self.label_smoothing)
+
+
+def branch_weights(epoch: float, num_cells: int, beta: float = 0.1, ramp_epoch: float = 150.0) -> tuple[list[float], float]:
+    """Return the loss weights of Y_1..Y_K and of Y_0: min(1, exp(e - lambda) + w''_k * beta), Eq. 5 and 6.
+
+    w''_k = k for a cell and K + 1 for the merged Y_0. Safe for any epoch: the exponent is capped at 0, where the weight
+    has reached 1 anyway.
+
+    >>> [round(weight, 3) for weight in branch_weights(0, 3)[0]]
+    [0.1, 0.2, 0.3]
+    """
+    if math.isnan(epoch):
+        raise GricolZooError("Expected `epoch` to be a number, but got NaN.")
+    rise = math.exp(min(epoch - ramp_epoch, 0.0))
+    cells = [min(1.0, rise + k * beta) for k in range(1, num_cells + 1)]
+    return cells, min(1.0, rise + (num_cells + 1) * beta)
+
+
+def grid_loss(
+    output: GridOutput,
+    labels: Tensor,
+    epoch: float,
+    beta: float = 0.1,
+    ramp_epoch: float = 150.0,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Return the weighted sum of the mean cross entropies of every classifier (Eq. 6); the lower branch has weight 1.
+
+    Eq. 7 is printed without the minus sign and speaks of pixels; it is taken as the ordinary mean over the batch.
+
+    Args:
+        output: logits of every classifier, any floating dtype; the sum is taken in float32.
+        labels: (B,) int64 classes, or (B, classes) probabilities.
+        epoch: e, counted from 0; fractions are allowed.
+        beta, ramp_epoch, label_smoothing: see ``GridLoss``.
+    """
+    cell_weights, merged_weight = branch_weights(epoch, output.cell_logits.shape[1], beta, ramp_epoch)
+    total = F.cross_entropy(output.logits.float(), labels, label_smoothing=label_smoothing)
+    for k, weight in enumerate(cell_weights):
+        total = total + weight * F.cross_entropy(
+            output.cell_logits[:, k].float(), labels, label_smoothing=label_smoothing
+        )
+    if output.merged_logits is not None:
+        merged = F.cross_entropy(output.merged_logits.float(), labels, label_smoothing=label_smoothing)
+        total = total + merged_weight * merged
+    return total

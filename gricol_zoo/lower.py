@@ -1,0 +1,100 @@
+"""The lower branch, which both forms of a model share: overview, backbone, pooling, one classifier (paper, step 7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.spec import ModelSpec
+
+POOLS = ("avg", "max", "")
+
+
+def pool_map(features: Tensor, kind: str) -> Tensor:
+    """(B, F, h, w) -> (B, F) by the mean ("avg") or maximum ("max") over positions; "" leaves the map."""
+    if kind == "avg":
+        return features.mean((-2, -1))
+    if kind == "max":
+        return features.amax((-2, -1))
+    return features
+
+
+class LowerBranch(nn.Module):
+    """(B, C, H, W) images -> (B, classes) logits.
+
+    Args:
+        spec: what the model is.
+        overview, backbone: its parts; ``backbone.num_features`` sets the classifier's width.
+        global_pool: "avg", "max" or "" (unpooled, only without a classifier).
+
+    Raises:
+        GricolZooError: an unknown pooling, or a classifier asked for on unpooled maps.
+    """
+
+    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: nn.Module, global_pool: str = "avg") -> None:
+        super().__init__()
+        self.spec = spec
+        self.name = ""  # the registered name, set by whoever created it by name
+        self.info: dict[str, Any] = {}  # what came with the weights: calibration, training record
+        self.load_report: Any = None
+        self.num_classes = spec.num_classes
+        self.in_chans = spec.in_chans
+        self.num_features = int(backbone.num_features)  # type: ignore[arg-type]
+        self.drop_rate = spec.drop_rate
+        self.global_pool = check_pool(global_pool, spec.num_classes)
+        self.overview = overview
+        self.backbone = backbone
+        self.drop = nn.Dropout(spec.drop_rate)
+        self.classifier = make_classifier(self.num_features, spec.num_classes)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, F, h', w'), before pooling."""
+        return self.backbone(self.overview(x))
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """(B, F, h', w') -> (B, classes), or (B, F) before the classifier."""
+        x = self.drop(pool_map(x, self.global_pool))
+        return x if pre_logits else self.classifier(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, classes)."""
+        return self.forward_head(self.forward_features(x))
+
+
+def check_pool(kind: str, num_classes: int) -> str:
+    """Return the pooling if it is one, and fits."""
+    if kind not in POOLS:
+        raise GricolZooError(f"Expected `global_pool` to be one of {', '.join(map(repr, POOLS))}, but got {kind!r}.")
+    if kind == "" and num_classes > 0:
+        raise GricolZooError("Expected `num_classes=0` with `global_pool=''`: a classifier needs pooled features.")
+    return kind
+
+
+def make_classifier(num_features: int, num_classes: int, like: Tensor | None = None) -> nn.Module:
+    """Return a linear classifier (the identity for no classes), on the device and in the dtype of ``like``."""
+    if num_classes == 0:
+        return nn.Identity()
+    layer = nn.Linear(num_features, num_classes)
+    if like is not None:
+        layer = layer.to(device=like.device, dtype=like.dtype)
+    nn.init.trunc_normal_(layer.weight, std=0.02)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def check_images(images: Tensor, spec: ModelSpec) -> None:
+    """Refuse a batch that is not (B, C, H, W) of the spec's channels and size.
+
+    Raises:
+        GricolZooError: says what was expected, what came, and how to get a model for it.
+    """
+    expected = (spec.in_chans, *spec.image_size)
+    if images.ndim != 4 or tuple(images.shape[1:]) != expected:
+        raise GricolZooError(
+            f"Expected images of shape (B, {', '.join(map(str, expected))}), but got {tuple(images.shape)}. "
+            "Resize them, or create the model with `in_chans` and `image_size` to match."
+        )
+
+

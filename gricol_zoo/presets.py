@@ -1,0 +1,61 @@
+"""Every shipped name: one entry each, and the weights released for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gricol_zoo.registry import Registry
+from gricol_zoo.spec import ModelSpec, Preprocess
+
+MODELS: Registry[ModelSpec] = Registry("model", "gricol_zoo.models")
+
+GRICOL = MODELS.add("gricol_r50half_n3", ModelSpec("r50half", "overlap", "reconstruction", "conv"))
+MODELS.add("gricol_r50half_n2", GRICOL.replace(grid=2))
+MODELS.add("gricol_r50half_n4", GRICOL.replace(grid=4))
+MODELS.add("gricol_r50half_n3_nooverlap", GRICOL.replace(splitter="tiles"))
+MODELS.add("gril_r50half", GRICOL.replace(head="per_cell"))
+MODELS.add("r50half", GRICOL.replace(splitter="none", head="none"))
+MODELS.add("resnet50", ModelSpec("r50"))
+
+# Light family. The crop is turned upright, so a canvas of 128x96 holds 99.9 % of the chromosomes of both image sets at
+# 1.2 canvas pixels per crop pixel. The lower branch sees it whole: halving it to a cell would blur the bands away.
+LIGHT = MODELS.add(
+    "gricol_r18half_n3_128",
+    ModelSpec(
+        "r18half",
+        "overlap",
+        "reconstruction",
+        "none",
+        image_size=(128, 96),
+        cell_size=(64, 64),
+        preprocess=Preprocess(orientation="upright", scale=1.2, pad_to=None, contrast="p99"),
+    ),
+)
+MODELS.add("gril_r18half_128", LIGHT.replace(head="per_cell"))
+MODELS.add("r18half_128", LIGHT.replace(splitter="none", head="none"))
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where the weights of one tag are, and what they must be.
+
+    Attributes:
+        repo: the Hub repository, "org/name".
+        revision: the 40-digit commit, empty until it has been uploaded.
+        size: bytes of model.safetensors.
+        sha256: of model.safetensors.
+        packaged: whether the wheel holds it (``gricol_zoo/assets/<model>.<tag>/``).
+    """
+
+    repo: str
+    revision: str
+    size: int
+    sha256: str
+    packaged: bool = False
+
+
+WEIGHTS: dict[str, dict[str, Weights]] = {}
+"""Model name -> tag -> weights; the first tag of a model is its default."""
+
+DEFAULT_MODEL = "gricol_r18half_n3_128.qband"
+"""The model whose weights come with the package."""

@@ -1,0 +1,122 @@
+"""Training recipes: everything about a training but the model and the data, as one frozen dataclass each."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gricol_zoo.data.augment import Augment
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.spec import from_mapping
+
+OPTIMIZERS = ("adam", "adamw")
+SCHEDULES = ("constant", "cosine")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Attributes:
+        epochs, batch_size: batch_size is over all processes together.
+        optimizer: "adam" or "adamw"; lr: its highest learning rate; weight_decay.
+        schedule: "constant", or "cosine" to zero; warmup_epochs: linear rise before.
+        beta, ramp: of the loss; full weight of all classifiers is reached at ``ramp * epochs`` (Eq. 6's lambda).
+        label_smoothing: 0..1.
+        ema_decay: of the averaged weights that are kept in the end; 0 keeps the last ones.
+        clip_grad: highest gradient norm; 0 does not clip.
+        augment: what is done to the images.
+        seed: of everything random.
+        precision: "auto" (bf16 where the machine has it), "fp32" or "bf16".
+    """
+
+    epochs: int = 200
+    batch_size: int = 28
+    optimizer: str = "adam"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    warmup_epochs: float = 0.0
+    beta: float = 0.1
+    ramp: float = 0.75
+    label_smoothing: float = 0.0
+    ema_decay: float = 0.0
+    clip_grad: float = 0.0
+    augment: Augment = field(default_factory=Augment)
+    seed: int = 0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.augment, dict):
+            object.__setattr__(self, "augment", from_mapping(Augment, self.augment))
+        for name, allowed in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("precision", ("auto", "fp32", "bf16")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise GricolZooError(f"Expected `{name}` to be one of {', '.join(allowed)}, but got {getattr(self, name)!r}.")
+        if self.epochs < 1 or self.batch_size < 1 or self.lr <= 0:
+            raise GricolZooError("Expected `epochs` and `batch_size` of at least 1 and `lr` above 0.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        return dataclasses.asdict(self)
+
+
+PAPER = Recipe()
+"""Section 2.3: Adam, learning rate 1e-3, batch 28. Epochs and augmentation are not given; 200 and none are our reading."""
+
+CHROMOSOME_AUGMENT = Augment(
+    tilt=8,
+    scale=0.08,
+    stretch=0.08,
+    shift=0.02,
+    bend=0.05,
+    elastic=0.015,
+    flip=0.5,
+    flip_arms=0.5,
+    contrast=0.2,
+    gamma=0.4,
+    brightness=0.02,
+    blur=0.2,
+    noise=0.02,
+)
+
+LIGHT = Recipe(
+    epochs=40,
+    batch_size=64,
+    optimizer="adamw",
+    lr=2e-3,
+    weight_decay=0.05,
+    schedule="cosine",
+    warmup_epochs=2,
+    label_smoothing=0.05,
+    ema_decay=0.998,
+    clip_grad=5.0,
+    augment=CHROMOSOME_AUGMENT,
+)
+
+RECIPES: dict[str, Recipe] = {"paper": PAPER, "light": LIGHT}
+
+
+def get_recipe(name: str, **changes: Any) -> Recipe:
+    """Return a recipe by its name or from a JSON file, with fields changed.
+
+    Raises:
+        GricolZooError: neither a name nor a readable file, or an unknown field.
+    """
+    if name in RECIPES:
+        values = RECIPES[name].to_dict()
+    elif Path(name).suffix == ".json" and Path(name).is_file():
+        try:
+            values = json.loads(Path(name).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise GricolZooError(f"{name} is not readable JSON: {error}.") from error
+    else:
+        raise GricolZooError(f"No recipe {name!r}. Expected one of {', '.join(RECIPES)}, or a .json file of its fields.")
+    recipe: Recipe = from_mapping(Recipe, {**values, **{key: value for key, value in changes.items() if value is not None}})
+    return recipe

@@ -1,0 +1,86 @@
+"""One registry class for every kind of part; third parties join by decorator, by call or by entry point."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from gricol_zoo.errors import GricolZooError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """A table of names. Registering twice raises; a miss suggests the near names.
+
+    Args:
+        kind: what the table holds, in the singular, for messages ("backbone").
+        group: the entry-point group that installed packages use to add to it ("gricol_zoo.backbones").
+            An entry point's name is the registered name; it is imported only when that name is asked for.
+    """
+
+    def __init__(self, kind: str, group: str) -> None:
+        self.kind = kind
+        self.group = group
+        self._items: dict[str, T] = {}
+        self._entry_points: dict[str, EntryPoint] | None = None
+
+    def add(self, name: str, item: T) -> T:
+        """Add one item.
+
+        Raises:
+            GricolZooError: the name is taken.
+        """
+        if name in self._items:
+            raise GricolZooError(
+                f"A {self.kind} named {name!r} is already registered ({self._items[name]!r}). Choose another name."
+            )
+        self._items[name] = item
+        return item
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorate a class or function to add it under ``name``."""
+        return lambda item: self.add(name, item)
+
+    def get(self, name: str) -> T:
+        """Return the item of that name, importing the package that provides it if need be.
+
+        Raises:
+            GricolZooError: no such name (near names are suggested), or the providing package fails to import.
+        """
+        if name not in self._items and name in self._plugins():
+            self._load(self._plugins()[name])
+        if name not in self._items:
+            near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
+            hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(self.names())}."
+            raise GricolZooError(f"Unknown {self.kind} {name!r}. {hint}")
+        return self._items[name]
+
+    def names(self) -> list[str]:
+        """Every name, sorted; nothing is imported for it."""
+        return sorted({*self._items, *self._plugins()})
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._items or name in self._plugins()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def _plugins(self) -> dict[str, EntryPoint]:
+        if self._entry_points is None:
+            self._entry_points = {point.name: point for point in entry_points(group=self.group)}
+        return self._entry_points
+
+    def _load(self, point: EntryPoint) -> None:
+        try:
+            item: Any = point.load()
+        except Exception as error:  # whatever a third party's import raises, name the package
+            package = point.dist.name if point.dist else point.value
+            raise GricolZooError(
+                f"The {self.kind} {point.name!r} comes from the package {package!r}, which failed to import: {error}"
+            ) from error
+        # Importing the module may have run its decorator already.
+        if self._items.get(point.name) is not item:
+            self.add(point.name, item)

@@ -1,0 +1,177 @@
+"""The data that describe a model: what is saved is exactly what rebuilds it (``ModelSpec(**json) == spec``)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gricol_zoo.errors import GricolZooError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CHROMOSOMES = (*(str(number) for number in range(1, 23)), "X", "Y")
+"""The 24 classes in their order; index 0 is chromosome 1, 22 is X, 23 is Y."""
+
+ORIENTATIONS = ("as-is", "upright")
+CONTRASTS = ("as-is", "p99")
+
+
+class GridOutput(NamedTuple):
+    """Every classifier's logits for B images, K cells and 24 classes.
+
+    Attributes:
+        logits: (B, classes), the lower branch, Y_I.
+        cell_logits: (B, K, classes), Y_1..Y_K (K = 0 without a grid).
+        merged_logits: (B, classes), Y_0, or None where the head has no merged classifier.
+    """
+
+    logits: Tensor
+    cell_logits: Tensor
+    merged_logits: Tensor | None
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How an image file becomes the network's input; it travels with the weights.
+
+    Attributes:
+        orientation: "as-is", or "upright": turned so that the principal axis of the chromosome is vertical
+            (by at most 90 degrees, so short arm up stays up), and centred.
+        scale: canvas pixels per crop pixel when upright; a chromosome too long for the canvas is shrunk to fit.
+        pad_to: (height, width) to which a smaller crop is padded with its border median, then resized
+            (bilinear) to the model's image size; the paper's way, section 2.1. None: resized directly.
+        contrast: "as-is" keeps grey values; "p99" subtracts the border median, inverts a light background,
+            and divides by the 99th percentile of the chromosome, so background is 0 and the brightest bands 1.
+        mean, std: of the training images after all that, in units of full scale (0..1).
+    """
+
+    orientation: str = "as-is"
+    scale: float = 1.0
+    pad_to: tuple[int, int] | None = (224, 224)
+    contrast: str = "as-is"
+    mean: float = 0.5
+    std: float = 0.25
+
+    def __post_init__(self) -> None:
+        if self.pad_to is not None:
+            object.__setattr__(self, "pad_to", _pair("pad_to", self.pad_to))
+        _one_of("orientation", self.orientation, ORIENTATIONS)
+        _one_of("contrast", self.contrast, CONTRASTS)
+        if not 0 < self.scale <= 16:
+            raise GricolZooError(f"Expected `scale` to lie in (0, 16], but got {self.scale}.")
+        if not self.std > 0:
+            raise GricolZooError(f"Expected `std` to be above 0, but got {self.std}.")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A named model as data: which parts, at which sizes.
+
+    Attributes:
+        backbone, splitter, head: registered names; a backbone may also be ``timm/<name>``.
+        overview: how the lower branch sees the whole image: "conv", "resize" or "none" (as it is).
+        grid: N of the N x N cells.
+        image_size, cell_size: (height, width) in pixels; one number means a square.
+        in_chans, num_classes: image channels and classes.
+        drop_rate: dropout before the lower branch's classifier, 0..1.
+        class_names: one name a class; empty means the 24 chromosomes, or "0", "1", ... for another number.
+        backbone_options, splitter_options, head_options: extra keyword arguments of that part.
+        preprocess: how files become inputs.
+    """
+
+    backbone: str
+    splitter: str = "none"
+    head: str = "none"
+    overview: str = "none"
+    grid: int = 3
+    image_size: tuple[int, int] = (448, 456)
+    cell_size: tuple[int, int] = (224, 224)
+    in_chans: int = 1
+    num_classes: int = 24
+    drop_rate: float = 0.0
+    class_names: tuple[str, ...] = ()
+    backbone_options: Mapping[str, Any] = field(default_factory=dict)
+    splitter_options: Mapping[str, Any] = field(default_factory=dict)
+    head_options: Mapping[str, Any] = field(default_factory=dict)
+    preprocess: Preprocess = field(default_factory=Preprocess)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image_size", _pair("image_size", self.image_size))
+        object.__setattr__(self, "cell_size", _pair("cell_size", self.cell_size))
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+        if isinstance(self.preprocess, Mapping):
+            object.__setattr__(self, "preprocess", from_mapping(Preprocess, self.preprocess))
+        for name, low, high in (("grid", 1, 16), ("in_chans", 1, 64), ("num_classes", 0, 100_000)):
+            _integer(name, getattr(self, name), low, high)
+        if not 0 <= self.drop_rate < 1:
+            raise GricolZooError(f"Expected `drop_rate` to lie in [0, 1), but got {self.drop_rate}.")
+        if self.class_names and len(self.class_names) != self.num_classes:
+            raise GricolZooError(
+                f"Expected {self.num_classes} `class_names`, one a class, but got {len(self.class_names)}."
+            )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One name a class, in the order of the logits."""
+        if self.class_names:
+            return self.class_names
+        if self.num_classes == len(CHROMOSOMES):
+            return CHROMOSOMES
+        return tuple(str(index) for index in range(self.num_classes))
+
+    def replace(self, **changes: Any) -> ModelSpec:
+        """Return a copy with fields changed.
+
+        Raises:
+            GricolZooError: a field that does not exist (named, with the known ones), or a value out of range.
+        """
+        _known_fields(ModelSpec, changes)
+        if "num_classes" in changes and changes["num_classes"] != self.num_classes:
+            changes.setdefault("class_names", ())
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-able data that ``from_mapping(ModelSpec, ...)`` turns back into an equal spec."""
+        return dataclasses.asdict(self)
+
+
+def from_mapping(cls: type[Any], values: Mapping[str, Any]) -> Any:
+    """Build a dataclass from JSON data.
+
+    Raises:
+        GricolZooError: an unknown or missing field, named.
+    """
+    _known_fields(cls, values)
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise GricolZooError(f"Expected the fields of {cls.__name__}, but {error}.") from error
+
+
+def _known_fields(cls: type[Any], values: Mapping[str, Any]) -> None:
+    known = [f.name for f in dataclasses.fields(cls)]
+    for name in values:
+        if name not in known:
+            raise GricolZooError(f"Unknown option `{name}` of {cls.__name__}. Known options: {', '.join(known)}.")
+
+
+def _pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2:
+        raise GricolZooError(f"Expected `{name}` to be one number or (height, width), but got {value!r}.")
+    for side in pair:
+        _integer(name, side, 1, 8192)
+    return (pair[0], pair[1])
+
+
+def _integer(name: str, value: Any, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise GricolZooError(f"Expected `{name}` to be an integer in {low}..{high}, but got {value!r}.")
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise GricolZooError(f"Expected `{name}` to be one of {', '.join(allowed)}, but got {value!r}.")

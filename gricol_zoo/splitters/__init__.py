@@ -1,0 +1,10 @@
+"""Splitters: (B, C, H, W) images -> (B, K, C, h, w) cells, in clockwise spiral order from the top left inward.
+
+Constructor: takes by name what it needs of ``grid``, ``image_size`` and ``cell_size``, plus its own options.
+Attributes: ``num_cells`` (K) and ``cell_size`` ((h, w)). A splitter has no parameters in the paper, but may have.
+"""
+
+from gricol_zoo.splitters.table import SPLITTERS
+from gricol_zoo.splitters import none, overlap, tiles  # noqa: F401, I001  (register)
+
+__all__ = ["SPLITTERS"]

@@ -1,0 +1,25 @@
+"""Model and loss as one module: what accelerate or DistributedDataParallel wraps."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gricol_zoo.losses import GridLoss
+from gricol_zoo.model import GridModel
+
+
+class TrainingTask(nn.Module):
+    """Call every branch and return the loss.
+
+    ``GridModel.forward`` gives the lower branch alone, so a data-parallel wrapper around the model itself would never
+    see the upper branch; around this module it sees every parameter.
+    """
+
+    def __init__(self, model: GridModel, loss: GridLoss) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss
+
+    def forward(self, images: Tensor, labels: Tensor, epoch: float) -> Tensor:
+        """Return the loss (a scalar) of (B, C, H, W) images and (B,) int64 labels at an epoch (Eq. 6)."""
+        return self.loss(self.model.branches(images), labels, epoch)
