@@ -34,7 +34,11 @@ class DeployedModel(LowerBranch):
         levels = getattr(backbone, "feature_info", None)
         self.has_levels = levels is not None
         self.feature_info = [
-            {"num_chs": level["num_chs"], "reduction": level["reduction"] * self.shrink, "module": f"backbone.{level['module']}"}
+            {
+                "num_chs": level["num_chs"],
+                "reduction": level["reduction"] * self.shrink,
+                "module": f"backbone.{level['module']}",
+            }
             for level in levels or [{"num_chs": self.num_features, "reduction": 32, "module": ""}]
         ]
 

@@ -139,5 +139,3 @@ def is_model(name: str) -> bool:
     except GricolZooError:
         return False
     return parsed.arch in MODELS and (not parsed.tag or parsed.tag in WEIGHTS.get(parsed.arch, {}))
-
-

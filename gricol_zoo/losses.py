@@ -68,9 +68,7 @@ def grid_loss(
     cell_weights, merged_weight = branch_weights(epoch, output.cell_logits.shape[1], beta, ramp_epoch)
     total = F.cross_entropy(output.logits.float(), labels, label_smoothing=label_smoothing)
     for k, weight in enumerate(cell_weights):
-        total = total + weight * F.cross_entropy(
-            output.cell_logits[:, k].float(), labels, label_smoothing=label_smoothing
-        )
+        total = total + weight * F.cross_entropy(output.cell_logits[:, k].float(), labels, label_smoothing=label_smoothing)
     if output.merged_logits is not None:
         merged = F.cross_entropy(output.merged_logits.float(), labels, label_smoothing=label_smoothing)
         total = total + merged_weight * merged

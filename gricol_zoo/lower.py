@@ -96,5 +96,3 @@ def check_images(images: Tensor, spec: ModelSpec) -> None:
             f"Expected images of shape (B, {', '.join(map(str, expected))}), but got {tuple(images.shape)}. "
             "Resize them, or create the model with `in_chans` and `image_size` to match."
         )
-
-

@@ -16,7 +16,6 @@ from gricol_zoo.lower import LowerBranch, check_images, make_classifier, pool_ma
 from gricol_zoo.spec import GridOutput, ModelSpec
 
 
-
 class GridModel(LowerBranch):
     """Two branches over one shared backbone.
 
@@ -24,9 +23,7 @@ class GridModel(LowerBranch):
     mean. Its parameters are those of the paper's Table 2. Made by ``gricol_zoo.create_model``.
     """
 
-    def __init__(
-        self, spec: ModelSpec, overview: nn.Module, backbone: nn.Module, splitter: nn.Module, head: nn.Module
-    ) -> None:
+    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: nn.Module, splitter: nn.Module, head: nn.Module) -> None:
         super().__init__(spec, overview, backbone)
         self.splitter = splitter
         self.head = head

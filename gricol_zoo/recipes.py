@@ -78,7 +78,7 @@ CHROMOSOME_AUGMENT = Augment(
     bend=0.05,
     elastic=0.015,
     flip=0.5,
-    flip_arms=0.5,
+    flip_arms=0.2,
     contrast=0.2,
     gamma=0.4,
     brightness=0.02,
@@ -87,8 +87,8 @@ CHROMOSOME_AUGMENT = Augment(
 )
 
 LIGHT = Recipe(
-    epochs=40,
-    batch_size=64,
+    epochs=28,
+    batch_size=32,
     optimizer="adamw",
     lr=2e-3,
     weight_decay=0.05,

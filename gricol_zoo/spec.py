@@ -109,9 +109,7 @@ class ModelSpec:
         if not 0 <= self.drop_rate < 1:
             raise GricolZooError(f"Expected `drop_rate` to lie in [0, 1), but got {self.drop_rate}.")
         if self.class_names and len(self.class_names) != self.num_classes:
-            raise GricolZooError(
-                f"Expected {self.num_classes} `class_names`, one a class, but got {len(self.class_names)}."
-            )
+            raise GricolZooError(f"Expected {self.num_classes} `class_names`, one a class, but got {len(self.class_names)}.")
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -102,9 +102,7 @@ def train(
     checkpoint = out / CHECKPOINT_FILE
     if checkpoint.exists() and not resume:
         raise GricolZooError(f"{out} holds a run already. Give --resume to go on with it, or another --out.")
-    accelerator = Accelerator(
-        cpu=device == "cpu", mixed_precision="bf16" if wants_bf16(recipe.precision, device) else "no"
-    )
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if wants_bf16(recipe.precision, device) else "no")
     say = _speaker(accelerator.is_main_process)
 
     parts = apply_split(images, split)
@@ -149,7 +147,9 @@ def train(
         for step in range(run.step, steps):
             mine = order[step * batch_size : (step + 1) * batch_size][accelerator.process_index :: accelerator.num_processes]
             lr = learning_rate(recipe, epoch + step / steps)
-            loss = train_step(run, wrapped, accelerator, canvases["train"][mine], labels["train"][mine], recipe, epoch, step, lr)
+            loss = train_step(
+                run, wrapped, accelerator, canvases["train"][mine], labels["train"][mine], recipe, epoch, step, lr
+            )
             run.step, run.loss_sum = step + 1, run.loss_sum + loss
             update_average(run.average, model, recipe.ema_decay, epoch * steps + step)
             bar.set_postfix_str(f"loss {run.loss_sum / run.step:.3f}", refresh=False)
@@ -225,7 +225,9 @@ def train_step(
     loss = wrapped(batch, torch.from_numpy(labels).to(accelerator.device), float(epoch))
     value = float(loss.detach())
     if not math.isfinite(value):
-        raise GricolZooError(f"The loss became {value} in epoch {epoch + 1}, step {step}. Try a lower `lr`, or `precision` fp32.")
+        raise GricolZooError(
+            f"The loss became {value} in epoch {epoch + 1}, step {step}. Try a lower `lr`, or `precision` fp32."
+        )
     accelerator.backward(loss)
     if recipe.clip_grad:
         accelerator.clip_grad_norm_(wrapped.parameters(), recipe.clip_grad)
@@ -360,7 +362,9 @@ def restore(run: Training, file: Path, identity: dict[str, Any]) -> None:
         state = torch.load(file, map_location="cpu", weights_only=True)
         found = json.loads(state["identity"])
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise CheckpointError(f"{file} cannot be read (cut in half?): {str(error).splitlines()[0]} Delete it to start anew.") from error
+        raise CheckpointError(
+            f"{file} cannot be read (cut in half?): {str(error).splitlines()[0]} Delete it to start anew."
+        ) from error
     for key, value in identity.items():
         if found.get(key) != value:
             raise CheckpointError(

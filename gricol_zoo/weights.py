@@ -129,7 +129,9 @@ def _source(config_file: Path, weights_file: Path) -> Source:
     config = read_config(config_file)
     info = config["gricol_zoo"]
     if info.get("format") != FORMAT:
-        raise CheckpointError(f"{config_file} has format {info.get('format')!r}; this version reads {FORMAT}. Upgrade gricol-zoo.")
+        raise CheckpointError(
+            f"{config_file} has format {info.get('format')!r}; this version reads {FORMAT}. Upgrade gricol-zoo."
+        )
     spec = from_mapping(ModelSpec, info.get("spec", {}))
     return Source(str(config.get("architecture", "")), spec, weights_file, info, str(info.get("sha256", "")))
 
@@ -168,7 +170,9 @@ def read_tensors(file: Path, sha256: str) -> dict[str, Tensor]:
 
     found = file_sha256(file)
     if sha256 and found != sha256:
-        raise CheckpointError(f"{file} is not the file that its config describes (SHA-256 {found[:12]}, expected {sha256[:12]}).")
+        raise CheckpointError(
+            f"{file} is not the file that its config describes (SHA-256 {found[:12]}, expected {sha256[:12]})."
+        )
     try:
         return load_file(file)
     except (SafetensorError, OSError) as error:
@@ -311,12 +315,12 @@ def model_args(name: str, spec: ModelSpec) -> dict[str, Any]:
 
 def timm_config(spec: ModelSpec, tag: str = "") -> dict[str, Any]:
     """Return timm's ``pretrained_cfg`` for a spec: input, normalisation and the names of the layers it adapts."""
-    reduction = 32 if spec.overview == "none" else 32 * max(1, round(spec.image_size[0] / spec.cell_size[0]))
+    seen = spec.image_size if spec.overview == "none" else spec.cell_size
     return {
         "tag": tag,
         "num_classes": spec.num_classes,
         "input_size": [spec.in_chans, *spec.image_size],
-        "pool_size": [-(-side // reduction) for side in spec.image_size],
+        "pool_size": [-(-side // 32) for side in seen],
         "crop_pct": 1.0,
         "interpolation": "bilinear",
         "mean": [spec.preprocess.mean] * spec.in_chans,

@@ -37,9 +37,7 @@ class TimmBackbone(nn.Module):
         config = timm.get_pretrained_cfg(name)
         sized: dict[str, Any] = {"img_size": input_size} if config is not None and config.fixed_input_size else {}
         try:
-            self.net = timm.create_model(
-                name, pretrained=pretrained, in_chans=in_chans, num_classes=0, global_pool="", **sized
-            )
+            self.net = timm.create_model(name, pretrained=pretrained, in_chans=in_chans, num_classes=0, global_pool="", **sized)
             self.net.eval()
             with torch.no_grad():
                 features = self._map(self.net.forward_features(torch.zeros(1, in_chans, *input_size)))

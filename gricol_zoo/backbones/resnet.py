@@ -75,20 +75,29 @@ class ResNet(nn.Module):
         depths: blocks in each stage.
         width: channels of the stem and inner width of the first stage; it doubles with each stage.
         expansion: output channels of a block / its inner width.
+        pooled_stem: 7x7 convolution of stride 2 and max-pooling (He et al.); else a 3x3 convolution of stride 2, and the
+            first stage strides instead of the pooling, which keeps thin bands apart on small images.
     """
 
     def __init__(
-        self, in_chans: int, block: type[BasicBlock] | type[Bottleneck], depths: tuple[int, ...], width: int, expansion: int
+        self,
+        in_chans: int,
+        block: type[BasicBlock] | type[Bottleneck],
+        depths: tuple[int, ...],
+        width: int,
+        expansion: int,
+        pooled_stem: bool = True,
     ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_chans, width, 7, 2, 3, bias=False)
+        kernel = 7 if pooled_stem else 3
+        self.conv1 = nn.Conv2d(in_chans, width, kernel, 2, kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.act1 = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        self.maxpool = nn.MaxPool2d(3, 2, 1) if pooled_stem else nn.Identity()
         self.feature_info: list[dict[str, Any]] = [{"num_chs": width, "reduction": 2, "module": "act1"}]
         channels = width
         for stage, depth in enumerate(depths):
-            stride = 1 if stage == 0 else 2
+            stride = 1 if stage == 0 and pooled_stem else 2
             blocks = []
             for index in range(depth):
                 blocks.append(block(channels, width << stage, expansion, stride if index == 0 else 1))
@@ -172,5 +181,5 @@ def r50(in_chans: int) -> ResNet:
 
 @BACKBONES.register("r18half")
 def r18half(in_chans: int) -> ResNet:
-    """ResNet-18 at half width: 2.8 M parameters, 256 features; the light family."""
-    return ResNet(in_chans, BasicBlock, (2, 2, 2, 2), 32, 1)
+    """ResNet-18 at half width, without max-pooling: 2.8 M parameters, 256 features; the light family."""
+    return ResNet(in_chans, BasicBlock, (2, 2, 2, 2), 32, 1, pooled_stem=False)

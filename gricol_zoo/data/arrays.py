@@ -26,7 +26,9 @@ def load_canvases(images: ImageSet, spec: ModelSpec) -> np.ndarray:
         try:
             out[index] = to_canvas(read_grey(images.read(record)), spec.preprocess, spec.image_size)
         except (ImageError, OSError) as error:
-            raise GricolZooError(f"{record.path} of {images.store.root}: {error}. Mend it or take it out of the table.") from error
+            raise GricolZooError(
+                f"{record.path} of {images.store.root}: {error}. Mend it or take it out of the table."
+            ) from error
     return out
 
 

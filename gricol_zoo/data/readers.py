@@ -102,7 +102,9 @@ def _bioimlab(images: ImageSet) -> list[Record]:
         path = PurePosixPath(name)
         match = CELL_NAME.match(path.name)
         if not match or match[1].upper() not in CHROMOSOMES:
-            raise GricolZooError(f"{name!r} does not name its class. Expected cell/<class>_<copy>.png, such as cell001/7_a.png.")
+            raise GricolZooError(
+                f"{name!r} does not name its class. Expected cell/<class>_<copy>.png, such as cell001/7_a.png."
+            )
         cell = str(path.parent)
         records.append(Record(name, match[1].upper(), cell, case=cell, copy=match[2]))
     return records
@@ -121,7 +123,9 @@ def _cir(images: ImageSet) -> list[Record]:
         raise GricolZooError(f"The CIR names hold class numbers {min(numbers)}..{max(numbers)}; expected 0..23 or 1..24.")
     if numbers and first == 1 and max(numbers) < len(CHROMOSOMES):
         images.notes.append("No class 0 and no class 24 among the CIR names: taken as counted from 1.")
-    images.notes.append(f"CIR classes are counted from {first}: .{first}.tiff is chromosome 1. No cell ids: any split is by image.")
+    images.notes.append(
+        f"CIR classes are counted from {first}: .{first}.tiff is chromosome 1. No cell ids: any split is by image."
+    )
     return [Record(name, CHROMOSOMES[number - first]) for name, number in zip(names, numbers, strict=True)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import random
 from collections.abc import Sequence
@@ -145,3 +146,19 @@ def grouped_folds(records: Sequence[Record], folds: int, seed: int) -> list[tupl
     labels = [record.label for record in records]
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     return [(list(map(int, train)), list(map(int, test))) for train, test in splitter.split(labels, labels, groups)]
+
+
+def split_for(images: ImageSet, seed: int) -> tuple[ImageSet, dict[tuple[str, str], str], str]:
+    """Split a set that came without a split; return the set, the split and what to call it.
+
+    By case or cell where every image has one. Otherwise each image becomes a cell of its own, and the name says
+    "image-level": such a validation accuracy is too good, for homologues of one cell stand on both sides.
+    """
+    if all(group_of(record) for record in images.records):
+        name = f"by case or cell, 80/10/10, seed {seed}"
+    else:
+        records = [dataclasses.replace(record, cell=record.path, case="") for record in images.records]
+        images = dataclasses.replace(images, records=records)
+        name = f"image-level (the images name no cells), 80/10/10, seed {seed}"
+    rows = make_split(images.records, seed)
+    return images, {(row["case"], row["cell"]): row["part"] for row in rows}, name

@@ -1,0 +1,109 @@
+"""Bulk prediction: images in, one row an image out, in flat memory; a bad file is a row, not a crash."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from gricol_zoo.calibration import softmax
+from gricol_zoo.data.images import SUFFIXES, read_grey
+from gricol_zoo.data.preprocess import to_canvas
+from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.table import ImageSet, Record, Store
+from gricol_zoo.deployed import DeployedModel
+from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.evaluate import run_batches
+from gricol_zoo.model import GridModel
+
+COLUMNS = [
+    "path",
+    "case",
+    "cell",
+    "label",
+    "prediction",
+    "probability",
+    "second",
+    "second_probability",
+    "review",
+    "error",
+]
+
+
+def open_paths(paths: Iterable[str | Path]) -> list[ImageSet]:
+    """Open images, folders, zips and CSVs; single images form one set together.
+
+    Raises:
+        GricolZooError: a path that does not exist, or nothing to predict in it.
+    """
+    sets = []
+    for path in map(Path, paths):
+        if path.suffix.lower() in SUFFIXES and not path.is_dir():
+            if not path.is_file():
+                raise GricolZooError(f"No such file: {path}.")
+            single = Store.__new__(Store)
+            single.root, single.names, single._zip = path.parent, [path.name], None
+            sets.append(ImageSet(str(path.parent), [Record(path.name)], single))
+        else:
+            sets.append(open_images(path))
+    if not sets:
+        raise GricolZooError("No paths given. Expected images, folders, zips or CSVs.")
+    return sets
+
+
+def predict_rows(
+    model: GridModel | DeployedModel, images: ImageSet, batch_size: int = 64, dtype: str = "fp32"
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield rows (see ``COLUMNS``) batch by batch, in the set's order; nothing is kept between batches."""
+    records = iter(images.records)
+    while batch := list(islice(records, batch_size)):
+        rows = [_row(record) for record in batch]
+        canvases, readable = [], []
+        for record, row in zip(batch, rows, strict=True):
+            try:
+                canvases.append(to_canvas(read_grey(images.read(record)), model.spec.preprocess, model.spec.image_size))
+                readable.append(row)
+            except (ImageError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+                row["error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if canvases:
+            logits = np.concatenate(list(run_batches(model, canvases, batch_size, dtype)))
+            for row, values in zip(readable, _describe(model, logits), strict=True):
+                row.update(values)
+        yield rows
+
+
+def _row(record: Record) -> dict[str, Any]:
+    known = {"path": record.path, "case": record.case, "cell": record.cell, "label": record.label}
+    return {column: known.get(column, "") for column in COLUMNS}
+
+
+def _describe(model: GridModel | DeployedModel, logits: np.ndarray) -> Iterator[dict[str, Any]]:
+    probabilities = softmax(logits, float(model.info.get("temperature", 1.0)))
+    threshold = float(model.info.get("review_threshold", 0.0))
+    names = model.spec.labels
+    for values in probabilities:
+        first, second = np.argsort(-values, kind="stable")[:2] if len(values) > 1 else (0, 0)
+        yield {
+            "prediction": names[first],
+            "probability": f"{values[first]:.4f}",
+            "second": names[second],
+            "second_probability": f"{values[second]:.4f}",
+            "review": int(values[first] < threshold),
+        }
+
+
+def write_predictions(
+    model: GridModel | DeployedModel, sets: Iterable[ImageSet], stream: TextIO, batch_size: int = 64, dtype: str = "fp32"
+) -> Iterator[list[dict[str, Any]]]:
+    """Write predictions.csv to a stream, flushed batch by batch, and yield the rows as they are written."""
+    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for images in sets:
+        for rows in predict_rows(model, images, batch_size, dtype):
+            writer.writerows(rows)
+            stream.flush()
+            yield rows
