@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,21 +48,40 @@ def measure(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray, float] | None:
     return np.interp(at, index, bands), np.interp(at, index, widths), float(bottom - top)
 
 
+def variants(rows: np.ndarray) -> np.ndarray:
+    """Return each profile in every pose that alignment may choose: (n, poses, points), both ways up."""
+    at = np.linspace(-1, 1, POINTS)
+    poses = []
+    for turn in (1, -1):
+        for shift in np.linspace(-0.08, 0.08, 9):
+            for stretch_by in (0.94, 0.97, 1.0, 1.03, 1.06):
+                source = (turn * at * stretch_by + shift + 1) / 2 * (POINTS - 1)
+                poses.append(np.stack([np.interp(source, np.arange(POINTS), row) for row in rows]))
+    return np.stack(poses, 1)
+
+
 def mean_profile(samples: list[tuple[np.ndarray, np.ndarray, float]]) -> dict[str, object]:
-    """Return the class mean, after turning each sample the way that agrees with the others."""
+    """Return the class mean, after turning, shifting and stretching each sample to agree with the others.
+
+    The mean of bands that do not quite meet is flatter than any of them, so its contrast along the axis is set to what the
+    samples have on average.
+    """
     bands = np.stack([sample[0] for sample in samples])
     widths = np.stack([sample[1] for sample in samples])
-    mean = bands.mean(0)
-    for _ in range(5):
-        flip = ((bands[:, ::-1] - mean) ** 2).sum(1) < ((bands - mean) ** 2).sum(1)
-        mean = np.where(flip[:, None], bands[:, ::-1], bands).mean(0)
-    bands = np.where(flip[:, None], bands[:, ::-1], bands)
-    widths = np.where(flip[:, None], widths[:, ::-1], widths)
+    band_poses, width_poses = variants(bands), variants(widths)
+    mean, index = bands.mean(0), np.arange(len(samples))
+    for _ in range(6):
+        best = ((band_poses - mean) ** 2).sum(2).argmin(1)
+        mean = band_poses[index, best].mean(0)
+    inside = slice(POINTS // 10, -POINTS // 10)
+    spread = band_poses[index, best][:, inside].std(1).mean()
+    centre = mean[inside].mean()
+    mean = np.clip(centre + (mean - centre) * spread / mean[inside].std(), 0, 1.1)
     return {
         "images": len(samples),
         "length": round(float(np.median([sample[2] for sample in samples])), 1),
-        "bands": [round(float(x), 3) for x in bands.mean(0)],
-        "widths": [round(float(x), 1) for x in np.median(widths, 0)],
+        "bands": [round(float(x), 3) for x in mean],
+        "widths": [round(float(x), 1) for x in np.median(width_poses[index, best], 0)],
     }
 
 
@@ -78,12 +98,13 @@ def main() -> None:
         sample = measure(read_grey(images.read(record)))
         if sample is not None:
             samples[record.label].append(sample)
-    table = {
+    table: dict[str, Any] = {
         "source": f"class means over the train part of {options.split.name} of the BioImLab Q-band set; pixels are that set's",
         "classes": {name: mean_profile(values) for name, values in samples.items()},
     }
-    lines = json.dumps(table, indent=1)
-    options.out.write_text(lines + "\n", encoding="utf-8")
+    rows = [f'  "{name}": {json.dumps(row)}' for name, row in table["classes"].items()]
+    text = f'{{\n "source": {json.dumps(table["source"])},\n "classes": {{\n' + ",\n".join(rows) + "\n }\n}\n"
+    options.out.write_text(text, encoding="utf-8")
     print({name: len(values) for name, values in samples.items()})
 
 

@@ -25,7 +25,7 @@ class DeployedModel(LowerBranch):
         grad_checkpointing: whether the backbone recomputes its blocks in the backward pass.
     """
 
-    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: nn.Module, global_pool: str = "avg") -> None:
+    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Any, global_pool: str = "avg") -> None:
         super().__init__(spec, overview, backbone, global_pool)
         self.head_hidden_size = self.num_features
         self.grad_checkpointing = False
@@ -45,9 +45,10 @@ class DeployedModel(LowerBranch):
     @torch.jit.ignore
     def init_weights(self) -> None:
         """Start again from random weights, for instance after ``to_empty``."""
-        for module in (self.overview, self.backbone):
-            if hasattr(module, "init_weights"):
-                module.init_weights()
+        for part in (self.overview, self.backbone):
+            initialise: Any = getattr(part, "init_weights", None)
+            if initialise is not None:
+                initialise()
         self.reset_classifier(self.num_classes)
 
     @torch.jit.ignore

@@ -26,7 +26,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 def run_batches(
     model: GridModel | DeployedModel,
-    canvases: Sequence[np.ndarray] | np.ndarray,
+    canvases: Sequence[np.ndarray] | Any,
     batch_size: int = 64,
     dtype: str = "fp32",
     full: bool = False,
@@ -44,7 +44,7 @@ def run_batches(
         raise GricolZooError(f"Expected `dtype` to be one of {', '.join(DTYPES)}, but got {dtype!r}.")
     if full and not isinstance(model, GridModel):
         raise GricolZooError("`full` inference needs the full form of the model, not the deployed one.")
-    forward = model.full if full else model  # type: ignore[union-attr]
+    forward: Any = model.full if full else model
     device = next(model.parameters()).device
     model.eval()
     for start in range(0, len(canvases), batch_size):
@@ -85,7 +85,10 @@ def evaluate(
     Args:
         model: either form, with weights.
         images: every image of it is scored.
-        name, weights_sha256, split, part: what to write into the report.
+        name: written into the report, as are the next three.
+        weights_sha256: of the weight file.
+        split: the split's name.
+        part: which part of it ``images`` is.
         dtype: "fp32" or "bf16".
         full: all classifiers combined instead of the lower branch.
 

@@ -63,7 +63,9 @@ def grid_loss(
         output: logits of every classifier, any floating dtype; the sum is taken in float32.
         labels: (B,) int64 classes, or (B, classes) probabilities.
         epoch: e, counted from 0; fractions are allowed.
-        beta, ramp_epoch, label_smoothing: see ``GridLoss``.
+        beta: weight of the upper branch at the start.
+        ramp_epoch: lambda.
+        label_smoothing: of the cross entropy, 0..1.
     """
     cell_weights, merged_weight = branch_weights(epoch, output.cell_logits.shape[1], beta, ramp_epoch)
     total = F.cross_entropy(output.logits.float(), labels, label_smoothing=label_smoothing)

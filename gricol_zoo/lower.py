@@ -33,7 +33,9 @@ class LowerBranch(nn.Module):
         GricolZooError: an unknown pooling, or a classifier asked for on unpooled maps.
     """
 
-    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: nn.Module, global_pool: str = "avg") -> None:
+    backbone: Any  # an nn.Module with ``num_features``, and perhaps timm's feature methods
+
+    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Any, global_pool: str = "avg") -> None:
         super().__init__()
         self.spec = spec
         self.name = ""  # the registered name, set by whoever created it by name
@@ -41,7 +43,7 @@ class LowerBranch(nn.Module):
         self.load_report: Any = None
         self.num_classes = spec.num_classes
         self.in_chans = spec.in_chans
-        self.num_features = int(backbone.num_features)  # type: ignore[arg-type]
+        self.num_features = int(backbone.num_features)
         self.drop_rate = spec.drop_rate
         self.global_pool = check_pool(global_pool, spec.num_classes)
         self.overview = overview

@@ -105,7 +105,10 @@ class GridModel(LowerBranch):
 
         Args:
             repo_or_dir: which one; an existing folder is taken as such.
-            revision, cache_dir, token, local_files_only: as in huggingface_hub.
+            revision: branch, tag or commit.
+            cache_dir: of huggingface_hub, if not its own.
+            token: for a private repository.
+            local_files_only: make no request.
             changes: fields of the spec to change, such as ``num_classes``.
 
         Raises:

@@ -23,9 +23,9 @@ class ConvOverview(nn.Module):
     def __init__(self, in_chans: int, image_size: tuple[int, int], cell_size: tuple[int, int]) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_chans, in_chans, 3, 2, 1, groups=in_chans)
-        self.half = ((image_size[0] + 1) // 2, (image_size[1] + 1) // 2)
+        self.halved = ((image_size[0] + 1) // 2, (image_size[1] + 1) // 2)
         self.cell_size = cell_size
-        spare = (self.half[0] - cell_size[0], self.half[1] - cell_size[1])
+        spare = (self.halved[0] - cell_size[0], self.halved[1] - cell_size[1])
         self.crops = all(0 <= extra <= size // 16 for extra, size in zip(spare, cell_size, strict=True))
         # Negative padding crops by a fixed number of pixels on each side, whatever the size of the input.
         self.margins = [-(spare[1] // 2), -(spare[1] - spare[1] // 2), -(spare[0] // 2), -(spare[0] - spare[0] // 2)]
@@ -38,15 +38,15 @@ class ConvOverview(nn.Module):
         blur = torch.outer(kernel, kernel) / 16
         with torch.no_grad():
             self.conv.weight.copy_(blur.expand_as(self.conv.weight))
-            nn.init.zeros_(self.conv.bias)
+            self.conv.bias.zero_()  # type: ignore[union-attr]
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, h, w)."""
         x = self.conv(images)
         if self.crops:
             return F.pad(x, self.margins)
-        height = x.shape[-2] * self.cell_size[0] // self.half[0]
-        width = x.shape[-1] * self.cell_size[1] // self.half[1]
+        height = x.shape[-2] * self.cell_size[0] // self.halved[0]
+        width = x.shape[-1] * self.cell_size[1] // self.halved[1]
         return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
 
 

@@ -1,7 +1,7 @@
 """Synthetic chromosomes: an image from a band profile, with width, bending, blur and noise as parameters.
 
 The band and width profiles are class means measured on real images (``gricol_zoo/assets/profiles.json``, made by
-``benchmarks/measure_profiles.py`` from the train part alone); no image is stored. For the demo, the tests and the bend benchmark.
+``benchmarks/measure_profiles.py`` from the train part alone); no image is stored. For demo, tests and bend benchmark.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Look:
         blur: standard deviation of a Gaussian, in pixels.
         noise: standard deviation of grey noise on the chromosome, of full scale.
         gain: brightness of its brightest bands, of full scale.
+        cleft: depth of the gap between the two chromatids, 0 (none) to 1.
         margin: background pixels around it.
     """
 
@@ -54,6 +55,7 @@ class Look:
     blur: float = 0.8
     noise: float = 0.0
     gain: float = 0.6
+    cleft: float = 0.2
     margin: int = 8
 
 
@@ -89,6 +91,7 @@ def render(profile: Profile, look: Look, rng: np.random.Generator) -> np.ndarray
     bands = np.interp(position, np.arange(len(profile.bands)), profile.bands)
     half = np.interp(position, np.arange(len(profile.widths)), profile.widths) * look.scale / 2
     across = np.clip(1 - (distance / np.maximum(half, 1e-6)) ** 4, 0, 1)
+    across *= 1 - look.cleft * np.exp(-((distance / np.maximum(0.3 * half, 1e-6)) ** 2))
     image = (bands * across).reshape(height, width)
     image = blur(image, look.blur)
     image = image * look.gain
@@ -127,6 +130,7 @@ def random_look(rng: np.random.Generator, bend: float = 40.0, noise: float = 0.0
         blur=float(rng.uniform(0.6, 1.0)),
         noise=noise,
         gain=float(rng.uniform(0.4, 0.8)),
+        cleft=float(rng.uniform(0.0, 0.4)),
     )
 
 
@@ -138,7 +142,9 @@ def render_cell(
     Args:
         seed: of everything random.
         sex: "F", "M", or "" to draw it.
-        bend, noise, tilt: see ``random_look``.
+        bend: degrees of turn from end to end, at most, either way.
+        noise: standard deviation of grey noise, of full scale.
+        tilt: degrees from the vertical, at most, either way.
     """
     rng = np.random.default_rng(seed)
     sex = sex or ("F" if rng.random() < 0.5 else "M")

@@ -52,7 +52,7 @@ def _source(name: str, config: Any, cache_dir: str | Path | None) -> Source:
     """Return where the weights are that timm's resolved config speaks of."""
     get = config.get if isinstance(config, Mapping) else lambda key, default=None: getattr(config, key, default)
     if get("source") == "local-dir":
-        return find_in_dir(get("file"))
+        return find_in_dir(str(get("file")))
     if get("source") == "hf-hub":
         repo, _, revision = str(get("hf_hub_id")).partition(HF_HUB_ID_SEPARATOR)
         return find_on_hub(repo, revision, str(cache_dir) if cache_dir else None)

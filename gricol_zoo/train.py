@@ -83,6 +83,7 @@ def train(
         model_name: a registered name; with ``pretrained`` its weights are the start.
         recipe: how to train.
         out: the folder.
+        pretrained: start from the named weights instead of random ones.
         resume: go on from the folder's checkpoint, if there is one.
         time_limit: seconds after which to stop cleanly, with a checkpoint.
         device: "cpu", "cuda", ...; "" takes what accelerate finds.
@@ -103,7 +104,7 @@ def train(
     if checkpoint.exists() and not resume:
         raise GricolZooError(f"{out} holds a run already. Give --resume to go on with it, or another --out.")
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if wants_bf16(recipe.precision, device) else "no")
-    say = _speaker(accelerator.is_main_process)
+    say = Speaker(accelerator.is_main_process)
 
     parts = apply_split(images, split)
     check_leaks(parts)
@@ -120,7 +121,7 @@ def train(
         model.load_state_dict(source.state_dict())
     model.name = parse_model_name(model_name).arch or "unnamed"
     task = TrainingTask(model, GridLoss(recipe.beta, recipe.ramp * recipe.epochs, recipe.label_smoothing))
-    task.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    task.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(task, recipe)
     identity = {"model": model_name, "spec": spec.to_dict(), "recipe": recipe.to_dict(), "images": len(parts["train"])}
     average = {key: value.detach().clone() for key, value in model.state_dict().items()}
@@ -280,7 +281,7 @@ def averaged_model(run: Training, spec: ModelSpec) -> GridModel:
     model = build(spec)
     model.load_state_dict(run.average)
     device = next(run.task.parameters()).device
-    return model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return model.to(device).to(memory_format=torch.channels_last).eval()
 
 
 def _val_scores(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
@@ -311,7 +312,7 @@ def finish(
     confidence = softmax(logits, temperature).max(1)
     correct = logits.argmax(1) == labels
     threshold = review_threshold(confidence, correct)
-    info = {
+    info: dict[str, Any] = {
         "temperature": round(temperature, 4),
         "review_threshold": round(threshold, 4),
         "val": {
@@ -331,7 +332,7 @@ def finish(
         },
     }
     save_model(model, out, info)
-    say(f"val accuracy {info['val']['accuracy']:.4f}; weights in {out}")  # type: ignore[index]
+    say(f"val accuracy {info['val']['accuracy']:.4f}; weights in {out}")
 
 
 def dump(run: Training, identity: dict[str, Any]) -> bytes:
@@ -418,17 +419,19 @@ def _stop_on_signals() -> _Stop:
     return stop
 
 
-class _speaker:
+class Speaker:
     """Print progress on stderr, from the main process alone."""
 
     def __init__(self, aloud: bool) -> None:
         self.aloud = aloud
 
     def __call__(self, line: str) -> None:
+        """Print a line."""
         if self.aloud:
             print(line, file=sys.stderr, flush=True)
 
     def bar(self, total: int, title: str, initial: int) -> Any:
+        """Return a progress bar, which shows only on a terminal."""
         from tqdm import tqdm
 
         quiet = not self.aloud or not sys.stderr.isatty()

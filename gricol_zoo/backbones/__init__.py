@@ -6,6 +6,6 @@ options. Attribute: ``num_features`` (F). Optional, for timm's feature contract:
 """
 
 from gricol_zoo.backbones.table import BACKBONES
-from gricol_zoo.backbones import resnet  # noqa: F401, I001  (registers)
+from gricol_zoo.backbones import resnet  # noqa: F401  (registers)
 
 __all__ = ["BACKBONES"]

@@ -27,6 +27,8 @@ class TimmBackbone(nn.Module):
         GricolZooError: timm has no such model, or it gives no feature map at this size.
     """
 
+    net: Any
+
     def __init__(self, name: str, in_chans: int, input_size: tuple[int, int], pretrained: bool = False) -> None:
         super().__init__()
         import timm

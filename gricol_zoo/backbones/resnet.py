@@ -79,6 +79,11 @@ class ResNet(nn.Module):
             first stage strides instead of the pooling, which keeps thin bands apart on small images.
     """
 
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
+
     def __init__(
         self,
         in_chans: int,

@@ -53,7 +53,7 @@ def to_canvas(grey: np.ndarray, how: Preprocess, size: tuple[int, int]) -> np.nd
 
 
 def stretch(grey: np.ndarray) -> np.ndarray:
-    """Return grey with background 0 and the brightest percent of the chromosome at 1 or above; light backgrounds are inverted."""
+    """Return grey with background 0 and the brightest percent at 1 or above; a light background is inverted."""
     background = border_median(grey)
     value = background - grey if background > 0.5 else grey - background
     value = np.maximum(value, 0)

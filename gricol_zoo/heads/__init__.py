@@ -5,6 +5,6 @@ The lower branch's classifier is not the head's: it belongs to the model.
 """
 
 from gricol_zoo.heads.table import HEADS, build_head
-from gricol_zoo.heads import none, per_cell, reconstruction  # noqa: F401, I001  (register)
+from gricol_zoo.heads import none, per_cell, reconstruction  # noqa: F401  (register)
 
 __all__ = ["HEADS", "build_head"]

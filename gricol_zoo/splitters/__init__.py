@@ -5,6 +5,6 @@ Attributes: ``num_cells`` (K) and ``cell_size`` ((h, w)). A splitter has no para
 """
 
 from gricol_zoo.splitters.table import SPLITTERS
-from gricol_zoo.splitters import none, overlap, tiles  # noqa: F401, I001  (register)
+from gricol_zoo.splitters import none, overlap, tiles  # noqa: F401  (register)
 
 __all__ = ["SPLITTERS"]

@@ -1,0 +1,159 @@
+"""The contract as checks: what every part and model must do, ours and third parties' alike.
+
+    from gricol_zoo.testing import check_backbone, check_head, check_model, check_splitter
+
+    def test_my_parts():
+        check_backbone("acme_conv")
+        check_model("acme_n4")
+
+Each raises AssertionError with what was expected and what came. They need no test framework.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gricol_zoo.backbones import BACKBONES
+from gricol_zoo.deployed import DeployedModel
+from gricol_zoo.factory import create_model
+from gricol_zoo.flops import count
+from gricol_zoo.heads import HEADS
+from gricol_zoo.losses import GridLoss
+from gricol_zoo.model import GridModel
+from gricol_zoo.parts import build_part
+from gricol_zoo.spec import ModelSpec
+from gricol_zoo.splitters import SPLITTERS
+from gricol_zoo.task import TrainingTask
+
+
+def check_backbone(name: str, input_size: tuple[int, int] = (64, 64), options: Mapping[str, Any] | None = None) -> None:
+    """A backbone gives (B, num_features, h', w') for 1 and 3 channels, and trains in every parameter."""
+    for in_chans in (1, 3):
+        offered = {"in_chans": in_chans, "input_size": input_size}
+        backbone = build_part("backbone", name, BACKBONES.get(name), offered, options or {})
+        features = backbone(torch.randn(2, in_chans, *input_size))
+        _expect(features.ndim == 4, f"backbone {name}: a 4-D feature map", tuple(features.shape))
+        _expect(features.shape[0] == 2, f"backbone {name}: the batch kept", tuple(features.shape))
+        _expect(features.shape[1] == backbone.num_features, f"backbone {name}: num_features channels", tuple(features.shape))
+        features.square().mean().backward()
+        _check_gradients(backbone, f"backbone {name}")
+
+
+def check_splitter(
+    name: str,
+    grid: int = 3,
+    image_size: tuple[int, int] = (96, 98),
+    cell_size: tuple[int, int] = (48, 48),
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """A splitter gives (B, num_cells, C, *cell_size), each image apart from the others of its batch."""
+    offered = {"grid": grid, "image_size": image_size, "cell_size": cell_size}
+    splitter = build_part("splitter", name, SPLITTERS.get(name), offered, options or {}).eval()
+    _expect(isinstance(splitter.num_cells, int) and splitter.num_cells >= 0, f"splitter {name}: num_cells", splitter.num_cells)
+    for channels in (1, 3):
+        images = torch.randn(2, channels, *image_size)
+        cells = splitter(images)
+        head = (2, splitter.num_cells, channels)
+        _expect(tuple(cells.shape[:3]) == head, f"splitter {name}: shape starting {head}", tuple(cells.shape))
+        size = getattr(splitter, "cell_size", tuple(cells.shape[-2:]))
+        _expect(tuple(cells.shape[-2:]) == tuple(size), f"splitter {name}: cells of {size}", tuple(cells.shape))
+        _expect(torch.equal(splitter(images[1:])[0], cells[1]), f"splitter {name}: images kept apart", "another result alone")
+
+
+def check_head(name: str, num_cells: int = 9, num_features: int = 16, options: Mapping[str, Any] | None = None) -> None:
+    """A head gives ((B, K, classes), (B, classes) or None), each image apart, and trains in every parameter."""
+    offered = {"num_features": num_features, "num_cells": num_cells, "num_classes": 5}
+    head = build_part("head", name, HEADS.get(name), offered, options or {}).eval()
+    features = torch.randn(4, num_cells, num_features)
+    cell_logits, merged = head(features)
+    _expect(cell_logits.shape[0] == 4 and cell_logits.shape[2] == 5, f"head {name}: (B, K, classes)", tuple(cell_logits.shape))
+    _expect(merged is None or tuple(merged.shape) == (4, 5), f"head {name}: merged (B, classes) or None", merged)
+    alone, _ = head(features[2:3])
+    _expect(torch.allclose(alone[0], cell_logits[2], atol=1e-5), f"head {name}: images kept apart", "another result alone")
+    total = cell_logits.square().sum() + (0 if merged is None else merged.square().sum())
+    if total.requires_grad:
+        total.backward()
+    _check_gradients(head, f"head {name}")
+
+
+def check_model(name: str, **changes: Any) -> None:
+    """A named model keeps the whole contract of the zoo; ``changes`` as for ``create_model`` (a smaller size, say)."""
+    model = create_model(name, **changes)
+    assert isinstance(model, GridModel)
+    spec = model.spec
+    rebuilt = ModelSpec(**json.loads(json.dumps(spec.to_dict())))
+    _expect(rebuilt == spec, f"{name}: a spec that JSON gives back", rebuilt)
+    images = torch.randn(2, spec.in_chans, *spec.image_size)
+    _check_training(model, name, images)
+    _check_inference(model.eval(), name, images)
+    _check_saving(model, name, images)
+    cost = count(model)
+    _expect(cost.lower > 0 and cost.full == cost.upper + cost.lower, f"{name}: countable", cost)
+    for in_chans, num_classes in ((3, 7), (1, 2)):
+        changed = create_model(name, **{**changes, "in_chans": in_chans, "num_classes": num_classes})
+        logits = changed.eval()(torch.randn(1, in_chans, *spec.image_size))
+        _expect(tuple(logits.shape) == (1, num_classes), f"{name}: (1, {num_classes})", tuple(logits.shape))
+
+
+def _check_training(model: GridModel, name: str, images: torch.Tensor) -> None:
+    model.train()
+    logits = model(images)
+    _expect(tuple(logits.shape) == (2, model.num_classes), f"{name}: logits in training mode too", tuple(logits.shape))
+    loss = TrainingTask(model, GridLoss())(images, torch.tensor([0, 1]), 3.0)
+    _expect(loss.ndim == 0 and bool(loss.isfinite()), f"{name}: a finite scalar loss", loss)
+    loss.backward()
+    _check_gradients(model, name)
+    model.zero_grad(set_to_none=True)
+
+
+@torch.no_grad()
+def _check_inference(model: GridModel, name: str, images: torch.Tensor) -> None:
+    classes, cells = model.num_classes, int(model.splitter.num_cells)  # type: ignore[arg-type]
+    output = model.branches(images)
+    _expect(tuple(output.logits.shape) == (2, classes), f"{name}: logits (B, classes)", tuple(output.logits.shape))
+    shape = tuple(output.cell_logits.shape)
+    _expect(shape[0] == 2 and shape[1] <= cells and shape[2] == classes, f"{name}: cell_logits (B, {cells}, classes)", shape)
+    _expect(torch.allclose(output.logits, model(images), atol=1e-4), f"{name}: the same lower branch", "another result")
+    total = model.full(images).exp().sum(1)
+    _expect(torch.allclose(total, torch.ones(2), atol=1e-4), f"{name}: full() of probabilities that sum to 1", total)
+    deployed = model.deploy()
+    _expect(torch.equal(deployed(images), model(images)), f"{name}: deployed logits equal bit for bit", "other logits")
+    features = deployed.forward_features(images)
+    _expect(features.shape[1] == deployed.num_features, f"{name}: num_features channels", tuple(features.shape))
+    again = deployed.forward_head(features)
+    _expect(torch.equal(again, deployed(images)), f"{name}: forward = forward_head(forward_features)", "other logits")
+    final, maps = deployed.forward_intermediates(images)
+    _expect(torch.equal(final, features), f"{name}: final intermediate = forward_features", "another map")
+    _expect(len(maps) == len(deployed.feature_info), f"{name}: one map a level", len(maps))
+
+
+@torch.no_grad()
+def _check_saving(model: GridModel, name: str, images: torch.Tensor) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        loaded = create_model(f"local-dir:{folder}", pretrained=True)
+        assert isinstance(loaded, GridModel)
+        _expect(loaded.spec == model.spec, f"{name}: the same spec after loading", loaded.spec)
+        error = (loaded(images) - model(images)).abs().max().item()
+        bound = 0.05 + 0.02 * model(images).abs().max().item()
+        _expect(error < bound, f"{name}: the same logits after saving in fp16 (within {bound:.3f})", error)
+        loaded.save_pretrained(Path(folder) / "again")
+        deployed = create_model(f"local-dir:{folder}/again", pretrained=True, deployed=True)
+        assert isinstance(deployed, DeployedModel)
+        _expect(torch.equal(deployed(images), loaded(images)), f"{name}: deployed loads its part of the file", "other logits")
+
+
+def _check_gradients(module: torch.nn.Module, what: str) -> None:
+    without = [key for key, parameter in module.named_parameters() if parameter.requires_grad and parameter.grad is None]
+    _expect(not without, f"{what}: a gradient for every parameter", f"none for {without[:3]}")
+
+
+def _expect(condition: bool, expected: str, got: Any) -> None:
+    if not condition:
+        raise AssertionError(f"Expected {expected}, but got {got}.")

@@ -1,0 +1,59 @@
+import csv
+import os
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import torch
+
+from gricol_zoo.render import Look, load_profiles, render
+
+torch.set_num_threads(min(2, torch.get_num_threads()))
+
+SMALL = {"image_size": (96, 98), "cell_size": (48, 48)}
+"""A size at which every model is quick; the same code as at 448x456, by proportion."""
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+def tiny_set(folder, cells=10, classes=("1", "5", "21"), seed=0, copies="a"):
+    """Write a small set of synthetic chromosomes with a manifest; return the folder."""
+    rng = np.random.default_rng(seed)
+    profiles = load_profiles()
+    rows = []
+    for cell in range(cells):
+        for label in classes:
+            for copy in copies:
+                look = Look(bend=float(rng.uniform(-20, 20)), noise=0.02, gain=0.6)
+                grey = render(profiles[label], look, rng)
+                path = f"images/c{cell:02d}/{label}_{copy}.png"
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray((grey * 255).astype(np.uint8)).save(folder / path)
+                sex = "FM"[cell % 2]
+                rows.append({"path": path, "case": f"c{cell:02d}", "cell": f"c{cell:02d}", "sex": sex, "label": label, "copy": copy})
+    with (folder / "manifest.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+def zip_folder(folder, file):
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder))
+    return file
+
+
+@pytest.fixture(scope="session")
+def chromosomes(tmp_path_factory):
+    """A folder of 30 synthetic chromosomes: 10 cells of 3 classes, with a manifest."""
+    return tiny_set(tmp_path_factory.mktemp("chromosomes"))

@@ -1,0 +1,71 @@
+"""Backbones against timm's own ResNet, and timm's models as backbones."""
+
+import pytest
+import torch
+from timm.models.resnet import Bottleneck, ResNet
+
+from gricol_zoo import BACKBONES, GricolZooError, create_model
+from gricol_zoo.testing import check_backbone
+
+
+class Expansion2(Bottleneck):
+    expansion = 2
+
+
+def timm_twin(name):
+    block = Expansion2 if name == "r50half" else Bottleneck
+    return ResNet(block, (3, 4, 6, 3), in_chans=1, num_classes=0, global_pool="")
+
+
+@pytest.mark.parametrize("name", ["r50half", "r50"])
+def test_same_network_as_timms(name):
+    ours, theirs = BACKBONES.get(name)(in_chans=1).eval(), timm_twin(name).eval()
+    for module in theirs.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1)
+            torch.nn.init.normal_(module.running_mean, std=0.1)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, 1, 70, 66)
+    torch.testing.assert_close(ours(x), theirs.forward_features(x))
+
+
+def test_sizes_the_paper_gives():
+    backbone = BACKBONES.get("r50half")(in_chans=1)
+    assert backbone.num_features == 1024
+    assert sum(p.numel() for p in backbone.parameters()) / 1e6 == pytest.approx(16.733, abs=5e-4)
+
+
+@pytest.mark.parametrize("name", BACKBONES.names())
+def test_contract(name):
+    check_backbone(name)
+
+
+FAMILIES = [
+    "resnet10t",
+    "convnext_atto",
+    "efficientnet_lite0",
+    "mobilenetv3_small_050",
+    "regnety_002",
+    "vit_tiny_patch16_224",
+    "swin_tiny_patch4_window7_224",
+    "densenet121",
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_timm_families_compose(family):
+    model = create_model(
+        "gricol_r50half_n3", backbone=f"timm/{family}", image_size=(128, 130), cell_size=(64, 64), num_classes=10, in_chans=3
+    ).eval()
+    images = torch.randn(1, 3, 128, 130)
+    with torch.no_grad():
+        output = model.branches(images)
+        assert torch.equal(model.deploy()(images), model(images))
+    assert output.cell_logits.shape == (1, 9, 10)
+
+
+def test_unsuitable_timm_models_refuse_in_one_line():
+    with pytest.raises(GricolZooError, match="timm has no model 'resnet5000'"):
+        create_model("r50half", backbone="timm/resnet5000")
+    with pytest.raises(GricolZooError, match="cannot serve as a backbone for 1x224x224"):
+        create_model("r50half", backbone="timm/sam2_hiera_tiny", backbone_options={"pretrained": True})

@@ -1,0 +1,75 @@
+"""The heads against plain loops written from the equations, in float64 on random numbers."""
+
+import math
+
+import pytest
+import torch
+
+from gricol_zoo import HEADS, GricolZooError
+from gricol_zoo.heads.reconstruction import ReconstructionHead
+from gricol_zoo.testing import check_head
+
+FEATURES, CLASSES = 6, 5
+
+
+def linear(layer, vector):
+    weight, bias = layer.weight.tolist(), layer.bias.tolist()
+    return [sum(w * x for w, x in zip(row, vector, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
+
+
+def naive(head, cells, gate, chain):
+    """One image: cells is a list of K feature lists. Returns K logit lists and the merged one."""
+    previous, gated, logits = [0.0] * FEATURES, [], []
+    for k, y in enumerate(cells):
+        content = [a + b for a, b in zip(y, previous, strict=True)] if chain == "recursive" else y
+        if gate == "scalar":
+            w, b = head.gates[k].weigh.weight[0].tolist(), head.gates[k].weigh.bias.item()
+            z = [sum(wi * ci for wi, ci in zip(w, content, strict=True)) + b] * FEATURES
+        else:
+            w, b = head.gates[k].weight.tolist(), head.gates[k].bias.tolist()
+            z = [wi * ci + bi for wi, ci, bi in zip(w, content, b, strict=True)]
+        v = [ci / (1 + math.exp(-zi)) for ci, zi in zip(content, z, strict=True)]  # Eq. 2
+        rebuilt = linear(head.reconstruct[k], [a + b for a, b in zip(y, previous, strict=True)])  # Eq. 3
+        logits.append(linear(head.classifiers[k], rebuilt))
+        gated.append(v)
+        previous = v
+    largest = [max(v[c] for v in gated) for c in range(FEATURES)]  # Eq. 4
+    return logits, linear(head.merged_classifier, linear(head.merge, largest))
+
+
+@pytest.mark.parametrize("grid", [2, 3, 4])
+@pytest.mark.parametrize("gate", ["scalar", "channel"])
+@pytest.mark.parametrize("chain", ["literal", "recursive"])
+def test_reconstruction_against_the_equations(grid, gate, chain):
+    head = ReconstructionHead(FEATURES, grid * grid, CLASSES, gate, chain).double()
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter)
+    features = torch.randn(3, grid * grid, FEATURES, dtype=torch.float64)
+    cell_logits, merged = head(features)
+    for image in range(3):
+        logits, whole = naive(head, features[image].tolist(), gate, chain)
+        torch.testing.assert_close(cell_logits[image], torch.tensor(logits, dtype=torch.float64))
+        torch.testing.assert_close(merged[image], torch.tensor(whole, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("grid", [2, 3, 4])
+def test_per_cell_against_loops(grid):
+    head = HEADS.get("per_cell")(FEATURES, grid * grid, CLASSES).double()
+    features = torch.randn(2, grid * grid, FEATURES, dtype=torch.float64)
+    logits, merged = head(features)
+    assert merged is None
+    for image in range(2):
+        for k in range(grid * grid):
+            expected = torch.tensor(linear(head.classifiers[k], features[image, k].tolist()), dtype=torch.float64)
+            torch.testing.assert_close(logits[image, k], expected)
+
+
+@pytest.mark.parametrize("name", HEADS.names())
+def test_contract(name):
+    check_head(name)
+
+
+@pytest.mark.parametrize(("option", "value"), [("gate", "matrix"), ("chain", "cyclic")])
+def test_unknown_options(option, value):
+    with pytest.raises(GricolZooError, match=f"`{option}` to be one of"):
+        ReconstructionHead(4, 4, 4, **{option: value})

@@ -1,0 +1,61 @@
+import pytest
+
+from gricol_zoo import GricolZooError
+from gricol_zoo.names import ModelName, parse_backbone_name, parse_model_name
+from gricol_zoo.registry import Registry
+
+
+def test_adds_gets_and_lists():
+    table = Registry("thing", "nobody.things")
+    table.add("b", 1)
+
+    @table.register("a")
+    def thing(): ...
+
+    assert table.get("a") is thing
+    assert table.names() == ["a", "b"] == list(table)
+    assert "a" in table
+    assert "c" not in table
+
+
+def test_refuses_doubles():
+    table = Registry("thing", "nobody.things")
+    table.add("a", 1)
+    with pytest.raises(GricolZooError, match="thing named 'a' is already registered"):
+        table.add("a", 2)
+    assert table.get("a") == 1
+
+
+def test_a_miss_suggests_near_names():
+    table = Registry("thing", "nobody.things")
+    table.add("reconstruction", 1)
+    with pytest.raises(GricolZooError, match="Unknown thing 'reconstuction'. Did you mean reconstruction"):
+        table.get("reconstuction")
+    with pytest.raises(GricolZooError, match="Known: reconstruction"):
+        table.get("zzz")
+
+
+@pytest.mark.parametrize(
+    ("name", "parsed"),
+    [
+        ("gricol_r50half_n3", ModelName(arch="gricol_r50half_n3")),
+        ("gricol_r50half_n3.qband", ModelName(arch="gricol_r50half_n3", tag="qband")),
+        ("hf-hub:org/repo", ModelName(repo="org/repo")),
+        ("hf-hub:org/repo@v1", ModelName(repo="org/repo", revision="v1")),
+        ("local-dir:/a/b.c", ModelName(path="/a/b.c")),
+        ("a.b.c", ModelName(arch="a", tag="b.c")),
+    ],
+)
+def test_model_names(name, parsed):
+    assert parse_model_name(name) == parsed
+
+
+@pytest.mark.parametrize("name", ["", "org/repo", "a\\b", "hf-hub:repo", "hf-hub:a/b/c", "local-dir:", "x:y", "hf-hub:/b"])
+def test_hostile_model_names(name):
+    with pytest.raises(GricolZooError, match="Expected"):
+        parse_model_name(name)
+
+
+def test_backbone_names():
+    assert parse_backbone_name("timm/resnet18.a1_in1k") == (True, "resnet18.a1_in1k")
+    assert parse_backbone_name("r50half") == (False, "r50half")

@@ -1,0 +1,94 @@
+import pytest
+import torch
+
+from gricol_zoo import GricolZooError
+from gricol_zoo.splitters.overlap import OverlapSplitter, axis_starts
+from gricol_zoo.splitters.spiral import spiral_order
+from gricol_zoo.splitters.tiles import TilesSplitter
+
+SIZE, CELL = (448, 456), (224, 224)
+
+
+def walk(grid):
+    """Spiral by walking: turn right at a wall or a visited cell."""
+    seen, order = set(), []
+    row, column, step = 0, 0, (0, 1)
+    while len(order) < grid * grid:
+        order.append((row, column))
+        seen.add((row, column))
+        ahead = (row + step[0], column + step[1])
+        if ahead in seen or not (0 <= ahead[0] < grid and 0 <= ahead[1] < grid):
+            step = (step[1], -step[0])
+            ahead = (row + step[0], column + step[1])
+        row, column = ahead
+    return order
+
+
+@pytest.mark.parametrize("grid", range(1, 8))
+def test_spiral_is_a_walk_inward(grid):
+    assert spiral_order(grid) == walk(grid)
+
+
+@pytest.mark.parametrize(
+    ("length", "grid", "starts"),
+    [
+        (448, 3, (0, 112, 224)),
+        (456, 3, (0, 120, 232)),  # printed in the paper
+        (448, 2, (0, 224)),
+        (456, 2, (0, 232)),
+        (448, 4, (0, 75, 149, 224)),
+        (456, 4, (0, 77, 155, 232)),
+    ],
+)
+def test_starts_at_the_papers_size(length, grid, starts):
+    assert axis_starts(length, 224, grid) == starts
+
+
+@pytest.mark.parametrize("grid", [2, 3, 4])
+def test_overlap_against_naive_loops(grid):
+    images = torch.randn(2, 1, *SIZE, dtype=torch.float64)
+    cells = OverlapSplitter(grid, SIZE, CELL)(images)
+    rows = {2: (0, 224), 3: (0, 112, 224), 4: (0, 75, 149, 224)}[grid]
+    columns = {2: (0, 232), 3: (0, 120, 232), 4: (0, 77, 155, 232)}[grid]
+    assert cells.shape == (2, grid * grid, 1, *CELL)
+    for k, (row, column) in enumerate(walk(grid)):
+        for y in (0, 1, 100, 223):
+            for x in (0, 7, 223):
+                assert torch.equal(cells[:, k, :, y, x], images[:, :, rows[row] + y, columns[column] + x])
+
+
+def test_the_centre_cell_is_the_last():
+    images = torch.randn(1, 1, *SIZE)
+    assert torch.equal(OverlapSplitter(3, SIZE, CELL)(images)[:, 8], images[..., 112:336, 120:344])
+
+
+def test_overlap_covers_every_pixel_for_grids_of_three_and_more():
+    for grid in (3, 4, 5):
+        count = torch.zeros(1, 1, *SIZE)
+        for top, left in OverlapSplitter(grid, SIZE, CELL).corners:
+            count[..., top : top + 224, left : left + 224] += 1
+        assert count.min() >= 1
+
+
+@pytest.mark.parametrize("grid", [2, 3, 4])
+def test_tiles_part_the_image(grid):
+    splitter = TilesSplitter(grid, SIZE, CELL)
+    count = torch.zeros(*SIZE)
+    for top, bottom, left, right in splitter.boxes:
+        count[top:bottom, left:right] += 1
+    assert torch.equal(count, torch.ones(*SIZE))
+    assert splitter(torch.randn(1, 3, *SIZE)).shape == (1, grid * grid, 3, *CELL)
+
+
+def test_tiles_resize_bilinearly():
+    ramp = torch.arange(456, dtype=torch.float64).expand(1, 1, 448, 456)
+    tile = TilesSplitter(3, SIZE, CELL)(ramp)[0, 1, 0, 100]  # columns 152..303
+    expected = 152 + (torch.arange(224, dtype=torch.float64) + 0.5) * 152 / 224 - 0.5
+    assert torch.allclose(tile[1:-1], expected[1:-1])
+
+
+def test_a_cell_larger_than_the_image_is_refused():
+    with pytest.raises(GricolZooError, match="no larger than the image"):
+        OverlapSplitter(3, (100, 100), (224, 224))
+    with pytest.raises(GricolZooError, match="at most the image's 8 pixels"):
+        TilesSplitter(9, (8, 100), (4, 4))
