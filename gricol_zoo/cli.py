@@ -147,6 +147,9 @@ def _positive(text: str) -> int:
     return number
 
 
+_positive.__name__ = "whole number"  # what argparse calls it in messages
+
+
 def load_model(name: str, device: str = "cpu", deployed: bool = False) -> GridModel | DeployedModel:
     """Load a model with its weights by name, or from a folder.
 

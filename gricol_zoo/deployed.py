@@ -151,7 +151,7 @@ def take_levels(count: int, indices: int | Sequence[int] | None) -> list[int]:
     """
     if indices is None:
         return list(range(count))
-    wanted = range(count - indices, count) if isinstance(indices, int) else indices
+    wanted = list(range(-indices, 0)) if isinstance(indices, int) else list(indices)
     taps = sorted({index + count if index < 0 else index for index in wanted})
     if not taps or taps[0] < 0 or taps[-1] >= count:
         raise GricolZooError(f"Expected feature indices in {-count}..{count - 1}, but got {indices!r}.")

@@ -67,5 +67,12 @@ def test_timm_families_compose(family):
 def test_unsuitable_timm_models_refuse_in_one_line():
     with pytest.raises(GricolZooError, match="timm has no model 'resnet5000'"):
         create_model("r50half", backbone="timm/resnet5000")
-    with pytest.raises(GricolZooError, match="cannot serve as a backbone for 1x224x224"):
-        create_model("r50half", backbone="timm/sam2_hiera_tiny", backbone_options={"pretrained": True})
+    with pytest.raises(GricolZooError, match="timm/inception_v3 cannot serve as a backbone for 1x64x64 inputs: ") as caught:
+        create_model("r50half", backbone="timm/inception_v3", image_size=(128, 128), cell_size=(64, 64))
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_cannot_be_downloaded_refuse_in_one_line():
+    with pytest.raises(GricolZooError, match="timm/resnet10t cannot serve") as caught:
+        create_model("r50half", backbone="timm/resnet10t", backbone_options={"pretrained": True})
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,93 @@
+"""Synthetic chromosomes, and the demo with the packaged weights."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gricol_zoo import CHROMOSOMES, DEFAULT_MODEL, GricolZooError, create_model
+from gricol_zoo.data.preprocess import measure_pose
+from gricol_zoo.demo import classify_cell, demo
+from gricol_zoo.render import Look, blur, load_profiles, render, render_cell
+
+
+def test_profiles_are_of_24_classes_and_sane():
+    profiles = load_profiles()
+    assert tuple(profiles) == CHROMOSOMES
+    lengths = [profiles[name].length for name in ("1", "3", "8", "16", "21")]
+    assert lengths == sorted(lengths, reverse=True)
+    for profile in profiles.values():
+        assert len(profile.bands) == len(profile.widths) == 64
+        assert 0 <= profile.bands.min() < profile.bands.max() <= 1.1
+
+
+@pytest.mark.parametrize("name", ["1", "8", "21"])
+def test_a_straight_chromosome_has_the_profiles_length_and_bands(name):
+    profile = load_profiles()[name]
+    image = render(profile, Look(blur=0, cleft=0, gain=1.0), np.random.default_rng(0))
+    pose = measure_pose(image)
+    assert pose.length == pytest.approx(profile.length, abs=6)
+    assert abs(np.degrees(pose.angle)) < 3
+    middle = image[:, image.shape[1] // 2]
+    rows = np.nonzero(middle > 0.1)[0]
+    drawn = np.interp(np.linspace(rows[0], rows[-1], 64), np.arange(len(middle)), middle)
+    assert np.corrcoef(drawn[6:-6], profile.bands[6:-6])[0, 1] > 0.8
+
+
+def test_bend_shortens_and_widens_what_tilt_turns():
+    profile, rng = load_profiles()["1"], np.random.default_rng(0)
+    straight = measure_pose(render(profile, Look(), rng))
+    bent = measure_pose(render(profile, Look(bend=120), rng))
+    assert bent.length < 0.9 * straight.length
+    assert bent.width > 1.5 * straight.width
+    tilted = measure_pose(render(profile, Look(tilt=30), rng))
+    assert abs(np.degrees(tilted.angle)) == pytest.approx(30, abs=2)
+    assert tilted.length == pytest.approx(straight.length, abs=3)
+
+
+def test_noise_gain_and_blur_do_what_they_say():
+    profile = load_profiles()["5"]
+    clean = render(profile, Look(noise=0), np.random.default_rng(0))
+    noisy = render(profile, Look(noise=0.05), np.random.default_rng(0))
+    inside = clean > 0.3
+    assert (noisy - clean)[inside].std() == pytest.approx(0.05, rel=0.3)
+    assert render(profile, Look(gain=0.3), np.random.default_rng(0)).max() == pytest.approx(clean.max() / 2, rel=0.01)
+    point = np.zeros((21, 21))
+    point[10, 10] = 1
+    spread = blur(point, 2.0)
+    assert spread.sum() == pytest.approx(1, abs=1e-6)
+    assert (spread * (np.arange(21) - 10) ** 2).sum() == pytest.approx(4, rel=0.05)
+
+
+def test_a_cell_has_46_and_repeats_with_its_seed():
+    for sex, pair in (("F", ["X", "X"]), ("M", ["X", "Y"])):
+        cell = render_cell(3, sex)
+        assert len(cell) == 46
+        assert [name for name, _, _ in cell[44:]] == pair
+    assert all(np.array_equal(a[2], b[2]) for a, b in zip(render_cell(5), render_cell(5), strict=True))
+    assert not np.array_equal(render_cell(5)[0][2], render_cell(6)[0][2])
+
+
+def test_impossible_looks_are_refused():
+    with pytest.raises(GricolZooError, match="300 degrees"):
+        render(load_profiles()["1"], Look(bend=400), np.random.default_rng(0))
+    with pytest.raises(GricolZooError, match="`sex`"):
+        render_cell(0, "x")
+
+
+def test_demo_gets_forty_of_46_on_average_over_twenty_cells():
+    """Bend up to 40 degrees, noise 0.02, tilt up to 20 degrees: the demo's own settings, seeds 0 to 19."""
+    model = create_model(DEFAULT_MODEL, pretrained=True, deployed=True)
+    right = []
+    for seed in range(20):
+        cell = render_cell(seed)
+        predictions, _ = classify_cell(model, [image for _, _, image in cell])
+        right.append(sum(name == prediction for (name, _, _), prediction in zip(cell, predictions, strict=True)))
+    assert np.mean(right) >= 40, right
+
+
+def test_demo_prints_and_draws(tmp_path):
+    text = demo(0, 40, 0.02, tmp_path / "new" / "demo.png")
+    assert "of 46 right: synthetic cell, seed 0, bend up to 40 degrees, noise 0.02" in text
+    assert "Gflops (multiply-adds)" in text
+    assert len([line for line in text.splitlines() if line[:1].isdigit() or line[:1] in "XY"]) >= 46
+    assert Image.open(tmp_path / "new" / "demo.png").size == (12 * 112, 4 * 150)

@@ -1,0 +1,179 @@
+"""Training from a table to a folder: what it writes, how it stops, how it goes on."""
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import tiny_set
+from gricol_zoo import GricolZooError, create_model
+from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.split import split_for
+from gricol_zoo.recipes import LIGHT, PAPER, Recipe, get_recipe
+from gricol_zoo.train import learning_rate, make_optimizer, train, update_average
+
+QUICK = dataclasses.replace(LIGHT, epochs=2, batch_size=8, precision="fp32")
+MODEL = "r18half_128"
+
+
+@pytest.fixture(scope="module")
+def trained(chromosomes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "run"
+    images, split, name = split_for(open_images(chromosomes), 0)
+    assert train(images, split, MODEL, QUICK, out, device="cpu", split_name=name)
+    return out
+
+
+def test_what_a_training_writes(trained):
+    model = create_model(f"local-dir:{trained}", pretrained=True)
+    assert model.name == MODEL
+    info = model.info
+    assert info["training"]["recipe"] == json.loads(json.dumps(QUICK.to_dict()))
+    assert info["training"]["images"] == 24
+    assert len(info["training"]["groups"]) == 8
+    assert 0 < info["temperature"] <= 20
+    assert 0 <= info["review_threshold"] <= 1
+    assert model.spec.preprocess.mean != 0.5  # measured on the train part
+    rows = list(csv.DictReader((trained / "log.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["train_loss"]) < float(rows[0]["train_loss"])
+
+
+def test_a_used_folder_is_refused_without_resume(trained, chromosomes):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    with pytest.raises(GricolZooError, match="holds a run already"):
+        train(images, split, MODEL, QUICK, trained, device="cpu")
+
+
+def test_a_checkpoint_of_another_run_is_named(trained, chromosomes):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    with pytest.raises(GricolZooError, match=r"its model is 'r18half_128', not 'gril_r18half_128'"):
+        train(images, split, "gril_r18half_128", QUICK, trained, resume=True, device="cpu")
+    with pytest.raises(GricolZooError, match=r"its recipe is lr 0.002, not 0.5"):
+        train(images, split, MODEL, dataclasses.replace(QUICK, lr=0.5), trained, resume=True, device="cpu")
+
+
+def test_a_cut_checkpoint_is_named(trained, chromosomes, tmp_path):
+    data = (trained / "checkpoint.pt").read_bytes()
+    (tmp_path / "checkpoint.pt").write_bytes(data[: len(data) // 2])
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    with pytest.raises(GricolZooError, match="cut in half"):
+        train(images, split, MODEL, QUICK, tmp_path, resume=True, device="cpu")
+
+
+def test_a_network_learns_four_images_by_heart(tmp_path):
+    images, split, _ = split_for(open_images(tiny_set(tmp_path / "set", cells=4, classes=("1", "16", "21"))), 0)
+    recipe = dataclasses.replace(PAPER, epochs=25, batch_size=6, precision="fp32")
+    train(images, split, MODEL, recipe, tmp_path / "run", device="cpu")
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))
+    assert float(rows[-1]["train_loss"]) < 0.05
+
+
+def test_labels_other_than_chromosomes(tmp_path):
+    folder = tiny_set(tmp_path / "set", cells=6)
+    text = (folder / "manifest.csv").read_text().replace(",21,", ",marker,")
+    (folder / "manifest.csv").write_text(text)
+    images, split, _ = split_for(open_images(folder), 0)
+    train(images, split, MODEL, dataclasses.replace(QUICK, epochs=1), tmp_path / "run", device="cpu")
+    assert create_model(f"local-dir:{tmp_path / 'run'}", pretrained=True).spec.labels == ("1", "5", "marker")
+
+
+def command(data, out, *more):
+    base = [sys.executable, "-m", "gricol_zoo", "train", "--data", str(data), "--out", str(out), "--device", "cpu"]
+    return [*base, "--model", "gricol_r18half_n3_128", *more]
+
+
+def progress(checkpoint):
+    try:
+        state = torch.load(checkpoint, weights_only=True)
+        return state["epoch"], state["step"]
+    except (FileNotFoundError, RuntimeError, EOFError):
+        return -1, 0
+
+
+@pytest.fixture()
+def recipe_file(tmp_path):
+    recipe = dataclasses.replace(QUICK, epochs=3, batch_size=4)
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe.to_dict()))
+    return tmp_path / "recipe.json"
+
+
+def test_killed_in_mid_epoch_and_resumed_is_bit_equal(chromosomes, tmp_path, recipe_file):
+    options = ["--recipe", str(recipe_file), "--checkpoint-every", "0"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    subprocess.run(command(chromosomes, whole, *options), check=True, capture_output=True)
+    process = subprocess.Popen(command(chromosomes, broken, *options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while progress(broken / "checkpoint.pt") < (1, 2) and time.monotonic() < deadline:
+        assert process.poll() is None, "the training ended before it could be killed"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    epoch, step = progress(broken / "checkpoint.pt")
+    assert (1, 2) <= (epoch, step) < (3, 0)
+    assert not (broken / "model.safetensors").exists()
+    subprocess.run(command(chromosomes, broken, *options, "--resume"), check=True, capture_output=True)
+    assert (broken / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    ends = [[row["train_loss"] for row in csv.DictReader((run / "log.csv").open())] for run in (whole, broken)]
+    assert ends[0] == ends[1]
+
+
+def test_time_limit_stops_cleanly_and_resume_finishes(chromosomes, tmp_path, recipe_file):
+    options = ["--recipe", str(recipe_file), "--epochs", "1"]
+    stopped = subprocess.run(command(chromosomes, tmp_path / "run", *options, "--time-limit", "0"), capture_output=True, text=True)
+    assert stopped.returncode == 0
+    assert "stopped at epoch 1, step 1; go on with --resume" in stopped.stderr
+    done = subprocess.run(command(chromosomes, tmp_path / "run", *options, "--resume"), capture_output=True, text=True)
+    assert done.returncode == 0
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_schedules():
+    cosine = Recipe(epochs=10, schedule="cosine", warmup_epochs=2, lr=1.0)
+    assert learning_rate(cosine, 0) < 0.02
+    assert learning_rate(cosine, 1) == pytest.approx(0.5, abs=0.01)
+    assert learning_rate(cosine, 2) == 1.0
+    assert learning_rate(cosine, 6) == pytest.approx(0.5)
+    assert learning_rate(cosine, 10) == pytest.approx(0)
+    assert {learning_rate(PAPER, epoch) for epoch in (0, 100, 199.9)} == {1e-3}
+
+
+def test_average_against_a_loop():
+    model = torch.nn.BatchNorm1d(2)
+    average = {key: value.clone() for key, value in model.state_dict().items()}
+    expected = np.zeros(2)
+    for step in range(30):
+        value = np.array([step, -step], float)
+        model.bias.data = torch.tensor(value, dtype=torch.float32)
+        model.num_batches_tracked += 1
+        update_average(average, model, 0.9, step)
+        keep = min(0.9, (1 + step) / (10 + step))
+        expected = keep * expected + (1 - keep) * value
+    np.testing.assert_allclose(average["bias"].numpy(), expected, rtol=1e-5)
+    assert average["num_batches_tracked"] == 30
+
+
+def test_vectors_do_not_decay():
+    groups = make_optimizer(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2)), LIGHT).param_groups
+    assert [len(group["params"]) for group in groups] == [1, 3]
+    assert [group["weight_decay"] for group in groups] == [0.05, 0.0]
+
+
+def test_recipes(tmp_path):
+    assert get_recipe("paper") == PAPER == Recipe(200, 28, "adam", 1e-3)
+    assert get_recipe("light", epochs=3, seed=None).epochs == 3
+    (tmp_path / "r.json").write_text(json.dumps(LIGHT.to_dict()))
+    assert get_recipe(str(tmp_path / "r.json")) == LIGHT
+    (tmp_path / "bad.json").write_text('{"epoch": 3}')
+    for name, message in (("heavy", "No recipe 'heavy'"), (str(tmp_path / "bad.json"), "Unknown option `epoch` of Recipe")):
+        with pytest.raises(GricolZooError, match=message):
+            get_recipe(name)
+    with pytest.raises(GricolZooError, match="`optimizer` to be one of adam, adamw"):
+        Recipe(optimizer="sgd")

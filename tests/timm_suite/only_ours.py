@@ -1,0 +1,44 @@
+"""A pytest plugin: timm's own tests/test_models.py on our names, at full size.
+
+It is loaded with ``-p only_ours`` before collection. timm's lists are narrowed to our names, its filter by module is dropped
+(it is a list of timm's own files), and its size limits are raised so that nothing is skipped for its size.
+"""
+
+import timm
+import timm.models
+
+import gricol_zoo.timm_bridge
+
+LIMITS = ("MAX_FWD_SIZE", "MAX_BWD_SIZE", "MAX_JIT_SIZE", "MAX_FFEAT_SIZE", "MAX_FWD_FX_SIZE", "MAX_BWD_FX_SIZE")
+OURS = set(gricol_zoo.timm_bridge.BRIDGED)
+every_model = timm.list_models
+
+
+def list_models(filter="", module="", **options):
+    names = every_model(filter, **options)
+    return [name for name in names if name.split(".")[0] in OURS]
+
+
+timm.list_models = timm.models.list_models = list_models
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for limit in LIMITS:
+            if hasattr(item.module, limit):
+                setattr(item.module, limit, 456)
+    # The others are tests of timm's own models, by name.
+    ours = [item for item in items if any(f"[{name}" in item.name or f"-{name}" in item.name for name in OURS)]
+    items[:] = ours
+
+
+def pytest_terminal_summary(terminalreporter):
+    counts = {name: {"passed": 0, "failed": 0, "skipped": 0} for name in sorted(OURS)}
+    for outcome in ("passed", "failed", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            if report.when == "call" or outcome == "skipped":
+                label = report.nodeid.rsplit("[", 1)[-1].rstrip("]").split("-")[-1].split(".")[0]
+                counts[label][outcome] += 1
+    terminalreporter.write_line("timm's tests, by model (passed/failed/skipped):")
+    for name, count in counts.items():
+        terminalreporter.write_line(f"  {name:<28} {count['passed']}/{count['failed']}/{count['skipped']}")

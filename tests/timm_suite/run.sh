@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Run timm's own tests/test_models.py, of the installed version, on our names. Needs pip's network once, for timm's sources.
+#   tests/timm_suite/run.sh [PYTHON]
+set -euo pipefail
+python=${1:-python}
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+version=$("$python" -c 'from importlib.metadata import version; print(version("timm"))')
+"$python" -m pip download --quiet --no-deps --no-binary timm --dest "$work" "timm==$version"
+tar -xzf "$work"/timm-*.tar.gz -C "$work" --strip-components=1 --wildcards '*/tests/*'
+cd "$work"
+# No folder called timm may lie here: it would hide the installed one.
+PYTHONPATH="$here" "$python" -m pytest -p only_ours -p no:cacheprovider -q --timeout=600 tests/test_models.py
