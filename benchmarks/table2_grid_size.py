@@ -50,9 +50,8 @@ def main() -> None:
     for row in rows:
         gflops = f"{row['gmacs_upper_cut']} ({row['gmacs_upper']:.3f})"
         params = f"{row['params_m_cut']} ({row['params_m']:.3f})"
-        lines.append(
-            f"| {row['grid']} | {row['paper_gflops']} | {gflops} | {row['paper_params_m']} | {params} | {row['gmacs_lower']:.3f} |"
-        )
+        cells = (row["grid"], row["paper_gflops"], gflops, row["paper_params_m"], params, f"{row['gmacs_lower']:.3f}")
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     text = "\n".join(lines) + "\n"
     (RESULTS / "table2_grid_size.md").write_text(text)
     print(text, end="")

@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--epochs", type=_positive, help="instead of the recipe's")
     command.add_argument("--seed", type=int, help="instead of the recipe's")
     command.add_argument("--split", type=Path, metavar="CSV", help="columns case,cell,part (default: made, by case or cell)")
-    command.add_argument("--pretrained", action="store_true", help="start from the model's weights")
+    command.add_argument("--init", default="", metavar="NAME", help="start from these weights: a name, or a folder of `train`")
     command.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     command.add_argument(
         "--time-limit", type=float, default=float("inf"), metavar="SECONDS", help="stop cleanly after this long"
@@ -272,7 +272,7 @@ def run_train(options: argparse.Namespace) -> int:
         options.model,
         recipe,
         options.out,
-        pretrained=options.pretrained,
+        init=options.init,
         resume=options.resume,
         time_limit=options.time_limit,
         device=options.device,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,6 +48,22 @@ def create_model(name: str, pretrained: bool = False, deployed: bool = False, **
     else:
         source = find_named(parsed.arch, parsed.tag, pretrained)
     return create_from(source, pretrained, deployed, **changes)
+
+
+def find_weights(name: str) -> Source:
+    """Return the weights that a name, or a folder, stands for.
+
+    Raises:
+        GricolZooError: none are there.
+    """
+    if Path(name).is_dir():
+        return find_in_dir(name)
+    parsed = parse_model_name(name)
+    if parsed.path:
+        return find_in_dir(parsed.path)
+    if parsed.repo:
+        return find_on_hub(parsed.repo, parsed.revision)
+    return find_named(parsed.arch, parsed.tag, pretrained=True)
 
 
 def find_named(arch: str, tag: str = "", pretrained: bool = False) -> Source:

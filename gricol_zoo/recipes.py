@@ -100,7 +100,28 @@ LIGHT = Recipe(
     augment=CHROMOSOME_AUGMENT,
 )
 
-RECIPES: dict[str, Recipe] = {"paper": PAPER, "light": LIGHT}
+LIGHT_FINETUNE = dataclasses.replace(
+    LIGHT,
+    epochs=11,
+    lr=1e-3,
+    weight_decay=0.1,
+    warmup_epochs=0.5,
+    label_smoothing=0.1,
+    augment=dataclasses.replace(
+        CHROMOSOME_AUGMENT,
+        scale=0.1,
+        stretch=0.12,
+        bend=0.08,
+        elastic=0.02,
+        flip_arms=0.1,
+        contrast=0.3,
+        overlap=0.25,
+        erase=0.25,
+    ),
+)
+"""A second, shorter training from the weights of ``light``, with harder images; see docs/DECISIONS.md."""
+
+RECIPES: dict[str, Recipe] = {"paper": PAPER, "light": LIGHT, "light_finetune": LIGHT_FINETUNE}
 
 
 def get_recipe(name: str, **changes: Any) -> Recipe:

@@ -29,7 +29,7 @@ from gricol_zoo.data.split import apply_split, check_leaks, group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import CheckpointError, GricolZooError
 from gricol_zoo.evaluate import predict_logits
-from gricol_zoo.factory import build, create_model
+from gricol_zoo.factory import build, find_weights
 from gricol_zoo.losses import GridLoss
 from gricol_zoo.model import GridModel
 from gricol_zoo.names import parse_model_name
@@ -64,7 +64,7 @@ def train(
     recipe: Recipe,
     out: Path,
     *,
-    pretrained: bool = False,
+    init: str = "",
     resume: bool = False,
     time_limit: float = math.inf,
     device: str = "",
@@ -80,10 +80,10 @@ def train(
     Args:
         images: the whole labelled set.
         split: (case, cell) -> part.
-        model_name: a registered name; with ``pretrained`` its weights are the start.
+        model_name: a registered name; what to build.
         recipe: how to train.
         out: the folder.
-        pretrained: start from the named weights instead of random ones.
+        init: a name with weights, or a folder, whose weights are the start; "" starts from random ones.
         resume: go on from the folder's checkpoint, if there is one.
         time_limit: seconds after which to stop cleanly, with a checkpoint.
         device: "cpu", "cuda", ...; "" takes what accelerate finds.
@@ -112,18 +112,25 @@ def train(
         if not parts[part].records:
             raise GricolZooError(f"The split's {part} part is empty.")
     say(f"{len(parts['train'])} images to train on, {len(parts['val'])} for validation; reading them")
-    spec, canvases = prepare_data(parts, start_spec(model_name, images, pretrained))
+    spec, canvases = prepare_data(parts, start_spec(model_name, images))
     labels = {part: label_indices(parts[part].records, spec.labels, images.name) for part in canvases}
     torch.manual_seed(recipe.seed)
     model = build(spec)
-    if pretrained:
-        source = create_model(model_name, pretrained=True, num_classes=spec.num_classes, class_names=spec.class_names)
-        model.load_state_dict(source.state_dict())
+    start: dict[str, Any] = {}
+    if init:
+        load_weights(model, find_weights(init))
+        start, model.load_report, model.info = model.info, None, {}
     model.name = parse_model_name(model_name).arch or "unnamed"
     task = TrainingTask(model, GridLoss(recipe.beta, recipe.ramp * recipe.epochs, recipe.label_smoothing))
     task.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(task, recipe)
-    identity = {"model": model_name, "spec": spec.to_dict(), "recipe": recipe.to_dict(), "images": len(parts["train"])}
+    identity = {
+        "model": model_name,
+        "spec": spec.to_dict(),
+        "recipe": recipe.to_dict(),
+        "init": init,
+        "images": len(parts["train"]),
+    }
     average = {key: value.detach().clone() for key, value in model.state_dict().items()}
     run = Training(task, optimizer, average)
     if checkpoint.exists():
@@ -178,17 +185,17 @@ def train(
         save()
         saved = time.monotonic()
     if accelerator.is_main_process:
-        finish(run, spec, model.name, recipe, parts, canvases["val"], labels["val"], out, split_name, say)
+        finish(run, spec, model.name, recipe, parts, canvases["val"], labels["val"], out, split_name, start, say)
     accelerator.wait_for_everyone()
     return True
 
 
-def start_spec(model_name: str, images: ImageSet, pretrained: bool) -> ModelSpec:
+def start_spec(model_name: str, images: ImageSet) -> ModelSpec:
     """Return the spec to train: the registered one, with the data's own classes where they are not chromosomes."""
     found = sorted({record.label for record in images.records})
     if "" in found:
         raise GricolZooError(f"{images.store.root} has images without a label; training needs one for each.")
-    spec = create_model(model_name, pretrained=True).spec if pretrained else MODELS.get(parse_model_name(model_name).arch)
+    spec = MODELS.get(parse_model_name(model_name).arch)
     if set(found) <= set(CHROMOSOMES):
         return spec
     if len(found) > 1000:
@@ -300,6 +307,7 @@ def finish(
     labels: np.ndarray,
     out: Path,
     split_name: str,
+    start: dict[str, Any],
     say: Callable[[str], None],
 ) -> None:
     """Write the weights, and calibrate what they say on the val part, as they are on disk."""
@@ -312,6 +320,8 @@ def finish(
     confidence = softmax(logits, temperature).max(1)
     correct = logits.argmax(1) == labels
     threshold = review_threshold(confidence, correct)
+    groups = {group_of(record) for record in parts["train"].records} - {""}
+    groups |= set(start.get("training", {}).get("groups", []))  # what the starting weights saw counts as seen
     info: dict[str, Any] = {
         "temperature": round(temperature, 4),
         "review_threshold": round(threshold, 4),
@@ -327,7 +337,8 @@ def finish(
             "images": len(parts["train"]),
             "split": split_name,
             "recipe": recipe.to_dict(),
-            "groups": sorted({group_of(record) for record in parts["train"].records if group_of(record)}),
+            "init_sha256": str(start.get("sha256", "")),
+            "groups": sorted(groups),
             "library": {"torch": torch.__version__, "numpy": np.__version__},
         },
     }

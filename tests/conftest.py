@@ -37,7 +37,9 @@ def tiny_set(folder, cells=10, classes=("1", "5", "21"), seed=0, copies="a"):
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray((grey * 255).astype(np.uint8)).save(folder / path)
                 sex = "FM"[cell % 2]
-                rows.append({"path": path, "case": f"c{cell:02d}", "cell": f"c{cell:02d}", "sex": sex, "label": label, "copy": copy})
+                rows.append(
+                    {"path": path, "case": f"c{cell:02d}", "cell": f"c{cell:02d}", "sex": sex, "label": label, "copy": copy}
+                )
     with (folder / "manifest.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0].keys())
         writer.writeheader()

@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from test_data import BAD_FILES
 
 from gricol_zoo import DEFAULT_MODEL, __version__
 from gricol_zoo.cli import main
-from test_data import BAD_FILES
 
 
 def run(*arguments):
@@ -75,7 +75,7 @@ def test_a_bad_image_is_a_row_and_the_command_succeeds(tmp_path, capsys):
     assert f"{len(BAD_FILES)} could not be read" in capsys.readouterr().err
 
 
-@pytest.fixture()
+@pytest.fixture
 def places(tmp_path, chromosomes):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.csv").write_text("a,b\n1,2\n")

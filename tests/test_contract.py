@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-
 from conftest import SMALL
+
 from gricol_zoo import MODELS, SPLITTERS, GricolZooError, create_model, is_model, list_models
 from gricol_zoo.testing import check_model, check_splitter
 

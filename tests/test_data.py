@@ -6,9 +6,9 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from conftest import tiny_set, zip_folder
 from PIL import Image
 
-from conftest import tiny_set, zip_folder
 from gricol_zoo import GricolZooError, Preprocess
 from gricol_zoo.data.augment import Augment
 from gricol_zoo.data.images import read_grey
@@ -196,7 +196,11 @@ def grey_file(path, size=(20, 30), seed=0):
 def test_folder_per_class(tmp_path):
     for name in ("7/a.png", "x/b.png", "22/c.tif"):
         grey_file(tmp_path / name)
-    assert [(r.path, r.label) for r in open_images(tmp_path).records] == [("22/c.tif", "22"), ("7/a.png", "7"), ("x/b.png", "X")]
+    assert [(r.path, r.label) for r in open_images(tmp_path).records] == [
+        ("22/c.tif", "22"),
+        ("7/a.png", "7"),
+        ("x/b.png", "X"),
+    ]
 
 
 def test_folders_of_any_classes_on_request(tmp_path):
@@ -278,8 +282,9 @@ def test_missing_and_broken_places(tmp_path):
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04broken")
     with pytest.raises(GricolZooError, match="cannot be read as a zip"):
         open_images(tmp_path / "broken.zip")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(GricolZooError, match="holds no images"):
-        open_images(tmp_path / "empty" if (tmp_path / "empty").mkdir() else tmp_path / "empty")
+        open_images(tmp_path / "empty")
     with pytest.raises(GricolZooError, match="Unknown layout 'tape'"):
         open_images(tmp_path, "tape")
 

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-
 from conftest import SMALL
+
 from gricol_zoo import GricolZooError, create_model
 from gricol_zoo.deployed import take_levels
 
 
-@pytest.fixture()
+@pytest.fixture
 def model():
     return create_model("gricol_r50half_n3", deployed=True, backbone="r18half", **SMALL).eval()
 

@@ -5,14 +5,14 @@ import io
 
 import numpy as np
 import pytest
-
 from conftest import zip_folder
+from test_data import BAD_FILES
+
 from gricol_zoo import GricolZooError, create_model
 from gricol_zoo.data.arrays import load_canvases
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.evaluate import evaluate, predict_logits
 from gricol_zoo.predict import COLUMNS, open_paths, predict_rows, write_predictions
-from test_data import BAD_FILES
 
 
 @pytest.fixture(scope="module")
@@ -110,5 +110,5 @@ def test_unknown_labels_are_named(model, chromosomes, tmp_path):
 
 
 def test_nothing_to_predict():
-    with pytest.raises(GricolZooError, match="No such file: nowhere.png"):
+    with pytest.raises(GricolZooError, match=r"No such file: nowhere\.png"):
         open_paths(["nowhere.png"])

@@ -29,7 +29,7 @@ def test_refuses_doubles():
 def test_a_miss_suggests_near_names():
     table = Registry("thing", "nobody.things")
     table.add("reconstruction", 1)
-    with pytest.raises(GricolZooError, match="Unknown thing 'reconstuction'. Did you mean reconstruction"):
+    with pytest.raises(GricolZooError, match=r"Unknown thing 'reconstuction'\. Did you mean reconstruction"):
         table.get("reconstuction")
     with pytest.raises(GricolZooError, match="Known: reconstruction"):
         table.get("zzz")

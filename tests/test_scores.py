@@ -19,7 +19,7 @@ from gricol_zoo.evaluate import score, seen_in_training
 from gricol_zoo.metrics import bootstrap_accuracy, confusion_matrix, macro_f1, per_class_scores, perfect_groups
 
 
-@pytest.fixture()
+@pytest.fixture
 def rng():
     return np.random.default_rng(0)
 
@@ -48,7 +48,9 @@ def test_temperature_against_scipy_and_recovers_a_known_one(rng):
     probabilities = softmax(logits)
     labels = np.array([rng.choice(5, p=p) for p in probabilities])
     fitted = fit_temperature(logits * 3, labels)
-    reference = minimize_scalar(lambda t: negative_log_likelihood(logits * 3, labels, np.exp(t)), bounds=(-3, 3), method="bounded")
+    reference = minimize_scalar(
+        lambda t: negative_log_likelihood(logits * 3, labels, np.exp(t)), bounds=(-3, 3), method="bounded"
+    )
     assert fitted == pytest.approx(float(np.exp(reference.x)), rel=1e-3)
     assert fitted == pytest.approx(3, rel=0.1)
 

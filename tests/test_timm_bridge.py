@@ -3,9 +3,9 @@
 import pytest
 import timm
 import torch
+from conftest import SMALL
 
 import gricol_zoo.timm_bridge
-from conftest import SMALL
 from gricol_zoo import MODELS, WEIGHTS, DeployedModel, GricolZooError, create_model
 
 

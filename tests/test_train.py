@@ -12,8 +12,8 @@ import time
 import numpy as np
 import pytest
 import torch
-
 from conftest import tiny_set
+
 from gricol_zoo import GricolZooError, create_model
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import split_for
@@ -99,7 +99,7 @@ def progress(checkpoint):
         return -1, 0
 
 
-@pytest.fixture()
+@pytest.fixture
 def recipe_file(tmp_path):
     recipe = dataclasses.replace(QUICK, epochs=3, batch_size=4)
     (tmp_path / "recipe.json").write_text(json.dumps(recipe.to_dict()))
@@ -127,7 +127,9 @@ def test_killed_in_mid_epoch_and_resumed_is_bit_equal(chromosomes, tmp_path, rec
 
 def test_time_limit_stops_cleanly_and_resume_finishes(chromosomes, tmp_path, recipe_file):
     options = ["--recipe", str(recipe_file), "--epochs", "1"]
-    stopped = subprocess.run(command(chromosomes, tmp_path / "run", *options, "--time-limit", "0"), capture_output=True, text=True)
+    stopped = subprocess.run(
+        command(chromosomes, tmp_path / "run", *options, "--time-limit", "0"), capture_output=True, text=True
+    )
     assert stopped.returncode == 0
     assert "stopped at epoch 1, step 1; go on with --resume" in stopped.stderr
     done = subprocess.run(command(chromosomes, tmp_path / "run", *options, "--resume"), capture_output=True, text=True)

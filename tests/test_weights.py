@@ -4,16 +4,16 @@ import json
 
 import pytest
 import torch
+from conftest import SMALL
 from safetensors.torch import load_file, save_file
 
-from conftest import SMALL
 from gricol_zoo import GricolZooError, GridModel, create_model
 from gricol_zoo.weights import CONFIG_FILE, WEIGHTS_FILE, adapt_channels, find_in_dir
 
 NAME = "gricol_r18half_n3_128"
 
 
-@pytest.fixture()
+@pytest.fixture
 def saved(tmp_path):
     model = create_model(NAME, **SMALL, overview="conv").eval()
     model.info = {"temperature": 1.5}

@@ -27,6 +27,7 @@ class Augment:
         flip: probability of a left-right mirror; flip_arms: of an upside-down turn (short arm down).
         contrast: relative gain; gamma: exponent range in log2; brightness: offset, of full scale.
         blur: probability of a 3x3 blur; noise: standard deviation at most, of full scale.
+        overlap: probability of a bright stripe across the image, as where another chromosome lay on this one.
         erase: probability of blanking a random box of up to a fifth of each side.
     """
 
@@ -43,6 +44,7 @@ class Augment:
     brightness: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
+    overlap: float = 0.0
     erase: float = 0.0
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -104,9 +106,20 @@ class Augment:
         if self.noise:
             grain = torch.randn(batch, height, width, generator=generator).to(device)
             images = images + grain * uniform(self.noise, low=0.0)
+        if self.overlap:
+            images = images * self._stripes(batch, height, width, generator).to(device)
         if self.erase:
             images = images * self._holes(batch, height, width, generator).to(device)
         return images
+
+    def _stripes(self, batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+        chosen, angle, place, thick, gain = torch.rand(5, batch, 1, 1, generator=generator)
+        angle = (angle - 0.5) * math.pi
+        rows = torch.arange(height).view(1, -1, 1) - height * (0.2 + 0.6 * place)
+        columns = torch.arange(width).view(1, 1, -1) - width / 2
+        distance = (rows * torch.cos(angle) + columns * torch.sin(angle)).abs()
+        inside = (distance < height * (0.04 + 0.08 * thick)) & (chosen < self.overlap)
+        return 1 + inside.float() * (0.3 + 0.7 * gain)
 
     def _holes(self, batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
         chosen, top, left, tall, wide = torch.rand(5, batch, 1, 1, generator=generator)
