@@ -254,10 +254,13 @@ def run_train(options: argparse.Namespace) -> int:
     """``train``."""
     from gricol_zoo.data.readers import open_images
     from gricol_zoo.data.split import read_split, split_for
+    from gricol_zoo.names import parse_model_name
+    from gricol_zoo.presets import MODELS
     from gricol_zoo.recipes import get_recipe
     from gricol_zoo.train import train
 
     recipe = get_recipe(options.recipe, epochs=options.epochs, seed=options.seed)
+    MODELS.get(parse_model_name(options.model).arch)  # a misspelt name is said before the data are read
     images = open_images(options.data, options.layout)
     for note in images.notes:
         print(note, file=sys.stderr)

@@ -58,8 +58,13 @@ class DeployedModel(LowerBranch):
 
     @torch.jit.ignore
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier; 0 classes gives the features, and ``global_pool=""`` the unpooled map."""
-        self.global_pool = check_pool(self.global_pool if global_pool is None else global_pool, num_classes)
+        """Replace the classifier; 0 classes gives the features, and ``global_pool=""`` the unpooled map.
+
+        ``global_pool=None`` keeps the pooling, but for an unpooled model that is given classes again: it pools by "avg".
+        """
+        if global_pool is None:
+            global_pool = self.global_pool or ("avg" if num_classes else "")
+        self.global_pool = check_pool(global_pool, num_classes)
         like = next(self.parameters())
         training = self.training
         if num_classes != self.num_classes:
@@ -84,7 +89,7 @@ class DeployedModel(LowerBranch):
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Return the patterns by which layer-wise learning rates group the parameters."""
         return {
-            "stem": r"^overview|^backbone\.(conv1|bn1)",
+            "stem": r"^overview|^backbone\.(?:conv1|bn1)\.",
             "blocks": r"^backbone\.layer(\d+)" if coarse else r"^backbone\.layer(\d+)\.(\d+)",
         }
 

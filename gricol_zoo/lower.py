@@ -1,7 +1,6 @@
 """The lower branch, which both forms of a model share: overview, backbone, pooling, one classifier (paper, step 7)."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: torch.fx and TorchScript read the annotations of `forward` as objects.
 from typing import Any
 
 from torch import Tensor, nn
@@ -33,8 +32,6 @@ class LowerBranch(nn.Module):
         GricolZooError: an unknown pooling, or a classifier asked for on unpooled maps.
     """
 
-    backbone: Any  # an nn.Module with ``num_features``, and perhaps timm's feature methods
-
     def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Any, global_pool: str = "avg") -> None:
         super().__init__()
         self.spec = spec
@@ -47,7 +44,7 @@ class LowerBranch(nn.Module):
         self.drop_rate = spec.drop_rate
         self.global_pool = check_pool(global_pool, spec.num_classes)
         self.overview = overview
-        self.backbone = backbone
+        self.backbone: Any = backbone  # an nn.Module with `num_features`, and perhaps timm's feature methods
         self.drop = nn.Dropout(spec.drop_rate)
         self.classifier = make_classifier(self.num_features, spec.num_classes)
 

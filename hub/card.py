@@ -1,6 +1,6 @@
 """Write MODEL_CARD.md from the packaged weights' config and the committed reports; no number is typed.
 
-    python hub/card.py
+python hub/card.py
 """
 
 from __future__ import annotations

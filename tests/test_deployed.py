@@ -45,7 +45,9 @@ def test_reset_keeps_pooling_dtype_and_mode(model):
     model.reset_classifier(0, "")
     assert model(torch.randn(1, 1, 96, 98, dtype=torch.float64)).ndim == 4
     with pytest.raises(GricolZooError, match="needs pooled features"):
-        model.reset_classifier(3)
+        model.reset_classifier(3, "")
+    model.reset_classifier(3)
+    assert model.global_pool == "avg"
     model.reset_classifier(3, "max")
     assert model.global_pool == "max"
 

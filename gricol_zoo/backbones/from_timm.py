@@ -27,8 +27,6 @@ class TimmBackbone(nn.Module):
         GricolZooError: timm has no such model, or it gives no feature map at this size.
     """
 
-    net: Any
-
     def __init__(self, name: str, in_chans: int, input_size: tuple[int, int], pretrained: bool = False) -> None:
         super().__init__()
         import timm
@@ -39,7 +37,8 @@ class TimmBackbone(nn.Module):
         config = timm.get_pretrained_cfg(name)
         sized: dict[str, Any] = {"img_size": input_size} if config is not None and config.fixed_input_size else {}
         try:
-            self.net = timm.create_model(name, pretrained=pretrained, in_chans=in_chans, num_classes=0, global_pool="", **sized)
+            net: Any = timm.create_model(name, pretrained=pretrained, in_chans=in_chans, num_classes=0, global_pool="", **sized)
+            self.net: Any = net
             self.net.eval()
             with torch.no_grad():
                 features = self._map(self.net.forward_features(torch.zeros(1, in_chans, *input_size)))

@@ -66,6 +66,13 @@ def _shortcut(in_channels: int, channels: int, stride: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
 
 
+def checkpointed(stage: nn.Module, x: Tensor) -> Tensor:
+    """Run the blocks of a stage, each recomputed in the backward pass."""
+    for block in stage.children():
+        x = checkpoint(block, x, use_reentrant=False)
+    return x
+
+
 class ResNet(nn.Module):
     """A stem (/4) and four stages (/4, /8, /16, /32).
 
@@ -78,11 +85,6 @@ class ResNet(nn.Module):
         pooled_stem: 7x7 convolution of stride 2 and max-pooling (He et al.); else a 3x3 convolution of stride 2, and the
             first stage strides instead of the pooling, which keeps thin bands apart on small images.
     """
-
-    layer1: nn.Sequential
-    layer2: nn.Sequential
-    layer3: nn.Sequential
-    layer4: nn.Sequential
 
     def __init__(
         self,
@@ -98,7 +100,11 @@ class ResNet(nn.Module):
         self.conv1 = nn.Conv2d(in_chans, width, kernel, 2, kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.act1 = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, 2, 1) if pooled_stem else nn.Identity()
+        self.maxpool: nn.Module = nn.MaxPool2d(3, 2, 1) if pooled_stem else nn.Identity()
+        self.layer1: nn.Sequential
+        self.layer2: nn.Sequential
+        self.layer3: nn.Sequential
+        self.layer4: nn.Sequential
         self.feature_info: list[dict[str, Any]] = [{"num_chs": width, "reduction": 2, "module": "act1"}]
         channels = width
         for stage, depth in enumerate(depths):
@@ -133,17 +139,11 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, F, h/32, w/32)."""
         x = self.maxpool(self.act1(self.bn1(self.conv1(x))))
-        x = self._stage(self.layer1, x)
-        x = self._stage(self.layer2, x)
-        x = self._stage(self.layer3, x)
-        return self._stage(self.layer4, x)
-
-    def _stage(self, stage: nn.Sequential, x: Tensor) -> Tensor:
-        if self.grad_checkpointing and self.training and not torch.jit.is_scripting():
-            for block in stage:
-                x = checkpoint(block, x, use_reentrant=False)
+        if self.grad_checkpointing and not torch.jit.is_scripting():
+            for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+                x = checkpointed(stage, x)
             return x
-        return stage(x)
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 
     @torch.jit.ignore
     def set_grad_checkpointing(self, enable: bool = True) -> None:
@@ -160,7 +160,8 @@ class ResNet(nn.Module):
                 tap = x
                 x = self.maxpool(x)
             else:
-                tap = x = self._stage(getattr(self, f"layer{level}"), x)
+                stage = getattr(self, f"layer{level}")
+                tap = x = checkpointed(stage, x) if self.grad_checkpointing else stage(x)
             if level in taps:
                 maps.append(tap)
         return x, maps
@@ -170,6 +171,8 @@ class ResNet(nn.Module):
         """Replace every stage after ``level`` by the identity."""
         for stage in range(level + 1, self.num_stages + 1):
             setattr(self, f"layer{stage}", nn.Identity())
+        if level == 0:
+            self.maxpool = nn.Identity()  # it follows the stem's tap
 
 
 @BACKBONES.register("r50half")
