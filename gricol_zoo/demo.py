@@ -21,7 +21,8 @@ from gricol_zoo.presets import DEFAULT_MODEL
 from gricol_zoo.render import render_cell
 
 COLUMNS = 12
-CELL = (112, 150)
+CELL = (104, 176)
+ENLARGE = 1.6
 
 
 def classify_cell(model: GridModel | DeployedModel, images: list[np.ndarray]) -> tuple[list[str], np.ndarray]:
@@ -64,7 +65,8 @@ def draw_cell(cell: list[tuple[str, str, np.ndarray]], predictions: list[str], p
     for index, ((name, _, grey), prediction, probability) in enumerate(zip(cell, predictions, probabilities, strict=True)):
         left, top = index % COLUMNS * CELL[0], index // COLUMNS * CELL[1]
         picture = Image.fromarray((255 - np.clip(grey * 1.4, 0, 1) * 255).astype(np.uint8))
-        picture.thumbnail((CELL[0] - 8, CELL[1] - 28))
+        picture = picture.resize((int(picture.width * ENLARGE), int(picture.height * ENLARGE)), Image.Resampling.BICUBIC)
+        picture.thumbnail((CELL[0] - 4, CELL[1] - 24))
         sheet.paste(picture, (left + (CELL[0] - picture.width) // 2, top + (CELL[1] - 24 - picture.height) // 2))
         good = prediction == name
         text = f"{prediction}  {probability:.0%}" if good else f"{prediction}, is {name}  {probability:.0%}"

@@ -92,10 +92,11 @@ def _tensors(output: tuple[Tensor, Tensor | None]) -> tuple[Tensor, ...]:
 
 
 def _count(model: nn.Module, call: Callable[[Tensor], Any], x: Tensor) -> float:
-    from fvcore.nn import FlopCountAnalysis
     from torch.utils.flop_counter import FlopCounterMode
 
     with _quiet():
+        from fvcore.nn import FlopCountAnalysis
+
         analysis = FlopCountAnalysis(_Call(model, call), x)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         operators = analysis.by_operator()

@@ -7,15 +7,11 @@ ends with the same weights, bit for bit, as one that was not.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-import signal
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +19,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gricol_zoo.calibration import expected_calibration_error, fit_temperature, review_threshold, softmax
+from gricol_zoo.calibration import (
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+    review_threshold,
+    softmax,
+)
+from gricol_zoo.checkpoint import LOG_COLUMNS, Training, dump, log_text, restore
 from gricol_zoo.data.arrays import label_indices, load_canvases, measure, normalise
 from gricol_zoo.data.split import apply_split, check_leaks, group_of
 from gricol_zoo.data.table import ImageSet
-from gricol_zoo.errors import CheckpointError, GricolZooError
+from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluate import predict_logits
 from gricol_zoo.factory import build, find_weights
 from gricol_zoo.losses import GridLoss
 from gricol_zoo.model import GridModel
 from gricol_zoo.names import parse_model_name
 from gricol_zoo.presets import MODELS
+from gricol_zoo.progress import Speaker, Stop, stop_on_signals
 from gricol_zoo.recipes import Recipe
 from gricol_zoo.spec import CHROMOSOMES, ModelSpec
 from gricol_zoo.task import TrainingTask
@@ -41,20 +45,66 @@ from gricol_zoo.weights import find_in_dir, load_weights, save_model, write_atom
 
 CHECKPOINT_FILE = "checkpoint.pt"
 LOG_FILE = "log.csv"
-LOG_COLUMNS = ["epoch", "lr", "train_loss", "val_accuracy", "val_loss", "seconds"]
 
 
 @dataclass
-class Training:
-    """What a run holds between steps; ``state`` and ``restore`` are what a checkpoint is."""
+class Job:
+    """One training under way: what does not change from step to step, beside the state that does.
 
-    task: TrainingTask
-    optimizer: torch.optim.Optimizer
-    average: dict[str, Tensor]
-    epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    log: list[dict[str, Any]] = field(default_factory=list)
+    Attributes:
+        run: the state that a checkpoint keeps.
+        wrapped: the task as accelerate wraps it.
+        accelerator: of Hugging Face accelerate.
+        recipe, spec: how and what to train.
+        canvases, labels: of the parts "train" and "val"; (n, H, W) uint8 and (n,) int64.
+        identity: what a checkpoint must agree with.
+        out: the folder.
+        deadline: of time.monotonic(), at which to stop.
+        checkpoint_every: seconds between checkpoints.
+        stop: set by a signal.
+        say: prints progress.
+        saved: time.monotonic() of the last checkpoint.
+    """
+
+    run: Training
+    wrapped: nn.Module
+    accelerator: Any
+    recipe: Recipe
+    spec: ModelSpec
+    canvases: dict[str, np.ndarray]
+    labels: dict[str, np.ndarray]
+    identity: dict[str, Any]
+    out: Path
+    deadline: float
+    checkpoint_every: float
+    stop: Stop
+    say: Speaker
+    saved: float = 0.0
+
+    @property
+    def batch_size(self) -> int:
+        """Images of a step, over all processes together."""
+        return min(self.recipe.batch_size, len(self.canvases["train"]))
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch; the images left over sit out, others each time."""
+        return len(self.canvases["train"]) // self.batch_size
+
+    def save(self) -> None:
+        """Write a checkpoint and the log, from the main process."""
+        if self.accelerator.is_main_process:
+            self.out.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.out / CHECKPOINT_FILE, dump(self.run, self.identity))
+            write_atomically(self.out / LOG_FILE, log_text(self.run.log))
+        self.saved = time.monotonic()
+
+    def must_stop(self) -> bool:
+        """Say whether any process has run out of time or was told to stop."""
+        flag = time.monotonic() > self.deadline or self.stop.is_set
+        if self.accelerator.num_processes == 1:
+            return flag
+        return bool(self.accelerator.gather(torch.tensor([int(flag)], device=self.accelerator.device)).max())
 
 
 def train(
@@ -80,7 +130,7 @@ def train(
     Args:
         images: the whole labelled set.
         split: (case, cell) -> part.
-        model_name: a registered name; what to build.
+        model_name: a registered name.
         recipe: how to train.
         out: the folder.
         init: a name with weights, or a folder, whose weights are the start; "" starts from random ones.
@@ -98,96 +148,132 @@ def train(
     """
     from accelerate import Accelerator
 
-    started = time.monotonic()
-    stop = _stop_on_signals()
+    deadline = time.monotonic() + time_limit
     checkpoint = out / CHECKPOINT_FILE
     if checkpoint.exists() and not resume:
         raise GricolZooError(f"{out} holds a run already. Give --resume to go on with it, or another --out.")
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if wants_bf16(recipe.precision, device) else "no")
     say = Speaker(accelerator.is_main_process)
+    parts = check_parts(images, split)
+    say(f"{len(parts['train'])} images to train on, {len(parts['val'])} for validation; reading them")
+    spec, canvases = prepare_data(parts, start_spec(model_name, images))
+    labels = {part: label_indices(parts[part].records, spec.labels, images.name) for part in canvases}
+    model, start = start_model(spec, model_name, recipe.seed, init)
+    task = TrainingTask(model, GridLoss(recipe.beta, recipe.ramp * recipe.epochs, recipe.label_smoothing))
+    task.to(memory_format=torch.channels_last)
+    run = Training(task, make_optimizer(task, recipe), {key: value.clone() for key, value in model.state_dict().items()})
+    seen = parts["train"]
+    data = {"data": seen.name, "data_sha256": seen.sha256(), "images": len(seen), "split": split_name}
+    identity = {"model": model_name, "spec": spec.to_dict(), "recipe": recipe.to_dict(), "init": init, **data}
+    if checkpoint.exists():
+        restore(run, checkpoint, json.loads(json.dumps(identity)))
+        say(f"resuming at epoch {run.epoch}, step {run.step}")
+    wrapped, run.optimizer = accelerator.prepare(task, run.optimizer)
+    run.average = {key: value.to(accelerator.device) for key, value in run.average.items()}
+    job = Job(
+        run,
+        wrapped,
+        accelerator,
+        recipe,
+        spec,
+        canvases,
+        labels,
+        identity,
+        out,
+        deadline,
+        checkpoint_every,
+        Stop(),
+        say,
+    )
+    job.saved = time.monotonic()
+    with stop_on_signals() as job.stop:
+        while run.epoch < recipe.epochs:
+            finished = train_epoch(job)
+            job.save()
+            if not finished:
+                say(f"stopped at epoch {run.epoch + 1}, step {run.step}; go on with --resume")
+                return False
+    if accelerator.is_main_process:
+        groups = {group_of(record) for record in seen.records} - {""}
+        groups |= set(start.get("training", {}).get("groups", []))  # what the starting weights saw counts as seen
+        write_result(job, model.name, {**data, "init_sha256": str(start.get("sha256", "")), "groups": sorted(groups)})
+    accelerator.wait_for_everyone()
+    return True
 
+
+def train_epoch(job: Job) -> bool:
+    """Do what is left of the current epoch and measure it on val; False if it had to stop in between."""
+    run, recipe, epoch, started = job.run, job.recipe, job.run.epoch, time.monotonic()
+    bar = job.say.bar(job.steps, f"epoch {epoch + 1}/{recipe.epochs}", run.step)
+    order = np.random.default_rng([recipe.seed, epoch]).permutation(len(job.canvases["train"]))
+    job.wrapped.train()
+    for step in range(run.step, job.steps):
+        run.loss_sum += train_step(job, order[step * job.batch_size : (step + 1) * job.batch_size], epoch, step)
+        run.step = step + 1
+        update_average(run.average, run.task.model, recipe.ema_decay, epoch * job.steps + step)
+        bar.set_postfix_str(f"loss {run.loss_sum / run.step:.3f}", refresh=False)
+        bar.update()
+        if job.must_stop():
+            bar.close()
+            return False
+        if time.monotonic() - job.saved > job.checkpoint_every:
+            job.save()
+    bar.close()
+    dtype = "bf16" if job.accelerator.mixed_precision == "bf16" else "fp32"
+    logits = predict_logits(averaged_model(run, job.spec), job.canvases["val"], dtype=dtype)
+    accuracy = float((logits.argmax(1) == job.labels["val"]).mean())
+    val_loss = negative_log_likelihood(logits, job.labels["val"])
+    lr = learning_rate(recipe, epoch + (job.steps - 1) / job.steps)
+    values = [lr, run.loss_sum / job.steps, accuracy, val_loss, time.monotonic() - started]
+    run.log.append(dict(zip(LOG_COLUMNS, [epoch + 1, *(round(value, 6) for value in values)], strict=True)))
+    job.say(f"epoch {epoch + 1}: train loss {values[1]:.4f}, val accuracy {accuracy:.4f}, {values[4]:.0f} s")
+    run.epoch, run.step, run.loss_sum = epoch + 1, 0, 0.0
+    return True
+
+
+def train_step(job: Job, batch: np.ndarray, epoch: int, step: int) -> float:
+    """Do one optimizer step on this process's share of the batch's indices; return its loss."""
+    accelerator, recipe, run = job.accelerator, job.recipe, job.run
+    mine = batch[accelerator.process_index :: accelerator.num_processes]
+    seed = int(np.random.SeedSequence([recipe.seed, epoch, step, accelerator.process_index]).generate_state(1)[0])
+    torch.manual_seed(seed)  # dropout, if any
+    images = torch.from_numpy(job.canvases["train"][mine]).to(accelerator.device).float() / 255
+    images = recipe.augment(images, torch.Generator().manual_seed(seed)) * 255
+    inputs = normalise(images, job.spec).contiguous(memory_format=torch.channels_last)
+    for group in run.optimizer.param_groups:
+        group["lr"] = learning_rate(recipe, epoch + step / job.steps)
+    loss = job.wrapped(inputs, torch.from_numpy(job.labels["train"][mine]).to(accelerator.device), float(epoch))
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise GricolZooError(f"The loss became {value} in epoch {epoch + 1}, step {step}. Try a lower `lr` or fp32.")
+    accelerator.backward(loss)
+    if recipe.clip_grad:
+        accelerator.clip_grad_norm_(job.wrapped.parameters(), recipe.clip_grad)
+    run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
+    return value
+
+
+def check_parts(images: ImageSet, split: dict[tuple[str, str], str]) -> dict[str, ImageSet]:
+    """Return the parts of a split, after looking for leaks and empty parts."""
     parts = apply_split(images, split)
     check_leaks(parts)
     for part in ("train", "val"):
         if not parts[part].records:
             raise GricolZooError(f"The split's {part} part is empty.")
-    say(f"{len(parts['train'])} images to train on, {len(parts['val'])} for validation; reading them")
-    spec, canvases = prepare_data(parts, start_spec(model_name, images))
-    labels = {part: label_indices(parts[part].records, spec.labels, images.name) for part in canvases}
-    torch.manual_seed(recipe.seed)
+    return parts
+
+
+def start_model(spec: ModelSpec, model_name: str, seed: int, init: str) -> tuple[GridModel, dict[str, Any]]:
+    """Return the model to train, and what came with the weights it starts from (nothing for random ones)."""
+    torch.manual_seed(seed)
     model = build(spec)
     start: dict[str, Any] = {}
     if init:
         load_weights(model, find_weights(init))
         start, model.load_report, model.info = model.info, None, {}
-    model.name = parse_model_name(model_name).arch or "unnamed"
-    task = TrainingTask(model, GridLoss(recipe.beta, recipe.ramp * recipe.epochs, recipe.label_smoothing))
-    task.to(memory_format=torch.channels_last)
-    optimizer = make_optimizer(task, recipe)
-    identity = {
-        "model": model_name,
-        "spec": spec.to_dict(),
-        "recipe": recipe.to_dict(),
-        "init": init,
-        "images": len(parts["train"]),
-    }
-    average = {key: value.detach().clone() for key, value in model.state_dict().items()}
-    run = Training(task, optimizer, average)
-    if checkpoint.exists():
-        restore(run, checkpoint, json.loads(json.dumps(identity)))
-        say(f"resuming at epoch {run.epoch}, step {run.step}")
-    wrapped, run.optimizer = accelerator.prepare(task, optimizer)
-    run.average = {key: value.to(accelerator.device) for key, value in run.average.items()}
-
-    def save() -> None:
-        if accelerator.is_main_process:
-            out.mkdir(parents=True, exist_ok=True)
-            write_atomically(checkpoint, dump(run, identity))
-
-    batch_size = min(recipe.batch_size, len(canvases["train"]))
-    steps = len(canvases["train"]) // batch_size
-    saved = time.monotonic()
-    for epoch in range(run.epoch, recipe.epochs):
-        epoch_started = time.monotonic()
-        bar = say.bar(steps, f"epoch {epoch + 1}/{recipe.epochs}", run.step)
-        order = np.random.default_rng([recipe.seed, epoch]).permutation(len(canvases["train"]))
-        wrapped.train()
-        for step in range(run.step, steps):
-            mine = order[step * batch_size : (step + 1) * batch_size][accelerator.process_index :: accelerator.num_processes]
-            lr = learning_rate(recipe, epoch + step / steps)
-            loss = train_step(
-                run, wrapped, accelerator, canvases["train"][mine], labels["train"][mine], recipe, epoch, step, lr
-            )
-            run.step, run.loss_sum = step + 1, run.loss_sum + loss
-            update_average(run.average, model, recipe.ema_decay, epoch * steps + step)
-            bar.set_postfix_str(f"loss {run.loss_sum / run.step:.3f}", refresh=False)
-            bar.update()
-            overtime = time.monotonic() - started > time_limit or stop.is_set
-            if _any(accelerator, overtime):
-                bar.close()
-                save()
-                say(f"stopped at epoch {epoch + 1}, step {run.step}; go on with --resume")
-                return False
-            if time.monotonic() - saved > checkpoint_every:
-                save()
-                saved = time.monotonic()
-        bar.close()
-        evaluated = averaged_model(run, spec)
-        logits = predict_logits(evaluated, canvases["val"], dtype="bf16" if accelerator.mixed_precision == "bf16" else "fp32")
-        accuracy, val_loss = _val_scores(logits, labels["val"])
-        row = [epoch + 1, lr, run.loss_sum / steps, accuracy, val_loss, time.monotonic() - epoch_started]
-        run.log.append(dict(zip(LOG_COLUMNS, [row[0], *(round(value, 6) for value in row[1:])], strict=True)))
-        say(f"epoch {epoch + 1}: train loss {row[2]:.4f}, val accuracy {accuracy:.4f}, {row[5]:.0f} s")
-        run.epoch, run.step, run.loss_sum = epoch + 1, 0, 0.0
-        if accelerator.is_main_process:
-            out.mkdir(parents=True, exist_ok=True)
-            write_atomically(out / LOG_FILE, log_text(run.log))
-        save()
-        saved = time.monotonic()
-    if accelerator.is_main_process:
-        finish(run, spec, model.name, recipe, parts, canvases["val"], labels["val"], out, split_name, start, say)
-    accelerator.wait_for_everyone()
-    return True
+    model.name = parse_model_name(model_name).arch
+    return model, start
 
 
 def start_spec(model_name: str, images: ImageSet) -> ModelSpec:
@@ -208,40 +294,6 @@ def prepare_data(parts: dict[str, ImageSet], spec: ModelSpec) -> tuple[ModelSpec
     canvases = {part: load_canvases(parts[part], spec) for part in ("train", "val")}
     mean, std = measure(canvases["train"])
     return spec.replace(preprocess=replace(spec.preprocess, mean=mean, std=std)), canvases
-
-
-def train_step(
-    run: Training,
-    wrapped: nn.Module,
-    accelerator: Any,
-    canvases: np.ndarray,
-    labels: np.ndarray,
-    recipe: Recipe,
-    epoch: int,
-    step: int,
-    lr: float,
-) -> float:
-    """Do one optimizer step on this process's share of the batch; return its loss."""
-    seed = int(np.random.SeedSequence([recipe.seed, epoch, step, accelerator.process_index]).generate_state(1)[0])
-    torch.manual_seed(seed)  # dropout, if any
-    spec = run.task.model.spec
-    images = torch.from_numpy(canvases).to(accelerator.device).float() / 255
-    images = recipe.augment(images, torch.Generator().manual_seed(seed)) * 255
-    batch = normalise(images, spec).contiguous(memory_format=torch.channels_last)
-    for group in run.optimizer.param_groups:
-        group["lr"] = lr
-    loss = wrapped(batch, torch.from_numpy(labels).to(accelerator.device), float(epoch))
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise GricolZooError(
-            f"The loss became {value} in epoch {epoch + 1}, step {step}. Try a lower `lr`, or `precision` fp32."
-        )
-    accelerator.backward(loss)
-    if recipe.clip_grad:
-        accelerator.clip_grad_norm_(wrapped.parameters(), recipe.clip_grad)
-    run.optimizer.step()
-    run.optimizer.zero_grad(set_to_none=True)
-    return value
 
 
 def wants_bf16(precision: str, device: str) -> bool:
@@ -291,37 +343,18 @@ def averaged_model(run: Training, spec: ModelSpec) -> GridModel:
     return model.to(device).to(memory_format=torch.channels_last).eval()
 
 
-def _val_scores(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    probabilities = softmax(logits)
-    right = probabilities[np.arange(len(labels)), labels]
-    return float((logits.argmax(1) == labels).mean()), float(-np.log(np.maximum(right, 1e-12)).mean())
-
-
-def finish(
-    run: Training,
-    spec: ModelSpec,
-    name: str,
-    recipe: Recipe,
-    parts: dict[str, ImageSet],
-    canvases: np.ndarray,
-    labels: np.ndarray,
-    out: Path,
-    split_name: str,
-    start: dict[str, Any],
-    say: Callable[[str], None],
-) -> None:
-    """Write the weights, and calibrate what they say on the val part, as they are on disk."""
-    model = averaged_model(run, spec).cpu()
+def write_result(job: Job, name: str, record: dict[str, Any]) -> None:
+    """Write the averaged weights, and calibrate what they say on the val part, as they are on disk."""
+    model = averaged_model(job.run, job.spec).cpu()
     model.name = name
-    save_model(model, out, {})
-    load_weights(model, find_in_dir(out))  # as rounded on disk
-    logits = predict_logits(model, canvases)
+    save_model(model, job.out, {})
+    load_weights(model, find_in_dir(job.out))  # as rounded on disk
+    labels = job.labels["val"]
+    logits = predict_logits(model, job.canvases["val"])
     temperature = fit_temperature(logits, labels)
     confidence = softmax(logits, temperature).max(1)
     correct = logits.argmax(1) == labels
     threshold = review_threshold(confidence, correct)
-    groups = {group_of(record) for record in parts["train"].records} - {""}
-    groups |= set(start.get("training", {}).get("groups", []))  # what the starting weights saw counts as seen
     info: dict[str, Any] = {
         "temperature": round(temperature, 4),
         "review_threshold": round(threshold, 4),
@@ -332,118 +365,10 @@ def finish(
             "review_fraction": float((confidence < threshold).mean()),
         },
         "training": {
-            "data": parts["train"].name,
-            "data_sha256": parts["train"].sha256(),
-            "images": len(parts["train"]),
-            "split": split_name,
-            "recipe": recipe.to_dict(),
-            "init_sha256": str(start.get("sha256", "")),
-            "groups": sorted(groups),
+            **record,
+            "recipe": job.recipe.to_dict(),
             "library": {"torch": torch.__version__, "numpy": np.__version__},
         },
     }
-    save_model(model, out, info)
-    say(f"val accuracy {info['val']['accuracy']:.4f}; weights in {out}")
-
-
-def dump(run: Training, identity: dict[str, Any]) -> bytes:
-    """Return a checkpoint's bytes."""
-    buffer = io.BytesIO()
-    optimizer = run.optimizer.state_dict()
-    state = {
-        "identity": json.dumps(identity, sort_keys=True),
-        "model": run.task.model.state_dict(),
-        "average": run.average,
-        "optimizer": optimizer,
-        "epoch": run.epoch,
-        "step": run.step,
-        "loss_sum": run.loss_sum,
-        "log": run.log,
-    }
-    torch.save(state, buffer)
-    return buffer.getvalue()
-
-
-def restore(run: Training, file: Path, identity: dict[str, Any]) -> None:
-    """Set a run to a checkpoint.
-
-    Raises:
-        CheckpointError: cut, damaged, or of another model, recipe or number of images (the difference is named).
-    """
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        found = json.loads(state["identity"])
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise CheckpointError(
-            f"{file} cannot be read (cut in half?): {str(error).splitlines()[0]} Delete it to start anew."
-        ) from error
-    for key, value in identity.items():
-        if found.get(key) != value:
-            raise CheckpointError(
-                f"{file} is of another run: its {key} is {_difference(found.get(key), value)}. "
-                "Use the same command, or another --out."
-            )
-    run.task.model.load_state_dict(state["model"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.average = state["average"]
-    run.epoch, run.step, run.loss_sum, run.log = state["epoch"], state["step"], state["loss_sum"], state["log"]
-
-
-def _difference(found: Any, wanted: Any) -> str:
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in wanted:
-            if found.get(key) != wanted[key]:
-                return f"{key} {_difference(found.get(key), wanted[key])}"
-    return f"{found!r}, not {wanted!r}"
-
-
-def log_text(rows: list[dict[str, Any]]) -> bytes:
-    """Return log.csv's bytes."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, LOG_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue().encode()
-
-
-def _any(accelerator: Any, flag: bool) -> bool:
-    if accelerator.num_processes == 1:
-        return flag
-    return bool(accelerator.gather(torch.tensor([int(flag)], device=accelerator.device)).max())
-
-
-class _Stop:
-    is_set = False
-
-
-def _stop_on_signals() -> _Stop:
-    stop = _Stop()
-
-    def handle(number: int, frame: Any) -> None:
-        stop.is_set = True
-
-    try:
-        signal.signal(signal.SIGTERM, handle)
-        signal.signal(signal.SIGINT, handle)
-    except ValueError:
-        pass  # not in the main thread: signals stay as they are
-    return stop
-
-
-class Speaker:
-    """Print progress on stderr, from the main process alone."""
-
-    def __init__(self, aloud: bool) -> None:
-        self.aloud = aloud
-
-    def __call__(self, line: str) -> None:
-        """Print a line."""
-        if self.aloud:
-            print(line, file=sys.stderr, flush=True)
-
-    def bar(self, total: int, title: str, initial: int) -> Any:
-        """Return a progress bar, which shows only on a terminal."""
-        from tqdm import tqdm
-
-        quiet = not self.aloud or not sys.stderr.isatty()
-        return tqdm(total=total, desc=title, initial=initial, file=sys.stderr, leave=False, disable=quiet)
+    save_model(model, job.out, info)
+    job.say(f"val accuracy {info['val']['accuracy']:.4f}; weights in {job.out}")

@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).parent.parent / "gricol_zoo"
 FLOORS = [
     {"errors", "names", "registry", "spec"},
     {"parts", "splitters", "backbones", "heads", "overview", "lower", "presets", "losses", "calibration", "metrics", "data"},
-    {"recipes", "render", "deployed", "timm_models"},
+    {"recipes", "render", "deployed"},
     {"model"},
-    {"task", "weights"},
-    {"factory"},
+    {"task", "weights", "progress"},
+    {"factory", "checkpoint"},
     {"flops", "timm_bridge"},
     {"evaluate", "predict", "info", "testing"},
     {"train", "demo"},
