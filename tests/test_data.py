@@ -395,3 +395,25 @@ def test_bend_slides_rows_and_keeps_them_level():
     bent = Augment(bend=0.15)(batch(), torch.Generator().manual_seed(1))
     assert not torch.allclose(bent, batch(), atol=0.05)
     torch.testing.assert_close(bent.sum(2), batch().sum(2), atol=0.15, rtol=0.05)
+
+
+def test_overlap_brightens_a_stripe_and_erase_blanks_a_box():
+    images = torch.full((64, 96, 64), 0.4)
+    striped = Augment(overlap=1.0)(images, torch.Generator().manual_seed(0))
+    ratio = striped / images
+    assert ratio.min() == pytest.approx(1.0)
+    assert ((ratio > 1.25).flatten(1).float().mean(1) > 0.02).all()  # every image has one, a stripe and no more
+    assert ((ratio > 1.25).flatten(1).float().mean(1) < 0.6).all()
+    assert ratio.max() <= 2.0 + 1e-5
+    erased = Augment(erase=1.0)(images, torch.Generator().manual_seed(0)) == 0
+    assert 0 < erased.float().mean() < 0.04
+    assert not Augment(erase=1e-9)(images, torch.Generator().manual_seed(0)).eq(0).any()
+
+
+def test_light_changes_stay_within_their_bounds():
+    images = torch.full((200, 8, 8), 0.5)
+    gains = Augment(contrast=0.2)(images, torch.Generator().manual_seed(0)).mean((1, 2)) / 0.5
+    assert 0.8 <= gains.min() < 0.85
+    assert 1.15 < gains.max() <= 1.2
+    noisy = Augment(noise=0.1)(images, torch.Generator().manual_seed(0))
+    assert 0.04 < noisy.std(dim=(1, 2)).mean() < 0.06
