@@ -45,9 +45,7 @@ def open_paths(paths: Iterable[str | Path]) -> list[ImageSet]:
         if path.suffix.lower() in SUFFIXES and not path.is_dir():
             if not path.is_file():
                 raise GricolZooError(f"No such file: {path}.")
-            single = Store.__new__(Store)
-            single.root, single.names, single._zip = path.parent, [path.name], None
-            sets.append(ImageSet(str(path.parent), [Record(path.name)], single))
+            sets.append(ImageSet(str(path.parent), [Record(path.name)], Store(path.parent, [path.name])))
         else:
             sets.append(open_images(path))
     if not sets:

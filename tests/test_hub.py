@@ -6,9 +6,9 @@ from unittest.mock import MagicMock
 import huggingface_hub
 import pytest
 import torch
+from conftest import SMALL
 from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
-from conftest import SMALL
 from gricol_zoo import GricolZooError, GridModel, create_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

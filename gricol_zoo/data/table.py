@@ -41,14 +41,20 @@ class Record:
 class Store:
     """The files of a zip or a folder, by relative name.
 
+    Args:
+        root: the zip or folder.
+        names: only these files of a folder; None lists them all.
+
     Raises:
         GricolZooError: no such file or folder, no zip, or a zip whose names climb out of it.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, names: list[str] | None = None) -> None:
         self.root = root
         self._zip: zipfile.ZipFile | None = None
-        if root.is_dir():
+        if names is not None:
+            self.names = names
+        elif root.is_dir():
             self.names = sorted(str(PurePosixPath(f.relative_to(root))) for f in root.rglob("*") if f.is_file())
         elif root.is_file():
             self._zip = open_zip(root)
