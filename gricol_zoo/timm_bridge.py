@@ -7,6 +7,7 @@ doors open the same gate. A name that timm has already (resnet50) is left alone.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,14 @@ def _config(name: str, tag: str = "") -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
 
 
-def _keys(name: str) -> dict[str, dict[str, Any]]:
+def _keys(name: str) -> dict[str, Any]:
     tags = WEIGHTS.get(name)
     return {f"{name}.{tag}": _config(name, tag) for tag in tags} if tags else {name: _config(name)}
 
 
-BRIDGED = [name for name in MODELS if not is_model(name)]
-default_cfgs = generate_default_cfgs({key: config for name in BRIDGED for key, config in _keys(name).items()})
+BRIDGED: list[str] = []
+"""The names that timm has from us."""
+default_cfgs: dict[str, Any] = {}  # timm looks for this name in an entry point's module
 
 
 def _source(name: str, config: Any, cache_dir: str | Path | None) -> Source:
@@ -114,7 +116,15 @@ def _tupled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _register(name: str) -> None:
+def bridge(name: str) -> None:
+    """Register one of our names with timm; one that timm has already is left alone.
+
+    Names added to ``MODELS`` after this module was imported need this call.
+    """
+    if is_model(name):
+        return
+    default_cfgs.update(generate_default_cfgs(_keys(name)))
+
     def entry(pretrained: bool = False, **kwargs: Any) -> nn.Module:
         try:
             return _create(name, pretrained, kwargs)
@@ -128,7 +138,15 @@ def _register(name: str) -> None:
     entry.__module__ = __name__
     entry.__doc__ = f"{name} of gricol_zoo, in its deployed form."
     setattr(sys.modules[__name__], name, register_model(entry))
+    BRIDGED.append(name)
 
 
-for _name in BRIDGED:
-    _register(_name)
+def _bridge_all() -> None:
+    for name in MODELS:
+        try:
+            bridge(name)
+        except GricolZooError as error:  # a third party's broken package must not cost the others
+            warnings.warn(f"{name} is not in timm's registry: {error}", stacklevel=3)
+
+
+_bridge_all()

@@ -81,6 +81,15 @@ PLUGIN = {
             assert "acme_n4" in gricol_zoo.list_models()
 
 
+        def test_timm_has_them_too():
+            import timm
+
+            with pytest.warns(UserWarning, match="broken is not in timm's registry"):
+                import gricol_zoo.timm_bridge
+            assert "acme_n4" in gricol_zoo.timm_bridge.BRIDGED
+            assert timm.create_model("acme_n4", num_classes=3).classifier.out_features == 3
+
+
         def test_a_broken_package_is_named_only_when_asked_for():
             with pytest.raises(gricol_zoo.GricolZooError, match="acme-chromosomes.*failed to import"):
                 gricol_zoo.create_model("broken")
@@ -161,7 +170,7 @@ def test_an_installed_package_adds_one_of_each_and_passes_our_contract(plugin, m
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(plugin / "test_acme.py")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=plugin)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 passed" in done.stdout
+    assert "4 passed" in done.stdout
 
 
 def test_parts_by_decorator():

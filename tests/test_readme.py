@@ -1,0 +1,35 @@
+"""What README shows runs as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import gricol_zoo
+from conftest import SMALL
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("index", range(len(BLOCKS)))
+def test_python_blocks_run(index):
+    names = {
+        "gricol_zoo": gricol_zoo,
+        "model": gricol_zoo.create_model("gricol_r18half_n3_128", **SMALL),
+        "images": torch.randn(2, 1, *SMALL["image_size"]),
+        "labels": torch.tensor([0, 1]),
+        "epoch": 0,
+    }
+    exec(compile(BLOCKS[index], f"README block {index}", "exec"), names)
+
+
+def test_ci_runs_the_same_test_command():
+    command = re.search(r"Test it:\n\n```sh\n(.*?)\n```", README)[1]
+    assert command in (ROOT / ".ci" / "run").read_text()
+
+
+def test_table_2_in_readme_is_the_committed_result():
+    assert (ROOT / "benchmarks" / "results" / "table2_grid_size.md").read_text().strip() in README
