@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import SMALL
 
 import gricol_zoo
-from conftest import SMALL
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
