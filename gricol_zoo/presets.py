@@ -54,7 +54,17 @@ class Weights:
     packaged: bool = False
 
 
-WEIGHTS: dict[str, dict[str, Weights]] = {}
+WEIGHTS: dict[str, dict[str, Weights]] = {
+    "gricol_r18half_n3_128": {
+        "qband": Weights(
+            "gricol-zoo/gricol_r18half_n3_128.qband",
+            "",
+            7099508,
+            "93555bfcfc498ce1bce396457090e23e8c63dcbfd7ff3b54b1f29779f6e6781f",
+            packaged=True,
+        )
+    }
+}
 """Model name -> tag -> weights; the first tag of a model is its default."""
 
 DEFAULT_MODEL = "gricol_r18half_n3_128.qband"

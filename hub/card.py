@@ -5,6 +5,7 @@ python hub/card.py
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,29 @@ def section(name: str, tag: str) -> str:
         f"benchmarks/splits/{training['split']} --part test --model {name}.{tag} --out report.json` (`--full` for all classifiers).",
         "",
         "Input contract: one chromosome a crop, at the Q-band set's scale, on a background lighter or darker than it; it is turned upright by its "
-        "principal axis. Most training crops lie short arm up; one turned upside down is recognised less often (docs/DECISIONS.md).",
+        f"principal axis. Most training crops lie short arm up, and it matters ({orientations(weights.sha256)}; `benchmarks/orientation.py`).",
+        "",
+        f"`predict` marks an image for review below the threshold, which was set so that the val images above it are 99 % right: "
+        f"{percent(info['val']['review_fraction'])} of val are marked.",
+        "",
+        "This is under the aim of 95 % for these weights, and under the paper's 97.3 % (image-level 5-fold, 448x456, another training); "
+        "the 448x456 models are not trained yet.",
+        "",
+        "Trained by `gricol-zoo train --data qband.zip --model gricol_r18half_n3_128 --recipe light --split benchmarks/splits/qband.csv --out runs/first`, "
+        "then the same with `--recipe light_finetune --init runs/first --out runs/second`; logs in `benchmarks/results/`.",
         "",
     ]
     return "\n".join(lines)
+
+
+def orientations(sha256: str) -> str:
+    """Quote benchmarks/results/orientation.csv."""
+    with (RESULTS / "orientation.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if any(row["weights_sha256"] != sha256 for row in rows):
+        raise SystemExit("orientation.csv is of other weights: run benchmarks/orientation.py again")
+    figures = ", ".join(f"{row['orientation']} {percent(float(row['accuracy']))}" for row in rows)
+    return f"{rows[0]['part']} accuracy {figures}"
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """What README shows runs as it stands."""
 
+import json
 import re
 from pathlib import Path
 
@@ -33,3 +34,13 @@ def test_ci_runs_the_same_test_command():
 
 def test_table_2_in_readme_is_the_committed_result():
     assert (ROOT / "benchmarks" / "results" / "table2_grid_size.md").read_text().strip() in README
+
+
+def test_the_accuracy_in_readme_is_the_committed_report():
+    report = json.loads((ROOT / "benchmarks" / "results" / f"{gricol_zoo.DEFAULT_MODEL}.test.json").read_text())
+    low, high = report["accuracy_ci95"]
+    assert f"{100 * report['accuracy']:.1f} %" in README
+    assert f"{100 * low:.1f} % to {100 * high:.1f} %" in README
+    name, tag = gricol_zoo.DEFAULT_MODEL.split(".")
+    assert report["weights_sha256"] == gricol_zoo.WEIGHTS[name][tag].sha256
+    assert report["seen_in_training"] == 0
