@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -60,7 +61,7 @@ def grid_loss(
     Eq. 7 is printed without the minus sign and speaks of pixels; it is taken as the ordinary mean over the batch.
 
     Args:
-        output: logits of every classifier, any floating dtype; the sum is taken in float32.
+        output: logits of every classifier, any floating dtype; the sum is taken in float32, or in float64 for such logits.
         labels: (B,) int64 classes, or (B, classes) probabilities.
         epoch: e, counted from 0; fractions are allowed.
         beta: weight of the upper branch at the start.
@@ -68,10 +69,15 @@ def grid_loss(
         label_smoothing: of the cross entropy, 0..1.
     """
     cell_weights, merged_weight = branch_weights(epoch, output.cell_logits.shape[1], beta, ramp_epoch)
-    total = F.cross_entropy(output.logits.float(), labels, label_smoothing=label_smoothing)
+    total = _cross_entropy(output.logits, labels, label_smoothing)
     for k, weight in enumerate(cell_weights):
-        total = total + weight * F.cross_entropy(output.cell_logits[:, k].float(), labels, label_smoothing=label_smoothing)
+        total = total + weight * _cross_entropy(output.cell_logits[:, k], labels, label_smoothing)
     if output.merged_logits is not None:
-        merged = F.cross_entropy(output.merged_logits.float(), labels, label_smoothing=label_smoothing)
-        total = total + merged_weight * merged
+        total = total + merged_weight * _cross_entropy(output.merged_logits, labels, label_smoothing)
     return total
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    """Return the mean over the batch, in float32 or in the logits' own dtype if that is wider."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
