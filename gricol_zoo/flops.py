@@ -70,6 +70,9 @@ class _Call(nn.Module):
 def count(model: GridModel) -> Cost:
     """Count a model at its own image size, on the CPU or wherever it is.
 
+    fvcore does not see fused attention. For a backbone with attention modules the two counters are therefore not compared,
+    and the larger figure is given.
+
     Raises:
         GricolZooError: the two counters disagree on convolutions and linear layers.
     """

@@ -63,7 +63,11 @@ class LowerBranch(nn.Module):
 
 
 def check_pool(kind: str, num_classes: int) -> str:
-    """Return the pooling if it is one, and fits."""
+    """Return the pooling if it is one, and fits.
+
+    Raises:
+        GricolZooError: an unknown pooling, or none with a classifier.
+    """
     if kind not in POOLS:
         raise GricolZooError(f"Expected `global_pool` to be one of {', '.join(map(repr, POOLS))}, but got {kind!r}.")
     if kind == "" and num_classes > 0:

@@ -17,8 +17,8 @@ MODELS.add("gril_r50half", GRICOL.replace(head="per_cell"))
 MODELS.add("r50half", GRICOL.replace(splitter="none", head="none"))
 MODELS.add("resnet50", ModelSpec("r50"))
 
-# Light family. The crop is turned upright and enlarged 1.5 times, so a canvas of 128x96 holds 95 % of the Q-band set's
-# chromosomes unshrunk. The lower branch sees it whole: halving it to a cell would blur the bands away.
+# Light family. The crop is turned upright and enlarged 1.5 times, so a canvas of 128x96 holds a chromosome of
+# up to 84 crop pixels unshrunk. The lower branch sees it whole: halving it to a cell would blur the bands away.
 LIGHT = MODELS.add(
     "gricol_r18half_n3_128",
     ModelSpec(
