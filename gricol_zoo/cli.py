@@ -76,8 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("paths", nargs="+", metavar="PATH", help="images, folders, zips or CSVs")
     _model_option(command)
     command.add_argument("--out", type=Path, required=True, metavar="CSV")
-    command.add_argument("--batch-size", type=_positive, default=64)
-    _run_options(command)
+    command.add_argument("--batch-size", type=_positive, default=0, help="default: what suits the model")
+    command.add_argument("--workers", type=_positive, default=0, help="batches at once (default: one a core)")
+    _run_options(command, "auto")
 
     command = _add(commands, "validate", run_validate, "score a model on labelled images")
     _data_option(command)
@@ -135,8 +136,10 @@ def _model_option(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _run_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32")
+def _run_options(command: argparse.ArgumentParser, dtype: str = "fp32") -> None:
+    command.add_argument(
+        "--dtype", choices=["auto", "fp32", "bf16"], default=dtype, help=f"auto: bf16 where there is any (default: {dtype})"
+    )
     command.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 
 
@@ -197,7 +200,7 @@ def run_predict(options: argparse.Namespace) -> int:
     total, failed, review = sum(map(len, sets)), 0, 0
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with options.out.open("w", newline="", encoding="utf-8") as stream, tqdm(total=total, unit="image") as bar:
-        for rows in write_predictions(model, sets, stream, options.batch_size, options.dtype):
+        for rows in write_predictions(model, sets, stream, options.batch_size, options.dtype, options.workers):
             failed += sum(bool(row["error"]) for row in rows)
             review += sum(row["review"] == 1 for row in rows)
             bar.update(len(rows))

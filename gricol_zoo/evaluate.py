@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,45 +19,70 @@ from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.metrics import bootstrap_accuracy, confusion_matrix, macro_f1, per_class_scores, perfect_groups
 from gricol_zoo.model import GridModel
+from gricol_zoo.optimize import is_optimized, optimize
+from gricol_zoo.precision import choose_dtype
+from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights import write_atomically
+from gricol_zoo.workers import side_by_side
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PIXELS_AT_ONCE = 1 << 19  # larger batches fall out of a processor's caches: measured in benchmarks/results/speed_batch.csv
 
 
-def run_batches(
-    model: GridModel | DeployedModel,
-    canvases: Sequence[np.ndarray] | Any,
-    batch_size: int = 64,
-    dtype: str = "fp32",
-    full: bool = False,
-) -> Iterator[np.ndarray]:
-    """Yield (b, classes) float32 logits, batch by batch (log probabilities with ``full``).
+def best_batch_size(spec: ModelSpec) -> int:
+    """Return a batch that keeps a processor busy without leaving its caches: 32 at 128x96, 8 at 224x224; a power of two."""
+    height, width = spec.image_size if spec.overview == "none" else spec.cell_size
+    return 1 << max(0, (PIXELS_AT_ONCE // (height * width)).bit_length() - 1)
+
+
+def make_classifying(
+    model: GridModel | DeployedModel, dtype: str = "fp32", full: bool = False
+) -> Callable[[Any], np.ndarray]:
+    """Return a function from b canvases, (H, W) uint8 each, to (b, classes) float32 logits, on the fast path.
+
+    It may run in several threads at once.
 
     Args:
-        model: either form; ``full`` needs the full form.
-        canvases: (H, W) uint8 each, as ``to_canvas`` gives them.
-        batch_size: images at once.
-        dtype: "fp32", or "bf16" for autocast.
-        full: combine all classifiers instead of taking the lower branch.
+        model: either form; ``full`` needs the full form. It may have been optimized already; then ``dtype`` is left alone.
+        dtype: "auto", "fp32" or "bf16".
+        full: log probabilities of all classifiers combined instead of the lower branch's logits.
+
+    Raises:
+        GricolZooError: ``full`` of the deployed form, or an unknown dtype.
     """
-    if dtype not in DTYPES:
-        raise GricolZooError(f"Expected `dtype` to be one of {', '.join(DTYPES)}, but got {dtype!r}.")
     if full and not isinstance(model, GridModel):
         raise GricolZooError("`full` inference needs the full form of the model, not the deployed one.")
-    forward: Any = model.full if full else model
     device = next(model.parameters()).device
-    model.eval()
-    for start in range(0, len(canvases), batch_size):
-        batch = as_batch(canvases[start : start + batch_size], model.spec).to(device)
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=dtype == "bf16"):
-            yield forward(batch).float().cpu().numpy()
+    fast = model if is_optimized(model) else optimize(model, dtype)
+    forward: Any = fast.full if full else fast
+
+    def classify(canvases: Sequence[np.ndarray]) -> np.ndarray:
+        with torch.inference_mode():
+            return forward(as_batch(canvases, fast.spec).to(device)).float().cpu().numpy()
+
+    return classify
 
 
 def predict_logits(
-    model: GridModel | DeployedModel, canvases: np.ndarray, batch_size: int = 64, dtype: str = "fp32", full: bool = False
+    model: GridModel | DeployedModel,
+    canvases: np.ndarray,
+    batch_size: int = 0,
+    dtype: str = "fp32",
+    full: bool = False,
+    workers: int = 0,
 ) -> np.ndarray:
-    """Return (n, classes) float32 logits of (n, H, W) uint8 canvases."""
-    return np.concatenate(list(run_batches(model, canvases, batch_size, dtype, full)))
+    """Return (n, classes) float32 logits of (n, H, W) uint8 canvases.
+
+    Args:
+        model: either form.
+        canvases: as ``load_canvases`` gives them.
+        batch_size: images at once; 0 takes ``best_batch_size``.
+        dtype: "auto", "fp32" or "bf16".
+        full: all classifiers combined instead of the lower branch alone.
+        workers: batches at once; 0 takes one a core.
+    """
+    size = batch_size or best_batch_size(model.spec)
+    batches = [canvases[start : start + size] for start in range(0, len(canvases), size)]
+    return np.concatenate(list(side_by_side(make_classifying(model, dtype, full), batches, workers)))
 
 
 def seen_in_training(records: Sequence[Record], info: dict[str, Any]) -> int | None:
@@ -89,13 +114,14 @@ def evaluate(
         weights_sha256: of the weight file.
         split: the split's name.
         part: which part of it ``images`` is.
-        dtype: "fp32" or "bf16".
+        dtype: "auto", "fp32" or "bf16"; the report says which it was.
         full: all classifiers combined instead of the lower branch.
 
     Returns:
         The report (keys as in docs/FILES.md, fractions in 0..1) and the (n, classes) logits.
     """
     start = time.perf_counter()
+    dtype = choose_dtype(dtype, next(model.parameters()).device)
     labels = label_indices(images.records, model.spec.labels, str(images.store.root))
     logits = predict_logits(model, load_canvases(images, model.spec), dtype=dtype, full=full)
     seconds = time.perf_counter() - start

@@ -36,6 +36,7 @@ from gricol_zoo.factory import build, find_weights
 from gricol_zoo.losses import GridLoss
 from gricol_zoo.model import GridModel
 from gricol_zoo.names import parse_model_name
+from gricol_zoo.precision import choose_dtype
 from gricol_zoo.presets import MODELS
 from gricol_zoo.progress import Speaker, Stop, stop_on_signals
 from gricol_zoo.recipes import Recipe
@@ -152,7 +153,8 @@ def train(
     checkpoint = out / CHECKPOINT_FILE
     if checkpoint.exists() and not resume:
         raise GricolZooError(f"{out} holds a run already. Give --resume to go on with it, or another --out.")
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if wants_bf16(recipe.precision, device) else "no")
+    dtype = choose_dtype(recipe.precision, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if dtype == "bf16" else "no")
     say = Speaker(accelerator.is_main_process)
     parts = check_parts(images, split)
     say(f"{len(parts['train'])} images to train on, {len(parts['val'])} for validation; reading them")
@@ -294,15 +296,6 @@ def prepare_data(parts: dict[str, ImageSet], spec: ModelSpec) -> tuple[ModelSpec
     canvases = {part: load_canvases(parts[part], spec) for part in ("train", "val")}
     mean, std = measure(canvases["train"])
     return spec.replace(preprocess=replace(spec.preprocess, mean=mean, std=std)), canvases
-
-
-def wants_bf16(precision: str, device: str) -> bool:
-    """Say whether to train in bf16: as told, or with "auto" where the machine computes in it."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device != "cpu" and torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    return device in ("", "cpu") and bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def make_optimizer(task: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

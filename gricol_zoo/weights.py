@@ -267,6 +267,8 @@ def save_model(model: LowerBranch, folder: Path, info: Mapping[str, Any] | None 
         folder: made if need be.
         info: what else to keep under ``gricol_zoo`` (training record, calibration); by default what was loaded.
     """
+    if any(getattr(module, "for_inference_only", False) for module in model.modules()):
+        raise CheckpointError("This model was optimized for inference. Save the one it came from.")
     from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)

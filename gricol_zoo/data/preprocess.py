@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from gricol_zoo.data.images import border_median
+from gricol_zoo.data.images import border_median, percentile
 from gricol_zoo.spec import Preprocess
 
 FOREGROUND = 0.15  # of the 99.5th percentile above background: what counts as chromosome
@@ -49,7 +49,8 @@ def to_canvas(grey: np.ndarray, how: Preprocess, size: tuple[int, int]) -> np.nd
         if how.pad_to is not None:
             grey = pad(grey, how.pad_to)
         canvas = resize(grey, size)
-    return np.clip(canvas * 255 + 0.5, 0, 255).astype(np.uint8)
+    levels = canvas * 255 + 0.5
+    return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
 
 def stretch(grey: np.ndarray) -> np.ndarray:
@@ -58,13 +59,13 @@ def stretch(grey: np.ndarray) -> np.ndarray:
     value = background - grey if background > 0.5 else grey - background
     value = np.maximum(value, 0)
     inside = value[foreground(value)]
-    top = float(np.percentile(inside, 99)) if inside.size else 0.0
+    top = percentile(inside, 99) if inside.size else 0.0
     return value / top if top > 0 else value
 
 
 def foreground(value: np.ndarray) -> np.ndarray:
     """Return the mask of the chromosome in an image whose background is 0, (H, W) bool."""
-    return value > FOREGROUND * np.percentile(value, 99.5)
+    return value > FOREGROUND * percentile(value, 99.5)
 
 
 def measure_pose(value: np.ndarray) -> Pose | None:
@@ -76,15 +77,16 @@ def measure_pose(value: np.ndarray) -> Pose | None:
     ys, xs = np.nonzero(foreground(value))
     if len(ys) < 3:
         return None
-    points = np.stack([xs, ys]).astype(float)
-    mean = points.mean(1, keepdims=True)
-    _, axes = np.linalg.eigh(np.cov(points))
-    along = axes[:, 1] if axes[1, 1] >= 0 else -axes[:, 1]  # points down the image
-    across = np.array([along[1], -along[0]])
-    s, t = along @ (points - mean), across @ (points - mean)
-    middle = mean[:, 0] + along * (s.min() + s.max()) / 2 + across * (t.min() + t.max()) / 2
-    angle = math.atan2(along[0], along[1])
-    return Pose(angle, (float(middle[0]), float(middle[1])), float(np.ptp(s)) + 1, float(np.ptp(t)) + 1)
+    x, y = xs.sum() / len(xs), ys.sum() / len(ys)
+    dx, dy = xs - x, ys - y
+    # The direction (sin, cos) of largest variance, of the two the one that points down the image.
+    angle = 0.5 * math.atan2(2 * (dx @ dy), dy @ dy - dx @ dx)
+    sin, cos = math.sin(angle), math.cos(angle)
+    along, across = sin * dx + cos * dy, cos * dx - sin * dy
+    low, high, left, right = along.min(), along.max(), across.min(), across.max()
+    half, side = (low + high) / 2, (left + right) / 2
+    middle = (float(x + sin * half + cos * side), float(y + cos * half - sin * side))
+    return Pose(angle, middle, float(high - low) + 1, float(right - left) + 1)
 
 
 def upright(value: np.ndarray, scale: float, size: tuple[int, int]) -> np.ndarray:
@@ -95,7 +97,7 @@ def upright(value: np.ndarray, scale: float, size: tuple[int, int]) -> np.ndarra
     """
     height, width = size
     background = 0.0 if value.min() == 0 else border_median(value)
-    pose = measure_pose(np.abs(value - background))
+    pose = measure_pose(np.abs(value - background) if background else value)
     if pose is None:
         return pad(value, size)[:height, :width]
     scale = min(scale, (height - 2) / pose.length, (width - 2) / pose.width)
@@ -104,7 +106,7 @@ def upright(value: np.ndarray, scale: float, size: tuple[int, int]) -> np.ndarra
     a, b, d, e = cos, sin, -sin, cos
     c = pose.center[0] + 0.5 - a * width / 2 - b * height / 2
     f = pose.center[1] + 0.5 - d * width / 2 - e * height / 2
-    image = Image.fromarray(value.astype(np.float32))
+    image = Image.fromarray(value.astype(np.float32, copy=False))
     turned = image.transform(
         (width, height), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR, fillcolor=background
     )
@@ -127,5 +129,5 @@ def resize(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize bilinearly (with antialiasing where it shrinks) to (height, width)."""
     if grey.shape == tuple(size):
         return grey
-    image = Image.fromarray(grey.astype(np.float32))
+    image = Image.fromarray(grey.astype(np.float32, copy=False))
     return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))

@@ -1,0 +1,37 @@
+"""Which number format to compute in."""
+
+from __future__ import annotations
+
+import torch
+
+from gricol_zoo.errors import GricolZooError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+CPU_BF16 = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")  # as torch calls what x86 and Arm processors have
+
+
+def has_bf16(device: str | torch.device = "cpu") -> bool:
+    """Say whether a device multiplies in bfloat16; a processor that only emulates it does not (it is ten times slower)."""
+    kind = torch.device(device or "cpu").type
+    if kind == "cuda":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    if kind != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # torch 2.10 and later
+    if capabilities is None:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    known = capabilities()
+    return any(known.get(name, False) for name in CPU_BF16)
+
+
+def choose_dtype(name: str, device: str | torch.device = "cpu") -> str:
+    """Return "fp32" or "bf16" for "auto" (bf16 where the device has it) or for one of the two.
+
+    Raises:
+        GricolZooError: another name.
+    """
+    if name == "auto":
+        return "bf16" if has_bf16(device) else "fp32"
+    if name not in DTYPES:
+        raise GricolZooError(f"Expected `dtype` to be one of auto, {', '.join(DTYPES)}, but got {name!r}.")
+    return name
