@@ -1,4 +1,4 @@
-"""``gricol-zoo``: list, info, predict, validate, train, demo.
+"""``gricol-zoo``: list, info, predict, validate, train, benchmark, demo.
 
 Exit 0 done; 2 the user's mistake (one line on stderr, no traceback); 1 anything else. Progress goes to stderr. Nothing heavy
 is imported before the arguments are read, so ``--help`` is quick.
@@ -104,6 +104,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--checkpoint-every", type=float, default=120, metavar="SECONDS")
     command.add_argument("--device", default="", help="cpu or cuda (default: what there is)")
+    command.add_argument("--grad-checkpointing", action="store_true", help="less memory, more time, same result")
+    command.add_argument("--compile", action="store_true", help="torch.compile the backbone (needs a C++ compiler)")
+
+    command = _add(commands, "benchmark", run_benchmark, "time models side by side: images a second, memory, Gflops")
+    command.add_argument("names", nargs="+", metavar="NAME", help="one of ours, or timm/<name> for one of timm's own")
+    command.add_argument("--bench", choices=["inference", "train", "both"], default="inference")
+    command.add_argument("--forms", nargs="+", choices=["as is", "optimized", "compiled"], default=["as is", "optimized"])
+    command.add_argument("--batch-size", type=_positive, default=8)
+    command.add_argument("--in-chans", type=_positive, default=0, help="for all of them (default: each model's own)")
+    command.add_argument("--rounds", type=_positive, default=7, help="medians and quartiles are over these (default 7)")
+    command.add_argument("--no-memory", action="store_true", help="leave peak memory out; saves some seconds a model")
+    command.add_argument("--out", type=Path, metavar="CSV", help="write all columns, and the printed table beside it as .md")
+    _run_options(command, "auto")
 
     command = _add(commands, "demo", run_demo, "render a synthetic cell and classify it with the packaged weights")
     command.add_argument("--seed", type=int, default=0)
@@ -284,7 +297,30 @@ def run_train(options: argparse.Namespace) -> int:
         device=options.device,
         checkpoint_every=options.checkpoint_every,
         split_name=name,
+        grad_checkpointing=options.grad_checkpointing,
+        compile=options.compile,
     )
+    return DONE
+
+
+def run_benchmark(options: argparse.Namespace) -> int:
+    """``benchmark``."""
+    from gricol_zoo.benchmark.models import Subject
+    from gricol_zoo.benchmark.table import INFER, TRAIN, benchmark, to_csv, to_markdown
+    from gricol_zoo.precision import choose_dtype
+
+    kinds = {"inference": [INFER], "train": [TRAIN], "both": [INFER, TRAIN]}[options.bench]
+    dtype = choose_dtype(options.dtype, options.device)
+    subjects = [
+        Subject(name, form, dtype, options.in_chans, options.device) for name in options.names for form in options.forms
+    ]
+    rows = benchmark(subjects, kinds, options.batch_size, options.rounds, not options.no_memory)
+    table = to_markdown(rows)
+    print(table, end="")
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(to_csv(rows), encoding="utf-8")
+        options.out.with_suffix(".md").write_text(table, encoding="utf-8")
     return DONE
 
 

@@ -22,13 +22,11 @@ class DeployedModel(LowerBranch):
     Attributes:
         num_features: channels of ``forward_features``; ``head_hidden_size``: width before the classifier.
         feature_info: one dict a feature level (num_chs, reduction from the image, module).
-        grad_checkpointing: whether the backbone recomputes its blocks in the backward pass.
     """
 
     def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Any, global_pool: str = "avg") -> None:
         super().__init__(spec, overview, backbone, global_pool)
         self.head_hidden_size = self.num_features
-        self.grad_checkpointing = False
         # The overview shrinks the image before the backbone sees it; reductions are counted from the image.
         self.shrink = 1 if spec.overview == "none" else max(1, round(spec.image_size[0] / spec.cell_size[0]))
         levels = getattr(backbone, "feature_info", None)
@@ -72,18 +70,6 @@ class DeployedModel(LowerBranch):
         self.num_classes = num_classes
         self.classifier = make_classifier(self.num_features, num_classes, like)
         self.classifier.train(training)
-
-    @torch.jit.ignore
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Trade time for memory in training.
-
-        Raises:
-            GricolZooError: the backbone cannot.
-        """
-        if not hasattr(self.backbone, "set_grad_checkpointing"):
-            raise GricolZooError(f"The backbone {self.spec.backbone!r} has no gradient checkpointing.")
-        self.backbone.set_grad_checkpointing(enable)
-        self.grad_checkpointing = enable
 
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:

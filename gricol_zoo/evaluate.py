@@ -34,9 +34,7 @@ def best_batch_size(spec: ModelSpec) -> int:
     return 1 << max(0, (PIXELS_AT_ONCE // (height * width)).bit_length() - 1)
 
 
-def make_classifying(
-    model: GridModel | DeployedModel, dtype: str = "fp32", full: bool = False
-) -> Callable[[Any], np.ndarray]:
+def make_classifying(model: GridModel | DeployedModel, dtype: str = "fp32", full: bool = False) -> Callable[[Any], np.ndarray]:
     """Return a function from b canvases, (H, W) uint8 each, to (b, classes) float32 logits, on the fast path.
 
     It may run in several threads at once.

@@ -90,6 +90,25 @@ def count(model: GridModel) -> Cost:
     return Cost(upper, lower, upper + lower, params / 1e6, deployed / 1e6, (spec.in_chans, *spec.image_size))
 
 
+def count_forward(model: nn.Module, x: Tensor) -> tuple[float, float]:
+    """Count any network's forward pass: 1e9 multiply-adds an image, and 1e6 numbers that convolutions and linears give out.
+
+    Args:
+        model: in evaluation mode; ours in either form, or another library's.
+        x: one image, (1, C, H, W).
+
+    Raises:
+        GricolZooError: the two counters disagree, as for ``count``.
+    """
+    with _quiet():
+        from fvcore.nn import ActivationCountAnalysis
+
+        activations = ActivationCountAnalysis(model, x)
+        activations.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        total = activations.total()
+    return _count(model, model, x), total / 1e6
+
+
 def _tensors(output: tuple[Tensor, Tensor | None]) -> tuple[Tensor, ...]:
     return tuple(tensor for tensor in output if tensor is not None)
 

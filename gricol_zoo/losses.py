@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.spec import GridOutput
 
+SMALLEST = 2.0**-149  # of float32
+
 
 @dataclass(frozen=True)
 class GridLoss:
@@ -30,6 +32,11 @@ class GridLoss:
     def __call__(self, output: GridOutput, labels: Tensor, epoch: float) -> Tensor:
         """Return the loss, a scalar; ``labels`` (B,) int64 classes, or (B, classes) probabilities."""
         return grid_loss(output, labels, epoch, self.beta, self.ramp_epoch, self.label_smoothing)
+
+    def uses_upper(self, epoch: float, num_cells: int) -> bool:
+        """Say whether any classifier of the upper branch has a weight that float32 can tell from 0."""
+        cells, merged = branch_weights(epoch, num_cells, self.beta, self.ramp_epoch)
+        return max([*cells, merged]) > SMALLEST
 
 
 def branch_weights(epoch: float, num_cells: int, beta: float = 0.1, ramp_epoch: float = 150.0) -> tuple[list[float], float]:

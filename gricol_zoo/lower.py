@@ -3,6 +3,7 @@
 # No `from __future__ import annotations` here: torch.fx and TorchScript read the annotations of `forward` as objects.
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
@@ -42,6 +43,7 @@ class LowerBranch(nn.Module):
         self.in_chans = spec.in_chans
         self.num_features = int(backbone.num_features)
         self.drop_rate = spec.drop_rate
+        self.grad_checkpointing = False
         self.global_pool = check_pool(global_pool, spec.num_classes)
         self.overview = overview
         self.backbone: Any = backbone  # an nn.Module with `num_features`, and perhaps timm's feature methods
@@ -60,6 +62,18 @@ class LowerBranch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, classes)."""
         return self.forward_head(self.forward_features(x))
+
+    @torch.jit.ignore
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Trade time for memory in training: the backbone recomputes its blocks in the backward pass.
+
+        Raises:
+            GricolZooError: the backbone cannot.
+        """
+        if not hasattr(self.backbone, "set_grad_checkpointing"):
+            raise GricolZooError(f"The backbone {self.spec.backbone!r} has no gradient checkpointing.")
+        self.backbone.set_grad_checkpointing(enable)
+        self.grad_checkpointing = enable
 
 
 def check_pool(kind: str, num_classes: int) -> str:

@@ -8,6 +8,7 @@ device has it, and no gradients are kept. ``compare`` measures what that changes
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -29,7 +30,7 @@ class InferenceBackbone(nn.Module):
     """A backbone for inference alone: (B, C, h, w) any float -> (B, F, h', w') float32.
 
     Args:
-        net: the backbone, in evaluation mode, already in ``dtype``.
+        net: the backbone, in evaluation mode, already folded and in ``dtype``.
         num_features: F.
         dtype: what it computes in.
     """
@@ -77,10 +78,23 @@ def optimize(model: Model, dtype: str = "auto", compile: bool = False) -> Model:
     device = next(model.parameters()).device
     kind = DTYPES[choose_dtype(dtype, device)]
     fast = copy.deepcopy(model).eval().requires_grad_(False)
-    fold_batch_norm(fast)
-    net = fast.backbone.to(kind).to(memory_format=torch.channels_last)
-    fast.backbone = InferenceBackbone(torch.compile(net) if compile else net, model.num_features, kind)
+    x = torch.randn(2, model.in_chans, *model.spec.image_size, generator=torch.Generator().manual_seed(0)).to(device)
+    fast.backbone = for_inference(fast.backbone, fast.overview(x), kind, compile)
     return fast.eval()
+
+
+def for_inference(net: nn.Module, x: Tensor, dtype: torch.dtype, compile: bool = False) -> InferenceBackbone:
+    """Turn any network in evaluation mode into its fast form; it is changed in place.
+
+    Args:
+        net: (B, C, h, w) -> a tensor, with ``num_features``.
+        x: an example input, to see which batch-norm follows which convolution.
+        dtype: to compute in.
+        compile: run it through torch.compile.
+    """
+    num_features = int(net.num_features)  # type: ignore[arg-type]
+    net = fold_batch_norm(net, x).to(dtype).to(memory_format=torch.channels_last)
+    return InferenceBackbone(torch.compile(net) if compile else net, num_features, dtype)
 
 
 def is_optimized(model: LowerBranch) -> bool:
@@ -89,52 +103,48 @@ def is_optimized(model: LowerBranch) -> bool:
 
 
 @torch.no_grad()  # not inference mode: its tensors, as weights, cannot be shared by threads
-def fold_batch_norm(model: LowerBranch) -> int:
-    """Fold each batch-norm that only ever sees one convolution's output into that convolution; return how many.
+def fold_batch_norm(net: nn.Module, x: Tensor) -> nn.Module:
+    """Fold each batch-norm that only ever sees one convolution's output into that convolution.
 
-    Which norm follows which convolution is seen in a forward pass, so any backbone will do. The model must give the same
-    features afterwards, within rounding; otherwise it is left as it was, and 0 returned.
+    Which norm follows which convolution is seen in a forward pass, so any network will do. The folded network must give
+    the same output, within rounding; otherwise the one that came is returned, as it was.
 
     Args:
-        model: in evaluation mode; its backbone is changed in place.
+        net: in evaluation mode.
+        x: an example input.
     """
-    spec, device = model.spec, next(model.parameters()).device
-    x = torch.randn(2, spec.in_chans, *spec.image_size, generator=torch.Generator().manual_seed(0)).to(device)
-    pairs, expected = _watch(model, x)
-    before = copy.deepcopy(model.backbone) if pairs else None
-    names = {id(module): name for name, module in model.backbone.named_modules()}
+    pairs, expected = _watch(net, x)
+    names = {id(module): name for name, module in net.named_modules()}
+    folded = copy.deepcopy(net)
     for conv, norm in pairs:
-        model.backbone.set_submodule(names[id(conv)], fuse_conv_bn_eval(conv, norm))  # type: ignore[arg-type]
-        model.backbone.set_submodule(names[id(norm)], _what_is_left(norm))
-    if pairs and not torch.allclose(model.forward_features(x), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max())):
-        model.backbone = before
-        return 0
-    return len(pairs)
+        folded.set_submodule(names[id(conv)], fuse_conv_bn_eval(conv, norm))
+        folded.set_submodule(names[id(norm)], _what_is_left(norm))
+    agrees = torch.allclose(folded(x), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+    return folded if agrees else net
 
 
-def _watch(model: LowerBranch, x: Tensor) -> tuple[list[tuple[nn.Conv2d, nn.Module]], Tensor]:
-    """Return the (convolution, norm) pairs seen in a forward pass, each module in it called once, and the features."""
-    made: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # the tensor is kept, so that its id stays its own
-    pairs: list[tuple[nn.Conv2d, nn.Module]] = []
-    calls: dict[int, int] = {}
+def _watch(net: nn.Module, x: Tensor) -> tuple[list[tuple[Any, Any]], Tensor]:
+    """Return the (convolution, norm) pairs seen in a forward pass, each module in it called once, and the output."""
+    made: dict[int, tuple[nn.Module, Tensor]] = {}  # the tensor is kept, so that its id stays its own
+    pairs: list[tuple[nn.Module, nn.Module]] = []
+    calls: Counter[int] = Counter()
 
     def after(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        calls[id(module)] = calls.get(id(module), 0) + 1
+        calls[id(module)] += 1
         if isinstance(module, nn.Conv2d):
             made[id(output)] = (module, output)
         elif inputs and id(inputs[0]) in made and module.running_mean is not None:
             pairs.append((made[id(inputs[0])][0], module))
 
-    watched = [module for module in model.backbone.modules() if isinstance(module, (nn.Conv2d, *NORMS))]
+    watched = [module for module in net.modules() if isinstance(module, (nn.Conv2d, *NORMS))]
     handles = [module.register_forward_hook(after) for module in watched]
     try:
-        features = model.forward_features(x).clone()
+        output = net(x).clone()
     finally:
         for handle in handles:
             handle.remove()
-    convs = [id(conv) for conv, _ in pairs]
-    once = [pair for pair in pairs if calls[id(pair[0])] == calls[id(pair[1])] == convs.count(id(pair[0])) == 1]
-    return once, features
+    readers = Counter(id(conv) for conv, _ in pairs)
+    return [(c, n) for c, n in pairs if calls[id(c)] == calls[id(n)] == readers[id(c)] == 1], output
 
 
 def _what_is_left(norm: nn.Module) -> nn.Module:

@@ -34,6 +34,20 @@ def stop_on_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
+def peak_memory(device: Any) -> int:
+    """Return the most memory, in bytes, that this process has held: on the GPU for one, else resident."""
+    if getattr(device, "type", str(device)) == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
 class Speaker:
     """Print progress on stderr, from the main process alone."""
 

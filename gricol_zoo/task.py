@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from gricol_zoo.losses import GridLoss
 from gricol_zoo.model import GridModel
+from gricol_zoo.spec import GridOutput
 
 
 class TrainingTask(nn.Module):
@@ -21,5 +22,11 @@ class TrainingTask(nn.Module):
         self.loss = loss
 
     def forward(self, images: Tensor, labels: Tensor, epoch: float) -> Tensor:
-        """Return the loss (a scalar) of (B, C, H, W) images and (B,) int64 labels at an epoch (Eq. 6)."""
-        return self.loss(self.model.branches(images), labels, epoch)
+        """Return the loss (a scalar) of (B, C, H, W) images and (B,) int64 labels at an epoch (Eq. 6).
+
+        Where the whole upper branch has weight 0 (only with ``beta=0``, long before ``ramp_epoch``), it is not computed.
+        """
+        if self.loss.uses_upper(epoch, int(self.model.splitter.num_cells)):  # type: ignore[arg-type]
+            return self.loss(self.model.branches(images), labels, epoch)
+        logits = self.model(images)
+        return self.loss(GridOutput(logits, logits.new_empty(len(logits), 0, logits.shape[1]), None), labels, epoch)

@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gricol_zoo.calibration import (
     expected_calibration_error,
@@ -36,9 +35,10 @@ from gricol_zoo.factory import build, find_weights
 from gricol_zoo.losses import GridLoss
 from gricol_zoo.model import GridModel
 from gricol_zoo.names import parse_model_name
+from gricol_zoo.optim import learning_rate, make_optimizer, update_average
 from gricol_zoo.precision import choose_dtype
 from gricol_zoo.presets import MODELS
-from gricol_zoo.progress import Speaker, Stop, stop_on_signals
+from gricol_zoo.progress import Speaker, Stop, peak_memory, stop_on_signals
 from gricol_zoo.recipes import Recipe
 from gricol_zoo.spec import CHROMOSOMES, ModelSpec
 from gricol_zoo.task import TrainingTask
@@ -121,6 +121,8 @@ def train(
     device: str = "",
     checkpoint_every: float = 120.0,
     split_name: str = "",
+    grad_checkpointing: bool = False,
+    compile: bool = False,
 ) -> bool:
     """Train a model on the train part of a split and write it to a folder.
 
@@ -140,6 +142,8 @@ def train(
         device: "cpu", "cuda", ...; "" takes what accelerate finds.
         checkpoint_every: seconds between checkpoints.
         split_name: what to write of the split into the config.
+        grad_checkpointing: recompute the backbone's blocks in the backward pass: less memory, more time, same result.
+        compile: run the backbone through torch.compile, which needs a C++ compiler and a minute or two at the first step.
 
     Returns:
         Whether the training is finished (False: stopped by the time limit or by a signal; ``resume`` goes on).
@@ -147,14 +151,17 @@ def train(
     Raises:
         GricolZooError: leaks, unknown labels, a folder in use, or a checkpoint of another run.
     """
-    from accelerate import Accelerator
+    from accelerate import Accelerator, DistributedDataParallelKwargs
 
     deadline = time.monotonic() + time_limit
     checkpoint = out / CHECKPOINT_FILE
     if checkpoint.exists() and not resume:
         raise GricolZooError(f"{out} holds a run already. Give --resume to go on with it, or another --out.")
     dtype = choose_dtype(recipe.precision, device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if dtype == "bf16" else "no")
+    # With beta 0 the upper branch sits out the first epochs, which data-parallel training must be told.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=recipe.beta == 0)
+    precision = "bf16" if dtype == "bf16" else "no"
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[unused])
     say = Speaker(accelerator.is_main_process)
     parts = check_parts(images, split)
     say(f"{len(parts['train'])} images to train on, {len(parts['val'])} for validation; reading them")
@@ -170,6 +177,10 @@ def train(
     if checkpoint.exists():
         restore(run, checkpoint, json.loads(json.dumps(identity)))
         say(f"resuming at epoch {run.epoch}, step {run.step}")
+    if grad_checkpointing:
+        model.set_grad_checkpointing()
+    if compile:
+        model.backbone.compile()
     wrapped, run.optimizer = accelerator.prepare(task, run.optimizer)
     run.average = {key: value.to(accelerator.device) for key, value in run.average.items()}
     job = Job(
@@ -228,7 +239,11 @@ def train_epoch(job: Job) -> bool:
     lr = learning_rate(recipe, epoch + (job.steps - 1) / job.steps)
     values = [lr, run.loss_sum / job.steps, accuracy, val_loss, time.monotonic() - started]
     run.log.append(dict(zip(LOG_COLUMNS, [epoch + 1, *(round(value, 6) for value in values)], strict=True)))
-    job.say(f"epoch {epoch + 1}: train loss {values[1]:.4f}, val accuracy {accuracy:.4f}, {values[4]:.0f} s")
+    memory = peak_memory(job.accelerator.device) / 2**20
+    job.say(
+        f"epoch {epoch + 1}: train loss {values[1]:.4f}, val accuracy {accuracy:.4f}, {values[4]:.0f} s, "
+        f"peak memory so far {memory:.0f} MiB"
+    )
     run.epoch, run.step, run.loss_sum = epoch + 1, 0, 0.0
     return True
 
@@ -296,36 +311,6 @@ def prepare_data(parts: dict[str, ImageSet], spec: ModelSpec) -> tuple[ModelSpec
     canvases = {part: load_canvases(parts[part], spec) for part in ("train", "val")}
     mean, std = measure(canvases["train"])
     return spec.replace(preprocess=replace(spec.preprocess, mean=mean, std=std)), canvases
-
-
-def make_optimizer(task: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return the optimizer; matrices and kernels decay, norms and biases do not."""
-    matrices = [parameter for parameter in task.parameters() if parameter.ndim > 1]
-    vectors = [parameter for parameter in task.parameters() if parameter.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    make: Callable[..., torch.optim.Optimizer] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-    return make(groups, lr=recipe.lr)
-
-
-def learning_rate(recipe: Recipe, progress: float) -> float:
-    """Return the learning rate after ``progress`` epochs (fractions count)."""
-    if progress < recipe.warmup_epochs:
-        return recipe.lr * (progress + 1e-2) / (recipe.warmup_epochs + 1e-2)
-    if recipe.schedule == "constant":
-        return recipe.lr
-    done = (progress - recipe.warmup_epochs) / max(recipe.epochs - recipe.warmup_epochs, 1e-9)
-    return recipe.lr * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-
-
-@torch.no_grad()
-def update_average(average: dict[str, Tensor], model: nn.Module, decay: float, step: int) -> None:
-    """Move the exponential average towards the model; early on it follows faster, to forget the random start."""
-    keep = min(decay, (1 + step) / (10 + step))
-    for key, value in model.state_dict().items():
-        if value.is_floating_point():
-            average[key].lerp_(value, 1 - keep)
-        else:
-            average[key].copy_(value)
 
 
 def averaged_model(run: Training, spec: ModelSpec) -> GridModel:

@@ -13,11 +13,11 @@ FLOORS = [
     {"parts", "splitters", "backbones", "heads", "overview", "lower", "presets", "losses", "calibration", "metrics", "data"},
     {"recipes", "render", "deployed", "optimize"},
     {"model"},
-    {"task", "weights", "progress"},
+    {"task", "weights", "progress", "optim"},
     {"factory", "checkpoint"},
     {"flops", "timm_bridge"},
     {"evaluate", "predict", "info", "testing"},
-    {"train", "demo"},
+    {"train", "demo", "benchmark"},
     {"cli"},
     {"__init__", "__main__"},
 ]

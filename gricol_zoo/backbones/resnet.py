@@ -7,6 +7,9 @@ the residual blocks give out), which means a bottleneck expansion of 2 instead o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -67,10 +70,28 @@ def _shortcut(in_channels: int, channels: int, stride: int) -> nn.Module:
 
 
 def checkpointed(stage: nn.Module, x: Tensor) -> Tensor:
-    """Run the blocks of a stage, each recomputed in the backward pass."""
+    """Run the blocks of a stage, each recomputed in the backward pass; batch-norm counts each batch once all the same."""
     for block in stage.children():
-        x = checkpoint(block, x, use_reentrant=False)
+        x = checkpoint(block, x, use_reentrant=False, context_fn=partial(_contexts, block))
     return x
+
+
+def _contexts(block: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    return nullcontext(), _frozen_statistics(block)
+
+
+@contextmanager
+def _frozen_statistics(block: nn.Module) -> Iterator[None]:
+    """Keep the running statistics of the batch-norms within as they are, while they normalise by the batch."""
+    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, batches) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, batches
 
 
 class ResNet(nn.Module):

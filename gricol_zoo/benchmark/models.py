@@ -1,0 +1,143 @@
+"""From a model's name to steps that can be timed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gricol_zoo.benchmark.timing import Step, finish
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.factory import create_model
+from gricol_zoo.flops import count_forward
+from gricol_zoo.losses import GridLoss
+from gricol_zoo.model import GridModel
+from gricol_zoo.names import parse_backbone_name
+from gricol_zoo.optim import make_optimizer
+from gricol_zoo.optimize import for_inference, optimize
+from gricol_zoo.precision import DTYPES
+from gricol_zoo.recipes import LIGHT
+from gricol_zoo.task import TrainingTask
+
+FORMS = ("as is", "optimized", "compiled")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model in one form, on one kind of input.
+
+    Attributes:
+        name: one of our names, or ``timm/<name>`` for one of timm's own.
+        form: "as is" (fp32, as ``create_model`` gives it), "optimized" (channels-last, batch-norm folded for inference,
+            ``dtype``), or "compiled" (that, through torch.compile).
+        dtype: "fp32" or "bf16"; "as is" is always fp32.
+        in_chans: 0 takes the model's own.
+        device: "cpu" or "cuda".
+    """
+
+    name: str
+    form: str = "as is"
+    dtype: str = "fp32"
+    in_chans: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMS:
+            raise GricolZooError(f"Expected `form` to be one of {', '.join(FORMS)}, but got {self.form!r}.")
+
+
+def load(subject: Subject) -> tuple[Any, tuple[int, int, int]]:
+    """Return the model, with random weights, and its (channels, height, width)."""
+    torch.manual_seed(0)
+    is_timm, name = parse_backbone_name(subject.name)
+    if not is_timm:
+        changes: dict[str, Any] = {"in_chans": subject.in_chans} if subject.in_chans else {}
+        model: Any = create_model(subject.name, **changes)
+        return model.to(subject.device), (model.spec.in_chans, *model.spec.image_size)
+    import timm
+
+    try:
+        net: Any = timm.create_model(name, in_chans=subject.in_chans or 3)
+    except Exception as error:  # timm refuses in many ways
+        raise GricolZooError(f"timm cannot make {name!r}: {str(error).splitlines()[0]}") from error
+    _, height, width = net.pretrained_cfg["input_size"]
+    return net.to(subject.device), (subject.in_chans or 3, height, width)
+
+
+def inference_step(subject: Subject, batch_size: int) -> Step:
+    """Return a forward pass of the lower branch, or of a timm model, on random images."""
+    model, size = load(subject)
+    model.eval()
+    x = torch.randn(batch_size, *size, device=subject.device)
+    if subject.form != "as is":
+        compiled = subject.form == "compiled"
+        if isinstance(model, GridModel):
+            model = optimize(model.deploy(), subject.dtype, compiled)
+        else:
+            model = for_inference(model, x[:2], DTYPES[subject.dtype], compiled)
+    elif isinstance(model, GridModel):
+        model = model.deploy()
+
+    def step() -> Tensor:
+        with torch.inference_mode():
+            output: Tensor = model(x)
+        finish(x.device)
+        return output
+
+    return step
+
+
+def training_step(subject: Subject, batch_size: int, grad_checkpointing: bool = False) -> Step:
+    """Return a step of AdamW on random images and labels: every branch of ours, cross entropy for a timm model.
+
+    "as is" is fp32 in the default memory format; "optimized" is what ``train`` does: channels-last, autocast for bf16.
+    """
+    model, size = load(subject)
+    if grad_checkpointing:
+        model.set_grad_checkpointing()
+    task: nn.Module = TrainingTask(model, GridLoss()) if isinstance(model, GridModel) else PlainTask(model)
+    task.train()
+    x = torch.randn(batch_size, *size, device=subject.device)
+    if subject.form != "as is":
+        task.to(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=torch.channels_last)
+    if subject.form == "compiled":
+        getattr(model, "backbone", model).compile()
+    labels = torch.randint(0, model.num_classes, (batch_size,), device=subject.device)
+    optimizer = make_optimizer(task, LIGHT)
+
+    def step() -> None:
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=subject.dtype == "bf16" and subject.form != "as is"):
+            loss = task(x, labels, 0.0)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        finish(x.device)
+
+    return step
+
+
+class PlainTask(nn.Module):
+    """Cross entropy of a network without branches."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor, labels: Tensor, epoch: float) -> Tensor:
+        """Return the loss, a scalar; ``epoch`` changes nothing."""
+        return F.cross_entropy(self.model(images).float(), labels)
+
+
+def cost_of(subject: Subject) -> dict[str, Any]:
+    """Return image size, multiply-adds (1e9) and activations (1e6) of the deployed form, and its parameters (1e6)."""
+    model, size = load(Subject(**{**asdict(subject), "device": "cpu"}))
+    if isinstance(model, GridModel):
+        model = model.deploy()
+    model.eval()
+    gmacs, macts = count_forward(model, torch.zeros(1, *size))
+    params = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    return {"size": size, "gmacs": gmacs, "macts": macts, "params": params}

@@ -1,0 +1,114 @@
+"""Time several steps in turn, and find the memory that one needs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+
+Step = Callable[[], Any]
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Spread(NamedTuple):
+    """Seconds of one step: median and quartiles over the rounds, and how many there were."""
+
+    median: float
+    low: float
+    high: float
+    rounds: int
+
+
+def time_in_turn(steps: Mapping[Key, Step], rounds: int = 7, warm_up: int = 2, least: float = 0.1) -> dict[Key, Spread]:
+    """Time every step once a round, so that a machine that slows down slows all of them.
+
+    Args:
+        steps: name -> what to do; it must wait for the device to finish.
+        rounds: how often.
+        warm_up: steps before, not counted.
+        least: seconds; a shorter step is repeated within its round up to this.
+    """
+    repeats = {}
+    for name, step in steps.items():
+        for _ in range(warm_up):
+            started = time.perf_counter()
+            step()
+            last = time.perf_counter() - started
+        repeats[name] = max(1, round(least / max(last, 1e-6))) if warm_up else 1
+    seconds: dict[Key, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            started = time.perf_counter()
+            for _ in range(repeats[name]):
+                step()
+            seconds[name].append((time.perf_counter() - started) / repeats[name])
+    return {name: spread(values) for name, values in seconds.items()}
+
+
+def spread(seconds: list[float]) -> Spread:
+    """Return median and quartiles."""
+    low, median, high = np.percentile(seconds, [25, 50, 75])
+    return Spread(float(median), float(low), float(high), len(seconds))
+
+
+def finish(device: torch.device) -> None:
+    """Wait until a GPU has done all it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_memory_of(make: Callable[..., Step], *arguments: Any, device: str = "cpu") -> float:
+    """Return the MiB that a step needs at its peak, beyond what is there once it is made (weights, inputs, libraries).
+
+    On the CPU: resident memory, in a process of its own (Linux; elsewhere NaN). On a GPU: what torch has allocated.
+
+    Args:
+        make: a function of a module, which returns the step.
+        arguments: for it; they are sent to the process.
+        device: where the step computes.
+    """
+    if device != "cpu":
+        return _peak_here(make, arguments, device)
+    context = multiprocessing.get_context("spawn")  # a child that starts afresh: its memory is its own
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_tell_peak, args=(theirs, make, arguments, torch.get_num_threads()))
+    child.start()
+    theirs.close()
+    try:
+        return float(ours.recv())
+    except EOFError:
+        return float("nan")  # it was killed, most likely for want of memory
+    finally:
+        child.join()
+
+
+def _tell_peak(pipe: Any, make: Callable[..., Step], arguments: tuple[Any, ...], threads: int) -> None:
+    torch.set_num_threads(threads)
+    pipe.send(_peak_here(make, arguments, "cpu"))
+
+
+def _peak_here(make: Callable[..., Step], arguments: tuple[Any, ...], device: str) -> float:
+    step = make(*arguments)
+    if device != "cpu":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        step()
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    try:
+        before = _status("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is resident now
+        step()
+        step()
+        return (_status("VmHWM") - before) / 2**10
+    except OSError:
+        return float("nan")
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
