@@ -17,9 +17,9 @@ from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.inference import is_optimized, optimize
 from gricol_zoo.metrics import bootstrap_accuracy, confusion_matrix, macro_f1, per_class_scores, perfect_groups
 from gricol_zoo.model import GridModel
-from gricol_zoo.optimize import is_optimized, optimize
 from gricol_zoo.precision import choose_dtype
 from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights import write_atomically

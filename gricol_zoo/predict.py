@@ -18,8 +18,8 @@ from gricol_zoo.data.table import ImageSet, Record, Store
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.evaluate import best_batch_size, make_classifying
+from gricol_zoo.inference import is_optimized, optimize
 from gricol_zoo.model import GridModel
-from gricol_zoo.optimize import is_optimized, optimize
 from gricol_zoo.workers import side_by_side
 
 COLUMNS = [

@@ -6,11 +6,13 @@ model and holds its preprocessing, calibration and training record. Weights neve
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,14 +161,16 @@ def file_sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def read_tensors(file: Path, sha256: str) -> dict[str, Tensor]:
-    """Read a safetensors file, after checking its SHA-256.
+@contextlib.contextmanager
+def open_tensors(file: Path, sha256: str) -> Iterator[Mapping[str, Callable[[], Tensor]]]:
+    """Open a safetensors file by memory map, after checking its SHA-256: key -> a function that reads that tensor.
+
+    Only what is asked for is read, so the deployed form of a model never holds the head's tensors.
 
     Raises:
         CheckpointError: altered, cut, or no safetensors file.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     found = file_sha256(file)
     if sha256 and found != sha256:
@@ -174,7 +178,8 @@ def read_tensors(file: Path, sha256: str) -> dict[str, Tensor]:
             f"{file} is not the file that its config describes (SHA-256 {found[:12]}, expected {sha256[:12]})."
         )
     try:
-        return load_file(file)
+        with safe_open(file, "pt") as tensors:
+            yield {key: partial(tensors.get_tensor, key) for key in tensors.keys()}  # noqa: SIM118  (not a mapping)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file} is no readable safetensors file (cut in half?): {error}") from error
 
@@ -187,14 +192,14 @@ def load_weights(model: LowerBranch, source: Source) -> LoadReport:
     """
     if source.file is None:
         raise CheckpointError(f"There are no weights for {source.name!r}.")
-    tensors = read_tensors(source.file, source.sha256)
     report = LoadReport([], [], [])
     state = model.state_dict()
-    for key, target in state.items():
-        if key not in tensors:
-            raise CheckpointError(f"{source.file} has no tensor {key!r}: it holds another model than {source.name!r}.")
-        state[key] = _fit(key, tensors[key], target, source.spec, model.spec, report)
-    extra = sorted(set(tensors) - set(state))
+    with open_tensors(source.file, source.sha256) as tensors:
+        for key, target in state.items():
+            if key not in tensors:
+                raise CheckpointError(f"{source.file} has no tensor {key!r}: it holds another model than {source.name!r}.")
+            state[key] = _fit(key, tensors[key](), target, source.spec, model.spec, report)
+        extra = sorted(set(tensors) - set(state))
     if isinstance(model, DeployedModel):
         extra = [key for key in extra if not key.startswith(("head.", "splitter."))]
     if model.num_classes == 0:

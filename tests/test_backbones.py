@@ -76,3 +76,34 @@ def test_weights_that_cannot_be_downloaded_refuse_in_one_line():
     with pytest.raises(GricolZooError, match="timm/resnet10t cannot serve") as caught:
         create_model("r50half", backbone="timm/resnet10t", backbone_options={"pretrained": True})
     assert "\n" not in str(caught.value)
+
+
+def test_checkpointing_counts_each_batch_once():
+    x = torch.randn(4, 1, 64, 64)
+    states, gradients = [], []
+    for enable in (False, True):
+        torch.manual_seed(0)
+        net = BACKBONES.get("r18half")(in_chans=1)
+        net.set_grad_checkpointing(enable)
+        for _ in range(2):
+            net(x).square().sum().backward()
+        states.append(net.state_dict())
+        gradients.append([p.grad for p in net.parameters()])
+    assert states[0]["layer1.0.bn1.num_batches_tracked"] == 2
+    for key, value in states[0].items():
+        assert torch.equal(states[1][key], value), key
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_building_draws_each_kernel_once(monkeypatch):
+    drawn = []
+    draw = torch.nn.init.kaiming_normal_
+    uniform = []
+    monkeypatch.setattr(torch.nn.init, "kaiming_uniform_", lambda w, **k: uniform.append(w.device.type) or w)
+    monkeypatch.setattr(torch.nn.init, "kaiming_normal_", lambda w, **k: drawn.append(w) or draw(w, **k))
+    net = BACKBONES.get("r50half")(in_chans=1)
+    kernels = [p for p in net.parameters() if p.ndim == 4]
+    assert set(uniform) == {"meta"}  # where nothing is drawn
+    assert {id(w) for w in drawn} == {id(p) for p in kernels}
+    assert all(torch.isfinite(p).all() for p in kernels)

@@ -1,6 +1,7 @@
 """Files, tables, layouts, preprocessing, augmentation and splits."""
 
 import io
+import math
 import zipfile
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 
 from gricol_zoo import GricolZooError, Preprocess
 from gricol_zoo.data.augment import Augment
-from gricol_zoo.data.images import read_grey
+from gricol_zoo.data.images import percentile, read_grey
 from gricol_zoo.data.preprocess import measure_pose, pad, stretch, to_canvas, upright
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import (
@@ -417,3 +418,25 @@ def test_light_changes_stay_within_their_bounds():
     assert 1.15 < gains.max() <= 1.2
     noisy = Augment(noise=0.1)(images, torch.Generator().manual_seed(0))
     assert 0.04 < noisy.std(dim=(1, 2)).mean() < 0.06
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10, 997, 3400])
+@pytest.mark.parametrize("q", [0, 25, 50, 99, 99.5, 100])
+def test_percentile_is_numpys(size, q):
+    values = np.random.default_rng(size).random(size).astype(np.float32)
+    assert percentile(values, q) == pytest.approx(float(np.percentile(values.astype(np.float64), q)), rel=1e-5)
+
+
+@pytest.mark.parametrize("angle", range(-80, 90, 20))
+def test_pose_is_the_principal_axis(angle):
+    """Against numpy's eigenvectors of the covariance of the mask."""
+    image = rod(angle)
+    points = np.stack(np.nonzero(image > 0.15 * np.percentile(image, 99.5))[::-1]).astype(float)
+    axis = np.linalg.eigh(np.cov(points))[1][:, 1]
+    axis = axis if axis[1] >= 0 else -axis
+    pose = measure_pose(image)
+    assert pose.angle == pytest.approx(math.atan2(axis[0], axis[1]), abs=1e-6)
+    along, across = axis @ points, np.array([axis[1], -axis[0]]) @ points
+    assert (pose.length, pose.width) == pytest.approx((np.ptp(along) + 1, np.ptp(across) + 1))
+    middle = (along.min() + along.max()) / 2 * axis + (across.min() + across.max()) / 2 * np.array([axis[1], -axis[0]])
+    assert pose.center == pytest.approx(tuple(middle))

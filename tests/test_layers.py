@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "gricol_zoo"
 FLOORS = [
     {"errors", "names", "registry", "spec", "precision", "workers"},
     {"parts", "splitters", "backbones", "heads", "overview", "lower", "presets", "losses", "calibration", "metrics", "data"},
-    {"recipes", "render", "deployed", "optimize"},
+    {"recipes", "render", "deployed", "inference"},
     {"model"},
     {"task", "weights", "progress", "optim"},
     {"factory", "checkpoint"},
@@ -85,3 +85,11 @@ def test_every_public_name_exists():
         assert getattr(gricol_zoo, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = gricol_zoo.nothing
+
+
+def test_no_room_hides_a_public_name():
+    """Importing a room sets it as an attribute of the package, where it would take the place of what has its name."""
+    rooms = {room_of(file) for file in PACKAGE.rglob("*.py")}
+    import gricol_zoo
+
+    assert not rooms & set(gricol_zoo._PUBLIC)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from gricol_zoo import GricolZooError, GridLoss, GridOutput, branch_weights, grid_loss
+from gricol_zoo import GricolZooError, GridLoss, GridOutput, TrainingTask, branch_weights, create_model, grid_loss
 
 
 def naive_cross_entropy(logits, label):
@@ -79,3 +79,19 @@ def test_soft_labels_equal_hard_ones():
 def test_half_precision_logits_are_summed_in_float32():
     output = GridOutput(torch.randn(2, 3).bfloat16(), torch.randn(2, 4, 3).bfloat16(), torch.randn(2, 3).bfloat16())
     assert grid_loss(output, torch.tensor([1, 2]), 3).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("beta", "epoch", "uses"), [(0.1, 0, True), (0.0, 0, False), (0.0, 20, False), (0.0, 100, True), (1e-3, 0, True)]
+)
+def test_the_upper_branch_runs_only_where_it_has_weight(beta, epoch, uses, monkeypatch):
+    model = create_model("gricol_r18half_n3_128").eval()
+    calls = []
+    cut = model.splitter.forward
+    monkeypatch.setattr(model.splitter, "forward", lambda images: calls.append(1) or cut(images))
+    images, labels = torch.randn(2, 1, 128, 96), torch.tensor([1, 2])
+    loss = TrainingTask(model, GridLoss(beta, ramp_epoch=150))(images, labels, epoch)
+    assert bool(calls) is uses
+    if not uses:
+        torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(model(images), labels))
+        torch.testing.assert_close(loss, GridLoss(beta, 150)(model.branches(images), labels, epoch))

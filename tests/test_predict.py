@@ -5,13 +5,14 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from conftest import zip_folder
 from test_data import BAD_FILES
 
-from gricol_zoo import GricolZooError, create_model
-from gricol_zoo.data.arrays import load_canvases
+from gricol_zoo import MODELS, GricolZooError, create_model
+from gricol_zoo.data.arrays import as_batch, load_canvases
 from gricol_zoo.data.readers import open_images
-from gricol_zoo.evaluate import evaluate, predict_logits
+from gricol_zoo.evaluate import best_batch_size, evaluate, predict_logits
 from gricol_zoo.predict import COLUMNS, open_paths, predict_rows, write_predictions
 
 
@@ -112,3 +113,21 @@ def test_unknown_labels_are_named(model, chromosomes, tmp_path):
 def test_nothing_to_predict():
     with pytest.raises(GricolZooError, match=r"No such file: nowhere\.png"):
         open_paths(["nowhere.png"])
+
+
+@pytest.mark.parametrize(("workers", "batch_size"), [(1, 7), (2, 7), (3, 4), (0, 0)])
+def test_workers_and_batches_change_nothing(model, chromosomes, workers, batch_size):
+    images = open_images(chromosomes)
+    with torch.inference_mode():
+        logits = model(as_batch(load_canvases(images, model.spec), model.spec))
+    expected = [model.spec.labels[i] for i in logits.argmax(1)]
+    rows = [row for batch in predict_rows(model, images, batch_size, "fp32", workers) for row in batch]
+    assert [row["path"] for row in rows] == [record.path for record in images.records]
+    assert [row["prediction"] for row in rows] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("r18half_128", 32), ("gricol_r18half_n3_128", 32), ("gricol_r50half_n3", 8), ("resnet50", 2)]
+)
+def test_the_default_batch_suits_what_the_backbone_sees(name, size):
+    assert best_batch_size(MODELS.get(name)) == size

@@ -179,3 +179,9 @@ def test_recipes(tmp_path):
             get_recipe(name)
     with pytest.raises(GricolZooError, match="`optimizer` to be one of adam, adamw"):
         Recipe(optimizer="sgd")
+
+
+def test_checkpointing_ends_with_the_same_weights(trained, chromosomes, tmp_path):
+    images, split, name = split_for(open_images(chromosomes), 0)
+    train(images, split, MODEL, QUICK, tmp_path / "run", device="cpu", split_name=name, grad_checkpointing=True)
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()

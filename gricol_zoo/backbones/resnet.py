@@ -14,9 +14,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 from torch.utils.checkpoint import checkpoint
 
 from gricol_zoo.backbones.table import BACKBONES
+
+
+def _conv(in_channels: int, channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    # Torch would draw random weights, which `init_weights` then draws anew: half the time of building a model.
+    device = torch.get_default_device()
+    return skip_init(nn.Conv2d, in_channels, channels, kernel, stride, kernel // 2, bias=False, device=device)
 
 
 class BasicBlock(nn.Module):
@@ -25,10 +32,10 @@ class BasicBlock(nn.Module):
     def __init__(self, in_channels: int, width: int, expansion: int, stride: int) -> None:
         super().__init__()
         channels = width * expansion
-        self.conv1 = nn.Conv2d(in_channels, width, 3, stride, 1, bias=False)
+        self.conv1 = _conv(in_channels, width, 3, stride)
         self.bn1 = nn.BatchNorm2d(width)
         self.act1 = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(width, channels, 3, 1, 1, bias=False)
+        self.conv2 = _conv(width, channels, 3)
         self.bn2 = nn.BatchNorm2d(channels)
         self.act2 = nn.ReLU(inplace=True)
         self.downsample = _shortcut(in_channels, channels, stride)
@@ -45,13 +52,13 @@ class Bottleneck(nn.Module):
     def __init__(self, in_channels: int, width: int, expansion: int, stride: int) -> None:
         super().__init__()
         channels = width * expansion
-        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.conv1 = _conv(in_channels, width, 1)
         self.bn1 = nn.BatchNorm2d(width)
         self.act1 = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.conv2 = _conv(width, width, 3, stride)
         self.bn2 = nn.BatchNorm2d(width)
         self.act2 = nn.ReLU(inplace=True)
-        self.conv3 = nn.Conv2d(width, channels, 1, bias=False)
+        self.conv3 = _conv(width, channels, 1)
         self.bn3 = nn.BatchNorm2d(channels)
         self.act3 = nn.ReLU(inplace=True)
         self.downsample = _shortcut(in_channels, channels, stride)
@@ -66,7 +73,7 @@ class Bottleneck(nn.Module):
 def _shortcut(in_channels: int, channels: int, stride: int) -> nn.Module:
     if stride == 1 and in_channels == channels:
         return nn.Identity()
-    return nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+    return nn.Sequential(_conv(in_channels, channels, 1, stride), nn.BatchNorm2d(channels))
 
 
 def checkpointed(stage: nn.Module, x: Tensor) -> Tensor:
@@ -118,7 +125,7 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         kernel = 7 if pooled_stem else 3
-        self.conv1 = nn.Conv2d(in_chans, width, kernel, 2, kernel // 2, bias=False)
+        self.conv1 = _conv(in_chans, width, kernel, 2)
         self.bn1 = nn.BatchNorm2d(width)
         self.act1 = nn.ReLU(inplace=True)
         self.maxpool: nn.Module = nn.MaxPool2d(3, 2, 1) if pooled_stem else nn.Identity()
