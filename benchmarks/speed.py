@@ -118,7 +118,7 @@ def picture(rows: list[dict[str, Any]]) -> None:
     )
     axis.invert_yaxis()
     axis.set_xscale("log")
-    axis.set_xlim(right=axis.get_xlim()[1] * 1.4)
+    axis.set_xlim(1, axis.get_xlim()[1] * 1.4)
     axis.set_xlabel(f"images a second, log scale (batch 8; {rows[0]['device']}, {rows[0]['threads']} threads, medians)")
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, fontsize=8, loc="lower right")

@@ -44,3 +44,19 @@ def test_the_accuracy_in_readme_is_the_committed_report():
     name, tag = gricol_zoo.DEFAULT_MODEL.split(".")
     assert report["weights_sha256"] == gricol_zoo.WEIGHTS[name][tag].sha256
     assert report["seen_in_training"] == 0
+
+
+SPEED = (ROOT / "docs" / "SPEED.md").read_text()
+MEASURED = ("speed", "speed_ratios", "speed_profile", "speed_batch", "predict_speed", "predict_memory", "predict_overlap")
+MEASURED += ("predict_parity", "training_step", "training_step_profile", "scaling", "startup")
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_speed_tables_are_the_committed_results(name):
+    assert (ROOT / "benchmarks" / "results" / f"{name}.md").read_text().strip() in SPEED
+    assert (ROOT / "benchmarks" / "results" / f"{name}.csv").read_text().count("\n") >= 2
+
+
+@pytest.mark.parametrize("name", ["predict_speed", "speed_ratios"])
+def test_speed_tables_in_readme_too(name):
+    assert (ROOT / "benchmarks" / "results" / f"{name}.md").read_text().strip() in README
