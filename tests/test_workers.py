@@ -35,10 +35,16 @@ def test_at_most_two_items_a_worker_are_under_way():
 
 def test_threads_are_shared_out_and_given_back(monkeypatch):
     monkeypatch.setattr(workers, "usable_cores", lambda: 4)
-    before = torch.get_num_threads()
+    before = 2
+    torch.set_num_threads(before)
     assert set(side_by_side(lambda _: torch.get_num_threads(), range(8), 2)) == {2}
     assert set(side_by_side(lambda _: torch.get_num_threads(), range(8), 8)) == {1}
     assert torch.get_num_threads() == before
+    seen = []  # by a thread that starts afterwards
+    thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert seen == [before]
 
 
 def test_an_error_reaches_the_caller_and_stops_the_rest():
