@@ -1,8 +1,9 @@
-"""Where the benchmarks write: results/<name>.csv and .md, with the command and the commit they came from."""
+"""Where the benchmarks write: results/<name>.csv, with the command and the commit it came from, and .md for people."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,19 @@ RESULTS = Path(__file__).parent / "results"
 def commit() -> str:
     """Return the commit that is checked out, with a plus if the package or the benchmarks differ from it."""
     run = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    changes = ["git", "status", "--porcelain", "--untracked-files=no", "gricol_zoo", "benchmarks/*.py"]
+    changes = ["git", "status", "--porcelain", "gricol_zoo", "benchmarks/*.py"]
     dirty = subprocess.run(changes, cwd=ROOT, capture_output=True, text=True).stdout.strip()
     return (run.stdout.strip() or "unknown") + ("+" if dirty else "")
+
+
+COMMIT = commit()  # of what is imported now, whatever is checked out by the time of writing
+COMMAND = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
 
 
 def write(name: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, str]]) -> None:
     """Write rows as CSV and the columns for people as markdown, and print the table."""
     RESULTS.mkdir(exist_ok=True)
-    at = commit()
-    (RESULTS / f"{name}.csv").write_text(to_csv([{**row, "commit": at} for row in rows]))
+    (RESULTS / f"{name}.csv").write_text(to_csv([{**row, "command": COMMAND, "commit": COMMIT} for row in rows]))
     table = to_markdown(rows, columns)
     (RESULTS / f"{name}.md").write_text(table)
     print(f"\n{name}\n{table}")

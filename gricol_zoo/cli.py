@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--checkpoint-every", type=float, default=120, metavar="SECONDS")
     command.add_argument("--device", default="", help="cpu or cuda (default: what there is)")
-    command.add_argument("--grad-checkpointing", action="store_true", help="less memory, more time, same result")
+    command.add_argument("--grad-checkpointing", action="store_true", help="less memory for more time")
     command.add_argument("--compile", action="store_true", help="torch.compile the backbone (needs a C++ compiler)")
 
     command = _add(commands, "benchmark", run_benchmark, "time models side by side: images a second, memory, Gflops")

@@ -63,7 +63,7 @@ class DeployedModel(LowerBranch):
         if global_pool is None:
             global_pool = self.global_pool or ("avg" if num_classes else "")
         self.global_pool = check_pool(global_pool, num_classes)
-        like = next(self.parameters())
+        like = next(self.classifier.parameters(), next(self.parameters()))
         training = self.training
         if num_classes != self.num_classes:
             self.spec = self.spec.replace(num_classes=num_classes)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +19,7 @@ from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.inference import is_optimized, optimize
+from gricol_zoo.inference import dtype_of, is_optimized, optimize
 from gricol_zoo.metrics import bootstrap_accuracy, confusion_matrix, macro_f1, per_class_scores, perfect_groups
 from gricol_zoo.model import GridModel
 from gricol_zoo.precision import choose_dtype
@@ -25,19 +27,28 @@ from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights import write_atomically
 from gricol_zoo.workers import side_by_side
 
-PIXELS_AT_ONCE = 1 << 19  # larger batches fall out of a processor's caches: measured in benchmarks/results/speed_batch.csv
+# From there on a larger batch gains nothing on a processor (benchmarks/results/speed_batch.csv); a GPU has more to fill.
+PIXELS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 23}
 
 
-def best_batch_size(spec: ModelSpec) -> int:
-    """Return a batch that keeps a processor busy without leaving its caches: 32 at 128x96, 8 at 224x224; a power of two."""
+def best_batch_size(spec: ModelSpec, device: str = "cpu", cells: int = 0) -> int:
+    """Return a power of two that keeps a device busy; on a processor 32 at 128x96 and 8 at 224x224.
+
+    Args:
+        spec: of the model.
+        device: "cpu" or "cuda".
+        cells: of the grid, where all classifiers run.
+    """
     height, width = spec.image_size if spec.overview == "none" else spec.cell_size
-    return 1 << max(0, (PIXELS_AT_ONCE // (height * width)).bit_length() - 1)
+    pixels = height * width + cells * spec.cell_size[0] * spec.cell_size[1]
+    return 1 << max(0, (PIXELS_AT_ONCE.get(device, PIXELS_AT_ONCE["cpu"]) // pixels).bit_length() - 1)
 
 
 def make_classifying(model: GridModel | DeployedModel, dtype: str = "fp32", full: bool = False) -> Callable[[Any], np.ndarray]:
     """Return a function from b canvases, (H, W) uint8 each, to (b, classes) float32 logits, on the fast path.
 
-    It may run in several threads at once.
+    It may run in several threads at once; on a GPU the network then takes one batch at a time. (A compiled model compiles at
+    its first batch: call it once before.)
 
     Args:
         model: either form; ``full`` needs the full form. It may have been optimized already; then ``dtype`` is left alone.
@@ -53,8 +64,10 @@ def make_classifying(model: GridModel | DeployedModel, dtype: str = "fp32", full
     fast = model if is_optimized(model) else optimize(model, dtype)
     forward: Any = fast.full if full else fast
 
+    alone = contextlib.nullcontext() if device.type == "cpu" else threading.Lock()
+
     def classify(canvases: Sequence[np.ndarray]) -> np.ndarray:
-        with torch.inference_mode():
+        with alone, torch.inference_mode():
             return forward(as_batch(canvases, fast.spec).to(device)).float().cpu().numpy()
 
     return classify
@@ -78,7 +91,8 @@ def predict_logits(
         full: all classifiers combined instead of the lower branch alone.
         workers: batches at once; 0 takes one a core.
     """
-    size = batch_size or best_batch_size(model.spec)
+    cells = int(model.splitter.num_cells) if full and isinstance(model, GridModel) else 0  # type: ignore[arg-type]
+    size = batch_size or best_batch_size(model.spec, next(model.parameters()).device.type, cells)
     batches = [canvases[start : start + size] for start in range(0, len(canvases), size)]
     return np.concatenate(list(side_by_side(make_classifying(model, dtype, full), batches, workers)))
 
@@ -119,7 +133,7 @@ def evaluate(
         The report (keys as in docs/FILES.md, fractions in 0..1) and the (n, classes) logits.
     """
     start = time.perf_counter()
-    dtype = choose_dtype(dtype, next(model.parameters()).device)
+    dtype = dtype_of(model) if is_optimized(model) else choose_dtype(dtype, next(model.parameters()).device)
     labels = label_indices(images.records, model.spec.labels, str(images.store.root))
     logits = predict_logits(model, load_canvases(images, model.spec), dtype=dtype, full=full)
     seconds = time.perf_counter() - start

@@ -8,6 +8,7 @@ device has it, and no gradients are kept. ``compare`` measures what that changes
 from __future__ import annotations
 
 import copy
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -48,6 +49,16 @@ class InferenceBackbone(nn.Module):
         with torch.inference_mode():
             return self.net(x.to(self.dtype, memory_format=torch.channels_last)).float()
 
+    def forward_intermediates(self, *arguments: Any) -> Any:
+        """Refuse.
+
+        Raises:
+            GricolZooError: always; features of every level are the plain model's.
+        """
+        raise GricolZooError("An optimized model gives logits and its last features alone. Ask the model it came from.")
+
+    prune_after = forward_intermediates
+
     def train(self, mode: bool = True) -> InferenceBackbone:
         """Stay in evaluation mode.
 
@@ -71,8 +82,12 @@ def optimize(model: Model, dtype: str = "auto", compile: bool = False) -> Model:
         compile: also run the backbone through torch.compile, which needs a C++ compiler and a minute at the first batch.
 
     Raises:
-        GricolZooError: an unknown dtype, or a model that was optimized already.
+        GricolZooError: an unknown dtype, a model of another library, or one that was optimized already.
     """
+    if not isinstance(model, LowerBranch):
+        raise GricolZooError(
+            f"Expected a model of this zoo, but got {type(model).__name__}. Use `for_inference` for other networks."
+        )
     if is_optimized(model):
         raise GricolZooError("This model was optimized already. Optimize the one it came from.")
     device = next(model.parameters()).device
@@ -97,6 +112,11 @@ def for_inference(net: nn.Module, x: Tensor, dtype: torch.dtype, compile: bool =
     return InferenceBackbone(torch.compile(net) if compile else net, num_features, dtype)
 
 
+def dtype_of(model: LowerBranch) -> str:
+    """Return "fp32" or "bf16": what an optimized model's backbone computes in."""
+    return next(name for name, dtype in DTYPES.items() if dtype == model.backbone.dtype)
+
+
 def is_optimized(model: LowerBranch) -> bool:
     """Say whether a model came out of ``optimize``."""
     return isinstance(model.backbone, InferenceBackbone)
@@ -113,14 +133,22 @@ def fold_batch_norm(net: nn.Module, x: Tensor) -> nn.Module:
         net: in evaluation mode.
         x: an example input.
     """
-    pairs, expected = _watch(net, x)
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # whose rounding would hide what folding changes
+        pairs, expected = _watch(net, x)
+        folded = _folded(net, pairs)
+        agrees = torch.allclose(folded(x), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+    if not agrees:
+        warnings.warn("Batch-norm was not folded: the network would have given other outputs.", stacklevel=2)
+    return folded if agrees else net
+
+
+def _folded(net: nn.Module, pairs: list[tuple[Any, Any]]) -> nn.Module:
     names = {id(module): name for name, module in net.named_modules()}
     folded = copy.deepcopy(net)
     for conv, norm in pairs:
         folded.set_submodule(names[id(conv)], fuse_conv_bn_eval(conv, norm))
         folded.set_submodule(names[id(norm)], _what_is_left(norm))
-    agrees = torch.allclose(folded(x), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
-    return folded if agrees else net
+    return folded
 
 
 def _watch(net: nn.Module, x: Tensor) -> tuple[list[tuple[Any, Any]], Tensor]:
@@ -169,6 +197,8 @@ class Parity(NamedTuple):
 
 def compare(plain: LowerBranch, fast: LowerBranch, canvases: Sequence[np.ndarray], batch_size: int = 32) -> Parity:
     """Compare the logits of two models on (n, H, W) uint8 canvases, as ``load_canvases`` gives them."""
+    training = plain.training
+    plain.eval()
     largest, changed = 0.0, 0
     for start in range(0, len(canvases), batch_size):
         batch = as_batch(canvases[start : start + batch_size], plain.spec).to(next(plain.parameters()).device)
@@ -176,4 +206,5 @@ def compare(plain: LowerBranch, fast: LowerBranch, canvases: Sequence[np.ndarray
             expected, got = plain(batch).float(), fast(batch).float()
         largest = max(largest, float((expected - got).abs().max()))
         changed += int((expected.argmax(1) != got.argmax(1)).sum())
+    plain.train(training)
     return Parity(len(canvases), largest, changed)

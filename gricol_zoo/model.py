@@ -77,7 +77,7 @@ class GridModel(LowerBranch):
 
     def reset_classifier(self, num_classes: int) -> None:
         """Give the model new classifiers, all of them, for another number of classes."""
-        like = next(self.backbone.parameters())
+        like = next(self.classifier.parameters(), next(self.backbone.parameters()))
         self.spec = self.spec.replace(num_classes=num_classes)
         self.num_classes = num_classes
         self.classifier = make_classifier(self.num_features, num_classes, like)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import torch
 
 from gricol_zoo.errors import GricolZooError
@@ -19,9 +21,16 @@ def has_bf16(device: str | torch.device = "cpu") -> bool:
         return False
     capabilities = getattr(torch.cpu, "get_capabilities", None)  # torch 2.10 and later
     if capabilities is None:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        # torch's own answer for oneDNN is yes on x86 where it would only emulate.
+        arm = platform.machine().lower() in ("aarch64", "arm64")
+        return bool(arm and torch.ops.mkldnn._is_mkldnn_bf16_supported()) or _x86_bf16()
     known = capabilities()
     return any(known.get(name, False) for name in CPU_BF16)
+
+
+def _x86_bf16() -> bool:
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
 
 
 def choose_dtype(name: str, device: str | torch.device = "cpu") -> str:

@@ -70,7 +70,7 @@ def predict_rows(
         workers: batches at once; 0 takes one a core.
     """
     classify = make_classifying(model, dtype)
-    size = batch_size or best_batch_size(model.spec)
+    size = batch_size or best_batch_size(model.spec, next(model.parameters()).device.type)
     records = iter(images.records)
     batches = iter(lambda: list(islice(records, size)), [])
     yield from side_by_side(lambda batch: _predict_batch(model, classify, images, batch), batches, workers)

@@ -142,7 +142,8 @@ def train(
         device: "cpu", "cuda", ...; "" takes what accelerate finds.
         checkpoint_every: seconds between checkpoints.
         split_name: what to write of the split into the config.
-        grad_checkpointing: recompute the backbone's blocks in the backward pass: less memory, more time, same result.
+        grad_checkpointing: recompute the backbone's blocks in the backward pass: less memory, more time, and with our own
+            backbones the same result (timm's count each batch twice in their running statistics).
         compile: run the backbone through torch.compile, which needs a C++ compiler and a minute or two at the first step.
 
     Returns:
@@ -151,6 +152,8 @@ def train(
     Raises:
         GricolZooError: leaks, unknown labels, a folder in use, or a checkpoint of another run.
     """
+    if grad_checkpointing and compile:
+        raise GricolZooError("Gradient checkpointing and compiling do not go together. Choose one.")
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
     deadline = time.monotonic() + time_limit

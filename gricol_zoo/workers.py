@@ -40,9 +40,9 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], workers:
     Args:
         work: must not depend on which thread runs it.
         items: taken one by one, in the calling thread.
-        workers: 0 takes one for each usable core.
+        workers: 0 takes one for each usable core, and no more than torch may have threads (``OMP_NUM_THREADS``).
     """
-    cores = usable_cores()
+    cores = min(usable_cores(), torch.get_num_threads())
     workers = workers or cores
     items = iter(items)
     first = list(islice(items, 2))

@@ -85,8 +85,11 @@ def test_checkpointing_counts_each_batch_once():
         torch.manual_seed(0)
         net = BACKBONES.get("r18half")(in_chans=1)
         net.set_grad_checkpointing(enable)
+        runs = []
+        net.layer1[0].conv1.register_forward_hook(lambda *_, runs=runs: runs.append(1))
         for _ in range(2):
             net(x).square().sum().backward()
+        assert len(runs) == (4 if enable else 2)
         states.append(net.state_dict())
         gradients.append([p.grad for p in net.parameters()])
     assert states[0]["layer1.0.bn1.num_batches_tracked"] == 2

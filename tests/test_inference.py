@@ -121,6 +121,8 @@ def test_an_optimized_model_is_for_inference_alone(tmp_path):
         fast.save_pretrained(tmp_path)
     with pytest.raises(GricolZooError, match="`dtype` to be one of auto, fp32, bf16"):
         optimize(model, "fp8")
+    with pytest.raises(GricolZooError, match="a model of this zoo, but got Straight"):
+        optimize(Straight())
     assert not fast(torch.randn(1, 1, *SMALL["image_size"])).requires_grad
 
 

@@ -131,3 +131,4 @@ def test_workers_and_batches_change_nothing(model, chromosomes, workers, batch_s
 )
 def test_the_default_batch_suits_what_the_backbone_sees(name, size):
     assert best_batch_size(MODELS.get(name)) == size
+    assert best_batch_size(MODELS.get(name), "cuda") == 16 * size

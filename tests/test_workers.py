@@ -1,6 +1,7 @@
 """Batches side by side: in order, few at a time, and torch's threads as before."""
 
 import threading
+import time
 
 import pytest
 import torch
@@ -33,18 +34,30 @@ def test_at_most_two_items_a_worker_are_under_way():
         assert len(taken) <= done + 5
 
 
-def test_threads_are_shared_out_and_given_back(monkeypatch):
-    monkeypatch.setattr(workers, "usable_cores", lambda: 4)
-    before = 2
+@pytest.fixture
+def four_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
     torch.set_num_threads(before)
+
+
+def test_threads_are_shared_out_and_given_back(monkeypatch, four_threads):
+    monkeypatch.setattr(workers, "usable_cores", lambda: 4)
     assert set(side_by_side(lambda _: torch.get_num_threads(), range(8), 2)) == {2}
     assert set(side_by_side(lambda _: torch.get_num_threads(), range(8), 8)) == {1}
-    assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == 4
     seen = []  # by a thread that starts afterwards
     thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
     thread.start()
     thread.join()
-    assert seen == [before]
+    assert seen == [4]
+
+
+def test_no_more_workers_than_torch_may_have_threads(monkeypatch, four_threads):
+    monkeypatch.setattr(workers, "usable_cores", lambda: 64)
+    names = set(side_by_side(lambda _: time.sleep(0.01) or threading.current_thread().name, range(40)))
+    assert 1 < len(names) <= 4
 
 
 def test_an_error_reaches_the_caller_and_stops_the_rest():
@@ -89,3 +102,12 @@ def test_bf16_only_where_the_processor_has_it(known, expected, monkeypatch):
 def test_an_unknown_dtype_is_refused():
     with pytest.raises(precision.GricolZooError, match="auto, fp32, bf16, but got 'fp16'"):
         choose_dtype("fp16")
+
+
+@pytest.mark.parametrize("bf16", [True, False])
+def test_an_older_torch_is_asked_for_the_processors_own_bf16(bf16, monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.setattr(precision.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    assert has_bf16("cpu") is bf16

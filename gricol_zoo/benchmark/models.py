@@ -93,7 +93,8 @@ def inference_step(subject: Subject, batch_size: int) -> Step:
 def training_step(subject: Subject, batch_size: int, grad_checkpointing: bool = False) -> Step:
     """Return a step of AdamW on random images and labels: every branch of ours, cross entropy for a timm model.
 
-    "as is" is fp32 in the default memory format; "optimized" is what ``train`` does: channels-last, autocast for bf16.
+    "as is" is fp32 in the default memory format; "optimized" has the memory format, dtype and optimizer of
+    ``train`` (channels-last, autocast for bf16), without its augmentation, clipping and weight average.
     """
     model, size = load(subject)
     if grad_checkpointing:

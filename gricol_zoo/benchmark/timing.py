@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import multiprocessing
 import time
 from collections.abc import Callable, Hashable, Mapping
@@ -99,6 +102,9 @@ def _peak_here(make: Callable[..., Step], arguments: tuple[Any, ...], device: st
         torch.cuda.reset_peak_memory_stats(device)
         step()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # else the step would use pages that the making of it has left, uncounted
     try:
         before = _status("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is resident now
