@@ -185,3 +185,17 @@ def test_checkpointing_ends_with_the_same_weights(trained, chromosomes, tmp_path
     images, split, name = split_for(open_images(chromosomes), 0)
     train(images, split, MODEL, QUICK, tmp_path / "run", device="cpu", split_name=name, grad_checkpointing=True)
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
+
+
+def test_checkpointing_and_compiling_exclude_each_other(chromosomes, tmp_path):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    with pytest.raises(GricolZooError, match="Choose one"):
+        train(images, split, MODEL, QUICK, tmp_path / "run", device="cpu", grad_checkpointing=True, compile=True)
+
+
+@pytest.mark.slow
+def test_a_compiled_training_learns(chromosomes, tmp_path):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    train(images, split, MODEL, QUICK, tmp_path / "run", device="cpu", compile=True)
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))
+    assert float(rows[1]["train_loss"]) < float(rows[0]["train_loss"])
