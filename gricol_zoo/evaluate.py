@@ -27,7 +27,7 @@ from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights import write_atomically
 from gricol_zoo.workers import side_by_side
 
-# From there on a larger batch gains nothing on a processor (benchmarks/results/speed_batch.csv); a GPU has more to fill.
+# From there on a larger batch gains little on a processor (benchmarks/results/speed_batch.csv); a GPU has more to fill.
 PIXELS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 23}
 
 

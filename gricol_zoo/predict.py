@@ -88,7 +88,7 @@ def _predict_batch(
         try:
             canvases.append(to_canvas(read_grey(images.read(record)), model.spec.preprocess, model.spec.image_size))
             readable.append(row)
-        except (ImageError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+        except (ImageError, OSError) as error:  # what a file can be guilty of; anything else is our fault, and stops
             row["error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
     if canvases:
         for row, values in zip(readable, _describe(model, classify(canvases)), strict=True):

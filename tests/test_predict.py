@@ -2,6 +2,7 @@
 
 import csv
 import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -132,3 +133,19 @@ def test_workers_and_batches_change_nothing(model, chromosomes, workers, batch_s
 def test_the_default_batch_suits_what_the_backbone_sees(name, size):
     assert best_batch_size(MODELS.get(name)) == size
     assert best_batch_size(MODELS.get(name), "cuda") == 16 * size
+
+
+def test_a_damaged_member_of_a_zip_is_a_row(model, chromosomes, tmp_path):
+    file = zip_folder(chromosomes, tmp_path / "set.zip")
+    name = open_images(file).records[4].path
+    with zipfile.ZipFile(file) as archive:
+        start = archive.getinfo(name).header_offset + 30 + len(name)
+        size = archive.getinfo(name).compress_size
+    data = bytearray(file.read_bytes())
+    data[start + size // 2] ^= 0xFF
+    file.write_bytes(bytes(data))
+    rows = [row for batch in predict_rows(model, open_images(file), batch_size=7) for row in batch]
+    assert [index for index, row in enumerate(rows) if row["error"]] == [4]
+    assert "cannot be unpacked" in rows[4]["error"]
+    with pytest.raises(GricolZooError, match="cannot be unpacked"):
+        load_canvases(open_images(file), model.spec)

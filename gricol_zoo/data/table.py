@@ -6,12 +6,13 @@ import csv
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gricol_zoo.data.images import SUFFIXES
-from gricol_zoo.errors import GricolZooError
+from gricol_zoo.errors import GricolZooError, ImageError
 
 MANIFEST = "manifest.csv"
 
@@ -66,7 +67,8 @@ class Store:
         """Return a file's bytes.
 
         Raises:
-            FileNotFoundError: no such name; OSError, zipfile.BadZipFile: unreadable.
+            FileNotFoundError: no such name; OSError: unreadable.
+            ImageError: a member of a zip that cannot be unpacked: damaged, encrypted, or packed in a way Python lacks.
         """
         if self._zip is None:
             return (self.root / name).read_bytes()
@@ -74,6 +76,8 @@ class Store:
             return self._zip.read(name)
         except KeyError as error:
             raise FileNotFoundError(name) from error
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+            raise ImageError(f"cannot be unpacked: {error}") from error
 
     def images(self) -> list[str]:
         """Return the names of the image files, hidden ones left out."""
