@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.lower import GRID_KEYS
 from gricol_zoo.model import GridModel
 
 MATRIX_OPERATORS = ("conv", "linear", "addmm", "matmul", "bmm", "einsum")
@@ -78,15 +79,17 @@ def count(model: GridModel) -> Cost:
     """
     spec = model.spec
     x = torch.zeros(1, spec.in_chans, *spec.image_size, device=next(model.parameters()).device)
-    training = model.training
+    training, norms = model.training, model.cell_norm
     model.eval()
+    model.cell_norm = None  # norms of the cells' own cost what the shared ones do, and fvcore knows only registered modules
     try:
         upper = _count(model, lambda images: _tensors(model.upper(images)), x) if model.splitter.num_cells else 0.0
         lower = _count(model, model, x)
     finally:
+        model.cell_norm = norms
         model.train(training)
     params = sum(parameter.numel() for parameter in model.parameters())
-    deployed = sum(p.numel() for name, p in model.named_parameters() if not name.startswith(("head.", "splitter.")))
+    deployed = sum(p.numel() for name, p in model.named_parameters() if not name.startswith(GRID_KEYS))
     return Cost(upper, lower, upper + lower, params / 1e6, deployed / 1e6, (spec.in_chans, *spec.image_size))
 
 

@@ -94,6 +94,9 @@ def optimize(model: Model, dtype: str = "auto", compile: bool = False) -> Model:
     kind = DTYPES[choose_dtype(dtype, device)]
     fast = copy.deepcopy(model).eval().requires_grad_(False)
     x = torch.randn(2, model.in_chans, *model.spec.image_size, generator=torch.Generator().manual_seed(0)).to(device)
+    if getattr(fast, "cell_norm", None) is not None:  # folding mixes norms into kernels, so the cells need their own
+        cells: Any = fast.cell_backbone
+        fast.cell_norm = for_inference(copy.deepcopy(cells), fast.overview(x), kind, compile)
     fast.backbone = for_inference(fast.backbone, fast.overview(x), kind, compile)
     return fast.eval()
 

@@ -10,6 +10,7 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.spec import ModelSpec
 
 POOLS = ("avg", "max", "")
+GRID_KEYS = ("head.", "splitter.", "cell_norm.")  # how the names of tensors begin that only the full form has
 
 
 def pool_map(features: Tensor, kind: str) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gricol_zoo.cell_norm import copy_norms, with_norms
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.heads import build_head
 from gricol_zoo.lower import LowerBranch, check_images, make_classifier, pool_map
@@ -27,6 +28,7 @@ class GridModel(LowerBranch):
         super().__init__(spec, overview, backbone)
         self.splitter = splitter
         self.head = head
+        self.cell_norm: nn.Module | None = copy_norms(backbone) if spec.cell_norm == "own" and splitter.num_cells else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, classes): the lower branch (paper, step 7).
@@ -48,22 +50,29 @@ class GridModel(LowerBranch):
         overview = self.overview(x)
         batch, num_cells = cells.shape[:2]
         flat = cells.flatten(0, 1)
-        if flat.shape[1:] == overview.shape[1:]:
+        if self.cell_norm is None and flat.shape[1:] == overview.shape[1:]:
             # One call of the shared backbone (Eq. 1), so that its batch-norm sees cells and overviews together.
             maps = self.backbone(torch.cat([overview, flat]))
             lower_map, cell_maps = maps[:batch], maps[batch:]
         else:
             lower_map = self.backbone(overview)
-            cell_maps = self.backbone(flat) if num_cells else lower_map[:0]
+            cell_maps = self.cell_backbone(flat) if num_cells else lower_map[:0]
         features = pool_map(cell_maps, "avg").reshape(batch, num_cells, self.num_features)
         cell_logits, merged_logits = self.head(features)
         return GridOutput(self.forward_head(lower_map), cell_logits, merged_logits)
+
+    @property
+    def cell_backbone(self) -> Any:
+        """The backbone as the cells go through it, with their own batch-norms where the spec says so."""
+        if isinstance(self.cell_norm, nn.ModuleDict):
+            return with_norms(self.backbone, self.cell_norm)
+        return self.backbone if self.cell_norm is None else self.cell_norm  # `optimize` folds them into a whole backbone
 
     def upper(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Run the upper branch alone: (B, C, H, W) -> cell logits (B, K, classes), merged (B, classes) or None."""
         check_images(x, self.spec)
         cells = self.splitter(x)
-        maps = self.backbone(cells.flatten(0, 1))
+        maps = self.cell_backbone(cells.flatten(0, 1))
         return self.head(pool_map(maps, "avg").reshape(*cells.shape[:2], self.num_features))
 
     def full(self, x: Tensor) -> Tensor:

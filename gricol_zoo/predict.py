@@ -104,16 +104,19 @@ def _row(record: Record) -> dict[str, Any]:
 def _describe(model: GridModel | DeployedModel, logits: np.ndarray) -> Iterator[dict[str, Any]]:
     probabilities = softmax(logits, float(model.info.get("temperature", 1.0)))
     threshold = float(model.info.get("review_threshold", 0.0))
-    names = model.spec.labels
-    for values in probabilities:
-        first, second = np.argsort(-values, kind="stable")[:2] if len(values) > 1 else (0, 0)
-        yield {
-            "prediction": names[first],
-            "probability": f"{values[first]:.4f}",
-            "second": names[second],
-            "second_probability": f"{values[second]:.4f}",
-            "review": int(values[first] < threshold),
-        }
+    return (describe(values, model.spec.labels, threshold) for values in probabilities)
+
+
+def describe(probabilities: np.ndarray, names: Sequence[str], threshold: float) -> dict[str, Any]:
+    """Return the columns that tell of one image's (classes,) probabilities: the two likeliest, and whether to review it."""
+    first, second = np.argsort(-probabilities, kind="stable")[:2] if len(probabilities) > 1 else (0, 0)
+    return {
+        "prediction": names[first],
+        "probability": f"{probabilities[first]:.4f}",
+        "second": names[second],
+        "second_probability": f"{probabilities[second]:.4f}",
+        "review": int(probabilities[first] < threshold),
+    }
 
 
 def write_predictions(

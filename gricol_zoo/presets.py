@@ -18,7 +18,8 @@ MODELS.add("r50half", GRICOL.replace(splitter="none", head="none"))
 MODELS.add("resnet50", ModelSpec("r50"))
 
 # Light family. The crop is turned upright and enlarged 1.5 times, so a canvas of 128x96 holds a chromosome of
-# up to 84 crop pixels unshrunk. The lower branch sees it whole: halving it to a cell would blur the bands away.
+# up to 84 crop pixels unshrunk (`train` sets the scale by the data's own lengths). The lower branch sees it whole: halving it
+# to a cell would blur the bands away. It is larger than a cell, so the cells have batch-norms of their own.
 LIGHT = MODELS.add(
     "gricol_r18half_n3_128",
     ModelSpec(
@@ -28,6 +29,7 @@ LIGHT = MODELS.add(
         "none",
         image_size=(128, 96),
         cell_size=(64, 64),
+        cell_norm="own",
         preprocess=Preprocess(orientation="upright", scale=1.5, pad_to=None, contrast="p99"),
     ),
 )

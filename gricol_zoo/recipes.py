@@ -26,6 +26,7 @@ class Recipe:
         schedule: "constant", or "cosine" to zero; warmup_epochs: linear rise before.
         beta, ramp: of the loss; full weight of all classifiers is reached at ``ramp * epochs`` (Eq. 6's lambda).
         label_smoothing: 0..1.
+        mixup: parameter of the Beta distribution by which pairs of images are blended (Zhang et al., ICLR 2018); 0 does not.
         ema_decay: of the averaged weights that are kept in the end; 0 keeps the last ones.
         clip_grad: highest gradient norm; 0 does not clip.
         augment: what is done to the images.
@@ -43,6 +44,7 @@ class Recipe:
     beta: float = 0.1
     ramp: float = 0.75
     label_smoothing: float = 0.0
+    mixup: float = 0.0
     ema_decay: float = 0.0
     clip_grad: float = 0.0
     augment: Augment = field(default_factory=Augment)

@@ -17,6 +17,7 @@ CHROMOSOMES = (*(str(number) for number in range(1, 23)), "X", "Y")
 
 ORIENTATIONS = ("as-is", "upright")
 CONTRASTS = ("as-is", "p99")
+CELL_NORMS = ("shared", "own")
 
 
 class GridOutput(NamedTuple):
@@ -79,6 +80,8 @@ class ModelSpec:
         drop_rate: dropout before the lower branch's classifier, 0..1.
         class_names: one name a class; empty means the 24 chromosomes, or "0", "1", ... for another number.
         backbone_options, splitter_options, head_options: extra keyword arguments of that part.
+        cell_norm: "shared": cells and overview go through the same batch-norms, as the paper's one network does; "own":
+            the cells have a second set of them (``gricol_zoo.cell_norm``).
         preprocess: how files become inputs.
     """
 
@@ -96,6 +99,7 @@ class ModelSpec:
     backbone_options: Mapping[str, Any] = field(default_factory=dict)
     splitter_options: Mapping[str, Any] = field(default_factory=dict)
     head_options: Mapping[str, Any] = field(default_factory=dict)
+    cell_norm: str = "shared"
     preprocess: Preprocess = field(default_factory=Preprocess)
 
     def __post_init__(self) -> None:
@@ -106,6 +110,7 @@ class ModelSpec:
             object.__setattr__(self, "preprocess", from_mapping(Preprocess, self.preprocess))
         for name, low, high in (("grid", 1, 16), ("in_chans", 1, 64), ("num_classes", 0, 100_000)):
             _integer(name, getattr(self, name), low, high)
+        _one_of("cell_norm", self.cell_norm, CELL_NORMS)
         if not 0 <= self.drop_rate < 1:
             raise GricolZooError(f"Expected `drop_rate` to lie in [0, 1), but got {self.drop_rate}.")
         if self.class_names and len(self.class_names) != self.num_classes:
@@ -121,12 +126,15 @@ class ModelSpec:
         return tuple(str(index) for index in range(self.num_classes))
 
     def replace(self, **changes: Any) -> ModelSpec:
-        """Return a copy with fields changed.
+        """Return a copy with fields changed; ``preprocess`` may be a mapping of only those of its fields that change.
 
         Raises:
             GricolZooError: a field that does not exist (named, with the known ones), or a value out of range.
         """
         _known_fields(ModelSpec, changes)
+        if isinstance(changes.get("preprocess"), Mapping):
+            _known_fields(Preprocess, changes["preprocess"])
+            changes["preprocess"] = dataclasses.replace(self.preprocess, **changes["preprocess"])
         if "num_classes" in changes and changes["num_classes"] != self.num_classes:
             changes.setdefault("class_names", ())
         return dataclasses.replace(self, **changes)

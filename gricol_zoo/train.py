@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from gricol_zoo.calibration import (
     softmax,
 )
 from gricol_zoo.checkpoint import LOG_COLUMNS, Training, dump, log_text, restore
-from gricol_zoo.data.arrays import label_indices, load_canvases, measure, normalise
+from gricol_zoo.data.arrays import fitting_scale, label_indices, load_canvases, measure, normalise
 from gricol_zoo.data.split import apply_split, check_leaks, group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
@@ -93,12 +94,27 @@ class Job:
         return len(self.canvases["train"]) // self.batch_size
 
     def save(self) -> None:
-        """Write a checkpoint and the log, from the main process."""
+        """Write a checkpoint and the log, from the main process.
+
+        Raises:
+            GricolZooError: the weights are no longer finite; the checkpoint that is there stays.
+        """
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.run.task.parameters()):
+            raise self.diverged("the weights")
         if self.accelerator.is_main_process:
             self.out.mkdir(parents=True, exist_ok=True)
             write_atomically(self.out / CHECKPOINT_FILE, dump(self.run, self.identity))
             write_atomically(self.out / LOG_FILE, log_text(self.run.log))
         self.saved = time.monotonic()
+
+    def diverged(self, what: str) -> GricolZooError:
+        """Return the error that says what is not finite, and where the last good state is."""
+        file = self.out / CHECKPOINT_FILE
+        kept = f"The last good checkpoint stays in {file}." if file.exists() else "There is no checkpoint yet."
+        return GricolZooError(
+            f"Training stopped in epoch {self.run.epoch + 1}, step {self.run.step + 1}: {what} became infinite or NaN. {kept} "
+            "The same command would end the same: train with a lower `lr`, with `clip_grad`, or in fp32, into another --out."
+        )
 
     def must_stop(self) -> bool:
         """Say whether any process has run out of time or was told to stop."""
@@ -116,6 +132,7 @@ def train(
     out: Path,
     *,
     init: str = "",
+    changes: Mapping[str, Any] | None = None,
     resume: bool = False,
     time_limit: float = math.inf,
     device: str = "",
@@ -136,7 +153,9 @@ def train(
         model_name: a registered name.
         recipe: how to train.
         out: the folder.
-        init: a name with weights, or a folder, whose weights are the start; "" starts from random ones.
+        init: a name with weights, or a folder, whose weights are the start; "" starts from random ones. With another grid or
+            none, its lower branch is the start.
+        changes: fields of the model's spec to change; of ``preprocess`` too, as a mapping.
         resume: go on from the folder's checkpoint, if there is one.
         time_limit: seconds after which to stop cleanly, with a checkpoint.
         device: "cpu", "cuda", ...; "" takes what accelerate finds.
@@ -167,8 +186,10 @@ def train(
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[unused])
     say = Speaker(accelerator.is_main_process)
     parts = check_parts(images, split)
+    for note in missing_classes(parts):
+        say(f"warning: {note}")
     say(f"{len(parts['train'])} images to train on, {len(parts['val'])} for validation; reading them")
-    spec, canvases = prepare_data(parts, start_spec(model_name, images))
+    spec, canvases = prepare_data(parts, changed_spec(model_name, images, changes))
     labels = {part: label_indices(parts[part].records, spec.labels, images.name) for part in canvases}
     model, start = start_model(spec, model_name, recipe.seed, init)
     task = TrainingTask(model, GridLoss(recipe.beta, recipe.ramp * recipe.epochs, recipe.label_smoothing))
@@ -259,19 +280,39 @@ def train_step(job: Job, batch: np.ndarray, epoch: int, step: int) -> float:
     torch.manual_seed(seed)  # dropout, if any
     images = torch.from_numpy(job.canvases["train"][mine]).to(accelerator.device).float() / 255
     images = recipe.augment(images, torch.Generator().manual_seed(seed)) * 255
+    labels: torch.Tensor = torch.from_numpy(job.labels["train"][mine]).to(accelerator.device)
+    if recipe.mixup:
+        images, labels = mix(images, labels, job.spec.num_classes, recipe.mixup, seed)
     inputs = normalise(images, job.spec).contiguous(memory_format=torch.channels_last)
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate(recipe, epoch + step / job.steps)
-    loss = job.wrapped(inputs, torch.from_numpy(job.labels["train"][mine]).to(accelerator.device), float(epoch))
+    loss = job.wrapped(inputs, labels, float(epoch))
     value = float(loss.detach())
     if not math.isfinite(value):
-        raise GricolZooError(f"The loss became {value} in epoch {epoch + 1}, step {step}. Try a lower `lr` or fp32.")
+        raise job.diverged("the loss")
     accelerator.backward(loss)
     if recipe.clip_grad:
         accelerator.clip_grad_norm_(job.wrapped.parameters(), recipe.clip_grad)
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
     return value
+
+
+def mix(
+    images: torch.Tensor, labels: torch.Tensor, num_classes: int, strength: float, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Blend each image with the next of its batch, in one random proportion; return images and (B, classes) probabilities.
+
+    Args:
+        images: (B, H, W) float.
+        labels: (B,) int64.
+        num_classes: classes.
+        strength: parameter a of Beta(a, a), from which the proportion is drawn.
+        seed: of the draw.
+    """
+    keep = float(np.random.default_rng(seed).beta(strength, strength))
+    target = torch.nn.functional.one_hot(labels, num_classes).float()
+    return keep * images + (1 - keep) * images.roll(1, 0), keep * target + (1 - keep) * target.roll(1, 0)
 
 
 def check_parts(images: ImageSet, split: dict[tuple[str, str], str]) -> dict[str, ImageSet]:
@@ -284,24 +325,31 @@ def check_parts(images: ImageSet, split: dict[tuple[str, str], str]) -> dict[str
     return parts
 
 
+def missing_classes(parts: Mapping[str, ImageSet]) -> list[str]:
+    """Say which classes of the set the train part lacks, and which the val part does; one line a part."""
+    there = {part: {record.label for record in images.records} for part, images in parts.items()}
+    lacks = {part: sorted(set().union(*there.values()) - there[part]) for part in ("train", "val")}
+    return [f"the {part} part has no image of {', '.join(missing)}" for part, missing in lacks.items() if missing]
+
+
 def start_model(spec: ModelSpec, model_name: str, seed: int, init: str) -> tuple[GridModel, dict[str, Any]]:
     """Return the model to train, and what came with the weights it starts from (nothing for random ones)."""
     torch.manual_seed(seed)
     model = build(spec)
     start: dict[str, Any] = {}
     if init:
-        load_weights(model, find_weights(init))
+        load_weights(model, find_weights(init), other_grid=True)
         start, model.load_report, model.info = model.info, None, {}
     model.name = parse_model_name(model_name).arch
     return model, start
 
 
-def start_spec(model_name: str, images: ImageSet) -> ModelSpec:
-    """Return the spec to train: the registered one, with the data's own classes where they are not chromosomes."""
+def changed_spec(model_name: str, images: ImageSet, changes: Mapping[str, Any] | None = None) -> ModelSpec:
+    """Return the spec to train: the registered one, changed, with the data's own classes where they are not chromosomes."""
     found = sorted({record.label for record in images.records})
     if "" in found:
         raise GricolZooError(f"{images.store.root} has images without a label; training needs one for each.")
-    spec = MODELS.get(parse_model_name(model_name).arch)
+    spec = MODELS.get(parse_model_name(model_name).arch).replace(**(changes or {}))
     if set(found) <= set(CHROMOSOMES):
         return spec
     if len(found) > 1000:
@@ -310,7 +358,10 @@ def start_spec(model_name: str, images: ImageSet) -> ModelSpec:
 
 
 def prepare_data(parts: dict[str, ImageSet], spec: ModelSpec) -> tuple[ModelSpec, dict[str, np.ndarray]]:
-    """Read the train and val images; return the spec with the train part's mean and deviation, and the canvases."""
+    """Read the train and val images; return the spec with the train part's scale, mean and deviation, and the canvases."""
+    if spec.preprocess.orientation == "upright":
+        scale = min(16.0, fitting_scale(parts["train"], spec.image_size[0]))
+        spec = spec.replace(preprocess=replace(spec.preprocess, scale=scale))
     canvases = {part: load_canvases(parts[part], spec) for part in ("train", "val")}
     mean, std = measure(canvases["train"])
     return spec.replace(preprocess=replace(spec.preprocess, mean=mean, std=std)), canvases

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import CheckpointError
-from gricol_zoo.lower import LowerBranch
+from gricol_zoo.lower import GRID_KEYS, LowerBranch
 from gricol_zoo.presets import MODELS, Weights
 from gricol_zoo.spec import ModelSpec, from_mapping
 
@@ -184,8 +184,14 @@ def open_tensors(file: Path, sha256: str) -> Iterator[Mapping[str, Callable[[], 
         raise CheckpointError(f"{file} is no readable safetensors file (cut in half?): {error}") from error
 
 
-def load_weights(model: LowerBranch, source: Source) -> LoadReport:
+def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -> LoadReport:
     """Load a source's weights into a model, adapted to its ``num_classes`` and ``in_chans``; keep the report on the model.
+
+    Args:
+        model: either form.
+        source: where the weights are.
+        other_grid: take the lower branch from a model with another grid or none, as the start of a training. What the grid
+            has and the file lacks starts anew; the cells' own batch-norms start as the backbone's.
 
     Raises:
         CheckpointError: anything missing, unexpected or of another shape beyond those two.
@@ -196,12 +202,17 @@ def load_weights(model: LowerBranch, source: Source) -> LoadReport:
     state = model.state_dict()
     with open_tensors(source.file, source.sha256) as tensors:
         for key, target in state.items():
+            if other_grid and key.startswith(GRID_KEYS) and (key not in tensors or tensors[key]().shape != target.shape):
+                norm = key.removeprefix("cell_norm.").replace("/", ".")
+                state[key] = tensors[f"backbone.{norm}"]().to(target.dtype) if key.startswith("cell_norm.") else target
+                report.new.append(key)
+                continue
             if key not in tensors:
                 raise CheckpointError(f"{source.file} has no tensor {key!r}: it holds another model than {source.name!r}.")
             state[key] = _fit(key, tensors[key](), target, source.spec, model.spec, report)
         extra = sorted(set(tensors) - set(state))
-    if isinstance(model, DeployedModel):
-        extra = [key for key in extra if not key.startswith(("head.", "splitter."))]
+    if other_grid or isinstance(model, DeployedModel):
+        extra = [key for key in extra if not key.startswith(GRID_KEYS)]
     if model.num_classes == 0:
         extra = [key for key in extra if not key.startswith("classifier.")]
     if extra:
@@ -285,10 +296,18 @@ def save_model(model: LowerBranch, folder: Path, info: Mapping[str, Any] | None 
 
 
 def write_atomically(file: Path, data: bytes) -> None:
-    """Write a file so that a reader, or a crash, sees the old one or the new one, never a part."""
+    """Write a file so that a reader, or a crash, or a full disk, leaves the old one or the new one, never a part.
+
+    Raises:
+        OSError: it could not be written (the file is named); what was there before is whole.
+    """
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(file)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(file)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, f"{error.strerror}; what was there before is whole", str(file)) from error
 
 
 def make_config(model: LowerBranch, info: Mapping[str, Any], data: bytes) -> dict[str, Any]:

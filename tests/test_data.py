@@ -11,6 +11,7 @@ from conftest import tiny_set, zip_folder
 from PIL import Image
 
 from gricol_zoo import GricolZooError, Preprocess
+from gricol_zoo.data.arrays import fitting_scale
 from gricol_zoo.data.augment import Augment
 from gricol_zoo.data.images import percentile, read_grey
 from gricol_zoo.data.preprocess import measure_pose, pad, stretch, to_canvas, upright
@@ -18,8 +19,6 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import (
     apply_split,
     check_leaks,
-    group_of,
-    grouped_folds,
     make_split,
     read_split,
     split_for,
@@ -337,14 +336,26 @@ def test_leaks_by_id_and_by_pixels_fail(tmp_path):
         check_leaks(halves)
 
 
-def test_folds_never_part_a_case():
-    rows = records(40)
-    folds = grouped_folds(rows, 5, seed=0)
-    assert sorted(index for _, test in folds for index in test) == list(range(len(rows)))
-    for train, test in folds:
-        assert not {group_of(rows[i]) for i in train} & {group_of(rows[i]) for i in test}
-    with pytest.raises(GricolZooError, match="case or cell"):
-        grouped_folds([Record("a.png", "1")], 5, seed=0)
+def test_too_few_cells_to_split():
+    with pytest.raises(GricolZooError, match=r"1 case\(s\) or cell\(s\) cannot be parted into train, val and test"):
+        make_split([Record("a.png", "1", cell="c1"), Record("b.png", "2", cell="c1")], 0)
+
+
+def test_scale_makes_19_of_20_fit_whatever_the_microscope(tmp_path):
+    lengths = np.linspace(20, 115, 96)
+    for name, zoom in (("coarse", 1), ("fine", 2)):
+        (tmp_path / name / "1").mkdir(parents=True)
+        for index, length in enumerate(lengths * zoom):
+            grey = np.zeros((260, 90), np.uint8)
+            grey[10 : 10 + int(length), 30 : 30 + 12 * zoom] = 200
+            Image.fromarray(grey).save(tmp_path / name / "1" / f"{index}.png")
+    coarse, fine = (fitting_scale(open_images(tmp_path / name), 128) for name in ("coarse", "fine"))
+    assert coarse == pytest.approx(126 / np.percentile(np.floor(lengths), 95), abs=0.02)
+    assert fine == pytest.approx(coarse / 2, abs=0.02)
+    (tmp_path / "blank").mkdir()
+    Image.fromarray(np.zeros((50, 50), np.uint8)).save(tmp_path / "blank" / "a.png")
+    with pytest.raises(GricolZooError, match="shows anything to measure"):
+        fitting_scale(open_images(tmp_path / "blank"), 128)
 
 
 def test_a_set_without_cells_is_split_by_image_and_says_so(tmp_path):

@@ -10,7 +10,21 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "gricol_zoo"
 FLOORS = [
     {"errors", "names", "registry", "spec", "precision", "workers"},
-    {"parts", "splitters", "backbones", "heads", "overview", "lower", "presets", "losses", "calibration", "metrics", "data"},
+    {
+        "parts",
+        "splitters",
+        "backbones",
+        "heads",
+        "overview",
+        "lower",
+        "presets",
+        "losses",
+        "calibration",
+        "cell_norm",
+        "metrics",
+        "significance",
+        "data",
+    },
     {"recipes", "render", "deployed", "inference"},
     {"model"},
     {"task", "weights", "progress", "optim"},
@@ -18,6 +32,8 @@ FLOORS = [
     {"flops", "timm_bridge"},
     {"evaluate", "predict", "info", "testing"},
     {"train", "demo", "benchmark"},
+    {"crossval"},
+    {"commands"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -2,12 +2,15 @@
 
 import csv
 import dataclasses
+import errno
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,10 +18,11 @@ import torch
 from conftest import tiny_set
 
 from gricol_zoo import GricolZooError, create_model
+from gricol_zoo.cli import main
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import split_for
 from gricol_zoo.recipes import LIGHT, PAPER, Recipe, get_recipe
-from gricol_zoo.train import learning_rate, make_optimizer, train, update_average
+from gricol_zoo.train import learning_rate, make_optimizer, mix, train, update_average
 
 QUICK = dataclasses.replace(LIGHT, epochs=2, batch_size=8, precision="fp32")
 MODEL = "r18half_128"
@@ -199,3 +203,112 @@ def test_a_compiled_training_learns(chromosomes, tmp_path):
     train(images, split, MODEL, QUICK, tmp_path / "run", device="cpu", compile=True)
     rows = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))
     assert float(rows[1]["train_loss"]) < float(rows[0]["train_loss"])
+
+
+def test_mixing_against_a_loop():
+    images, labels = torch.rand(5, 4, 3), torch.tensor([0, 2, 1, 2, 0])
+    mixed, target = mix(images, labels, 3, 0.4, seed=7)
+    keep = np.random.default_rng(7).beta(0.4, 0.4)
+    for i in range(5):
+        expected = keep * images[i] + (1 - keep) * images[i - 1]
+        torch.testing.assert_close(mixed[i], expected.float(), rtol=1e-5, atol=1e-6)
+        assert target[i].sum() == pytest.approx(1)
+        share = {int(labels[i]): 0.0, int(labels[i - 1]): 0.0}
+        share[int(labels[i])] += keep
+        share[int(labels[i - 1])] += 1 - keep
+        for index, value in share.items():
+            assert float(target[i, index]) == pytest.approx(value, abs=1e-6)
+
+
+def test_a_mixed_training_learns(chromosomes, tmp_path):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    train(images, split, MODEL, dataclasses.replace(QUICK, epochs=6, mixup=0.2), tmp_path / "run", device="cpu")
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))
+    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+
+
+def test_a_loss_that_is_no_number_stops_at_the_last_good_checkpoint(chromosomes, tmp_path, monkeypatch):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    module = importlib.import_module("gricol_zoo.train")
+    step = module.train_step
+
+    def poisoned(job, batch, epoch, number):
+        if (epoch, number) == (1, 1):
+            next(job.run.task.parameters()).data.fill_(float("nan"))
+        return step(job, batch, epoch, number)
+
+    monkeypatch.setattr(module, "train_step", poisoned)
+    with pytest.raises(GricolZooError, match=r"epoch 2, step 2: the loss became infinite or NaN. The last good checkpoint"):
+        train(images, split, MODEL, QUICK, tmp_path / "run", device="cpu", checkpoint_every=0)
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert (state["epoch"], state["step"]) == (1, 1)
+    assert all(tensor.isfinite().all() for tensor in state["model"].values())
+
+
+def test_weights_that_are_no_numbers_are_not_saved(chromosomes, tmp_path, monkeypatch):
+    """An infinite gradient spoils the weights after a loss that was still finite."""
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    module = importlib.import_module("gricol_zoo.train")
+    step = module.train_step
+
+    def spoiling(job, batch, epoch, number):
+        loss = step(job, batch, epoch, number)
+        next(job.run.task.parameters()).data.fill_(float("inf"))
+        return loss
+
+    monkeypatch.setattr(module, "train_step", spoiling)
+    with pytest.raises(GricolZooError, match=r"the weights became infinite or NaN. There is no checkpoint yet"):
+        train(images, split, MODEL, QUICK, tmp_path / "run", device="cpu", checkpoint_every=0)
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_it_whole(chromosomes, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "run"
+    arguments = ["train", "--data", str(chromosomes), "--model", MODEL, "--out", str(out), "--device", "cpu", "--epochs", "2"]
+    assert main([*arguments, "--time-limit", "0"]) == 0
+    before = (out / "checkpoint.pt").read_bytes()
+    write = Path.write_bytes
+
+    def full(self, data):
+        if "checkpoint" in self.name:
+            write(self, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    capsys.readouterr()
+    assert main([*arguments, "--resume", "--checkpoint-every", "0"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"gricol-zoo: {out / 'checkpoint.pt'}: No space left on device; what was there before is whole"
+    assert (out / "checkpoint.pt").read_bytes() == before
+    assert [file.name for file in out.iterdir() if file.name.startswith(".")] == []
+
+
+def test_missing_classes_are_named(chromosomes, tmp_path, capfd):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    held = {key for key, part in split.items() if part == "val"}
+    kept = images.subset(i for i, r in enumerate(images.records) if r.label != "5" or (r.case, r.cell) in held)
+    train(kept, split, MODEL, dataclasses.replace(QUICK, epochs=1), tmp_path / "run", device="cpu")
+    assert "warning: the train part has no image of 5" in capfd.readouterr().err
+
+
+def test_changes_reach_the_model(chromosomes, tmp_path, capsys):
+    out = tmp_path / "run"
+    base = ["train", "--data", str(chromosomes), "--model", "gricol_r18half_n3_128", "--epochs", "1", "--device", "cpu"]
+    changes = ["--change", "grid=2", "--change", "head_options.gate=channel", "--change", "preprocess.orientation=as-is"]
+    assert main([*base, "--out", str(out), *changes]) == 0
+    spec = create_model(f"local-dir:{out}", pretrained=True).spec
+    assert (spec.grid, spec.head_options, spec.preprocess.orientation) == (2, {"gate": "channel"}, "as-is")
+    assert spec.preprocess.contrast == "p99"
+    for text, message in (("grid", "FIELD=VALUE"), ("gird=2", "`gird`"), ("preprocess.scales=2", "`scales`")):
+        assert main([*base, "--out", str(tmp_path / "no"), "--change", text]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_starting_from_a_control(trained, chromosomes, tmp_path):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    start = dataclasses.replace(QUICK, epochs=1, lr=1e-9)
+    train(images, split, "gricol_r18half_n3_128", start, tmp_path / "run", init=str(trained), device="cpu")
+    grid, control = (create_model(f"local-dir:{path}", pretrained=True) for path in (tmp_path / "run", trained))
+    torch.testing.assert_close(grid.backbone.conv1.weight, control.backbone.conv1.weight)
+    assert grid.info["training"]["init_sha256"] == control.info["sha256"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gricol_zoo.data.images import read_grey
-from gricol_zoo.data.preprocess import to_canvas
+from gricol_zoo.data.preprocess import measure_pose, stretch, to_canvas
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.spec import ModelSpec
@@ -64,6 +64,27 @@ def measure(canvases: np.ndarray) -> tuple[float, float]:
         square += (values**2).mean()
     mean = total / len(canvases)
     return round(mean, 5), round(float(np.sqrt(max(square / len(canvases) - mean**2, 1e-6))), 5)
+
+
+def fitting_scale(images: ImageSet, height: int) -> float:
+    """Return how many canvas pixels a crop pixel may get so that 19 of 20 chromosomes fit a canvas of ``height`` unshrunk.
+
+    Microscopes differ in pixels per micrometre; so scaled, chromosomes of one number come out about alike from any of them.
+
+    Raises:
+        GricolZooError: nothing but blank or unreadable images.
+    """
+    lengths = []
+    for record in images.records:
+        try:
+            pose = measure_pose(stretch(read_grey(images.read(record))))
+        except (ImageError, OSError):
+            continue  # load_canvases names it
+        if pose is not None:
+            lengths.append(pose.length)
+    if not lengths:
+        raise GricolZooError(f"No image of {images.store.root} shows anything to measure: expected chromosomes.")
+    return round(float((height - 2) / np.percentile(lengths, 95)), 2)
 
 
 def as_batch(canvases: Sequence[np.ndarray], spec: ModelSpec) -> Tensor:

@@ -35,7 +35,7 @@ def make_split(records: Sequence[Record], seed: int, fractions: tuple[float, flo
         One row (case, cell, part) a cell, sorted by name.
 
     Raises:
-        GricolZooError: an image without case and cell.
+        GricolZooError: an image without case and cell, or too few of them to train on any.
     """
     sexes: dict[str, str] = {}
     for record in records:
@@ -50,6 +50,10 @@ def make_split(records: Sequence[Record], seed: int, fractions: tuple[float, flo
         val, test = (max(1, round(fraction * len(groups))) for fraction in fractions)
         for index, group in enumerate(groups):
             part_of[group] = "val" if index < val else "test" if index < val + test else "train"
+    if "train" not in part_of.values():
+        raise GricolZooError(
+            f"{len(part_of)} case(s) or cell(s) cannot be parted into train, val and test. Add more, or write a split by hand."
+        )
     cells = sorted({(record.case, record.cell, part_of[group_of(record)]) for record in records})
     return [{"case": case, "cell": cell, "part": part} for case, cell, part in cells]
 
@@ -130,22 +134,6 @@ def pixel_hash(data: bytes) -> bytes:
         return b""
     quantised = np.clip(grey * 255 + 0.5, 0, 255).astype(np.uint8)
     return hashlib.sha256(str(grey.shape).encode() + quantised.tobytes()).digest()
-
-
-def grouped_folds(records: Sequence[Record], folds: int, seed: int) -> list[tuple[list[int], list[int]]]:
-    """Return (train, test) indices of a stratified k-fold that never parts a case or cell (scikit-learn).
-
-    Raises:
-        GricolZooError: an image without case and cell, or fewer groups than folds.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    groups = [group_of(record) for record in records]
-    if not all(groups) or len(set(groups)) < folds:
-        raise GricolZooError(f"Expected every image to have a case or cell, and at least {folds} of them in all.")
-    labels = [record.label for record in records]
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return [(list(map(int, train)), list(map(int, test))) for train, test in splitter.split(labels, labels, groups)]
 
 
 def split_for(images: ImageSet, seed: int) -> tuple[ImageSet, dict[tuple[str, str], str], str]:

@@ -1,0 +1,44 @@
+"""``gricol-zoo benchmark``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gricol_zoo.commands.common import positive, run_options
+
+HELP = "time models side by side: images a second, memory, Gflops"
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    command.add_argument("names", nargs="+", metavar="NAME", help="one of ours, or timm/<name> for one of timm's own")
+    command.add_argument("--bench", choices=["inference", "train", "both"], default="inference")
+    command.add_argument("--forms", nargs="+", choices=["as is", "optimized", "compiled"], default=["as is", "optimized"])
+    command.add_argument("--batch-size", type=positive, default=8)
+    command.add_argument("--in-chans", type=positive, default=0, help="for all of them (default: each model's own)")
+    command.add_argument("--rounds", type=positive, default=7, help="medians and quartiles are over these (default 7)")
+    command.add_argument("--no-memory", action="store_true", help="leave peak memory out; saves some seconds a model")
+    command.add_argument("--out", type=Path, metavar="CSV", help="write all columns, and the printed table beside it as .md")
+    run_options(command, "auto")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it; return the exit status."""
+    from gricol_zoo.benchmark.models import Subject
+    from gricol_zoo.benchmark.table import INFER, TRAIN, benchmark, to_csv, to_markdown
+    from gricol_zoo.precision import choose_dtype
+
+    kinds = {"inference": [INFER], "train": [TRAIN], "both": [INFER, TRAIN]}[options.bench]
+    dtype = choose_dtype(options.dtype, options.device)
+    subjects = [
+        Subject(name, form, dtype, options.in_chans, options.device) for name in options.names for form in options.forms
+    ]
+    rows = benchmark(subjects, kinds, options.batch_size, options.rounds, not options.no_memory)
+    table = to_markdown(rows)
+    print(table, end="")
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(to_csv(rows), encoding="utf-8")
+        options.out.with_suffix(".md").write_text(table, encoding="utf-8")
+    return 0

@@ -1,0 +1,137 @@
+"""What several commands share: their options, and loading a model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gricol_zoo.errors import GricolZooError
+
+if TYPE_CHECKING:
+    from gricol_zoo.data.table import ImageSet
+    from gricol_zoo.deployed import DeployedModel
+    from gricol_zoo.model import GridModel
+    from gricol_zoo.recipes import Recipe
+
+
+def data_option(command: argparse.ArgumentParser) -> None:
+    """Add --data and --layout."""
+    command.add_argument("--data", required=True, metavar="D", help="a zip, a folder or a CSV")
+    command.add_argument("--layout", default="auto", help="of the data (default: auto)")
+
+
+def model_option(command: argparse.ArgumentParser) -> None:
+    """Add --model."""
+    command.add_argument(
+        "--model", default="", metavar="NAME", help="a name with weights, or a folder of `train` (default: packaged)"
+    )
+
+
+def run_options(command: argparse.ArgumentParser, dtype: str = "fp32") -> None:
+    """Add --dtype and --device."""
+    command.add_argument(
+        "--dtype", choices=["auto", "fp32", "bf16"], default=dtype, help=f"auto: bf16 where there is any (default: {dtype})"
+    )
+    command.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+
+
+def training_options(command: argparse.ArgumentParser) -> None:
+    """Add what every training is told."""
+    command.add_argument("--model", required=True, metavar="NAME")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    command.add_argument("--recipe", default="light", help="a name (paper, light, ...) or a JSON file (default: light)")
+    command.add_argument("--epochs", type=positive, help="instead of the recipe's")
+    command.add_argument("--seed", type=int, help="instead of the recipe's")
+    command.add_argument("--init", default="", metavar="NAME", help="start from these weights: a name, or a folder of `train`")
+    command.add_argument(
+        "--change",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="of the model: cell_norm=own, grid=2, head_options.gate=channel, preprocess.orientation=as-is; may be repeated",
+    )
+    command.add_argument("--resume", action="store_true", help="go on with what is in --out")
+    command.add_argument(
+        "--time-limit", type=float, default=float("inf"), metavar="SECONDS", help="stop cleanly after this long"
+    )
+    command.add_argument("--device", default="", help="cpu or cuda (default: what there is)")
+
+
+def read_training(options: argparse.Namespace) -> tuple[ImageSet, Recipe, dict[str, Any]]:
+    """Return the images, the recipe and the changes that the options name.
+
+    Raises:
+        GricolZooError: anything misspelt; it is said before the images are read.
+    """
+    from gricol_zoo.data.readers import open_images
+    from gricol_zoo.names import parse_model_name
+    from gricol_zoo.presets import MODELS
+    from gricol_zoo.recipes import get_recipe
+
+    recipe = get_recipe(options.recipe, epochs=options.epochs, seed=options.seed)
+    changes = parse_changes(options.change)
+    MODELS.get(parse_model_name(options.model).arch).replace(**changes)
+    images = open_images(options.data, options.layout)
+    for note in images.notes:
+        print(note, file=sys.stderr)
+    return images, recipe, changes
+
+
+def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
+    """Read FIELD=VALUE and FIELD.KEY=VALUE; a value is JSON, or else a word.
+
+    >>> parse_changes(["grid=2", "head_options.gate=channel"])
+    {'grid': 2, 'head_options': {'gate': 'channel'}}
+
+    Raises:
+        GricolZooError: no equals sign.
+    """
+    changes: dict[str, Any] = {}
+    for text in texts:
+        name, sign, word = text.partition("=")
+        if not sign or not name:
+            raise GricolZooError(f"Expected --change FIELD=VALUE, such as grid=2, but got {text!r}.")
+        try:
+            value = json.loads(word)
+        except ValueError:
+            value = word
+        field, dot, key = name.partition(".")
+        if dot:
+            changes.setdefault(field, {})[key] = value
+        else:
+            changes[field] = value
+    return changes
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, but got {number}")
+    return number
+
+
+positive.__name__ = "whole number"  # what argparse calls it in messages
+
+
+def load_model(name: str, device: str = "cpu", deployed: bool = False) -> GridModel | DeployedModel:
+    """Load a model with its weights by name, or from a folder.
+
+    Raises:
+        GricolZooError: unknown, without weights, or a device that is not there.
+    """
+    import torch
+
+    from gricol_zoo.factory import create_model
+    from gricol_zoo.presets import DEFAULT_MODEL
+
+    name = name or DEFAULT_MODEL
+    model = create_model(f"local-dir:{name}" if Path(name).is_dir() else name, pretrained=True, deployed=deployed)
+    try:
+        return model.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise GricolZooError(f"The device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error

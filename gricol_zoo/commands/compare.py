@@ -1,0 +1,38 @@
+"""``gricol-zoo compare``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "compare two cross-validations on the same images: interval by case, McNemar's test, corrected t-test"
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    command.add_argument("first", type=Path, metavar="DIR", help="a folder of `crossval`")
+    command.add_argument("second", type=Path, metavar="DIR", help="another, on the same images")
+    command.add_argument("--out", type=Path, metavar="JSON", help="write the figures")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it; return the exit status."""
+    from gricol_zoo.crossval import compare_runs
+    from gricol_zoo.evaluate import write_report
+
+    result = compare_runs(options.first, options.second)
+    low, high = result["difference_ci95"] or (float("nan"), float("nan"))
+    test, mcnemar = result["corrected_t_test"], result["mcnemar"]
+    print(f"{options.first}: {result['accuracy_first']:.4f}; {options.second}: {result['accuracy_second']:.4f}")
+    print(
+        f"difference {result['difference']:+.4f} (95 % by case or cell: {low:+.4f} to {high:+.4f}), {result['images']} images"
+    )
+    print(f"McNemar, exact: {mcnemar['only_first']} and {mcnemar['only_second']} right by one alone, p = {mcnemar['p']:.3g}")
+    if test:
+        print(f"corrected t-test over the folds: t = {test['t']:.3f}, p = {test['p']:.3g}")
+    else:
+        print("no t-test: the folds are not the same")
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        write_report(result, options.out)
+    return 0

@@ -1,0 +1,21 @@
+"""``gricol-zoo info``."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "print a model's parts, parameters and Gflops (multiply-adds)"
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    command.add_argument("name", metavar="NAME")
+    command.add_argument("--format", choices=["table", "csv", "json"], default="table")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it; return the exit status."""
+    from gricol_zoo.info import describe, format_info
+
+    print(format_info(describe(options.name), options.format))
+    return 0

@@ -1,0 +1,63 @@
+"""``gricol-zoo validate``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from gricol_zoo.commands.common import data_option, load_model, model_option, run_options
+from gricol_zoo.errors import GricolZooError
+
+HELP = "score a model on labelled images"
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    data_option(command)
+    model_option(command)
+    command.add_argument("--out", type=Path, required=True, metavar="JSON")
+    command.add_argument("--split", type=Path, metavar="CSV", help="columns case,cell,part")
+    command.add_argument("--part", choices=["train", "val", "test"], default="test", help="of the split (default: test)")
+    command.add_argument("--full", action="store_true", help="all classifiers instead of the lower branch alone")
+    run_options(command)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it; return the exit status."""
+    from gricol_zoo.data.readers import open_images
+    from gricol_zoo.data.split import apply_split, check_leaks, read_split
+    from gricol_zoo.evaluate import evaluate, write_report
+    from gricol_zoo.presets import DEFAULT_MODEL
+
+    images = open_images(options.data, options.layout)
+    part, split = "all", ""
+    if options.split:
+        parts = apply_split(images, read_split(options.split))
+        check_leaks(parts)
+        part, split, images = options.part, options.split.name, parts[options.part]
+        if not len(images):
+            raise GricolZooError(f"The {part} part of {options.split} is empty.")
+    model = load_model(options.model, options.device, deployed=not options.full)
+    name = options.model or DEFAULT_MODEL
+    report, _ = evaluate(
+        model,
+        images,
+        name=name,
+        weights_sha256=str(model.info.get("sha256", "")),
+        split=split,
+        part=part,
+        dtype=options.dtype,
+        full=options.full,
+    )
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_report(report, options.out)
+    low, high = report["accuracy_ci95"] or (float("nan"), float("nan"))
+    print(
+        f"{name} on {images.name} ({part}): accuracy {report['accuracy']:.4f} "
+        f"(95 % by case or cell: {low:.4f} to {high:.4f}), {report['images']} images of {report['cells']} cells, "
+        f"{report['perfect_cells']} of them without an error"
+    )
+    if report["seen_in_training"]:
+        print(f"{report['seen_in_training']} of these images come from cells the weights were trained on", file=sys.stderr)
+    return 0

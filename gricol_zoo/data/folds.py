@@ -1,0 +1,82 @@
+"""Folds of a cross-validation: which images each fold is tested on, and which calibrate it."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import numpy as np
+
+from gricol_zoo.data.split import group_of
+from gricol_zoo.data.table import ImageSet
+from gricol_zoo.errors import GricolZooError
+
+GROUPS = ("case", "image")
+PROTOCOLS = {"case": "by case or cell", "image": "image-level"}
+VAL_SHARE = 0.1  # of the groups that a fold is not tested on
+
+
+def own_groups(images: ImageSet) -> ImageSet:
+    """Return the set with every image a cell of its own: the image-level protocol.
+
+    Its accuracies are too good for images of a new person: homologues of one cell stand on both sides.
+    """
+    records = [dataclasses.replace(record, cell=record.path, case="") for record in images.records]
+    return dataclasses.replace(images, records=records)
+
+
+def assign_folds(images: ImageSet, folds: int, seed: int) -> np.ndarray:
+    """Return the fold, (n,) int in 0..folds-1, in which each image is tested: stratified by class, no case or cell parted.
+
+    Raises:
+        GricolZooError: fewer than two folds, an image without case and cell, or fewer of them than folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    if folds < 2:
+        raise GricolZooError(f"Expected at least 2 folds, but got {folds}.")
+    groups = [group_of(record) for record in images.records]
+    if not all(groups):
+        missing = images.records[groups.index("")].path
+        raise GricolZooError(f"{missing!r} has neither case nor cell. Add them to the manifest, or use `--group image`.")
+    if len(set(groups)) < folds:
+        raise GricolZooError(f"{len(set(groups))} case(s) or cell(s) cannot be parted into {folds} folds. Use fewer folds.")
+    labels = [record.label for record in images.records]
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    fold_of = np.empty(len(images), np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rare classes; warn_of_folds says it better
+        for fold, (_, test) in enumerate(splitter.split(labels, labels, groups)):
+            fold_of[test] = fold
+    return fold_of
+
+
+def warn_of_folds(images: ImageSet, fold_of: np.ndarray) -> list[str]:
+    """Say what is wrong with folds, one line each: a class that a fold lacks on either side, sizes far apart."""
+    labels = np.array([record.label for record in images.records])
+    sizes = np.bincount(fold_of)
+    notes = []
+    for fold, size in enumerate(sizes):
+        tested = fold_of == fold
+        for where, there in (("to train on", set(labels[~tested])), ("to test on", set(labels[tested]))):
+            missing = sorted(set(labels) - there)
+            if missing:
+                notes.append(f"fold {fold + 1} has no image of {', '.join(missing)} {where}")
+        if abs(size - sizes.mean()) > 0.2 * sizes.mean():
+            notes.append(f"fold {fold + 1} is unbalanced: {size} images, where the mean is {sizes.mean():.0f}")
+    return notes
+
+
+def fold_split(images: ImageSet, fold_of: np.ndarray, fold: int, seed: int) -> dict[tuple[str, str], str]:
+    """Return a fold as a split, (case, cell) -> part: its own images are test, a tenth of the other groups val.
+
+    Raises:
+        GricolZooError: a single group is left to train and calibrate on.
+    """
+    tested = {group_of(record) for record, own in zip(images.records, fold_of, strict=True) if own == fold}
+    others = sorted({group_of(record) for record in images.records} - tested)
+    if len(others) < 2:
+        raise GricolZooError(f"Fold {fold + 1} leaves {len(others)} case or cell to train on: expected 2 at least.")
+    chosen = np.random.default_rng([seed, fold]).permutation(len(others))[: max(1, round(VAL_SHARE * len(others)))]
+    part_of = {**dict.fromkeys(others, "train"), **{others[index]: "val" for index in chosen}, **dict.fromkeys(tested, "test")}
+    return {(record.case, record.cell): part_of[group_of(record)] for record in images.records}

@@ -1,0 +1,96 @@
+"""Whether one classifier is better than another on the same images: pure functions on arrays.
+
+Images of one case are not independent, and neither are the folds of a cross-validation, which share most of their training
+images. So: the t-test is corrected for the overlap of the folds, and the interval draws whole cases.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gricol_zoo.errors import GricolZooError
+
+
+class TTest(NamedTuple):
+    """Mean difference over the folds, its t statistic and the two-sided p-value."""
+
+    difference: float
+    t: float
+    p: float
+
+
+class McNemar(NamedTuple):
+    """Images that only the first had right, that only the second had right, and the exact two-sided p-value."""
+
+    only_first: int
+    only_second: int
+    p: float
+
+
+def corrected_t_test(first: np.ndarray, second: np.ndarray, test_share: float) -> TTest:
+    """Compare the accuracies of two classifiers over the folds of one cross-validation (Nadeau & Bengio, 2003).
+
+    The variance of the mean is (1/k + test_share) times that of the differences instead of 1/k of it, with test_share the
+    number of test images over the number of training images, for the folds' training images overlap.
+
+    Args:
+        first: (k,) accuracies of one on the folds.
+        second: (k,) accuracies of the other on the same folds.
+        test_share: 1/4 for five folds.
+
+    Raises:
+        GricolZooError: other lengths, or fewer than two folds.
+    """
+    from scipy.stats import t as student
+
+    if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
+        raise GricolZooError(f"Expected accuracies of the same folds, two at least, but got {first.shape} and {second.shape}.")
+    differences = first - second
+    mean = float(differences.mean())
+    error = math.sqrt((1 / len(first) + test_share) * float(differences.var(ddof=1)))
+    if error == 0:
+        return TTest(mean, math.copysign(math.inf, mean) if mean else 0.0, 0.0 if mean else 1.0)
+    return TTest(mean, mean / error, float(2 * student.sf(abs(mean / error), len(first) - 1)))
+
+
+def mcnemar_exact(first: np.ndarray, second: np.ndarray) -> McNemar:
+    """Compare two classifiers on the same images by those that only one of them had right (exact binomial test).
+
+    It takes images as independent; homologues of one cell are not quite, so read it beside ``bootstrap_difference``.
+
+    Args:
+        first: (n,) bool, whether the one had each image right.
+        second: (n,) bool, whether the other had.
+    """
+    from scipy.stats import binomtest
+
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    both = only_first + only_second
+    return McNemar(only_first, only_second, float(binomtest(only_first, both).pvalue) if both else 1.0)
+
+
+def bootstrap_difference(
+    first: np.ndarray, second: np.ndarray, groups: Sequence[str], samples: int = 10_000, seed: int = 0
+) -> tuple[float, float] | None:
+    """Return the 95 % interval of the difference of two accuracies, drawing whole cases or cells; None below two of them.
+
+    Args:
+        first: (n,) bool, whether the one had each image right.
+        second: (n,) bool, whether the other had.
+        groups: (n,) case or cell; an image without one is a group of its own.
+        samples: how often to draw.
+        seed: of the draws.
+    """
+    names = [group or f"\0{index}" for index, group in enumerate(groups)]
+    _, index = np.unique(names, return_inverse=True)
+    sizes = np.bincount(index)
+    if len(sizes) < 2:
+        return None
+    gains = np.bincount(index, weights=first.astype(float) - second.astype(float))
+    drawn = np.random.default_rng(seed).integers(0, len(sizes), (samples, len(sizes)))
+    low, high = np.percentile(gains[drawn].sum(1) / sizes[drawn].sum(1), [2.5, 97.5])
+    return float(low), float(high)

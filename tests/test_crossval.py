@@ -1,0 +1,183 @@
+"""Cross-validation: folds, resuming, pooled scores, and the comparison of two runs against closed forms and scipy."""
+
+import csv
+import dataclasses
+import json
+import math
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pytest
+from conftest import tiny_set
+from scipy.stats import ttest_rel
+
+from gricol_zoo import GricolZooError
+from gricol_zoo.cli import main
+from gricol_zoo.crossval import compare_runs, run_folds
+from gricol_zoo.data.folds import assign_folds, fold_split, own_groups, warn_of_folds
+from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.split import apply_split, check_leaks, group_of
+from gricol_zoo.recipes import LIGHT
+from gricol_zoo.significance import bootstrap_difference, corrected_t_test, mcnemar_exact
+
+QUICK = dataclasses.replace(LIGHT, epochs=1, batch_size=8, precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def images(chromosomes):
+    return open_images(chromosomes)
+
+
+@pytest.mark.parametrize("folds", [2, 5])
+@pytest.mark.parametrize("group", ["case", "image"])
+def test_folds_part_the_set_and_no_group(images, folds, group):
+    images = own_groups(images) if group == "image" else images
+    fold_of = assign_folds(images, folds, seed=0)
+    assert set(fold_of) == set(range(folds))
+    for fold in range(folds):
+        parts = apply_split(images, fold_split(images, fold_of, fold, seed=0))
+        check_leaks(parts)
+        assert [r.path for r in parts["test"].records] == [
+            r.path for r, f in zip(images.records, fold_of, strict=True) if f == fold
+        ]
+        groups = [{group_of(record) for record in part.records} for part in parts.values()]
+        assert all(groups)
+        assert sum(map(len, groups)) == len(set().union(*groups))
+
+
+def test_folds_are_stratified_and_seeded(images):
+    alone = own_groups(images)
+    fold_of = assign_folds(alone, 5, seed=0)
+    for fold in range(5):
+        assert Counter(r.label for r, f in zip(alone.records, fold_of, strict=True) if f == fold) == {"1": 2, "5": 2, "21": 2}
+    assert (fold_of == assign_folds(alone, 5, seed=0)).all()
+    assert (fold_of != assign_folds(alone, 5, seed=1)).any()
+
+
+def test_folds_that_cannot_be(images):
+    nameless = dataclasses.replace(images, records=[dataclasses.replace(r, case="", cell="") for r in images.records])
+    with pytest.raises(GricolZooError, match="use `--group image`"):
+        assign_folds(nameless, 5, seed=0)
+    with pytest.raises(GricolZooError, match=r"1 case\(s\) or cell\(s\) cannot be parted into 5 folds"):
+        assign_folds(images.subset(range(3)), 5, seed=0)
+    with pytest.raises(GricolZooError, match="at least 2 folds"):
+        assign_folds(images, 1, seed=0)
+    with pytest.raises(GricolZooError, match="leaves 1 case or cell to train on"):
+        fold_split(images.subset(range(6)), np.array([0, 0, 0, 1, 1, 1]), 0, seed=0)
+
+
+def test_a_missing_class_and_unbalanced_folds_are_named(images):
+    kept = images.subset([i for i, r in enumerate(images.records) if r.label != "21" or r.cell == "c00"])
+    notes = warn_of_folds(kept, np.array([0 if r.cell in ("c00", "c01") else 1 for r in kept.records]))
+    assert "fold 1 has no image of 21 to train on" in notes
+    assert "fold 2 has no image of 21 to test on" in notes
+    assert any(note.startswith("fold 1 is unbalanced: 5 images") for note in notes)
+    assert warn_of_folds(images, assign_folds(images, 5, seed=0)) == []
+
+
+@pytest.fixture(scope="module")
+def finished(chromosomes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("crossval")
+    for group in ("case", "image"):
+        run_folds(open_images(chromosomes), "r18half_128", QUICK, out / group, folds=2, group=group, device="cpu")
+    return out
+
+
+def read(file):
+    with file.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize("group", ["case", "image"])
+def test_pooled_scores_are_those_of_the_rows(finished, images, group):
+    rows, folds = read(finished / group / "predictions.csv"), read(finished / group / "folds.csv")
+    report = json.loads((finished / group / "report.json").read_text())
+    assert [row["path"] for row in rows] == [record.path for record in images.records]
+    assert {row["cell"] for row in rows} == {record.cell for record in images.records}  # the true cells, image-level or not
+    assert report["accuracy"] == pytest.approx(np.mean([row["label"] == row["prediction"] for row in rows]))
+    assert report["protocol"] == {"case": "by case or cell", "image": "image-level"}[group]
+    assert report["cells"] == 10
+    for fold in folds:
+        own = [row for row in rows if row["fold"] == fold["fold"]]
+        assert int(fold["images"]) == len(own)
+        assert float(fold["accuracy"]) == pytest.approx(np.mean([r["label"] == r["prediction"] for r in own]), abs=1e-6)
+    assert not list(finished.rglob("checkpoint.pt"))
+
+
+def test_what_a_fold_trained_on_it_is_not_tested_on(finished):
+    rows = read(finished / "case" / "predictions.csv")
+    for fold in ("1", "2"):
+        training = json.loads((finished / "case" / f"fold{fold}" / "config.json").read_text())["gricol_zoo"]["training"]
+        assert not set(training["groups"]) & {row["case"] for row in rows if row["fold"] == fold}
+
+
+def test_stopped_and_resumed_gives_the_same(chromosomes, tmp_path, finished, capsys):
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps(QUICK.to_dict()))
+    base = ["crossval", "--data", str(chromosomes), "--model", "r18half_128", "--recipe", str(recipe), "--folds", "2"]
+    out = ["--out", str(tmp_path / "run"), "--device", "cpu"]
+    assert main([*base, *out, "--time-limit", "0"]) == 0
+    assert "stopped at epoch 1" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "report.json").exists()
+    assert main([*base, *out]) == 2
+    assert "Give --resume" in capsys.readouterr().err
+    assert main([*base, *out, "--resume", "--fold-seed", "1"]) == 2
+    assert "its fold_seed differs" in capsys.readouterr().err
+    assert main([*base, *out, "--resume"]) == 0
+    assert "out-of-fold accuracy" in capsys.readouterr().out
+    for name in ("predictions.csv", "folds.csv", "report.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (finished / "case" / name).read_bytes()
+
+
+def test_compare_command(finished, tmp_path, capsys):
+    assert main(["compare", str(finished / "case"), str(finished / "image"), "--out", str(tmp_path / "c.json")]) == 0
+    assert "no t-test: the folds are not the same" in capsys.readouterr().out
+    result = json.loads((tmp_path / "c.json").read_text())
+    assert result["difference"] == pytest.approx(result["accuracy_first"] - result["accuracy_second"])
+    same = compare_runs(finished / "case", finished / "case")
+    assert same["corrected_t_test"] == {"difference": 0.0, "t": 0.0, "p": 1.0}
+    assert same["mcnemar"]["p"] == 1.0
+    assert main(["compare", str(finished / "case"), str(tmp_path)]) == 2
+    assert "holds no finished cross-validation" in capsys.readouterr().err
+
+
+def test_other_images_cannot_be_paired(finished, tmp_path):
+    folder = tiny_set(tmp_path / "set", cells=4)
+    run_folds(open_images(folder), "r18half_128", QUICK, tmp_path / "run", folds=2, device="cpu")
+    with pytest.raises(GricolZooError, match="different images"):
+        compare_runs(finished / "case", tmp_path / "run")
+
+
+def test_t_test_without_overlap_is_the_paired_one():
+    rng = np.random.default_rng(0)
+    first, second = rng.uniform(0.8, 1, (2, 7))
+    expected = ttest_rel(first, second)
+    got = corrected_t_test(first, second, 0.0)
+    assert (got.t, got.p) == pytest.approx((expected.statistic, expected.pvalue))
+    corrected = corrected_t_test(first, second, 1 / 4)
+    assert corrected.t == pytest.approx(expected.statistic * math.sqrt((1 / 7) / (1 / 7 + 1 / 4)))
+    assert corrected.p > got.p
+    assert corrected_t_test(np.ones(3), np.zeros(3), 0.25).p == 0
+    with pytest.raises(GricolZooError, match="two at least"):
+        corrected_t_test(np.ones(1), np.ones(1), 0.25)
+
+
+@pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (5, 0), (8, 3), (6, 6), (40, 21)])
+def test_mcnemar_against_the_binomial_sum(only_first, only_second):
+    first = np.array([True] * only_first + [False] * only_second + [True] * 9 + [False] * 4)
+    second = np.array([False] * only_first + [True] * only_second + [True] * 9 + [False] * 4)
+    n, few = only_first + only_second, min(only_first, only_second)
+    expected = min(1.0, 2 * sum(math.comb(n, k) for k in range(few + 1)) / 2**n)
+    assert mcnemar_exact(first, second) == (only_first, only_second, pytest.approx(expected))
+
+
+def test_bootstrap_of_a_difference_against_every_draw():
+    first = np.array([1, 1, 0, 1, 1, 1, 0], bool)
+    second = np.array([1, 0, 0, 1, 0, 0, 1], bool)
+    groups = ["a", "a", "b", "b", "c", "c", "c"]
+    gain, size = {"a": 1, "b": 0, "c": 1}, {"a": 2, "b": 2, "c": 3}
+    draws = [sum(gain[g] for g in draw) / sum(size[g] for g in draw) for draw in product("abc", repeat=3)]
+    expected = np.percentile(np.repeat(draws, 400), [2.5, 97.5])
+    np.testing.assert_allclose(bootstrap_difference(first, second, groups), expected, atol=0.01)
+    assert bootstrap_difference(first, second, ["a"] * 7) is None
