@@ -15,6 +15,17 @@ if TYPE_CHECKING:
 CHROMOSOMES = (*(str(number) for number in range(1, 23)), "X", "Y")
 """The 24 classes in their order; index 0 is chromosome 1, 22 is X, 23 is Y."""
 
+DENVER_GROUPS = {
+    "A": ("1", "2", "3"),
+    "B": ("4", "5"),
+    "C": ("6", "7", "8", "9", "10", "11", "12", "X"),
+    "D": ("13", "14", "15"),
+    "E": ("16", "17", "18"),
+    "F": ("19", "20"),
+    "G": ("21", "22", "Y"),
+}
+"""Chromosomes alike in size and in the place of the centromere (Denver conference, 1960): where confusions are expected."""
+
 ORIENTATIONS = ("as-is", "upright")
 CONTRASTS = ("as-is", "p99")
 CELL_NORMS = ("shared", "own")

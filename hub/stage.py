@@ -1,43 +1,63 @@
-"""Put a trained folder into the package, and print its line for the table of weights.
+"""Stage a finished run for the Hub: hub/NAME.TAG/ with model.safetensors, config.json, and its log among the results.
 
-    python hub/stage.py --run runs/second --tag qband
+    python hub/stage.py runs/gricol_r18half_n3_128.qband [--packaged]
 
-The line goes into ``WEIGHTS`` of gricol_zoo/presets.py. A weight file is committed once, when it is final.
+Prints the entry for ``WEIGHTS`` in gricol_zoo/presets.py; ``hub/card.py`` writes the cards. With ``--packaged`` a copy goes into
+the package as well. A weight file is committed once, when it is final.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import gricol_zoo
 
+HUB = Path(__file__).parent
+RESULTS = HUB.parent / "benchmarks" / "results"
 ASSETS = Path(gricol_zoo.__file__).parent / "assets"
-MOST_BYTES = 12_000_000
+MOST_BYTES = 60_000_000
+MOST_PACKAGED = 12_000_000
 
 
-def main() -> None:
-    """Load the folder as a user would, save it under its tag, and check that the copy gives the same logits."""
+def stage(run: Path, target: Path, tag: str) -> dict[str, Any]:
+    """Load a run as a user would, save it under its tag, check that the copy gives the same logits; return its record."""
     import torch
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--tag", required=True)
-    options = parser.parse_args()
-    model = gricol_zoo.create_model(f"local-dir:{options.run}", pretrained=True)
-    model.info["tag"] = options.tag
-    target = ASSETS / f"{model.name}.{options.tag}"
+    model = gricol_zoo.create_model(f"local-dir:{run}", pretrained=True)
+    model.info["tag"] = tag
+    model.info["training"]["commit"] = (run / "commit.txt").read_text().strip()
     model.save_pretrained(target)
     images = torch.randn(2, model.in_chans, *model.spec.image_size)
     copy = gricol_zoo.create_model(f"local-dir:{target}", pretrained=True)
-    if not torch.equal(copy(images), model(images)):
+    if not torch.equal(copy.full(images), model.full(images)):
         raise SystemExit("the staged copy gives other logits")
-    info = json.loads((target / "config.json").read_text())["gricol_zoo"]
-    if info["size"] > MOST_BYTES:
-        raise SystemExit(f"{info['size']} bytes: at most {MOST_BYTES} go into the package")
-    print(f'"{model.name}": {{"{options.tag}": Weights("gricol-zoo/{model.name}.{options.tag}", "", {info["size"]},')
-    print(f'    "{info["sha256"]}", packaged=True)}}')
+    return dict(json.loads((target / "config.json").read_text())["gricol_zoo"])
+
+
+def main() -> None:
+    """Stage one run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="a finished folder of benchmarks/train_weights.py, named as the weights are")
+    parser.add_argument("--packaged", action="store_true", help="copy it into the package too")
+    options = parser.parse_args()
+    name, _, tag = options.run.name.rpartition(".")
+    target = HUB / options.run.name
+    info = stage(options.run, target, tag)
+    most = MOST_PACKAGED if options.packaged else MOST_BYTES
+    if info["size"] > most:
+        raise SystemExit(f"{info['size']} bytes: at most {most}")
+    if options.packaged:
+        packaged = ASSETS / options.run.name
+        packaged.mkdir(exist_ok=True)
+        for file in ("config.json", "model.safetensors"):
+            shutil.copyfile(target / file, packaged / file)
+    shutil.copyfile(options.run / "log.csv", RESULTS / f"{options.run.name}.log.csv")
+    where = ", packaged=True" if options.packaged else ""
+    print(f'"{name}": "{tag}": Weights("gricol-zoo/{options.run.name}", "", {info["size"]}, "{info["sha256"]}"{where})')
 
 
 if __name__ == "__main__":

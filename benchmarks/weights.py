@@ -1,0 +1,24 @@
+"""The released weights: names, and how to load each, from the package or from ``hub/``."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+
+import gricol_zoo
+from gricol_zoo.deployed import DeployedModel
+from gricol_zoo.model import GridModel
+
+HUB = Path(__file__).parent.parent / "hub"
+
+
+def released(pattern: str = "*") -> list[str]:
+    """Return the names with tags that are staged, in order."""
+    names = sorted(folder.name for folder in HUB.iterdir() if (folder / "config.json").is_file())
+    return [name for name in names if fnmatch.fnmatch(name, pattern)]
+
+
+def create(name: str, deployed: bool = True) -> GridModel | DeployedModel:
+    """Create a released model, or one from a folder of `train`, with its weights."""
+    folder = HUB / name if (HUB / name).is_dir() else Path(name)
+    return gricol_zoo.create_model(f"local-dir:{folder}", pretrained=True, deployed=deployed)
