@@ -256,8 +256,12 @@ def read_predictions(folder: Path) -> dict[str, dict[str, str]]:
     Raises:
         GricolZooError: there is none.
     """
-    file = folder / PREDICTIONS
-    if not file.is_file():
+    if not (folder / PREDICTIONS).is_file():
         raise GricolZooError(f"{folder} holds no finished cross-validation: {PREDICTIONS} is missing.")
+    return {row["path"]: row for row in read_rows(folder / PREDICTIONS)}
+
+
+def read_rows(file: Path) -> list[dict[str, str]]:
+    """Read a CSV."""
     with file.open(newline="", encoding="utf-8") as stream:
-        return {row["path"]: row for row in csv.DictReader(stream)}
+        return list(csv.DictReader(stream))

@@ -85,7 +85,10 @@ def find_in_table(name: str, tag: str, weights: Weights) -> Source:
     elif weights.revision:
         source = find_on_hub(weights.repo, weights.revision)
     else:
-        raise CheckpointError(f"The weights {name}.{tag} have not been uploaded yet, and are not in the package.")
+        raise CheckpointError(
+            f"The weights {name}.{tag} are not in the package and have not been uploaded yet. "
+            f"They are in the repository: `local-dir:hub/{name}.{tag}` loads them from a clone."
+        )
     return Source(name, source.spec, source.file, source.info, weights.sha256, tag)
 
 
