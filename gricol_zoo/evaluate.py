@@ -137,8 +137,7 @@ def evaluate(
     labels = label_indices(images.records, model.spec.labels, str(images.store.root))
     logits = predict_logits(model, load_canvases(images, model.spec), dtype=dtype, full=full)
     seconds = time.perf_counter() - start
-    # The temperature was fitted for the lower branch; the mean over all classifiers is left as it is.
-    temperature = 1.0 if full else float(model.info.get("temperature", 1.0))
+    temperature = float(model.info.get("temperature_full" if full else "temperature", 1.0))
     report = {
         "model": name,
         "weights_sha256": weights_sha256,

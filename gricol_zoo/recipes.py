@@ -117,7 +117,10 @@ LIGHT_FINETUNE = dataclasses.replace(
 )
 """From weights trained on another set or without a grid; see docs/DECISIONS.md for what differs and why."""
 
-RECIPES: dict[str, Recipe] = {"paper": PAPER, "light": LIGHT, "light_finetune": LIGHT_FINETUNE}
+LARGE = dataclasses.replace(LIGHT, epochs=60, batch_size=28, lr=1e-3)
+"""For the paper-size models on a GPU. It has not been run to its end: no weights come from it yet."""
+
+RECIPES: dict[str, Recipe] = {"paper": PAPER, "light": LIGHT, "light_finetune": LIGHT_FINETUNE, "large": LARGE}
 
 
 def get_recipe(name: str, **changes: Any) -> Recipe:

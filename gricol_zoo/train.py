@@ -387,8 +387,10 @@ def write_result(job: Job, name: str, record: dict[str, Any]) -> None:
     confidence = softmax(logits, temperature).max(1)
     correct = logits.argmax(1) == labels
     threshold = review_threshold(confidence, correct)
+    every = predict_logits(model, job.canvases["val"], full=True) if int(model.splitter.num_cells) else logits  # type: ignore[arg-type]
     info: dict[str, Any] = {
         "temperature": round(temperature, 4),
+        "temperature_full": round(fit_temperature(every, labels), 4),
         "review_threshold": round(threshold, 4),
         "val": {
             "images": len(labels),

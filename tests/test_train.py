@@ -312,3 +312,5 @@ def test_starting_from_a_control(trained, chromosomes, tmp_path):
     grid, control = (create_model(f"local-dir:{path}", pretrained=True) for path in (tmp_path / "run", trained))
     torch.testing.assert_close(grid.backbone.conv1.weight, control.backbone.conv1.weight)
     assert grid.info["training"]["init_sha256"] == control.info["sha256"]
+    assert grid.info["temperature_full"] != grid.info["temperature"]  # each is fitted to its own logits
+    assert control.info["temperature_full"] == control.info["temperature"]
