@@ -91,19 +91,16 @@ def reliability(name: str, logits: np.ndarray, labels: np.ndarray, temperature: 
 
 
 def learning(name: str) -> None:
-    """Draw val accuracy and loss by epoch, from the log of each stage of the training."""
-    stages = sorted(RESULTS.glob(f"{name}.log*.csv"))
-    if not stages:
+    """Draw val accuracy and loss by epoch, from the training's log."""
+    file = RESULTS / f"{name}.log.csv"
+    if not file.exists():
         raise SystemExit(f"there is no log of {name} in {RESULTS}")
+    with file.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    start = 0
-    for file in stages:
-        with file.open(newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        epochs = [start + int(row["epoch"]) for row in rows]
-        axes[0].plot(epochs, [100 * float(row["val_accuracy"]) for row in rows], marker=".", color=BLUE)
-        axes[1].plot(epochs, [float(row["val_loss"]) for row in rows], marker=".", color=BLUE)
-        start = epochs[-1]
+    epochs = [int(row["epoch"]) for row in rows]
+    axes[0].plot(epochs, [100 * float(row["val_accuracy"]) for row in rows], marker=".", color=BLUE)
+    axes[1].plot(epochs, [float(row["val_loss"]) for row in rows], marker=".", color=BLUE)
     axes[0].set(xlabel="epoch", ylabel="val accuracy, %, averaged weights")
     axes[1].set(xlabel="epoch", ylabel="val loss, averaged weights")
     figure.suptitle(name)

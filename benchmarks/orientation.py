@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from record import write
+from record import kept, write
 from sets import open_part, tag_of
 from weights import create, released
 
@@ -26,8 +26,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
     parser.add_argument("names", nargs="*", help="default: all released weights")
     options = parser.parse_args()
-    rows = []
-    for name in options.names or released():
+    names = options.names or released()
+    rows = kept("orientation", names)
+    for name in names:
         model = create(name)
         images = open_part(tag_of(name), options.data, "val")
         labels = label_indices(images.records, model.spec.labels, images.name)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,30 @@ COMMIT = commit()  # of what is imported now, whatever is checked out by the tim
 COMMAND = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
 
 
+def kept(name: str, scored: Collection[str]) -> list[dict[str, Any]]:
+    """Return the rows of results/<name>.csv about models that were not scored this time, numbers as numbers."""
+    file = RESULTS / f"{name}.csv"
+    if not file.exists():
+        return []
+    with file.open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["name"] not in scored]
+    return [{key: number(value) for key, value in row.items()} for row in rows]
+
+
+def number(text: str) -> Any:
+    """Return an int or a float where a text is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
 def write(name: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, str]]) -> None:
     """Write rows as CSV and the columns for people as markdown, and print the table."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.csv").write_text(to_csv([{**row, "command": COMMAND, "commit": COMMIT} for row in rows]))
+    (RESULTS / f"{name}.csv").write_text(to_csv([{"command": COMMAND, "commit": COMMIT, **row} for row in rows]))
     table = to_markdown(rows, columns)
     (RESULTS / f"{name}.md").write_text(table)
     print(f"\n{name}\n{table}")

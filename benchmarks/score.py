@@ -79,9 +79,10 @@ def main() -> None:
                 print(name, part, report["inference"], f"{report['accuracy']:.4f}", flush=True)
     rows = []
     for name in released():
-        training = create(name).info["training"]
+        info = create(name).info
         files = [report_file(name, part, full) for part in ("val", "test") for full in (False, True)]
-        rows += [row(name, json.loads(file.read_text()), training) for file in files if file.exists()]
+        reports = [json.loads(file.read_text()) for file in files if file.exists()]
+        rows += [row(name, report, info["training"]) for report in reports if report["weights_sha256"] == info["sha256"]]
     write("weights", rows, COLUMNS)
 
 

@@ -29,7 +29,7 @@ def run(name: str, data: Path, runs: Path, deadline: float) -> bool:
     """Train one, after what it starts from; return whether it is finished."""
     what = json.loads((RECIPES / f"{name}.json").read_text(encoding="utf-8"))
     out = runs / name
-    if (out / "model.safetensors").exists():
+    if (out / "config.json").exists():  # written last
         return True
     if what["init"] and not run(what["init"], data, runs, deadline):
         return False
@@ -38,7 +38,9 @@ def run(name: str, data: Path, runs: Path, deadline: float) -> bool:
     init = str(runs / what["init"]) if what["init"] else ""
     left = deadline - time.monotonic()
     print(name, flush=True)
-    finished = train(
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "commit.txt").write_text(COMMIT + "\n")
+    return train(
         images,
         read_split(split),
         what["model"],
@@ -50,8 +52,6 @@ def run(name: str, data: Path, runs: Path, deadline: float) -> bool:
         time_limit=left,
         split_name=split.name,
     )
-    (out / "commit.txt").write_text(COMMIT + "\n")
-    return finished
 
 
 def main() -> None:

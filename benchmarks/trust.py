@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import write
+from record import kept, write
 from sets import FILES, open_part, tag_of
 from sklearn.metrics import roc_auc_score
 from weights import create, released
@@ -66,8 +66,9 @@ def main() -> None:
     parser.add_argument("--part", default="test", choices=["val", "test"])
     parser.add_argument("names", nargs="*", help="default: all released weights")
     options = parser.parse_args()
-    trust, strange = [], []
-    for name in options.names or released():
+    names = options.names or released()
+    trust, strange = kept("trust", names), kept("trust_outliers", names)
+    for name in names:
         tag, model = tag_of(name), create(name)
         images = open_part(tag, options.data, options.part)
         labels = label_indices(images.records, model.spec.labels, images.name)

@@ -12,11 +12,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ from gricol_zoo.data.folds import PROTOCOLS, assign_folds, fold_split, own_group
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.evaluate import predict_logits, score, write_report
-from gricol_zoo.factory import create_model
+from gricol_zoo.evaluate import predict_logits, score, seen_in_training, write_report
+from gricol_zoo.factory import create_model, find_weights
+from gricol_zoo.predict import COLUMNS as PREDICTION_COLUMNS
 from gricol_zoo.predict import describe
 from gricol_zoo.progress import Speaker
 from gricol_zoo.recipes import Recipe
@@ -38,7 +40,7 @@ from gricol_zoo.train import CHECKPOINT_FILE, changed_spec, train
 from gricol_zoo.weights import write_atomically
 
 QUESTION, LOGITS, PREDICTIONS, FOLDS, REPORT = "crossval.json", "logits.npy", "predictions.csv", "folds.csv", "report.json"
-COLUMNS = ["path", "case", "cell", "label", "prediction", "probability", "second", "second_probability", "review", "fold"]
+COLUMNS = [*PREDICTION_COLUMNS, "fold"]
 
 
 def run_folds(
@@ -67,7 +69,7 @@ def run_folds(
         group: "case" keeps each case (or cell, where cases are not known) on one side; "image" splits single images, the
             paper's protocol, whose accuracies are too good for images of a new person.
         seed: of the folds; the training's own seed is the recipe's.
-        init: the weights that each fold starts from. They must not have been trained on these images.
+        init: the weights that each fold starts from.
         changes: to the model's spec.
         resume: go on with what is in the folder.
         time_limit: seconds after which to stop cleanly.
@@ -77,7 +79,8 @@ def run_folds(
         The pooled report, or None if it was stopped.
 
     Raises:
-        GricolZooError: groups missing or too few, a folder in use, or one that answers another question.
+        GricolZooError: groups missing or too few, a start that was trained on some of these images, a folder in use, or one
+            that answers another question.
     """
     deadline, say = time.monotonic() + time_limit, Speaker(True)
     if group not in PROTOCOLS:
@@ -85,16 +88,28 @@ def run_folds(
     whole = images  # whose cells the bootstrap and the perfect cells go by, whatever the folds go by
     images = own_groups(images) if group == "image" else images
     fold_of = assign_folds(images, folds, seed)
+    start = find_weights(init) if init else None
+    if start is not None:
+        seen = seen_in_training(whole.records, dict(start.info))
+        if seen:
+            raise GricolZooError(
+                f"{init} was trained on {seen} of these {len(images)} images, so no fold would be unseen. "
+                "Start from weights of other images, or from none."
+            )
+        if seen is None:
+            say(f"warning: {init} does not say what it was trained on; make sure that it was none of these images")
     question = {
         "model": model_name,
         "changes": dict(changes or {}),
         "recipe": recipe.to_dict(),
         "init": init,
+        "init_sha256": start.sha256 if start else "",
         "protocol": PROTOCOLS[group],
         "folds": folds,
         "fold_seed": seed,
         "data": images.name,
         "data_sha256": whole.sha256(),
+        "folds_sha256": hash_folds(whole.records, fold_of),
     }
     ask(out, question, resume)
     say(f"{folds}-fold cross-validation, {PROTOCOLS[group]}: {len(images)} images")
@@ -128,6 +143,12 @@ def run_folds(
         rows.append(fold_row(fold, logits, [whole.records[index] for index in tested], folder))
     spec = changed_spec(model_name, whole, changes)
     return write_pooled(out, question, whole.records, spec.labels, fold_of, pooled, rows)
+
+
+def hash_folds(records: Sequence[Record], fold_of: np.ndarray) -> str:
+    """Return a hash of each image's case, cell and fold: data_sha256 has paths, labels and pixels alone."""
+    lines = (f"{record.case}\0{record.cell}\0{fold}" for record, fold in zip(records, fold_of, strict=True))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def ask(out: Path, question: Mapping[str, Any], resume: bool) -> None:
@@ -191,13 +212,15 @@ def write_pooled(
     lines = []
     for record, fold, values in zip(records, fold_of, logits, strict=True):
         known = {"path": record.path, "case": record.case, "cell": record.cell, "label": record.label, "fold": fold + 1}
-        lines.append({**known, **describe(softmax(values[None])[0], names, rows[fold]["review_threshold"])})
+        lines.append({"error": "", **known, **describe(softmax(values[None])[0], names, rows[fold]["review_threshold"])})
     write_csv(out / PREDICTIONS, COLUMNS, lines)
+    scores = score(logits, label_indices(records, names, str(out)), records, names)
+    del scores["temperature"]  # each fold's logits were divided by its own
     report = {
         **question,
         "part": "out of fold",
         "inference": "lower",
-        **score(logits, label_indices(records, names, str(out)), records, names),
+        **scores,
         "fold_accuracies": [row["accuracy"] for row in rows],
     }
     write_report(report, out / REPORT)
@@ -224,14 +247,21 @@ def compare_runs(first: Path, second: Path) -> dict[str, Any]:
         GricolZooError: a folder without a finished cross-validation, or two over different images.
     """
     one, two = read_predictions(first), read_predictions(second)
-    if one.keys() != two.keys():
+    asked = [json.loads((folder / QUESTION).read_text(encoding="utf-8")) for folder in (first, second)]
+    if one.keys() != two.keys() or asked[0]["data_sha256"] != asked[1]["data_sha256"]:
         raise GricolZooError(f"{first} and {second} are over different images, so they cannot be paired.")
     paths = sorted(one)
     right = [np.array([run[path]["prediction"] == run[path]["label"] for path in paths]) for run in (one, two)]
     groups = [group_of(Record(path, case=one[path]["case"], cell=one[path]["cell"])) for path in paths]
-    folds = [np.array([int(run[path]["fold"]) for path in paths]) for run in (one, two)]
-    same = bool((folds[0] == folds[1]).all())
-    result: dict[str, Any] = {
+    fold_of = np.array([int(one[path]["fold"]) for path in paths])
+    same = asked[0]["folds_sha256"] == asked[1]["folds_sha256"]
+    test = None
+    if same:
+        folds = read_rows(first / FOLDS)
+        by_fold = [np.array([hits[fold_of == int(row["fold"])].mean() for row in folds]) for hits in right]
+        share = float(np.mean([int(row["images"]) / int(row["train_images"]) for row in folds]))
+        test = corrected_t_test(by_fold[0], by_fold[1], share)
+    return {
         "first": str(first),
         "second": str(second),
         "images": len(paths),
@@ -241,13 +271,8 @@ def compare_runs(first: Path, second: Path) -> dict[str, Any]:
         "difference_ci95": bootstrap_difference(right[0], right[1], groups),
         "mcnemar": mcnemar_exact(*right)._asdict(),
         "same_folds": same,
-        "corrected_t_test": None,
+        "corrected_t_test": test._asdict() if test else None,
     }
-    if same:
-        count = int(folds[0].max())
-        by_fold = [np.array([hits[folds[0] == fold].mean() for fold in range(1, count + 1)]) for hits in right]
-        result["corrected_t_test"] = corrected_t_test(by_fold[0], by_fold[1], 1 / (count - 1))._asdict()
-    return result
 
 
 def read_predictions(folder: Path) -> dict[str, dict[str, str]]:
@@ -256,8 +281,9 @@ def read_predictions(folder: Path) -> dict[str, dict[str, str]]:
     Raises:
         GricolZooError: there is none.
     """
-    if not (folder / PREDICTIONS).is_file():
-        raise GricolZooError(f"{folder} holds no finished cross-validation: {PREDICTIONS} is missing.")
+    for name in (QUESTION, PREDICTIONS, FOLDS):
+        if not (folder / name).is_file():
+            raise GricolZooError(f"{folder} holds no finished cross-validation: {name} is missing.")
     return {row["path"]: row for row in read_rows(folder / PREDICTIONS)}
 
 

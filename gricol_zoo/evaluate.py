@@ -103,7 +103,8 @@ def seen_in_training(records: Sequence[Record], info: dict[str, Any]) -> int | N
     if groups is None:
         return None
     known = set(groups)
-    return sum(group_of(record) in known for record in records)
+    # An image-level training names its images, each a group of its own.
+    return sum(group_of(record) in known or record.path in known for record in records)
 
 
 def evaluate(

@@ -63,6 +63,8 @@ class Recipe:
                 raise GricolZooError(f"Expected `{name}` to be one of {', '.join(allowed)}, but got {getattr(self, name)!r}.")
         if self.epochs < 1 or self.batch_size < 1 or self.lr <= 0:
             raise GricolZooError("Expected `epochs` and `batch_size` of at least 1 and `lr` above 0.")
+        if self.mixup < 0 or self.seed < 0:
+            raise GricolZooError(f"Expected `mixup` and `seed` of at least 0, but got {self.mixup} and {self.seed}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able data."""
@@ -117,8 +119,11 @@ LIGHT_FINETUNE = dataclasses.replace(
 )
 """From weights trained on another set or without a grid; see docs/DECISIONS.md for what differs and why."""
 
-LARGE = dataclasses.replace(LIGHT, epochs=60, batch_size=28, lr=1e-3)
-"""For the paper-size models on a GPU. It has not been run to its end: no weights come from it yet."""
+LARGE = dataclasses.replace(
+    LIGHT, epochs=60, batch_size=28, lr=1e-3, augment=dataclasses.replace(CHROMOSOME_AUGMENT, overlap=0.0, erase=0.0)
+)
+"""For the paper-size models on a GPU; without stripes and holes, which are made for a black background. It has not been run to
+its end: no weights come from it yet."""
 
 RECIPES: dict[str, Recipe] = {"paper": PAPER, "light": LIGHT, "light_finetune": LIGHT_FINETUNE, "large": LARGE}
 

@@ -31,7 +31,7 @@ class McNemar(NamedTuple):
     p: float
 
 
-def corrected_t_test(first: np.ndarray, second: np.ndarray, test_share: float) -> TTest:
+def corrected_t_test(first: np.ndarray, second: np.ndarray, test_share: float) -> TTest | None:
     """Compare the accuracies of two classifiers over the folds of one cross-validation (Nadeau & Bengio, 2003).
 
     The variance of the mean is (1/k + test_share) times that of the differences instead of 1/k of it, with test_share the
@@ -40,7 +40,10 @@ def corrected_t_test(first: np.ndarray, second: np.ndarray, test_share: float) -
     Args:
         first: (k,) accuracies of one on the folds.
         second: (k,) accuracies of the other on the same folds.
-        test_share: 1/4 for five folds.
+        test_share: 1/4 for five folds whose other images are all trained on.
+
+    Returns:
+        The test, or None where it is not defined: all folds differ by the same amount.
 
     Raises:
         GricolZooError: other lengths, or fewer than two folds.
@@ -53,7 +56,7 @@ def corrected_t_test(first: np.ndarray, second: np.ndarray, test_share: float) -
     mean = float(differences.mean())
     error = math.sqrt((1 / len(first) + test_share) * float(differences.var(ddof=1)))
     if error == 0:
-        return TTest(mean, math.copysign(math.inf, mean) if mean else 0.0, 0.0 if mean else 1.0)
+        return None
     return TTest(mean, mean / error, float(2 * student.sf(abs(mean / error), len(first) - 1)))
 
 
@@ -86,11 +89,14 @@ def bootstrap_difference(
         seed: of the draws.
     """
     names = [group or f"\0{index}" for index, group in enumerate(groups)]
-    _, index = np.unique(names, return_inverse=True)
-    sizes = np.bincount(index)
+    _, group = np.unique(names, return_inverse=True)
+    sizes = np.bincount(group)
     if len(sizes) < 2:
         return None
-    gains = np.bincount(index, weights=first.astype(float) - second.astype(float))
-    drawn = np.random.default_rng(seed).integers(0, len(sizes), (samples, len(sizes)))
-    low, high = np.percentile(gains[drawn].sum(1) / sizes[drawn].sum(1), [2.5, 97.5])
+    gains = np.bincount(group, weights=first.astype(float) - second.astype(float))
+    rng, differences = np.random.default_rng(seed), np.empty(samples)
+    for index in range(samples):  # one at a time: all at once would be gigabytes for images without cells
+        drawn = rng.integers(0, len(sizes), len(sizes))
+        differences[index] = gains[drawn].sum() / sizes[drawn].sum()
+    low, high = np.percentile(differences, [2.5, 97.5])
     return float(low), float(high)

@@ -70,6 +70,8 @@ class Preprocess:
     def __post_init__(self) -> None:
         if self.pad_to is not None:
             object.__setattr__(self, "pad_to", _pair("pad_to", self.pad_to))
+        for name in ("scale", "mean", "std"):
+            _number(name, getattr(self, name))
         _one_of("orientation", self.orientation, ORIENTATIONS)
         _one_of("contrast", self.contrast, CONTRASTS)
         if not 0 < self.scale <= 16:
@@ -119,6 +121,12 @@ class ModelSpec:
         object.__setattr__(self, "class_names", tuple(self.class_names))
         if isinstance(self.preprocess, Mapping):
             object.__setattr__(self, "preprocess", from_mapping(Preprocess, self.preprocess))
+        _kind("preprocess", self.preprocess, Preprocess, "a mapping of its fields")
+        for name in ("backbone", "splitter", "head", "overview", "cell_norm"):
+            _kind(name, getattr(self, name), str, "a name")
+        for name in ("backbone_options", "splitter_options", "head_options"):
+            _kind(name, getattr(self, name), Mapping, "a mapping")
+        _number("drop_rate", self.drop_rate)
         for name, low, high in (("grid", 1, 16), ("in_chans", 1, 64), ("num_classes", 0, 100_000)):
             _integer(name, getattr(self, name), low, high)
         _one_of("cell_norm", self.cell_norm, CELL_NORMS)
@@ -175,8 +183,18 @@ def _known_fields(cls: type[Any], values: Mapping[str, Any]) -> None:
             raise GricolZooError(f"Unknown option `{name}` of {cls.__name__}. Known options: {', '.join(known)}.")
 
 
+def _kind(name: str, value: Any, kind: type[Any], called: str) -> None:
+    if not isinstance(value, kind):
+        raise GricolZooError(f"Expected `{name}` to be {called}, but got {value!r}.")
+
+
+def _number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise GricolZooError(f"Expected `{name}` to be a number, but got {value!r}.")
+
+
 def _pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
+    pair = (value, value) if not isinstance(value, Sequence) or isinstance(value, str) else tuple(value)
     if len(pair) != 2:
         raise GricolZooError(f"Expected `{name}` to be one number or (height, width), but got {value!r}.")
     for side in pair:

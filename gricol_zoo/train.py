@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ from gricol_zoo.progress import Speaker, Stop, peak_memory, stop_on_signals
 from gricol_zoo.recipes import Recipe
 from gricol_zoo.spec import CHROMOSOMES, ModelSpec
 from gricol_zoo.task import TrainingTask
-from gricol_zoo.weights import find_in_dir, load_weights, save_model, write_atomically
+from gricol_zoo.weights import half_precision, load_weights, save_model, write_atomically
 
 CHECKPOINT_FILE = "checkpoint.pt"
 LOG_FILE = "log.csv"
@@ -155,7 +155,7 @@ def train(
         out: the folder.
         init: a name with weights, or a folder, whose weights are the start; "" starts from random ones. With another grid or
             none, its lower branch is the start.
-        changes: fields of the model's spec to change; of ``preprocess`` too, as a mapping.
+        changes: fields of the model's spec to change; of ``preprocess`` too, as a mapping: what it sets is not measured.
         resume: go on from the folder's checkpoint, if there is one.
         time_limit: seconds after which to stop cleanly, with a checkpoint.
         device: "cpu", "cuda", ...; "" takes what accelerate finds.
@@ -189,9 +189,10 @@ def train(
     for note in missing_classes(parts):
         say(f"warning: {note}")
     say(f"{len(parts['train'])} images to train on, {len(parts['val'])} for validation; reading them")
-    spec, canvases = prepare_data(parts, changed_spec(model_name, images, changes))
+    given = set((changes or {}).get("preprocess", {}))
+    spec, canvases = prepare_data(parts, changed_spec(model_name, images, changes), given)
     labels = {part: label_indices(parts[part].records, spec.labels, images.name) for part in canvases}
-    model, start = start_model(spec, model_name, recipe.seed, init)
+    model, start = start_model(spec, model_name, recipe.seed, init, say)
     task = TrainingTask(model, GridLoss(recipe.beta, recipe.ramp * recipe.epochs, recipe.label_smoothing))
     task.to(memory_format=torch.channels_last)
     run = Training(task, make_optimizer(task, recipe), {key: value.clone() for key, value in model.state_dict().items()})
@@ -332,13 +333,14 @@ def missing_classes(parts: Mapping[str, ImageSet]) -> list[str]:
     return [f"the {part} part has no image of {', '.join(missing)}" for part, missing in lacks.items() if missing]
 
 
-def start_model(spec: ModelSpec, model_name: str, seed: int, init: str) -> tuple[GridModel, dict[str, Any]]:
+def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Speaker) -> tuple[GridModel, dict[str, Any]]:
     """Return the model to train, and what came with the weights it starts from (nothing for random ones)."""
     torch.manual_seed(seed)
     model = build(spec)
     start: dict[str, Any] = {}
     if init:
-        load_weights(model, find_weights(init), other_grid=True)
+        report = load_weights(model, find_weights(init), other_grid=True)
+        say(f"starting from {init}: {len(report.kept) + len(report.adapted)} tensors taken, {len(report.new)} started anew")
         start, model.load_report, model.info = model.info, None, {}
     model.name = parse_model_name(model_name).arch
     return model, start
@@ -357,14 +359,21 @@ def changed_spec(model_name: str, images: ImageSet, changes: Mapping[str, Any] |
     return spec.replace(num_classes=len(found), class_names=tuple(found))
 
 
-def prepare_data(parts: dict[str, ImageSet], spec: ModelSpec) -> tuple[ModelSpec, dict[str, np.ndarray]]:
-    """Read the train and val images; return the spec with the train part's scale, mean and deviation, and the canvases."""
-    if spec.preprocess.orientation == "upright":
-        scale = min(16.0, fitting_scale(parts["train"], spec.image_size[0]))
-        spec = spec.replace(preprocess=replace(spec.preprocess, scale=scale))
+def prepare_data(parts: dict[str, ImageSet], spec: ModelSpec, given: set[str]) -> tuple[ModelSpec, dict[str, np.ndarray]]:
+    """Read the train and val images; return the spec with what is measured on the train part, and the canvases.
+
+    Args:
+        parts: of the split.
+        spec: to train.
+        given: fields of its preprocessing that were set by hand, and so are not measured.
+    """
+    measured: dict[str, float] = {}
+    if spec.preprocess.orientation == "upright" and "scale" not in given:
+        measured["scale"] = min(16.0, fitting_scale(parts["train"], spec.image_size[0]))
+        spec = spec.replace(preprocess=measured)
     canvases = {part: load_canvases(parts[part], spec) for part in ("train", "val")}
-    mean, std = measure(canvases["train"])
-    return spec.replace(preprocess=replace(spec.preprocess, mean=mean, std=std)), canvases
+    measured["mean"], measured["std"] = measure(canvases["train"])
+    return spec.replace(preprocess={key: value for key, value in measured.items() if key not in given}), canvases
 
 
 def averaged_model(run: Training, spec: ModelSpec) -> GridModel:
@@ -379,8 +388,7 @@ def write_result(job: Job, name: str, record: dict[str, Any]) -> None:
     """Write the averaged weights, and calibrate what they say on the val part, as they are on disk."""
     model = averaged_model(job.run, job.spec).cpu()
     model.name = name
-    save_model(model, job.out, {})
-    load_weights(model, find_in_dir(job.out))  # as rounded on disk
+    model.load_state_dict(half_precision(model.state_dict()))  # as they will be on disk
     labels = job.labels["val"]
     logits = predict_logits(model, job.canvases["val"])
     temperature = fit_temperature(logits, labels)

@@ -28,6 +28,7 @@ from gricol_zoo.spec import ModelSpec, from_mapping
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 FORMAT = 1
+GRID_FIELDS = ("splitter", "head", "grid", "cell_norm", "splitter_options", "head_options")
 MAX_CONFIG_BYTES = 1 << 20
 ASSETS = Path(__file__).parent / "assets"
 
@@ -193,8 +194,8 @@ def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -
     Args:
         model: either form.
         source: where the weights are.
-        other_grid: take the lower branch from a model with another grid or none, as the start of a training. What the grid
-            has and the file lacks starts anew; the cells' own batch-norms start as the backbone's.
+        other_grid: the start of a training: where the file's model has another grid or head, or none, only its lower branch is
+            taken. The head then starts anew, and the cells' own batch-norms, where the file has none, as the backbone's.
 
     Raises:
         CheckpointError: anything missing, unexpected or of another shape beyond those two.
@@ -203,18 +204,22 @@ def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -
         raise CheckpointError(f"There are no weights for {source.name!r}.")
     report = LoadReport([], [], [])
     state = model.state_dict()
+    anew = other_grid and any(getattr(model.spec, field) != getattr(source.spec, field) for field in GRID_FIELDS)
     with open_tensors(source.file, source.sha256) as tensors:
         for key, target in state.items():
-            if other_grid and key.startswith(GRID_KEYS) and (key not in tensors or tensors[key]().shape != target.shape):
+            if anew and key.startswith("cell_norm.") and key not in tensors:
                 norm = key.removeprefix("cell_norm.").replace("/", ".")
-                state[key] = tensors[f"backbone.{norm}"]().to(target.dtype) if key.startswith("cell_norm.") else target
+                state[key] = tensors[f"backbone.{norm}"]().to(target.dtype)
+                report.adapted.append(key)
+                continue
+            if anew and key.startswith(("head.", "splitter.")):
                 report.new.append(key)
                 continue
             if key not in tensors:
                 raise CheckpointError(f"{source.file} has no tensor {key!r}: it holds another model than {source.name!r}.")
             state[key] = _fit(key, tensors[key](), target, source.spec, model.spec, report)
         extra = sorted(set(tensors) - set(state))
-    if other_grid or isinstance(model, DeployedModel):
+    if anew or isinstance(model, DeployedModel):
         extra = [key for key in extra if not key.startswith(GRID_KEYS)]
     if model.num_classes == 0:
         extra = [key for key in extra if not key.startswith("classifier.")]

@@ -115,6 +115,13 @@ def test_a_control_is_a_start_for_a_grid_and_back(tmp_path):
     back = create_model("r18half_128").eval()
     load_weights(back, find_in_dir(tmp_path / "grid"), other_grid=True)
     torch.testing.assert_close(back(x), grid(x), rtol=1e-2, atol=1e-2)
+    gril = create_model("gril_r18half_128").eval()
+    report = load_weights(gril, find_in_dir(tmp_path / "grid"), other_grid=True)
+    assert all(key.startswith("head.") for key in report.new)  # nothing of another head
+    assert {key for key in gril.state_dict() if key.startswith("head.")} == set(report.new)
+    torch.testing.assert_close(gril.cell_norm["bn1"].weight, grid.cell_norm["bn1"].weight)
+    same = create_model(NAME, cell_norm="own")
+    assert not load_weights(same, find_in_dir(tmp_path / "grid"), other_grid=True).new
     with pytest.raises(GricolZooError, match="has no tensor"):
         load_weights(create_model(NAME), find_in_dir(tmp_path / "control"))
 

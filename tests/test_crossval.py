@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import math
+import shutil
 from collections import Counter
 from itertools import product
 
@@ -136,10 +137,48 @@ def test_compare_command(finished, tmp_path, capsys):
     result = json.loads((tmp_path / "c.json").read_text())
     assert result["difference"] == pytest.approx(result["accuracy_first"] - result["accuracy_second"])
     same = compare_runs(finished / "case", finished / "case")
-    assert same["corrected_t_test"] == {"difference": 0.0, "t": 0.0, "p": 1.0}
+    assert same["same_folds"]
+    assert same["corrected_t_test"] is None
     assert same["mcnemar"]["p"] == 1.0
     assert main(["compare", str(finished / "case"), str(tmp_path)]) == 2
     assert "holds no finished cross-validation" in capsys.readouterr().err
+
+
+def test_compare_takes_the_folds_own_shares(finished, images, tmp_path):
+    """Two runs on the same folds: the t-test over their fold accuracies, with test over train images as they were."""
+    other = dataclasses.replace(QUICK, seed=5)
+    run_folds(images, "r18half_128", other, tmp_path / "other", folds=2, device="cpu")
+    result = compare_runs(finished / "case", tmp_path / "other")
+    folds = [read(run / "folds.csv") for run in (finished / "case", tmp_path / "other")]
+    accuracies = [np.array([float(fold["accuracy"]) for fold in run]) for run in folds]
+    share = np.mean([int(fold["images"]) / int(fold["train_images"]) for fold in folds[0]])
+    assert share == pytest.approx(15 / 12, abs=0.01)  # a tenth of the other five cells, at least one, is val
+    expected = corrected_t_test(*accuracies, share)
+    if expected is None:
+        assert result["corrected_t_test"] is None
+    else:
+        assert result["corrected_t_test"]["p"] == pytest.approx(expected.p, abs=1e-3)
+
+
+def test_a_start_that_knows_the_images_is_refused(finished, images, tmp_path):
+    with pytest.raises(GricolZooError, match=r"was trained on \d+ of these 30 images, so no fold would be unseen"):
+        run_folds(images, "r18half_128", QUICK, tmp_path / "run", folds=2, init=str(finished / "case" / "fold1"), device="cpu")
+    with pytest.raises(GricolZooError, match="so no fold would be unseen"):  # an image-level fold names its images
+        run_folds(images, "r18half_128", QUICK, tmp_path / "run", folds=2, init=str(finished / "image" / "fold1"), device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_cells_are_another_question(chromosomes, finished, tmp_path):
+    shutil.copytree(finished / "case", tmp_path / "run")
+    images = open_images(chromosomes)
+    images.records = [dataclasses.replace(r, case=f"x{9 - int(r.case[1:])}") for r in images.records]
+    with pytest.raises(GricolZooError, match="its folds_sha256 differs"):
+        run_folds(images, "r18half_128", QUICK, tmp_path / "run", folds=2, resume=True, device="cpu")
+
+
+def test_more_folds_than_images_of_a_class(images):
+    with pytest.raises(GricolZooError, match="cannot be parted into 11 folds"):
+        assign_folds(own_groups(images), 11, seed=0)
 
 
 def test_other_images_cannot_be_paired(finished, tmp_path):
@@ -158,7 +197,7 @@ def test_t_test_without_overlap_is_the_paired_one():
     corrected = corrected_t_test(first, second, 1 / 4)
     assert corrected.t == pytest.approx(expected.statistic * math.sqrt((1 / 7) / (1 / 7 + 1 / 4)))
     assert corrected.p > got.p
-    assert corrected_t_test(np.ones(3), np.zeros(3), 0.25).p == 0
+    assert corrected_t_test(np.ones(3), np.zeros(3), 0.25) is None
     with pytest.raises(GricolZooError, match="two at least"):
         corrected_t_test(np.ones(1), np.ones(1), 0.25)
 

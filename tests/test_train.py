@@ -300,9 +300,38 @@ def test_changes_reach_the_model(chromosomes, tmp_path, capsys):
     spec = create_model(f"local-dir:{out}", pretrained=True).spec
     assert (spec.grid, spec.head_options, spec.preprocess.orientation) == (2, {"gate": "channel"}, "as-is")
     assert spec.preprocess.contrast == "p99"
-    for text, message in (("grid", "FIELD=VALUE"), ("gird=2", "`gird`"), ("preprocess.scales=2", "`scales`")):
+    wrong = {
+        "grid": "FIELD=VALUE",
+        "gird=2": "`gird`",
+        "preprocess.scales=2": "`scales`",
+        "drop_rate=high": "`drop_rate` to be a number",
+        "image_size=1.5": "`image_size`",
+        "preprocess=upright": "`preprocess` to be",
+        "preprocess.scale=big": "`scale` to be a number",
+        "backbone=5": "`backbone` to be a name",
+        "head_options=2": "`head_options` to be a mapping",
+        "head_options.gates=2": "no option 'gates'",
+        "backbone=resnet": "resnet",
+    }
+    capsys.readouterr()
+    for text, message in wrong.items():
         assert main([*base, "--out", str(tmp_path / "no"), "--change", text]) == 2
-        assert message in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert message in said
+        assert len(said.splitlines()) == 1
+    assert main([*base, "--out", str(tmp_path / "no"), "--change", "grid=2", "--change", "grid.x=3"]) == 2
+    assert "contradicts" in capsys.readouterr().err
+    assert main([*base, "--out", str(tmp_path / "no"), "--init", "typo"]) == 2
+    assert not (tmp_path / "no").exists()
+
+
+def test_what_is_set_by_hand_is_not_measured(chromosomes, tmp_path):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    changes = {"preprocess": {"scale": 1.25, "mean": 0.5}}
+    train(images, split, MODEL, dataclasses.replace(QUICK, epochs=1), tmp_path / "run", changes=changes, device="cpu")
+    how = create_model(f"local-dir:{tmp_path / 'run'}", pretrained=True).spec.preprocess
+    assert (how.scale, how.mean) == (1.25, 0.5)
+    assert how.std != 0.25
 
 
 def test_starting_from_a_control(trained, chromosomes, tmp_path):

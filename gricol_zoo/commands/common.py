@@ -45,7 +45,7 @@ def training_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
     command.add_argument("--recipe", default="light", help="a name (paper, light, ...) or a JSON file (default: light)")
     command.add_argument("--epochs", type=positive, help="instead of the recipe's")
-    command.add_argument("--seed", type=int, help="instead of the recipe's")
+    command.add_argument("--seed", type=seed, help="instead of the recipe's")
     command.add_argument("--init", default="", metavar="NAME", help="start from these weights: a name, or a folder of `train`")
     command.add_argument(
         "--change",
@@ -65,16 +65,20 @@ def read_training(options: argparse.Namespace) -> tuple[ImageSet, Recipe, dict[s
     """Return the images, the recipe and the changes that the options name.
 
     Raises:
-        GricolZooError: anything misspelt; it is said before the images are read.
+        GricolZooError: anything misspelt; the model is built once and its start looked up, so that it is said before the images
+            are read.
     """
     from gricol_zoo.data.readers import open_images
+    from gricol_zoo.factory import build, find_weights
     from gricol_zoo.names import parse_model_name
     from gricol_zoo.presets import MODELS
     from gricol_zoo.recipes import get_recipe
 
     recipe = get_recipe(options.recipe, epochs=options.epochs, seed=options.seed)
     changes = parse_changes(options.change)
-    MODELS.get(parse_model_name(options.model).arch).replace(**changes)
+    build(MODELS.get(parse_model_name(options.model).arch).replace(**changes))
+    if options.init:
+        find_weights(options.init)
     images = open_images(options.data, options.layout)
     for note in images.notes:
         print(note, file=sys.stderr)
@@ -88,7 +92,7 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
     {'grid': 2, 'head_options': {'gate': 'channel'}}
 
     Raises:
-        GricolZooError: no equals sign.
+        GricolZooError: no equals sign, or a field changed as a whole and in part.
     """
     changes: dict[str, Any] = {}
     for text in texts:
@@ -100,8 +104,10 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             value = word
         field, dot, key = name.partition(".")
-        if dot:
-            changes.setdefault(field, {})[key] = value
+        if dot and isinstance(changes.setdefault(field, {}), dict):
+            changes[field][key] = value
+        elif dot or field in changes:
+            raise GricolZooError(f"--change {text!r} contradicts the --change of {field!r} before it.")
         else:
             changes[field] = value
     return changes
@@ -115,7 +121,15 @@ def positive(text: str) -> int:
     return number
 
 
-positive.__name__ = "whole number"  # what argparse calls it in messages
+def seed(text: str) -> int:
+    """Read a whole number of at least 0."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"expected at least 0, but got {number}")
+    return number
+
+
+seed.__name__ = positive.__name__ = "whole number"  # what argparse calls it in messages
 
 
 def load_model(name: str, device: str = "cpu", deployed: bool = False) -> GridModel | DeployedModel:

@@ -31,7 +31,8 @@ def run(options: argparse.Namespace) -> int:
     if test:
         print(f"corrected t-test over the folds: t = {test['t']:.3f}, p = {test['p']:.3g}")
     else:
-        print("no t-test: the folds are not the same")
+        why = "all folds differ by the same amount" if result["same_folds"] else "the folds are not the same"
+        print(f"no t-test: {why}")
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         write_report(result, options.out)

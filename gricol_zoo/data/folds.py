@@ -46,8 +46,11 @@ def assign_folds(images: ImageSet, folds: int, seed: int) -> np.ndarray:
     fold_of = np.empty(len(images), np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of rare classes; warn_of_folds says it better
-        for fold, (_, test) in enumerate(splitter.split(labels, labels, groups)):
-            fold_of[test] = fold
+        try:
+            for fold, (_, test) in enumerate(splitter.split(labels, labels, groups)):
+                fold_of[test] = fold
+        except ValueError as error:  # more folds than images of any class
+            raise GricolZooError(f"The images cannot be parted into {folds} folds: {error}") from error
     return fold_of
 
 
