@@ -10,14 +10,16 @@ Lines that are done are kept, so it can be stopped and gone on with. Writes resu
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import dataclasses
+import fcntl
 import fnmatch
 import json
 import math
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,10 @@ from gricol_zoo.benchmark.table import to_csv, to_markdown
 from gricol_zoo.calibration import negative_log_likelihood, softmax
 from gricol_zoo.data.arrays import as_batch, label_indices, load_canvases
 from gricol_zoo.data.split import apply_split, read_split
+from gricol_zoo.factory import find_weights
 from gricol_zoo.recipes import Recipe, get_recipe
 from gricol_zoo.train import train
+from gricol_zoo.weights import write_atomically
 
 GRICOL, GRIL, CONTROL = "gricol_r18half_n3_128", "gril_r18half_128", "r18half_128"
 SEEDS = (0, 1)
@@ -62,7 +66,8 @@ MODEL_LINES = {
     "N = 2": Line(GRICOL, {"grid": 2}),
     "N = 4": Line(GRICOL, {"grid": 4}),
     "batch-norm shared by cells and overview": Line(GRICOL, {"cell_norm": "shared"}),
-    "crops as they lie, not upright": Line(GRICOL, {"preprocess": {"orientation": "as-is", "pad_to": (84, 63)}}),
+    "crops as they lie, not upright": Line(GRICOL, {"preprocess": {"orientation": "centred"}}),
+    "full weight of all classifiers from 3/4 on": Line(GRICOL, recipe={"ramp": 0.75}),
 }
 RECIPE_LINES = {
     "control, the recipe as it is": Line(CONTROL),
@@ -125,6 +130,14 @@ def score(folder: Path, data: Path) -> dict[str, float]:
     return result
 
 
+@contextlib.contextmanager
+def locked() -> Iterator[None]:
+    """Let one process at a time change the table."""
+    with FILE.with_suffix(".lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
 def command(line: Line, name: str, epochs: int, seed: int) -> str:
     """Return how to run one line again."""
     return f"python benchmarks/ablations.py --data FOLDER --init RUN --epochs {epochs} --only {name!r} (seed {seed})"
@@ -145,7 +158,7 @@ def page(rows: list[dict[str, str]]) -> str:
     for title, lines in (("The model", MODEL_LINES), ("The recipe", RECIPE_LINES)):
         table: list[dict[str, Any]] = []
         for name in lines:
-            own = [row for row in rows if row["line"] == name]
+            own = sorted((row for row in rows if row["line"] == name), key=lambda row: row["seed"])
             if not own:
                 continue
             shown: dict[str, Any] = {"line": name}
@@ -168,15 +181,23 @@ def main() -> None:
     parser.add_argument("--init", required=True, help="the pretrained run")
     parser.add_argument("--runs", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--only", default="*")
+    parser.add_argument("--only", default="*", help="lines by pattern; two processes, one thread each, can share the work")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds after which no new run is begun")
     options = parser.parse_args()
     deadline, rows = time.monotonic() + options.time_limit, done()
+    setting = {"epochs": str(options.epochs), "init_sha256": find_weights(options.init).sha256}
+    for row in rows:
+        if {key: row[key] for key in setting} != setting:
+            raise SystemExit(f"{FILE} has rows of another length or start: move it away, or give the same --epochs and --init")
     images = open_set("qband", options.data)
-    for seed in SEEDS:
+    for seed in options.seeds:
         for name, line in LINES.items():
-            known = {(row["line"], row["seed"]) for row in rows}
-            if (name, str(seed)) in known or not fnmatch.fnmatch(name, options.only) or time.monotonic() > deadline:
+            if (
+                (name, str(seed)) in {(row["line"], row["seed"]) for row in rows}
+                or not fnmatch.fnmatch(name, options.only)
+                or time.monotonic() > deadline
+            ):
                 continue
             folder = options.runs / f"{list(LINES).index(name)}-{seed}"
             shutil.rmtree(folder, ignore_errors=True)
@@ -185,17 +206,19 @@ def main() -> None:
             recipe = recipe_of(line, options.epochs, seed)
             print(f"{name}, seed {seed}", flush=True)
             split = read_split(split_file("qband"))
-            train(images, split, line.model, recipe, folder, init=init, changes=line.changes, split_name="qband.csv")
+            if not train(images, split, line.model, recipe, folder, init=init, changes=line.changes, split_name="qband.csv"):
+                return
             seconds = time.monotonic() - started
             what = {"line": name, "seed": str(seed), "model": line.model, "changes": json.dumps(dict(line.changes))}
-            what |= {"recipe_changes": json.dumps({**line.recipe, **line.augment}), "epochs": str(options.epochs)}
+            what |= {"recipe_changes": json.dumps({**line.recipe, **line.augment}), **setting}
             what |= {"pretrained": str(line.pretrained), "split": "qband.csv", "part": "val", "images": "460"}
             what |= {key: f"{value:.6f}" for key, value in score(folder, options.data).items()}
             what |= {"seconds": f"{seconds:.0f}", "commit": COMMIT, "command": command(line, name, options.epochs, seed)}
-            rows.append(what)
-            FILE.write_text(to_csv(rows))
+            with locked():
+                rows = [*done(), what]  # another process may have added some
+                write_atomically(FILE, to_csv(rows).encode())
             (folder / "checkpoint.pt").unlink()
-    PAGE.write_text(page(rows))
+    PAGE.write_text(page(done()))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ DENVER_GROUPS = {
 }
 """Chromosomes alike in size and in the place of the centromere (Denver conference, 1960): where confusions are expected."""
 
-ORIENTATIONS = ("as-is", "upright")
+ORIENTATIONS = ("as-is", "centred", "upright")
 CONTRASTS = ("as-is", "p99")
 CELL_NORMS = ("shared", "own")
 
@@ -51,8 +51,8 @@ class Preprocess:
 
     Attributes:
         orientation: "as-is", or "upright": turned so that the principal axis of the chromosome is vertical
-            (by at most 90 degrees, so short arm up stays up), and centred.
-        scale: canvas pixels per crop pixel when upright; a chromosome too long for the canvas is shrunk to fit.
+            (by at most 90 degrees, so short arm up stays up), and centred; "centred": scaled alike, and not turned.
+        scale: canvas pixels per crop pixel when upright or centred; a chromosome too long for the canvas is shrunk to fit.
         pad_to: (height, width) to which a smaller crop is padded with its border median, then resized
             (bilinear) to the model's image size; the paper's way, section 2.1. None: resized directly.
         contrast: "as-is" keeps grey values; "p99" subtracts the border median, inverts a light background,

@@ -368,7 +368,7 @@ def prepare_data(parts: dict[str, ImageSet], spec: ModelSpec, given: set[str]) -
         given: fields of its preprocessing that were set by hand, and so are not measured.
     """
     measured: dict[str, float] = {}
-    if spec.preprocess.orientation == "upright" and "scale" not in given:
+    if spec.preprocess.orientation != "as-is" and "scale" not in given:
         measured["scale"] = min(16.0, fitting_scale(parts["train"], spec.image_size[0]))
         spec = spec.replace(preprocess=measured)
     canvases = {part: load_canvases(parts[part], spec) for part in ("train", "val")}

@@ -1,4 +1,4 @@
-"""Write the card of every staged model, hub/NAME.TAG/README.md, and the overview, MODEL_CARD.md; no number is typed.
+"""Write the card of every staged model, hub/NAME.TAG/README.md, and the overview, MODEL_CARD.md; no result is typed.
 
     python hub/card.py
 
@@ -34,7 +34,13 @@ BOTH = """BioImLab's authors say the data "are publicly available for download";
 are in neither the repository nor the package; weights trained on them are released for research. Code and weights: Apache-2.0, within those terms."""
 
 KNOWN_FOR = {"qband": "Q-band", "pki3": "G-band (Pki-3)"}
-PAPER = {"qband": "97.3 %", "pki3": "99.5 % on another G-band set"}
+PAPER = {
+    ("reconstruction", "qband"): "GRiCoL, 97.3 %",
+    ("reconstruction", "pki3"): "GRiCoL, 99.5 %, on another G-band set",
+    ("per_cell", "qband"): "GRiL, 95.9 %",
+    ("per_cell", "pki3"): "GRiL, 98.3 %, on another G-band set",
+}
+"""What the paper's Table 3 gives for the same kind of model, by its head."""
 
 
 def percent(value: float | str) -> str:
@@ -138,13 +144,15 @@ def results(name: str) -> str:
             f"| {percent(low)} to {percent(high)} | {report['macro_f1']:.3f} | {report['perfect_cells']} | {report['ece']:.3f} |"
         )
     tag, split = name.rpartition(".")[2], reports(name)[0]["split"]
+    papers = PAPER.get((info_of(name)["spec"]["head"], tag))
+    beside = f" The paper's figure: {papers} (image-level 5-fold, 448x456, its own training)." if papers else ""
     return (
         "\n".join(lines)
         + f"""
 
 Single images, fp32, split by case or cell, interval by bootstrap over cases or cells. The test part was read once, on these weights. Again:
 `gricol-zoo validate --data {tag}.zip --split benchmarks/splits/{split} --part test --model local-dir:hub/{name} --out report.json`
-(`--full` for all classifiers). The paper reports {PAPER[tag]} (image-level 5-fold, 448x456, its own training)."""
+(`--full` for all classifiers).{beside}"""
     )
 
 

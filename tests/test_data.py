@@ -336,6 +336,17 @@ def test_leaks_by_id_and_by_pixels_fail(tmp_path):
         check_leaks(halves)
 
 
+def test_centred_is_upright_without_the_turn():
+    grey = np.zeros((90, 90), np.float32)
+    grey[20:30, 10:60] = 0.8  # lies level, 50 long
+    levelled = to_canvas(grey, Preprocess(orientation="centred", scale=1.5, pad_to=None), (128, 96))
+    turned = to_canvas(grey, Preprocess(orientation="upright", scale=1.5, pad_to=None), (128, 96))
+    rows, columns = (np.nonzero(levelled.max(axis) > 100)[0] for axis in (1, 0))
+    assert (len(rows), len(columns)) == (pytest.approx(15, abs=2), pytest.approx(75, abs=2))
+    assert (rows.mean(), columns.mean()) == (pytest.approx(63.5, abs=1), pytest.approx(47.5, abs=1))
+    assert np.abs(np.rot90(levelled[16:112]).astype(int) - turned[16:112]).mean() < 3
+
+
 def test_too_few_cells_to_split():
     with pytest.raises(GricolZooError, match=r"1 case\(s\) or cell\(s\) cannot be parted into train, val and test"):
         make_split([Record("a.png", "1", cell="c1"), Record("b.png", "2", cell="c1")], 0)

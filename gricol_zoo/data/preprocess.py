@@ -43,8 +43,8 @@ def to_canvas(grey: np.ndarray, how: Preprocess, size: tuple[int, int]) -> np.nd
     """
     if how.contrast == "p99":
         grey = stretch(grey)
-    if how.orientation == "upright":
-        canvas = upright(grey, how.scale, size)
+    if how.orientation != "as-is":
+        canvas = upright(grey, how.scale, size, turn=how.orientation == "upright")
     else:
         if how.pad_to is not None:
             grey = pad(grey, how.pad_to)
@@ -68,11 +68,12 @@ def foreground(value: np.ndarray) -> np.ndarray:
     return value > FOREGROUND * percentile(value, 99.5)
 
 
-def measure_pose(value: np.ndarray) -> Pose | None:
+def measure_pose(value: np.ndarray, turn: bool = True) -> Pose | None:
     """Measure how the chromosome lies, from the second moments of its mask; None where there is nothing.
 
     Args:
         value: (H, W) float with background 0.
+        turn: find the axis; else take the vertical for it.
     """
     ys, xs = np.nonzero(foreground(value))
     if len(ys) < 3:
@@ -80,7 +81,7 @@ def measure_pose(value: np.ndarray) -> Pose | None:
     x, y = xs.sum() / len(xs), ys.sum() / len(ys)
     dx, dy = xs - x, ys - y
     # The direction (sin, cos) of largest variance, of the two the one that points down the image.
-    angle = 0.5 * math.atan2(2 * (dx @ dy), dy @ dy - dx @ dx)
+    angle = 0.5 * math.atan2(2 * (dx @ dy), dy @ dy - dx @ dx) if turn else 0.0
     sin, cos = math.sin(angle), math.cos(angle)
     along, across = sin * dx + cos * dy, cos * dx - sin * dy
     low, high, left, right = along.min(), along.max(), across.min(), across.max()
@@ -89,15 +90,15 @@ def measure_pose(value: np.ndarray) -> Pose | None:
     return Pose(angle, middle, float(high - low) + 1, float(right - left) + 1)
 
 
-def upright(value: np.ndarray, scale: float, size: tuple[int, int]) -> np.ndarray:
+def upright(value: np.ndarray, scale: float, size: tuple[int, int], turn: bool = True) -> np.ndarray:
     """Return a canvas (height, width) with the chromosome's principal axis vertical and its extent centred.
 
     It is turned by at most 90 degrees, so a short arm that was up stays up. A chromosome that would not fit at
-    ``scale`` is shrunk to fit.
+    ``scale`` is shrunk to fit. Without ``turn`` it is scaled and centred as it lies.
     """
     height, width = size
     background = 0.0 if value.min() == 0 else border_median(value)
-    pose = measure_pose(np.abs(value - background) if background else value)
+    pose = measure_pose(np.abs(value - background) if background else value, turn)
     if pose is None:
         return pad(value, size)[:height, :width]
     scale = min(scale, (height - 2) / pose.length, (width - 2) / pose.width)
