@@ -109,13 +109,13 @@ LIGHT = Recipe(
 
 LIGHT_FINETUNE = dataclasses.replace(
     LIGHT,
-    epochs=20,
+    epochs=24,
     lr=1e-3,
     weight_decay=0.1,
     warmup_epochs=0.5,
     ramp=1.0,
     label_smoothing=0.1,
-    augment=dataclasses.replace(CHROMOSOME_AUGMENT, overlap=0.25),
+    augment=dataclasses.replace(CHROMOSOME_AUGMENT, arc=120, flip_arms=0.05, overlap=0.35),
 )
 """From weights trained on another set or without a grid; see docs/DECISIONS.md for what differs and why."""
 

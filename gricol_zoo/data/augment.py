@@ -23,11 +23,13 @@ class Augment:
         scale: relative, of both axes together; stretch: relative, of the height alone.
         shift: fraction of the image.
         bend: shift of each row against the straight axis, as a fraction of the width: a smooth random curve.
+        arc: degrees by which the axis turns from end to end, most often little (the square of a uniform number).
         elastic: random displacement of the whole plane, as a fraction of the width.
         flip: probability of a left-right mirror; flip_arms: of an upside-down turn (short arm down).
         contrast: relative gain; gamma: exponent range in log2; brightness: offset, of full scale.
         blur: probability of a 3x3 blur; noise: standard deviation at most, of full scale.
-        overlap: probability of a bright stripe across the image, as where another chromosome lay on this one.
+        overlap: probability of a bright stripe across the image, as where another chromosome lay on this one; the rest is the
+            darker for it, as after a contrast stretch.
         erase: probability of blanking a random box of up to a fifth of each side.
     """
 
@@ -36,6 +38,7 @@ class Augment:
     stretch: float = 0.0
     shift: float = 0.0
     bend: float = 0.0
+    arc: float = 0.0
     elastic: float = 0.0
     flip: float = 0.0
     flip_arms: float = 0.0
@@ -81,6 +84,9 @@ class Augment:
             curve = F.interpolate(uniform(2 * self.bend, batch, 1, 4), height, mode="linear", align_corners=True)
             curve = F.avg_pool1d(F.pad(curve, (8, 8), mode="replicate"), 17, 1)
             grid[..., 0] += curve.transpose(1, 2)
+        if self.arc:
+            turn = uniform(1, batch)
+            grid = bend_along_arc(grid, math.radians(self.arc) * turn * turn.abs(), images)
         if self.elastic:
             coarse = uniform(2 * self.elastic, batch, 2, 5, 4)
             field = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=True)
@@ -107,7 +113,8 @@ class Augment:
             grain = torch.randn(batch, height, width, generator=generator).to(device)
             images = images + grain * uniform(self.noise, low=0.0)
         if self.overlap:
-            images = images * self._stripes(batch, height, width, generator).to(device)
+            crossed = images * self._stripes(batch, height, width, generator).to(device)
+            images = crossed * (images.amax((1, 2), keepdim=True) / crossed.amax((1, 2), keepdim=True).clamp_min(1e-6))
         if self.erase:
             images = images * self._holes(batch, height, width, generator).to(device)
         return images
@@ -127,3 +134,23 @@ class Augment:
         columns = torch.arange(width).view(1, 1, -1) / width
         inside = (rows >= top) & (rows < top + tall / 5) & (columns >= left) & (columns < left + wide / 5)
         return (~(inside & (chosen < self.erase))).float()
+
+
+def bend_along_arc(grid: Tensor, turn: Tensor, images: Tensor) -> Tensor:
+    """Change where each pixel is sampled so that the upright chromosome lies along an arc of a circle, centred again.
+
+    Args:
+        grid: (B, H, W, 2) sampling points in -1..1, x first, as for ``grid_sample``.
+        turn: (B,) radians by which the axis turns from end to end, less than pi.
+        images: (B, H, W), background 0, to see how long each chromosome is.
+    """
+    height, width = images.shape[1:]
+    length = (images > 0.15).any(2).sum(1).clamp_min(1)
+    curvature = (turn / length).view(-1, 1, 1)
+    curvature = torch.where(curvature.abs() < 1e-6, torch.full_like(curvature, 1e-6), curvature)
+    depth = (1 - torch.cos(turn / 2)).view(-1, 1, 1) / curvature  # how far the ends lie aside of the middle
+    x, y = grid[..., 0] * width / 2 + depth / 2, grid[..., 1] * height / 2
+    # The point of the straight chromosome that came to lie at (x, y): its distance from the circle, and its place along it.
+    across = (1 - torch.hypot(1 - curvature * x, curvature * y)) / curvature
+    along = torch.atan2(curvature * y, 1 - curvature * x) / curvature
+    return torch.stack([across * 2 / width, along * 2 / height], dim=-1)
