@@ -147,7 +147,7 @@ def bend_along_arc(grid: Tensor, turn: Tensor, images: Tensor) -> Tensor:
     height, width = images.shape[1:]
     length = (images > 0.15).any(2).sum(1).clamp_min(1)
     curvature = (turn / length).view(-1, 1, 1)
-    curvature = torch.where(curvature.abs() < 1e-4, torch.full_like(curvature, 1e-4), curvature)
+    curvature = torch.where(curvature.abs() < 1e-5, torch.full_like(curvature, 1e-5), curvature)
     depth = (1 - torch.cos(turn / 2)).view(-1, 1, 1) / curvature  # how far the ends lie aside of the middle
     x, y = grid[..., 0] * width / 2 + depth / 2, grid[..., 1] * height / 2
     # The point of the straight chromosome that came to lie at (x, y): its distance from the circle, and its place along it.
