@@ -23,19 +23,21 @@ from gricol_zoo.recipes import get_recipe
 from gricol_zoo.train import train
 
 RECIPES = Path(__file__).parent / "recipes"
+STARTS = Path(__file__).parent / "starts"
 
 
 def run(name: str, data: Path, runs: Path, deadline: float) -> bool:
-    """Train one, after what it starts from; return whether it is finished."""
+    """Train one, after what it starts from (taken from ``starts/`` if it is there); return whether it is finished."""
     what = json.loads((RECIPES / f"{name}.json").read_text(encoding="utf-8"))
     out = runs / name
     if (out / "config.json").exists():  # written last
         return True
-    if what["init"] and not run(what["init"], data, runs, deadline):
+    kept = STARTS / what["init"]
+    if what["init"] and not kept.exists() and not run(what["init"], data, runs, deadline):
         return False
     images, split = open_set(what["images"], data), split_file(what["images"])
     recipe = get_recipe(what["recipe"], epochs=what["epochs"], seed=what["seed"])
-    init = str(runs / what["init"]) if what["init"] else ""
+    init = str(kept if kept.exists() else runs / what["init"]) if what["init"] else ""
     left = deadline - time.monotonic()
     print(name, flush=True)
     out.mkdir(parents=True, exist_ok=True)
