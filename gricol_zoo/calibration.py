@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -54,17 +56,19 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
     return float(gap)
 
 
-def review_threshold(confidence: np.ndarray, correct: np.ndarray, target: float = 0.99) -> float:
-    """Return the lowest confidence such that the images at or above it are right in at least ``target`` of cases.
+def review_threshold(confidence: np.ndarray, correct: np.ndarray, caught: float = 0.8) -> float:
+    """Return the lowest confidence, in steps of 1e-4, below which at least ``caught`` of the wrong images lie.
+
+    A bound on the error of what is left cannot be kept where a set's own labels are wrong in a percent of cases: a few sure
+    "mistakes" would send most images to review.
 
     Args:
         confidence: (n,) probabilities of the predicted class, on images the threshold may be chosen on (val).
         correct: (n,) bool.
-        target: wanted accuracy, 0..1. If no threshold reaches it, 1.0 is returned and everything is reviewed.
+        caught: share of the wrong images, 0..1. With none wrong there is nothing to catch, and 0 is returned.
     """
-    order = np.argsort(-confidence, kind="stable")
-    accuracy = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
-    # Equal confidences stand or fall together, so only the last of a run can be the cut.
-    last = np.append(np.diff(confidence[order]) != 0, True)
-    good = np.nonzero((accuracy >= target) & last)[0]
-    return float(confidence[order][good[-1]]) if len(good) else 1.0
+    wrong = np.sort(confidence[~correct])
+    if not len(wrong) or caught <= 0:
+        return 0.0
+    last = wrong[math.ceil(caught * len(wrong) - 1e-9) - 1]
+    return min(1.0, math.floor(last * 1e4 + 1) / 1e4)

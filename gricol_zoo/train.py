@@ -399,7 +399,7 @@ def write_result(job: Job, name: str, record: dict[str, Any]) -> None:
     info: dict[str, Any] = {
         "temperature": round(temperature, 4),
         "temperature_full": round(fit_temperature(every, labels), 4),
-        "review_threshold": round(threshold, 4),
+        "review_threshold": threshold,
         "val": {
             "images": len(labels),
             "accuracy": float(correct.mean()),

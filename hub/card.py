@@ -161,8 +161,8 @@ def trust(name: str) -> str:
     row = table("trust", name)[0]
     lines = [
         f"Calibration on the {row['part']} part: ECE {float(row['ece_before']):.3f} before the temperature, {float(row['ece_after']):.3f} after. "
-        f"`predict` marks an image for review below a probability of {float(row['review_threshold']):.3f} (set so that 99 % of the val images "
-        f"above it were right): {percent(row['coverage'])} are not marked, and of those {percent(row['error_accepted'])} are wrong; of the "
+        f"`predict` marks an image for review below a probability of {float(row['review_threshold']):.3f} (set so that four of five wrong val images "
+        f"lie below): {percent(row['coverage'])} are not marked, and of those {percent(row['error_accepted'])} are wrong; of the "
         f"marked, {percent(row['error_reviewed'])}.",
         "",
         "Inputs that it should be unsure of, against the part's own images:",

@@ -64,15 +64,19 @@ def test_calibration_error_by_hand():
 
 
 def test_review_threshold(rng):
-    confidence = np.array([0.99, 0.9, 0.8, 0.7])
-    assert review_threshold(confidence, np.array([True, True, False, True]), 0.99) == 0.9
-    assert review_threshold(confidence, np.array([True] * 4), 0.99) == 0.7
-    assert review_threshold(confidence, np.array([False] * 4), 0.99) == 1.0
-    assert review_threshold(np.array([0.9, 0.9, 0.8]), np.array([True, False, True]), 0.99) == 1.0  # ties fall together
+    confidence = np.array([0.99, 0.9, 0.8, 0.7, 0.6, 0.5])
+    wrong = np.array([True, False, True, True, True, True])
+    assert review_threshold(confidence, ~wrong, 0.8) == pytest.approx(0.8001)  # four of five wrong ones lie below
+    assert review_threshold(confidence, ~wrong, 0.81) == pytest.approx(0.9901)
+    assert review_threshold(confidence, ~wrong, 0.2) == pytest.approx(0.5001)
+    assert review_threshold(confidence, np.array([True] * 6)) == 0.0
+    assert review_threshold(np.array([1.0]), np.array([False])) == 1.0
     confidence = rng.random(500)
     correct = rng.random(500) < confidence
-    threshold = review_threshold(confidence, correct, 0.9)
-    assert correct[confidence >= threshold].mean() >= 0.9
+    for caught in (0.5, 0.8, 0.95):
+        threshold = review_threshold(confidence, correct, caught)
+        assert (confidence[~correct] < threshold).mean() >= caught
+        assert (confidence[~correct] < threshold - 2e-4).mean() < caught + 0.02
 
 
 def test_perfect_groups():
