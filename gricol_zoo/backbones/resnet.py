@@ -113,8 +113,6 @@ class ResNet(nn.Module):
         expansion: output channels of a block / its inner width.
         pooled_stem: 7x7 convolution of stride 2 and max-pooling (He et al.); else a 3x3 convolution of stride 2, and the
             first stage strides instead of the pooling, which keeps thin bands apart on small images.
-        first_stride: of the first stage where the stem does not pool; 1 doubles the resolution of every map (/16 in the end)
-            for four times the multiply-adds.
     """
 
     def __init__(
@@ -125,7 +123,6 @@ class ResNet(nn.Module):
         width: int,
         expansion: int,
         pooled_stem: bool = True,
-        first_stride: int = 2,
     ) -> None:
         super().__init__()
         kernel = 7 if pooled_stem else 3
@@ -138,17 +135,16 @@ class ResNet(nn.Module):
         self.layer3: nn.Sequential
         self.layer4: nn.Sequential
         self.feature_info: list[dict[str, Any]] = [{"num_chs": width, "reduction": 2, "module": "act1"}]
-        channels, reduction = width, 4 if pooled_stem else 2
+        channels = width
         for stage, depth in enumerate(depths):
-            stride = (1 if pooled_stem else first_stride) if stage == 0 else 2
+            stride = 1 if stage == 0 and pooled_stem else 2
             blocks = []
             for index in range(depth):
                 blocks.append(block(channels, width << stage, expansion, stride if index == 0 else 1))
                 channels = (width << stage) * expansion
             name = f"layer{stage + 1}"
             self.add_module(name, nn.Sequential(*blocks))
-            reduction *= stride
-            self.feature_info.append({"num_chs": channels, "reduction": reduction, "module": name})
+            self.feature_info.append({"num_chs": channels, "reduction": 4 << stage, "module": name})
         self.num_stages = len(depths)
         self.num_features = channels
         self.grad_checkpointing = False
@@ -221,6 +217,6 @@ def r50(in_chans: int) -> ResNet:
 
 
 @BACKBONES.register("r18half")
-def r18half(in_chans: int, first_stride: int = 2) -> ResNet:
+def r18half(in_chans: int) -> ResNet:
     """ResNet-18 at half width, without max-pooling: 2.8 M parameters, 256 features; the light family."""
-    return ResNet(in_chans, BasicBlock, (2, 2, 2, 2), 32, 1, pooled_stem=False, first_stride=first_stride)
+    return ResNet(in_chans, BasicBlock, (2, 2, 2, 2), 32, 1, pooled_stem=False)
