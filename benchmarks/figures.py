@@ -35,7 +35,8 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
 ORDER = [CHROMOSOMES.index(name) for names in DENVER_GROUPS.values() for name in names]
-BINS = 15
+BINS = 10
+FEWEST = 5  # images in a bin, for its point to be drawn
 ACROSS = 12
 BLUE, GREY, RED = "#1f6f8b", "#9aa5b1", "#b23a48"
 
@@ -73,14 +74,14 @@ def confusion(name: str, images: ImageSet, logits: np.ndarray, labels: np.ndarra
 
 
 def reliability(name: str, logits: np.ndarray, labels: np.ndarray, temperature: float, part: str) -> None:
-    """Draw accuracy against confidence, before and after the temperature, over how many images each bin holds."""
+    """Draw accuracy against confidence in ten bins, before and after the temperature, over how many images each holds."""
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(5.2, 6.4), height_ratios=[3, 1], sharex=True, layout="constrained")
     correct = logits.argmax(1) == labels
     top.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
     for label, heat, color in (("before", 1.0, GREY), (f"after, temperature {temperature:.2f}", temperature, BLUE)):
         confidence = softmax(logits, heat).max(1)
         index = np.minimum((confidence * BINS).astype(int), BINS - 1)
-        filled = [b for b in range(BINS) if (index == b).any()]
+        filled = [b for b in range(BINS) if (index == b).sum() >= FEWEST]
         points = [(confidence[index == b].mean(), correct[index == b].mean()) for b in filled]
         top.plot(*zip(*points, strict=True), marker="o", markersize=4, color=color, label=label)
         bottom.stairs(np.bincount(index, minlength=BINS), np.linspace(0, 1, BINS + 1), color=color, fill=False)

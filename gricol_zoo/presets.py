@@ -57,17 +57,17 @@ class Weights:
 
 
 WEIGHTS: dict[str, dict[str, Weights]] = {
-    "gricol_r18half_n3_128": {
+    "r18half_128": {
         "qband": Weights(
-            "gricol-zoo/gricol_r18half_n3_128.qband",
+            "gricol-zoo/r18half_128.qband",
             "",
-            7099508,
-            "93555bfcfc498ce1bce396457090e23e8c63dcbfd7ff3b54b1f29779f6e6781f",
+            5644904,
+            "6c129a4ba6ac2274dd77d2c88b959a1367f0c020272300de5294180be2eafeac",
             packaged=True,
         )
-    }
+    },
 }
 """Model name -> tag -> weights; the first tag of a model is its default."""
 
-DEFAULT_MODEL = "gricol_r18half_n3_128.qband"
+DEFAULT_MODEL = "r18half_128.qband"
 """The model whose weights come with the package."""

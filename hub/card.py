@@ -131,6 +131,12 @@ again: `python benchmarks/train_weights.py {name} --data FOLDER`. Temperature {i
 were fitted on the val part ({info["val"]["images"]} images)."""
 
 
+def start_terms(name: str) -> str:
+    """Cite the set that the start was trained on, where it is another one."""
+    started = name.endswith(".qband") and info_of(name)["training"]["init_sha256"]
+    return f"\nThe start was trained on another set. {TERMS['pki3']}\n" if started else ""
+
+
 def results(name: str) -> str:
     """Return the table of scores and the commands that give them back."""
     lines = [
@@ -183,7 +189,8 @@ def card(name: str) -> str:
     return f"""{front(name)}
 # {name}
 
-A classifier of single {KNOWN_FOR[tag]} chromosomes into the 24 human classes, of the model zoo gricol_zoo. {RESEARCH}
+A classifier of single {KNOWN_FOR[tag]} chromosomes into the 24 human classes, of the model zoo gricol_zoo.
+{RESEARCH}
 
 {what_it_is(name)}
 
@@ -210,7 +217,7 @@ axis, not upside down: val accuracy as the crops are {turned["as they are"]}, mi
 ## Data and training
 
 {TERMS[tag]}
-
+{start_terms(name)}
 {training(name)}
 
 {BOTH}
@@ -245,7 +252,8 @@ def overview() -> str:
             f"| `{name}` | {cost.params:.2f} | {cost.lower:.3f} | {report['images']} | {percent(report['accuracy'])} "
             f"| {percent(low)} to {percent(high)} | {report['ece']:.3f} | [hub/{name}](hub/{name}/README.md) |"
         )
-    lines += ["", "## Data", "", TERMS["qband"], "", TERMS["pki3"], "", BOTH, ""]
+    lines += ["", 'Until they are uploaded, load them from a clone: `create_model("local-dir:hub/NAME", pretrained=True)`.', ""]
+    lines += ["## Data", "", TERMS["qband"], "", TERMS["pki3"], "", BOTH, ""]
     return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
 """Stage a finished run for the Hub: hub/NAME.TAG/ with model.safetensors, config.json, and its log among the results.
 
-    python hub/stage.py runs/gricol_r18half_n3_128.qband [--packaged]
+    python hub/stage.py runs/r18half_128.qband [--packaged]
 
 Prints the entry for ``WEIGHTS`` in gricol_zoo/presets.py; ``hub/card.py`` writes the cards. With ``--packaged`` a copy goes into
 the package as well. A weight file is committed once, when it is final.
