@@ -198,7 +198,8 @@ def train(
     run = Training(task, make_optimizer(task, recipe), {key: value.clone() for key, value in model.state_dict().items()})
     seen = parts["train"]
     data = {"data": seen.name, "data_sha256": seen.sha256(), "images": len(seen), "split": split_name}
-    identity = {"model": model_name, "spec": spec.to_dict(), "recipe": recipe.to_dict(), "init": init, **data}
+    identity = {"model": model_name, "spec": spec.to_dict(), "recipe": recipe.to_dict(), **data}
+    identity["init"] = str(start.get("sha256", ""))  # the weights it starts from, wherever they lie
     if checkpoint.exists():
         restore(run, checkpoint, json.loads(json.dumps(identity)))
         say(f"resuming at epoch {run.epoch}, step {run.step}")

@@ -51,14 +51,14 @@ def test_a_harmed_folder_is_refused_by_timm_too(tmp_path):
         timm.create_model(f"local-dir:{tmp_path}", pretrained=True)
 
 
-@pytest.mark.parametrize("name", [f"{name}.{tag}" for name, tags in WEIGHTS.items() for tag in tags])
+@pytest.mark.parametrize("name", [f"{name}.{tag}" for name, tags in WEIGHTS.items() for tag in tags if tags[tag].packaged])
 def test_released_weights_by_both_doors(name):
     ours = create_model(name, pretrained=True)
     images = torch.randn(2, ours.in_chans, *ours.spec.image_size)
     theirs = timm.create_model(name, pretrained=True).eval()
     assert torch.equal(ours(images), theirs(images))
     assert theirs.pretrained_cfg["mean"] == (ours.spec.preprocess.mean,)
-    assert name in timm.list_models("gricol_*", pretrained=True)
+    assert name in timm.list_models("*r18half*", pretrained=True)
 
 
 def test_features_through_timm():

@@ -6,6 +6,7 @@ import errno
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -332,6 +333,16 @@ def test_what_is_set_by_hand_is_not_measured(chromosomes, tmp_path):
     how = create_model(f"local-dir:{tmp_path / 'run'}", pretrained=True).spec.preprocess
     assert (how.scale, how.mean) == (1.25, 0.5)
     assert how.std != 0.25
+
+
+def test_a_start_may_move_but_not_change(trained, chromosomes, tmp_path):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    run, recipe = tmp_path / "run", dataclasses.replace(QUICK, epochs=1)
+    train(images, split, MODEL, recipe, run, init=str(trained), device="cpu", time_limit=0)
+    shutil.copytree(trained, tmp_path / "moved")
+    with pytest.raises(GricolZooError, match="its init is"):
+        train(images, split, MODEL, recipe, run, resume=True, device="cpu")
+    assert train(images, split, MODEL, recipe, run, init=str(tmp_path / "moved"), resume=True, device="cpu")
 
 
 def test_starting_from_a_control(trained, chromosomes, tmp_path):
