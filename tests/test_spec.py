@@ -55,7 +55,7 @@ def test_labels_of_other_class_counts():
         ("num_classes", -1, "`num_classes`"),
         ("drop_rate", 1.0, "`drop_rate`"),
         ("class_names", ("a",), "24 `class_names`"),
-        ("preprocess", {"orientation": "sideways"}, "as-is, upright"),
+        ("preprocess", {"orientation": "sideways"}, "as-is, centred, upright"),
         ("preprocess", {"std": 0}, "`std`"),
         ("preprocess", {"nothing": 0}, "Unknown option `nothing` of Preprocess"),
         ("gird", 3, "Unknown option `gird` of ModelSpec"),
