@@ -1,0 +1,73 @@
+"""The helpers of the benchmark scripts whose mistakes would end in a table: what is kept, shown and skipped."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+    def load(name):
+        sys.modules.pop(name, None)
+        return importlib.import_module(name)
+
+    yield load
+    for name in ("ablations", "record", "sets", "train_weights", "weights"):
+        sys.modules.pop(name, None)
+
+
+def test_rows_of_models_that_were_not_scored_now_are_kept(script, tmp_path, monkeypatch):
+    record = script("record")
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    columns = {"name": ("model", ""), "accuracy": ("accuracy", ".2f")}
+    record.write("trust", [{"name": "a", "accuracy": 0.5}, {"name": "b", "accuracy": 0.25}], columns)
+    assert [(row["name"], row["accuracy"]) for row in record.kept("trust", ["b"])] == [("a", 0.5)]
+    record.write("trust", [*record.kept("trust", ["b"]), {"name": "b", "accuracy": 1}], columns)
+    assert "| a | 0.50 |\n| b | 1.00 |" in (tmp_path / "trust.md").read_text()
+    assert record.kept("nothing", []) == []
+
+
+def test_the_ablations_page_shows_both_seeds_and_the_difference(script):
+    ablations = script("ablations")
+    first, second = list(ablations.MODEL_LINES)[:2]
+    row = {"epochs": "3", "val_loss": "0.3", "seconds": "60"}
+    rows = [
+        {**row, "line": first, "seed": "1", "lower": "0.92", "full": "0.93", "merged": "0.91"},
+        {**row, "line": first, "seed": "0", "lower": "0.90", "full": "0.93", "merged": "0.91"},
+        {**row, "line": second, "seed": "0", "lower": "0.88", "full": "", "merged": ""},
+    ]
+    page = ablations.page(rows)
+    assert f"| {first} | 90.0, 92.0 | 91.00 | +0.00 | 93.0, 93.0 | 91.0, 91.0 | 0.300 | 1.0 |" in page
+    assert f"| {second} | 88.0 | 88.00 | -3.00 |" in page
+    assert "3 epochs of" in page
+
+
+def test_lines_differ_in_one_thing_from_what_exists(script):
+    ablations = script("ablations")
+    for line in ablations.LINES.values():
+        ablations.recipe_of(line, 3, 0)
+        from gricol_zoo import MODELS
+
+        MODELS.get(line.model).replace(**line.changes)
+        assert sum(map(bool, (line.changes, line.recipe, line.augment, not line.pretrained))) <= 1
+
+
+def test_a_finished_run_and_a_kept_start_are_not_trained_again(script, tmp_path, monkeypatch):
+    script("record")
+    module = script("train_weights")
+    trained = []
+    monkeypatch.setattr(module, "train", lambda *a, init, **k: trained.append((a[4].name, Path(init).parent.name)) or True)
+    monkeypatch.setattr(module, "open_set", lambda *a: None)
+    assert module.run("r18half_128.qband", tmp_path, tmp_path / "runs", float("inf"))
+    assert trained == [("r18half_128.qband", "starts")]
+    (tmp_path / "runs" / "r18half_128.qband" / "config.json").write_text("{}")
+    assert module.run("r18half_128.qband", tmp_path, tmp_path / "runs", float("inf"))
+    assert len(trained) == 1
+    assert json.loads((FOLDER / "recipes" / "r18half_128.qband.json").read_text())["init"] == "r18half_128.pki3_start"
