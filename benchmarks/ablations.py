@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import dataclasses
 import fcntl
 import fnmatch
@@ -30,12 +29,14 @@ from record import COMMIT, RESULTS
 from sets import open_set, split_file
 
 import gricol_zoo
-from gricol_zoo.benchmark.table import to_csv, to_markdown
-from gricol_zoo.calibration import negative_log_likelihood, softmax
+from gricol_zoo.benchmark.table import to_markdown
+from gricol_zoo.calibration import negative_log_likelihood
 from gricol_zoo.data.arrays import as_batch, label_indices, load_canvases
 from gricol_zoo.data.split import apply_split, read_split
+from gricol_zoo.evaluate import predict_logits
 from gricol_zoo.factory import find_weights
 from gricol_zoo.recipes import Recipe, get_recipe
+from gricol_zoo.rows import read_csv, to_csv
 from gricol_zoo.train import train
 from gricol_zoo.weights import write_atomically
 
@@ -114,19 +115,14 @@ def score(folder: Path, data: Path) -> dict[str, float]:
     images = apply_split(open_set("qband", data), read_split(split_file("qband")))["val"]
     labels = label_indices(images.records, model.spec.labels, images.name)
     canvases = load_canvases(images, model.spec)
-    outputs = []
-    with torch.inference_mode():
-        for start in range(0, len(canvases), 64):
-            outputs.append(model.branches(as_batch(canvases[start : start + 64], model.spec)))
-    lower = torch.cat([output.logits for output in outputs]).numpy()
+    lower = predict_logits(model, canvases)
     result = {"lower": float((lower.argmax(1) == labels).mean()), "val_loss": negative_log_likelihood(lower, labels)}
-    if outputs[0].merged_logits is not None:
-        merged = torch.cat([output.merged_logits for output in outputs]).numpy()
-        result["merged"] = float((merged.argmax(1) == labels).mean())
-    if outputs[0].cell_logits.shape[1]:
-        every = [lower, *torch.cat([output.cell_logits for output in outputs]).numpy().transpose(1, 0, 2)]
-        every += [merged] if "merged" in result else []
-        result["full"] = float((np.mean([softmax(logits) for logits in every], axis=0).argmax(1) == labels).mean())
+    if int(model.splitter.num_cells):
+        result["full"] = float((predict_logits(model, canvases, full=True).argmax(1) == labels).mean())
+        with torch.inference_mode():
+            batches = [model.upper(as_batch(canvases[i : i + 64], model.spec))[1] for i in range(0, len(canvases), 64)]
+        if batches[0] is not None:
+            result["merged"] = float((torch.cat(batches).argmax(1).numpy() == labels).mean())
     return result
 
 
@@ -138,17 +134,14 @@ def locked() -> Iterator[None]:
         yield
 
 
-def command(line: Line, name: str, epochs: int, seed: int) -> str:
+def command(name: str, epochs: int, seed: int) -> str:
     """Return how to run one line again."""
-    return f"python benchmarks/ablations.py --data FOLDER --init RUN --epochs {epochs} --only {name!r} (seed {seed})"
+    return f"python benchmarks/ablations.py --data FOLDER --init RUN --epochs {epochs} --only {name!r} --seeds {seed}"
 
 
 def done() -> list[dict[str, str]]:
     """Read the rows that are there."""
-    if not FILE.exists():
-        return []
-    with FILE.open(newline="") as stream:
-        return list(csv.DictReader(stream))
+    return read_csv(FILE) if FILE.exists() else []
 
 
 def page(rows: list[dict[str, str]]) -> str:
@@ -213,7 +206,7 @@ def main() -> None:
             what |= {"recipe_changes": json.dumps({**line.recipe, **line.augment}), **setting}
             what |= {"pretrained": str(line.pretrained), "split": "qband.csv", "part": "val", "images": "460"}
             what |= {key: f"{value:.6f}" for key, value in score(folder, options.data).items()}
-            what |= {"seconds": f"{seconds:.0f}", "commit": COMMIT, "command": command(line, name, options.epochs, seed)}
+            what |= {"seconds": f"{seconds:.0f}", "commit": COMMIT, "command": command(name, options.epochs, seed)}
             with locked():
                 rows = [*done(), what]  # another process may have added some
                 write_atomically(FILE, to_csv(rows).encode())

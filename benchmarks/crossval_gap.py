@@ -17,8 +17,9 @@ from pathlib import Path
 from record import write
 from sets import open_set
 
-from gricol_zoo.crossval import FOLDS, compare_runs, read_rows, run_folds
+from gricol_zoo.crossval import FOLDS, compare_runs, run_folds
 from gricol_zoo.recipes import get_recipe
+from gricol_zoo.rows import read_csv
 
 COLUMNS = {
     "protocol": ("protocol", ""),
@@ -69,7 +70,7 @@ def main() -> None:
         known = {"protocol": report["protocol"], "model": options.model, "epochs": options.epochs, "seed": recipe.seed}
         kept = {key: report[key] for key in ("images", "cells", "accuracy", "macro_f1", "ece", "perfect_cells", "data_sha256")}
         rows.append({**known, **kept, "low": low, "high": high})
-        folds += [{**known, **row} for row in read_rows(options.runs / group / FOLDS)]
+        folds += [{**known, **row} for row in read_csv(options.runs / group / FOLDS)]
     gap = compare_runs(options.runs / "image", options.runs / "case")
     low, high = gap["difference_ci95"]
     mcnemar = gap["mcnemar"]

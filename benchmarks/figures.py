@@ -13,7 +13,6 @@ sheet holds images of the data set, so it stays on your machine.
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluate import predict_logits
 from gricol_zoo.metrics import confusion_matrix
+from gricol_zoo.rows import read_csv
 from gricol_zoo.spec import CHROMOSOMES, DENVER_GROUPS
 
 matplotlib.use("Agg")
@@ -96,8 +96,7 @@ def learning(name: str) -> None:
     file = RESULTS / f"{name}.log.csv"
     if not file.exists():
         raise SystemExit(f"there is no log of {name} in {RESULTS}")
-    with file.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = read_csv(file)
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     epochs = [int(row["epoch"]) for row in rows]
     axes[0].plot(epochs, [100 * float(row["val_accuracy"]) for row in rows], marker=".", color=BLUE)

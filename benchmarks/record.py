@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import subprocess
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gricol_zoo.benchmark.table import to_csv, to_markdown
+from gricol_zoo.benchmark.table import to_markdown
+from gricol_zoo.rows import read_csv, to_csv
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
@@ -32,8 +32,7 @@ def kept(name: str, scored: Collection[str]) -> list[dict[str, Any]]:
     file = RESULTS / f"{name}.csv"
     if not file.exists():
         return []
-    with file.open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["name"] not in scored]
+    rows = [row for row in read_csv(file) if row["name"] not in scored]
     return [{key: number(value) for key, value in row.items()} for row in rows]
 
 

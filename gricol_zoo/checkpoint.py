@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from dataclasses import dataclass, field
@@ -88,12 +87,3 @@ def _difference(found: Any, wanted: Any) -> str:
             if found.get(key) != wanted[key]:
                 return f"{key} {_difference(found.get(key), wanted[key])}"
     return f"{found!r}, not {wanted!r}"
-
-
-def log_text(rows: list[dict[str, Any]]) -> bytes:
-    """Return log.csv's bytes."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, LOG_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue().encode()

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -25,17 +24,19 @@ import numpy as np
 
 from gricol_zoo.calibration import softmax
 from gricol_zoo.data.arrays import label_indices, load_canvases
-from gricol_zoo.data.folds import PROTOCOLS, assign_folds, fold_split, own_groups, warn_of_folds
-from gricol_zoo.data.split import group_of
+from gricol_zoo.data.folds import PROTOCOLS, assign_folds, fold_split, warn_of_folds
+from gricol_zoo.data.split import group_of, own_groups
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluate import predict_logits, score, seen_in_training, write_report
 from gricol_zoo.factory import create_model, find_weights
+from gricol_zoo.metrics import bootstrap_mean
 from gricol_zoo.predict import COLUMNS as PREDICTION_COLUMNS
 from gricol_zoo.predict import describe
 from gricol_zoo.progress import Speaker
 from gricol_zoo.recipes import Recipe
-from gricol_zoo.significance import bootstrap_difference, corrected_t_test, mcnemar_exact
+from gricol_zoo.rows import read_csv, to_csv
+from gricol_zoo.significance import corrected_t_test, mcnemar_exact
 from gricol_zoo.train import CHECKPOINT_FILE, changed_spec, train
 from gricol_zoo.weights import write_atomically
 
@@ -88,22 +89,11 @@ def run_folds(
     whole = images  # whose cells the bootstrap and the perfect cells go by, whatever the folds go by
     images = own_groups(images) if group == "image" else images
     fold_of = assign_folds(images, folds, seed)
-    start = find_weights(init) if init else None
-    if start is not None:
-        seen = seen_in_training(whole.records, dict(start.info))
-        if seen:
-            raise GricolZooError(
-                f"{init} was trained on {seen} of these {len(images)} images, so no fold would be unseen. "
-                "Start from weights of other images, or from none."
-            )
-        if seen is None:
-            say(f"warning: {init} does not say what it was trained on; make sure that it was none of these images")
     question = {
         "model": model_name,
         "changes": dict(changes or {}),
         "recipe": recipe.to_dict(),
-        "init": init,
-        "init_sha256": start.sha256 if start else "",
+        "init_sha256": unseeing_start(init, whole.records, say),
         "protocol": PROTOCOLS[group],
         "folds": folds,
         "fold_seed": seed,
@@ -143,6 +133,26 @@ def run_folds(
         rows.append(fold_row(fold, logits, [whole.records[index] for index in tested], folder))
     spec = changed_spec(model_name, whole, changes)
     return write_pooled(out, question, whole.records, spec.labels, fold_of, pooled, rows)
+
+
+def unseeing_start(init: str, records: Sequence[Record], say: Speaker) -> str:
+    """Return the sha256 of the weights to start from ("" for none), which must not have been trained on any of the images.
+
+    Raises:
+        GricolZooError: they were, or there are none of that name.
+    """
+    if not init:
+        return ""
+    start = find_weights(init)
+    seen = seen_in_training(records, dict(start.info))
+    if seen:
+        raise GricolZooError(
+            f"{init} was trained on {seen} of these {len(records)} images, so no fold would be unseen. "
+            "Start from weights of other images, or from none."
+        )
+    if seen is None:
+        say(f"warning: {init} does not say what it was trained on; make sure that it was none of these images")
+    return start.sha256
 
 
 def hash_folds(records: Sequence[Record], fold_of: np.ndarray) -> str:
@@ -208,12 +218,12 @@ def write_pooled(
     rows: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Write folds.csv, predictions.csv and report.json; return the report."""
-    write_csv(out / FOLDS, list(rows[0]), rows)
+    write_atomically(out / FOLDS, to_csv(rows).encode())
     lines = []
     for record, fold, values in zip(records, fold_of, logits, strict=True):
         known = {"path": record.path, "case": record.case, "cell": record.cell, "label": record.label, "fold": fold + 1}
-        lines.append({"error": "", **known, **describe(softmax(values[None])[0], names, rows[fold]["review_threshold"])})
-    write_csv(out / PREDICTIONS, COLUMNS, lines)
+        lines.append({**known, **describe(softmax(values[None])[0], names, rows[fold]["review_threshold"])})
+    write_atomically(out / PREDICTIONS, to_csv(lines, COLUMNS).encode())
     scores = score(logits, label_indices(records, names, str(out)), records, names)
     del scores["temperature"]  # each fold's logits were divided by its own
     report = {
@@ -225,15 +235,6 @@ def write_pooled(
     }
     write_report(report, out / REPORT)
     return report
-
-
-def write_csv(file: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
-    """Write rows as CSV, all at once."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(file, stream.getvalue().encode())
 
 
 def compare_runs(first: Path, second: Path) -> dict[str, Any]:
@@ -257,7 +258,7 @@ def compare_runs(first: Path, second: Path) -> dict[str, Any]:
     same = asked[0]["folds_sha256"] == asked[1]["folds_sha256"]
     test = None
     if same:
-        folds = read_rows(first / FOLDS)
+        folds = read_csv(first / FOLDS)
         by_fold = [np.array([hits[fold_of == int(row["fold"])].mean() for row in folds]) for hits in right]
         share = float(np.mean([int(row["images"]) / int(row["train_images"]) for row in folds]))
         test = corrected_t_test(by_fold[0], by_fold[1], share)
@@ -268,7 +269,7 @@ def compare_runs(first: Path, second: Path) -> dict[str, Any]:
         "accuracy_first": float(right[0].mean()),
         "accuracy_second": float(right[1].mean()),
         "difference": float(right[0].mean() - right[1].mean()),
-        "difference_ci95": bootstrap_difference(right[0], right[1], groups),
+        "difference_ci95": bootstrap_mean(right[0].astype(int) - right[1], groups),
         "mcnemar": mcnemar_exact(*right)._asdict(),
         "same_folds": same,
         "corrected_t_test": test._asdict() if test else None,
@@ -284,10 +285,4 @@ def read_predictions(folder: Path) -> dict[str, dict[str, str]]:
     for name in (QUESTION, PREDICTIONS, FOLDS):
         if not (folder / name).is_file():
             raise GricolZooError(f"{folder} holds no finished cross-validation: {name} is missing.")
-    return {row["path"]: row for row in read_rows(folder / PREDICTIONS)}
-
-
-def read_rows(file: Path) -> list[dict[str, str]]:
-    """Read a CSV."""
-    with file.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+    return {row["path"]: row for row in read_csv(folder / PREDICTIONS)}

@@ -20,7 +20,7 @@ from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.inference import dtype_of, is_optimized, optimize
-from gricol_zoo.metrics import bootstrap_accuracy, confusion_matrix, macro_f1, per_class_scores, perfect_groups
+from gricol_zoo.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
 from gricol_zoo.model import GridModel
 from gricol_zoo.precision import choose_dtype
 from gricol_zoo.spec import ModelSpec
@@ -166,7 +166,7 @@ def score(
     groups = [group_of(record) for record in records]
     cells = [f"{record.case}/{record.cell}" if record.cell else "" for record in records]
     perfect, cell_count = perfect_groups(correct, cells)
-    interval = bootstrap_accuracy(correct, groups)
+    interval = bootstrap_mean(correct, groups)
     return {
         "images": len(labels),
         "cells": cell_count,

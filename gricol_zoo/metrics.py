@@ -38,22 +38,26 @@ def perfect_groups(correct: np.ndarray, groups: Sequence[str]) -> tuple[int, int
     return len(every - wrong), len(every)
 
 
-def bootstrap_accuracy(
-    correct: np.ndarray, groups: Sequence[str], samples: int = 2000, seed: int = 0
-) -> tuple[float, float] | None:
-    """Return the 95 % interval of accuracy, drawing whole groups (cases or cells) with replacement; None below 2 groups.
+def bootstrap_mean(values: np.ndarray, groups: Sequence[str], samples: int = 2000, seed: int = 0) -> tuple[float, float] | None:
+    """Return the 95 % interval of a mean over images, drawing whole groups (cases or cells); None below 2 of them.
 
-    Images of one group are not independent, so drawing single images would give too narrow an interval. An image
-    without a group is a group of its own.
+    Images of one group are not independent, so drawing single images would give too narrow an interval.
+
+    Args:
+        values: (n,) one an image: whether it was right (bool), or by how much two classifiers differ on it.
+        groups: (n,) case or cell; an image without one ("") is a group of its own.
+        samples: how often to draw.
+        seed: of the draws.
     """
     names = [group or f"\0{index}" for index, group in enumerate(groups)]
-    _, index = np.unique(names, return_inverse=True)
-    sizes = np.bincount(index)
-    hits = np.bincount(index, weights=correct.astype(float))
+    _, group_of = np.unique(names, return_inverse=True)
+    sizes = np.bincount(group_of)
     if len(sizes) < 2:
         return None
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, len(sizes), (samples, len(sizes)))
-    accuracy = hits[drawn].sum(1) / sizes[drawn].sum(1)
-    low, high = np.percentile(accuracy, [2.5, 97.5])
+    sums = np.bincount(group_of, weights=values.astype(float))
+    rng, means = np.random.default_rng(seed), np.empty(samples)
+    for index in range(samples):  # one at a time: all at once would be gigabytes for images without cells
+        drawn = rng.integers(0, len(sizes), len(sizes))
+        means[index] = sums[drawn].sum() / sizes[drawn].sum()
+    low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)

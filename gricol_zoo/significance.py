@@ -1,13 +1,12 @@
 """Whether one classifier is better than another on the same images: pure functions on arrays.
 
-Images of one case are not independent, and neither are the folds of a cross-validation, which share most of their training
-images. So: the t-test is corrected for the overlap of the folds, and the interval draws whole cases.
+The folds of a cross-validation share most of their training images, so the t-test is corrected for it. For an interval of the
+difference that draws whole cases see ``gricol_zoo.metrics.bootstrap_mean``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -63,7 +62,7 @@ def corrected_t_test(first: np.ndarray, second: np.ndarray, test_share: float) -
 def mcnemar_exact(first: np.ndarray, second: np.ndarray) -> McNemar:
     """Compare two classifiers on the same images by those that only one of them had right (exact binomial test).
 
-    It takes images as independent; homologues of one cell are not quite, so read it beside ``bootstrap_difference``.
+    It takes images as independent; homologues of one cell are not quite, so read it beside the interval by case.
 
     Args:
         first: (n,) bool, whether the one had each image right.
@@ -74,29 +73,3 @@ def mcnemar_exact(first: np.ndarray, second: np.ndarray) -> McNemar:
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     both = only_first + only_second
     return McNemar(only_first, only_second, float(binomtest(only_first, both).pvalue) if both else 1.0)
-
-
-def bootstrap_difference(
-    first: np.ndarray, second: np.ndarray, groups: Sequence[str], samples: int = 10_000, seed: int = 0
-) -> tuple[float, float] | None:
-    """Return the 95 % interval of the difference of two accuracies, drawing whole cases or cells; None below two of them.
-
-    Args:
-        first: (n,) bool, whether the one had each image right.
-        second: (n,) bool, whether the other had.
-        groups: (n,) case or cell; an image without one is a group of its own.
-        samples: how often to draw.
-        seed: of the draws.
-    """
-    names = [group or f"\0{index}" for index, group in enumerate(groups)]
-    _, group = np.unique(names, return_inverse=True)
-    sizes = np.bincount(group)
-    if len(sizes) < 2:
-        return None
-    gains = np.bincount(group, weights=first.astype(float) - second.astype(float))
-    rng, differences = np.random.default_rng(seed), np.empty(samples)
-    for index in range(samples):  # one at a time: all at once would be gigabytes for images without cells
-        drawn = rng.integers(0, len(sizes), len(sizes))
-        differences[index] = gains[drawn].sum() / sizes[drawn].sum()
-    low, high = np.percentile(differences, [2.5, 97.5])
-    return float(low), float(high)

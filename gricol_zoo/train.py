@@ -26,9 +26,11 @@ from gricol_zoo.calibration import (
     review_threshold,
     softmax,
 )
-from gricol_zoo.checkpoint import LOG_COLUMNS, Training, dump, log_text, restore
-from gricol_zoo.data.arrays import fitting_scale, label_indices, load_canvases, measure, normalise
-from gricol_zoo.data.split import apply_split, check_leaks, group_of
+from gricol_zoo.checkpoint import LOG_COLUMNS, Training, dump, restore
+from gricol_zoo.data.arrays import label_indices, normalise
+from gricol_zoo.data.augment import mix
+from gricol_zoo.data.prepare import check_parts, missing_classes, prepare_data
+from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluate import predict_logits
@@ -41,6 +43,7 @@ from gricol_zoo.precision import choose_dtype
 from gricol_zoo.presets import MODELS
 from gricol_zoo.progress import Speaker, Stop, peak_memory, stop_on_signals
 from gricol_zoo.recipes import Recipe
+from gricol_zoo.rows import to_csv
 from gricol_zoo.spec import CHROMOSOMES, ModelSpec
 from gricol_zoo.task import TrainingTask
 from gricol_zoo.weights import half_precision, load_weights, save_model, write_atomically
@@ -104,7 +107,7 @@ class Job:
         if self.accelerator.is_main_process:
             self.out.mkdir(parents=True, exist_ok=True)
             write_atomically(self.out / CHECKPOINT_FILE, dump(self.run, self.identity))
-            write_atomically(self.out / LOG_FILE, log_text(self.run.log))
+            write_atomically(self.out / LOG_FILE, to_csv(self.run.log, LOG_COLUMNS).encode())
         self.saved = time.monotonic()
 
     def diverged(self, what: str) -> GricolZooError:
@@ -300,40 +303,6 @@ def train_step(job: Job, batch: np.ndarray, epoch: int, step: int) -> float:
     return value
 
 
-def mix(
-    images: torch.Tensor, labels: torch.Tensor, num_classes: int, strength: float, seed: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Blend each image with the next of its batch, in one random proportion; return images and (B, classes) probabilities.
-
-    Args:
-        images: (B, H, W) float.
-        labels: (B,) int64.
-        num_classes: classes.
-        strength: parameter a of Beta(a, a), from which the proportion is drawn.
-        seed: of the draw.
-    """
-    keep = float(np.random.default_rng(seed).beta(strength, strength))
-    target = torch.nn.functional.one_hot(labels, num_classes).float()
-    return keep * images + (1 - keep) * images.roll(1, 0), keep * target + (1 - keep) * target.roll(1, 0)
-
-
-def check_parts(images: ImageSet, split: dict[tuple[str, str], str]) -> dict[str, ImageSet]:
-    """Return the parts of a split, after looking for leaks and empty parts."""
-    parts = apply_split(images, split)
-    check_leaks(parts)
-    for part in ("train", "val"):
-        if not parts[part].records:
-            raise GricolZooError(f"The split's {part} part is empty.")
-    return parts
-
-
-def missing_classes(parts: Mapping[str, ImageSet]) -> list[str]:
-    """Say which classes of the set the train part lacks, and which the val part does; one line a part."""
-    there = {part: {record.label for record in images.records} for part, images in parts.items()}
-    lacks = {part: sorted(set().union(*there.values()) - there[part]) for part in ("train", "val")}
-    return [f"the {part} part has no image of {', '.join(missing)}" for part, missing in lacks.items() if missing]
-
-
 def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Speaker) -> tuple[GridModel, dict[str, Any]]:
     """Return the model to train, and what came with the weights it starts from (nothing for random ones)."""
     torch.manual_seed(seed)
@@ -358,23 +327,6 @@ def changed_spec(model_name: str, images: ImageSet, changes: Mapping[str, Any] |
     if len(found) > 1000:
         raise GricolZooError(f"{len(found)} different labels in {images.store.root}: expected at most 1000 classes.")
     return spec.replace(num_classes=len(found), class_names=tuple(found))
-
-
-def prepare_data(parts: dict[str, ImageSet], spec: ModelSpec, given: set[str]) -> tuple[ModelSpec, dict[str, np.ndarray]]:
-    """Read the train and val images; return the spec with what is measured on the train part, and the canvases.
-
-    Args:
-        parts: of the split.
-        spec: to train.
-        given: fields of its preprocessing that were set by hand, and so are not measured.
-    """
-    measured: dict[str, float] = {}
-    if spec.preprocess.orientation != "as-is" and "scale" not in given:
-        measured["scale"] = min(16.0, fitting_scale(parts["train"], spec.image_size[0]))
-        spec = spec.replace(preprocess=measured)
-    canvases = {part: load_canvases(parts[part], spec) for part in ("train", "val")}
-    measured["mean"], measured["std"] = measure(canvases["train"])
-    return spec.replace(preprocess={key: value for key, value in measured.items() if key not in given}), canvases
 
 
 def averaged_model(run: Training, spec: ModelSpec) -> GridModel:

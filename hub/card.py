@@ -7,13 +7,13 @@ Numbers come from each config.json and from the files in benchmarks/results/, wh
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
 import gricol_zoo
 from gricol_zoo.flops import count
+from gricol_zoo.rows import read_csv
 
 ROOT = Path(__file__).parent.parent
 HUB = ROOT / "hub"
@@ -77,8 +77,7 @@ def check(row: dict[str, Any], name: str) -> dict[str, Any]:
 
 def table(file: str, name: str) -> list[dict[str, str]]:
     """Return the lines of a results table that are of a name."""
-    with (RESULTS / f"{file}.csv").open(newline="") as stream:
-        return [check(row, name) for row in csv.DictReader(stream) if row["name"] == name]
+    return [check(row, name) for row in read_csv(RESULTS / f"{file}.csv") if row["name"] == name]
 
 
 def front(name: str) -> str:

@@ -14,10 +14,11 @@ from conftest import SMALL
 import gricol_zoo
 from gricol_zoo.benchmark.machine import CONVOLUTIONS, best_convolution, peak_steps
 from gricol_zoo.benchmark.models import Subject, cost_of, inference_step, training_step
-from gricol_zoo.benchmark.table import benchmark, to_csv, to_markdown
+from gricol_zoo.benchmark.table import benchmark, to_markdown
 from gricol_zoo.benchmark.timing import Spread, peak_memory_of, spread, time_in_turn
 from gricol_zoo.cli import main
 from gricol_zoo.flops import count_forward
+from gricol_zoo.rows import to_csv
 
 MEBIBYTE = 2**20
 

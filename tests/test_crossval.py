@@ -11,16 +11,18 @@ from itertools import product
 import numpy as np
 import pytest
 from conftest import tiny_set
+from scipy.stats import t as student
 from scipy.stats import ttest_rel
 
 from gricol_zoo import GricolZooError
 from gricol_zoo.cli import main
 from gricol_zoo.crossval import compare_runs, run_folds
-from gricol_zoo.data.folds import assign_folds, fold_split, own_groups, warn_of_folds
+from gricol_zoo.data.folds import assign_folds, fold_split, warn_of_folds
 from gricol_zoo.data.readers import open_images
-from gricol_zoo.data.split import apply_split, check_leaks, group_of
+from gricol_zoo.data.split import apply_split, check_leaks, group_of, own_groups
+from gricol_zoo.metrics import bootstrap_mean
 from gricol_zoo.recipes import LIGHT
-from gricol_zoo.significance import bootstrap_difference, corrected_t_test, mcnemar_exact
+from gricol_zoo.significance import corrected_t_test, mcnemar_exact
 
 QUICK = dataclasses.replace(LIGHT, epochs=1, batch_size=8, precision="fp32")
 
@@ -144,20 +146,30 @@ def test_compare_command(finished, tmp_path, capsys):
     assert "holds no finished cross-validation" in capsys.readouterr().err
 
 
-def test_compare_takes_the_folds_own_shares(finished, images, tmp_path):
-    """Two runs on the same folds: the t-test over their fold accuracies, with test over train images as they were."""
-    other = dataclasses.replace(QUICK, seed=5)
-    run_folds(images, "r18half_128", other, tmp_path / "other", folds=2, device="cpu")
-    result = compare_runs(finished / "case", tmp_path / "other")
-    folds = [read(run / "folds.csv") for run in (finished / "case", tmp_path / "other")]
-    accuracies = [np.array([float(fold["accuracy"]) for fold in run]) for run in folds]
-    share = np.mean([int(fold["images"]) / int(fold["train_images"]) for fold in folds[0]])
-    assert share == pytest.approx(15 / 12, abs=0.01)  # a tenth of the other five cells, at least one, is val
-    expected = corrected_t_test(*accuracies, share)
-    if expected is None:
-        assert result["corrected_t_test"] is None
-    else:
-        assert result["corrected_t_test"]["p"] == pytest.approx(expected.p, abs=1e-3)
+def fake_run(folder, right_by_fold, train_images=12):
+    """Write what a finished cross-validation leaves, with so many of ten images right in each fold."""
+    folder.mkdir()
+    (folder / "crossval.json").write_text('{"data_sha256": "d", "folds_sha256": "f"}')
+    lines = ["path,case,cell,label,prediction,fold"]
+    for fold, right in enumerate(right_by_fold, start=1):
+        lines += [f"{fold}-{i}.png,c{fold},c{fold},1,{1 if i < right else 2},{fold}" for i in range(10)]
+    (folder / "predictions.csv").write_text("\n".join(lines) + "\n")
+    folds = [f"{fold},{train_images},10" for fold in range(1, len(right_by_fold) + 1)]
+    (folder / "folds.csv").write_text("\n".join(["fold,train_images,images", *folds]) + "\n")
+    return folder
+
+
+def test_compare_against_closed_forms(tmp_path):
+    """Differences per fold 0.2, 0.1, 0.0; t with test over train images as the folds had them, 10 / 12."""
+    result = compare_runs(fake_run(tmp_path / "a", [9, 9, 8]), fake_run(tmp_path / "b", [7, 8, 8]))
+    expected = 0.1 / math.sqrt((1 / 3 + 10 / 12) * 0.01)
+    assert result["corrected_t_test"]["t"] == pytest.approx(expected)
+    assert result["corrected_t_test"]["p"] == pytest.approx(2 * student.sf(expected, 2))
+    assert (result["accuracy_first"], result["accuracy_second"]) == (pytest.approx(26 / 30), pytest.approx(23 / 30))
+    assert result["difference"] == pytest.approx(0.1)
+    assert result["mcnemar"] == {"only_first": 3, "only_second": 0, "p": pytest.approx(2 / 2**3)}
+    low, high = result["difference_ci95"]
+    assert (low, high) == (pytest.approx(0.0, abs=0.04), pytest.approx(0.2, abs=0.04))
 
 
 def test_a_start_that_knows_the_images_is_refused(finished, images, tmp_path):
@@ -218,5 +230,5 @@ def test_bootstrap_of_a_difference_against_every_draw():
     gain, size = {"a": 1, "b": 0, "c": 1}, {"a": 2, "b": 2, "c": 3}
     draws = [sum(gain[g] for g in draw) / sum(size[g] for g in draw) for draw in product("abc", repeat=3)]
     expected = np.percentile(np.repeat(draws, 400), [2.5, 97.5])
-    np.testing.assert_allclose(bootstrap_difference(first, second, groups), expected, atol=0.01)
-    assert bootstrap_difference(first, second, ["a"] * 7) is None
+    np.testing.assert_allclose(bootstrap_mean(first.astype(int) - second, groups, samples=10_000), expected, atol=0.01)
+    assert bootstrap_mean(first.astype(int) - second, ["a"] * 7) is None

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "gricol_zoo"
 FLOORS = [
-    {"errors", "names", "registry", "spec", "precision", "workers"},
+    {"errors", "names", "registry", "spec", "precision", "workers", "rows"},
     {
         "parts",
         "splitters",

@@ -16,7 +16,7 @@ from gricol_zoo.calibration import (
 )
 from gricol_zoo.data.table import Record
 from gricol_zoo.evaluate import score, seen_in_training
-from gricol_zoo.metrics import bootstrap_accuracy, confusion_matrix, macro_f1, per_class_scores, perfect_groups
+from gricol_zoo.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
 
 
 @pytest.fixture
@@ -86,12 +86,12 @@ def test_perfect_groups():
 def test_bootstrap_by_group_is_wider_than_by_image(rng):
     groups = [str(i // 40) for i in range(800)]
     correct = np.repeat(rng.random(20) < 0.8, 40)  # every group wholly right or wholly wrong
-    low, high = bootstrap_accuracy(correct, groups)
-    narrow_low, narrow_high = bootstrap_accuracy(correct, [""] * 800)
+    low, high = bootstrap_mean(correct, groups)
+    narrow_low, narrow_high = bootstrap_mean(correct, [""] * 800)
     assert low < correct.mean() < high
     assert high - low > 3 * (narrow_high - narrow_low)
     assert narrow_high - narrow_low == pytest.approx(2 * 1.96 * np.sqrt(correct.mean() * (1 - correct.mean()) / 800), rel=0.15)
-    assert bootstrap_accuracy(correct, ["one"] * 800) is None
+    assert bootstrap_mean(correct, ["one"] * 800) is None
 
 
 def test_score_keys_and_cells():

@@ -20,10 +20,11 @@ from conftest import tiny_set
 
 from gricol_zoo import GricolZooError, create_model
 from gricol_zoo.cli import main
+from gricol_zoo.data.augment import mix
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import split_for
 from gricol_zoo.recipes import LIGHT, PAPER, Recipe, get_recipe
-from gricol_zoo.train import learning_rate, make_optimizer, mix, train, update_average
+from gricol_zoo.train import learning_rate, make_optimizer, train, update_average
 
 QUICK = dataclasses.replace(LIGHT, epochs=2, batch_size=8, precision="fp32")
 MODEL = "r18half_128"

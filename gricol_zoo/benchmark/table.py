@@ -6,8 +6,6 @@ an image; memory in MiB beyond weights and inputs; params in 1e6; peak_fraction 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -126,16 +124,6 @@ def _step_columns(kind: str, time: Spread, batch_size: int) -> dict[str, Any]:
 
 def _side(height: int, width: int) -> int | str:
     return height if height == width else f"{height}x{width}"
-
-
-def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as CSV; a column is there if any row has it."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
 
 
 def to_markdown(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, str]] = MARKDOWN) -> str:

@@ -26,8 +26,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     from gricol_zoo.benchmark.models import Subject
-    from gricol_zoo.benchmark.table import INFER, TRAIN, benchmark, to_csv, to_markdown
+    from gricol_zoo.benchmark.table import INFER, TRAIN, benchmark, to_markdown
     from gricol_zoo.precision import choose_dtype
+    from gricol_zoo.rows import to_csv
 
     kinds = {"inference": [INFER], "train": [TRAIN], "both": [INFER, TRAIN]}[options.bench]
     dtype = choose_dtype(options.dtype, options.device)

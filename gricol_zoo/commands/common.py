@@ -45,7 +45,7 @@ def training_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
     command.add_argument("--recipe", default="light", help="a name (paper, light, ...) or a JSON file (default: light)")
     command.add_argument("--epochs", type=positive, help="instead of the recipe's")
-    command.add_argument("--seed", type=seed, help="instead of the recipe's")
+    command.add_argument("--seed", type=not_negative, help="instead of the recipe's")
     command.add_argument("--init", default="", metavar="NAME", help="start from these weights: a name, or a folder of `train`")
     command.add_argument(
         "--change",
@@ -121,7 +121,7 @@ def positive(text: str) -> int:
     return number
 
 
-def seed(text: str) -> int:
+def not_negative(text: str) -> int:
     """Read a whole number of at least 0."""
     number = int(text)
     if number < 0:
@@ -129,7 +129,7 @@ def seed(text: str) -> int:
     return number
 
 
-seed.__name__ = positive.__name__ = "whole number"  # what argparse calls it in messages
+not_negative.__name__ = positive.__name__ = "whole number"  # what argparse calls it in messages
 
 
 def load_model(name: str, device: str = "cpu", deployed: bool = False) -> GridModel | DeployedModel:

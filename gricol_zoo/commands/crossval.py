@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from gricol_zoo.commands.common import data_option, positive, read_training, seed, training_options
+from gricol_zoo.commands.common import data_option, not_negative, positive, read_training, training_options
 
 HELP = "k-fold cross-validation by case or cell: train on each complement, score all out-of-fold predictions together"
 
@@ -20,7 +20,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         default="case",
         help="what stays on one side: a case (or cell), or a single image, the paper's protocol (default: case)",
     )
-    command.add_argument("--fold-seed", type=seed, default=0, help="of the folds (default 0); --seed is the training's")
+    command.add_argument("--fold-seed", type=not_negative, default=0, help="of the folds (default 0); --seed is the training's")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -154,3 +155,18 @@ def bend_along_arc(grid: Tensor, turn: Tensor, images: Tensor) -> Tensor:
     across = (1 - torch.hypot(1 - curvature * x, curvature * y)) / curvature
     along = torch.atan2(curvature * y, 1 - curvature * x) / curvature
     return torch.stack([across * 2 / width, along * 2 / height], dim=-1)
+
+
+def mix(images: Tensor, labels: Tensor, num_classes: int, strength: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Blend each image with the next of its batch, in one random proportion; return images and (B, classes) probabilities.
+
+    Args:
+        images: (B, H, W) float.
+        labels: (B,) int64.
+        num_classes: classes.
+        strength: parameter a of Beta(a, a), from which the proportion is drawn.
+        seed: of the draw.
+    """
+    keep = float(np.random.default_rng(seed).beta(strength, strength))
+    target = F.one_hot(labels, num_classes).float()
+    return keep * images + (1 - keep) * images.roll(1, 0), keep * target + (1 - keep) * target.roll(1, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 
 import numpy as np
@@ -11,18 +10,8 @@ from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 
-GROUPS = ("case", "image")
 PROTOCOLS = {"case": "by case or cell", "image": "image-level"}
 VAL_SHARE = 0.1  # of the groups that a fold is not tested on
-
-
-def own_groups(images: ImageSet) -> ImageSet:
-    """Return the set with every image a cell of its own: the image-level protocol.
-
-    Its accuracies are too good for images of a new person: homologues of one cell stand on both sides.
-    """
-    records = [dataclasses.replace(record, cell=record.path, case="") for record in images.records]
-    return dataclasses.replace(images, records=records)
 
 
 def assign_folds(images: ImageSet, folds: int, seed: int) -> np.ndarray:

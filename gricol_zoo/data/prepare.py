@@ -1,0 +1,47 @@
+"""From a set and a split to what a training reads: parts without leaks, canvases, and what is measured on the train part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gricol_zoo.data.arrays import fitting_scale, load_canvases, measure
+from gricol_zoo.data.split import apply_split, check_leaks
+from gricol_zoo.data.table import ImageSet
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.spec import ModelSpec
+
+
+def check_parts(images: ImageSet, split: dict[tuple[str, str], str]) -> dict[str, ImageSet]:
+    """Return the parts of a split, after looking for leaks and empty parts."""
+    parts = apply_split(images, split)
+    check_leaks(parts)
+    for part in ("train", "val"):
+        if not parts[part].records:
+            raise GricolZooError(f"The split's {part} part is empty.")
+    return parts
+
+
+def missing_classes(parts: Mapping[str, ImageSet]) -> list[str]:
+    """Say which classes of the set the train part lacks, and which the val part does; one line a part."""
+    there = {part: {record.label for record in images.records} for part, images in parts.items()}
+    lacks = {part: sorted(set().union(*there.values()) - there[part]) for part in ("train", "val")}
+    return [f"the {part} part has no image of {', '.join(missing)}" for part, missing in lacks.items() if missing]
+
+
+def prepare_data(parts: dict[str, ImageSet], spec: ModelSpec, given: set[str]) -> tuple[ModelSpec, dict[str, np.ndarray]]:
+    """Read the train and val images; return the spec with what is measured on the train part, and the canvases.
+
+    Args:
+        parts: of the split.
+        spec: to train.
+        given: fields of its preprocessing that were set by hand, and so are not measured.
+    """
+    measured: dict[str, float] = {}
+    if spec.preprocess.orientation != "as-is" and "scale" not in given:
+        measured["scale"] = min(16.0, fitting_scale(parts["train"], spec.image_size[0]))
+        spec = spec.replace(preprocess=measured)
+    canvases = {part: load_canvases(parts[part], spec) for part in ("train", "val")}
+    measured["mean"], measured["std"] = measure(canvases["train"])
+    return spec.replace(preprocess={key: value for key, value in measured.items() if key not in given}), canvases
