@@ -57,6 +57,14 @@ class Weights:
 
 
 WEIGHTS: dict[str, dict[str, Weights]] = {
+    "gricol_r18half_n3_128": {
+        "qband": Weights(
+            "gricol-zoo/gricol_r18half_n3_128.qband",
+            "",
+            7148556,
+            "e482e0aab99a6f486dd732457ae86b2c7243a933ac0d82458bf947a24839d485",
+        )
+    },
     "r18half_128": {
         "qband": Weights(
             "gricol-zoo/r18half_128.qband",
