@@ -33,7 +33,7 @@ _PUBLIC = {
     "DEFAULT_MODEL": "presets",
     "count": "flops",
     "optimize": "inference",
-    "compare": "inference",
+    "parity": "inference",
     "GricolZooError": "errors",
 }
 __all__ = ["__version__", *_PUBLIC]
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from gricol_zoo.factory import list_models as list_models
     from gricol_zoo.flops import count as count
     from gricol_zoo.heads import HEADS as HEADS
-    from gricol_zoo.inference import compare as compare
     from gricol_zoo.inference import optimize as optimize
+    from gricol_zoo.inference import parity as parity
     from gricol_zoo.losses import GridLoss as GridLoss
     from gricol_zoo.losses import branch_weights as branch_weights
     from gricol_zoo.losses import grid_loss as grid_loss

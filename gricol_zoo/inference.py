@@ -1,7 +1,7 @@
 """The fast path for inference: ``optimize(model)`` is a copy of a model that gives the same answers sooner.
 
 Batch-norm is folded into the convolutions, weights and images are channels-last, the backbone computes in bf16 where the
-device has it, and no gradients are kept. ``compare`` measures what that changes. For several images at a time see
+device has it, and no gradients are kept. ``parity`` measures what that changes. For several images at a time see
 ``gricol_zoo.workers``, which gives each core a batch of its own.
 """
 
@@ -198,7 +198,7 @@ class Parity(NamedTuple):
     changed: int
 
 
-def compare(plain: LowerBranch, fast: LowerBranch, canvases: Sequence[np.ndarray], batch_size: int = 32) -> Parity:
+def parity(plain: LowerBranch, fast: LowerBranch, canvases: Sequence[np.ndarray], batch_size: int = 32) -> Parity:
     """Compare the logits of two models on (n, H, W) uint8 canvases, as ``load_canvases`` gives them."""
     training = plain.training
     plain.eval()

@@ -8,7 +8,7 @@ import torch
 from conftest import SMALL
 from torch import nn
 
-from gricol_zoo import DEFAULT_MODEL, MODELS, GricolZooError, compare, create_model, optimize
+from gricol_zoo import DEFAULT_MODEL, MODELS, GricolZooError, create_model, optimize, parity
 from gricol_zoo.data.arrays import load_canvases
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.inference import fold_batch_norm
@@ -131,19 +131,19 @@ def test_an_optimized_model_is_for_inference_alone(tmp_path):
     assert not fast(torch.randn(1, 1, *SMALL["image_size"])).requires_grad
 
 
-def test_compare_sees_no_change_in_the_packaged_weights(chromosomes):
+def test_parity_of_the_packaged_weights(chromosomes):
     model = create_model(DEFAULT_MODEL, pretrained=True, deployed=True)
     canvases = load_canvases(open_images(chromosomes), model.spec)
-    parity = compare(model, optimize(model, "fp32"), canvases, batch_size=8)
-    assert (parity.images, parity.changed) == (30, 0)
-    assert 0 < parity.max_difference < 1e-3
+    found = parity(model, optimize(model, "fp32"), canvases, batch_size=8)
+    assert (found.images, found.changed) == (30, 0)
+    assert 0 < found.max_difference < 1e-3
 
 
-def test_compare_leaves_the_model_as_it_was():
+def test_parity_leaves_the_model_as_it_was():
     model = create_model("r18half_128", deployed=True)  # in training mode
     before = {key: value.clone() for key, value in model.state_dict().items()}
     canvases = np.random.default_rng(0).integers(0, 255, (3, 128, 96), np.uint8)
-    assert compare(model, optimize(model, "fp32"), canvases).changed == 0
+    assert parity(model, optimize(model, "fp32"), canvases).changed == 0
     assert model.training
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
@@ -154,15 +154,15 @@ def test_new_classifiers_of_a_bf16_copy_are_fp32():
     assert fast(torch.randn(1, 1, *SMALL["image_size"])).shape == (1, 5)
 
 
-def test_compare_sees_a_change():
+def test_parity_sees_a_change():
     model = create_model("r18half_128", deployed=True).eval()
     other = optimize(model, "fp32")
     with torch.no_grad():
         other.classifier.bias[5] += 100
     canvases = np.random.default_rng(0).integers(0, 255, (5, 128, 96), np.uint8)
-    parity = compare(model, other, canvases)
-    assert parity.changed == 5
-    assert parity.max_difference == pytest.approx(100, rel=0.01)
+    found = parity(model, other, canvases)
+    assert found.changed == 5
+    assert found.max_difference == pytest.approx(100, rel=0.01)
 
 
 @pytest.mark.slow
