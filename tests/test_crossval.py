@@ -10,14 +10,18 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 from conftest import tiny_set
 from scipy.stats import t as student
 from scipy.stats import ttest_rel
 
-from gricol_zoo import GricolZooError
+from gricol_zoo import GricolZooError, create_model
 from gricol_zoo.cli import main
 from gricol_zoo.crossval import compare_runs, run_folds
+from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.data.folds import assign_folds, fold_split, warn_of_folds
+from gricol_zoo.data.images import read_grey
+from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import apply_split, check_leaks, group_of, own_groups
 from gricol_zoo.metrics import bootstrap_mean
@@ -106,6 +110,18 @@ def test_pooled_scores_are_those_of_the_rows(finished, images, group):
         assert int(fold["images"]) == len(own)
         assert float(fold["accuracy"]) == pytest.approx(np.mean([r["label"] == r["prediction"] for r in own]), abs=1e-6)
     assert not list(finished.rglob("checkpoint.pt"))
+
+
+@pytest.mark.parametrize("group", ["case", "image"])
+def test_each_row_is_what_the_model_of_its_fold_says_of_its_image(finished, images, group):
+    for row, record in zip(read(finished / group / "predictions.csv"), images.records, strict=True):
+        model = create_model(f"local-dir:{finished / group / ('fold' + row['fold'])}", pretrained=True)
+        canvas = to_canvas(read_grey(images.read(record)), model.spec.preprocess, model.spec.image_size)
+        with torch.inference_mode():
+            logits = model(as_batch(canvas[None], model.spec))[0] / model.info["temperature"]
+        best = int(logits.argmax())
+        assert row["prediction"] == model.spec.labels[best]
+        assert float(row["probability"]) == pytest.approx(float(logits.softmax(0)[best]), abs=1e-4)
 
 
 def test_what_a_fold_trained_on_it_is_not_tested_on(finished):
