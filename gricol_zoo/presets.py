@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from gricol_zoo.registry import Registry
 from gricol_zoo.spec import ModelSpec, Preprocess
@@ -37,6 +39,10 @@ MODELS.add("gril_r18half_128", LIGHT.replace(head="per_cell"))
 MODELS.add("r18half_128", LIGHT.replace(splitter="none", head="none"))
 
 
+HUB_ORG = "gricol-zoo"
+"""Whose the repositories on the Hub are, ``gricol-zoo/<model>.<tag>``: the one place that says so."""
+
+
 @dataclass(frozen=True)
 class Weights:
     """Where the weights of one tag are, and what they must be.
@@ -56,26 +62,20 @@ class Weights:
     packaged: bool = False
 
 
-WEIGHTS: dict[str, dict[str, Weights]] = {
-    "gricol_r18half_n3_128": {
-        "qband": Weights(
-            "gricol-zoo/gricol_r18half_n3_128.qband",
-            "",
-            7148556,
-            "e482e0aab99a6f486dd732457ae86b2c7243a933ac0d82458bf947a24839d485",
-        )
-    },
-    "r18half_128": {
-        "qband": Weights(
-            "gricol-zoo/r18half_128.qband",
-            "",
-            5644904,
-            "6c129a4ba6ac2274dd77d2c88b959a1367f0c020272300de5294180be2eafeac",
-            packaged=True,
-        )
-    },
-}
+TABLE = Path(__file__).parent / "assets" / "weights.json"
+
+
+def read_table(file: Path = TABLE) -> dict[str, dict[str, Weights]]:
+    """Read the table of released weights, which ``hub/stage.py`` writes."""
+    table = json.loads(file.read_text(encoding="utf-8"))
+    return {
+        name: {tag: Weights(f"{HUB_ORG}/{name}.{tag}", **fields) for tag, fields in tags.items()}
+        for name, tags in table.items()
+    }
+
+
+WEIGHTS = read_table()
 """Model name -> tag -> weights; the first tag of a model is its default."""
 
 DEFAULT_MODEL = "r18half_128.qband"
-"""The model whose weights come with the package."""
+"""The model whose weights come with the package, used where none is named."""

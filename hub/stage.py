@@ -2,8 +2,8 @@
 
     python hub/stage.py runs/r18half_128.qband [--packaged]
 
-Prints the entry for ``WEIGHTS`` in gricol_zoo/presets.py; ``hub/card.py`` writes the cards. With ``--packaged`` a copy goes into
-the package as well. A weight file is committed once, when it is final.
+Enters it in the package's table, gricol_zoo/assets/weights.json; ``hub/card.py`` writes the cards. With ``--packaged`` a copy goes
+into the package as well. A weight file is committed once, when it is final.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import gricol_zoo
+from gricol_zoo.presets import TABLE
 
 HUB = Path(__file__).parent
 RESULTS = HUB.parent / "benchmarks" / "results"
 ASSETS = Path(gricol_zoo.__file__).parent / "assets"
 MOST_BYTES = 60_000_000
 MOST_PACKAGED = 12_000_000
+TAGS = ("qband", "pki3")  # a model's first tag is its default
 
 
 def stage(run: Path, target: Path, tag: str) -> dict[str, Any]:
@@ -38,26 +40,40 @@ def stage(run: Path, target: Path, tag: str) -> dict[str, Any]:
     return dict(json.loads((target / "config.json").read_text())["gricol_zoo"])
 
 
+def enter(name: str, info: dict[str, Any], packaged: bool) -> None:
+    """Write staged weights into the package's table; what they are on the Hub is not known yet.
+
+    Packaged, they are copied into the package, in place of whatever weights of the same tag were there.
+    """
+    table: dict[str, dict[str, Any]] = json.loads(TABLE.read_text(encoding="utf-8"))
+    own, _, tag = name.rpartition(".")
+    table.setdefault(own, {})[tag] = {"revision": "", "size": info["size"], "sha256": info["sha256"], "packaged": packaged}
+    for arch, tags in table.items():
+        if tag in tags and (packaged or arch == own):
+            tags[tag]["packaged"] = packaged and arch == own
+            shutil.rmtree(ASSETS / f"{arch}.{tag}", ignore_errors=True)
+    if packaged:
+        (ASSETS / name).mkdir()
+        for file in ("config.json", "model.safetensors"):
+            shutil.copyfile(HUB / name / file, ASSETS / name / file)
+    ordered = {arch: {tag: table[arch][tag] for tag in TAGS if tag in table[arch]} for arch in sorted(table)}
+    TABLE.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Stage one run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="a finished folder of benchmarks/train_weights.py, named as the weights are")
-    parser.add_argument("--packaged", action="store_true", help="copy it into the package too")
+    parser.add_argument("--packaged", action="store_true", help="copy it into the package too, instead of others of its tag")
     options = parser.parse_args()
-    name, _, tag = options.run.name.rpartition(".")
-    target = HUB / options.run.name
-    info = stage(options.run, target, tag)
+    name = options.run.name
+    info = stage(options.run, HUB / name, name.rpartition(".")[2])
     most = MOST_PACKAGED if options.packaged else MOST_BYTES
     if info["size"] > most:
         raise SystemExit(f"{info['size']} bytes: at most {most}")
-    if options.packaged:
-        packaged = ASSETS / options.run.name
-        packaged.mkdir(exist_ok=True)
-        for file in ("config.json", "model.safetensors"):
-            shutil.copyfile(target / file, packaged / file)
-    shutil.copyfile(options.run / "log.csv", RESULTS / f"{options.run.name}.log.csv")
-    where = ", packaged=True" if options.packaged else ""
-    print(f'"{name}": "{tag}": Weights("gricol-zoo/{options.run.name}", "", {info["size"]}, "{info["sha256"]}"{where})')
+    enter(name, info, options.packaged)
+    shutil.copyfile(options.run / "log.csv", RESULTS / f"{name}.log.csv")
+    print(f"{name}: {info['size']} bytes, sha256 {info['sha256']}, val accuracy {info['val']['accuracy']:.4f}")
 
 
 if __name__ == "__main__":

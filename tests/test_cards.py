@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import gricol_zoo
+from gricol_zoo.presets import HUB_ORG, Weights, read_table
 from gricol_zoo.weights import ASSETS, file_sha256
 
 ROOT = Path(__file__).parent.parent
@@ -19,12 +20,16 @@ STAGED = sorted(folder.name for folder in HUB.iterdir() if (folder / "config.jso
 PACKAGED = sorted(folder.name for folder in ASSETS.iterdir() if folder.is_dir())
 
 
-@pytest.fixture(scope="module")
-def card():
-    spec = importlib.util.spec_from_file_location("card", HUB / "card.py")
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, HUB / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def card():
+    return script("card")
 
 
 def released(name):
@@ -97,3 +102,32 @@ def test_a_cards_figures_are_the_reports(name):
 def test_a_result_of_other_weights_is_refused(card):
     with pytest.raises(SystemExit, match="of other weights"):
         card.check({"weights_sha256": "0" * 64}, gricol_zoo.DEFAULT_MODEL)
+
+
+def test_staging_keeps_the_table_and_one_packaged_weight_a_set(tmp_path, monkeypatch):
+    stage = script("stage")
+    for part in ("hub", "assets"):
+        (tmp_path / part).mkdir()
+    table = tmp_path / "weights.json"
+    table.write_text("{}")
+    for name, value in (("HUB", tmp_path / "hub"), ("ASSETS", tmp_path / "assets"), ("TABLE", table)):
+        monkeypatch.setattr(stage, name, value)
+
+    def enter(name, packaged):
+        (tmp_path / "hub" / name).mkdir(exist_ok=True)
+        for file in ("config.json", "model.safetensors"):
+            (tmp_path / "hub" / name / file).write_text(name)
+        stage.enter(name, {"size": 7, "sha256": "0" * 64}, packaged)
+        weights = read_table(table)
+        kept = [f"{arch}.{tag}" for arch, tags in weights.items() for tag in tags if tags[tag].packaged]
+        assert sorted(kept) == sorted(folder.name for folder in (tmp_path / "assets").iterdir())
+        return kept, weights
+
+    assert enter("b.pki3", packaged=True)[0] == ["b.pki3"]
+    assert enter("b.qband", packaged=True)[0] == ["b.qband", "b.pki3"]
+    kept, weights = enter("a.qband", packaged=True)
+    assert kept == ["a.qband", "b.pki3"]
+    assert (tmp_path / "assets" / "a.qband" / "config.json").read_text() == "a.qband"
+    assert weights["b"]["qband"] == Weights(f"{HUB_ORG}/b.qband", "", 7, "0" * 64, packaged=False)
+    assert list(weights["b"]) == ["qband", "pki3"]  # the first is the default
+    assert enter("a.qband", packaged=False)[0] == ["b.pki3"]
