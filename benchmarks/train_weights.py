@@ -3,8 +3,8 @@
     python benchmarks/train_weights.py NAME.TAG --data FOLDER --runs runs [--time-limit 9000]
 
 ``recipes/NAME.TAG.json`` says all of it: model, images (their split is ``splits/<images>.csv``), what it starts from (another
-such file), the recipe, its length and its seed. The run, ready for ``hub/stage.py``, is ``runs/NAME.TAG``. On the same kind of
-processor, with the same torch, the weights come out the same; on another, nearly.
+such file), the recipe and what is changed of it, its length and its seed. The run, ready for ``hub/stage.py``, is
+``runs/NAME.TAG``. On the same kind of processor, with the same torch, the weights come out the same; on another, nearly.
 """
 
 from __future__ import annotations
@@ -14,16 +14,22 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 from record import COMMIT
 from sets import open_set, split_file
 
 from gricol_zoo.data.split import read_split
-from gricol_zoo.recipes import get_recipe
+from gricol_zoo.recipes import Recipe, get_recipe
 from gricol_zoo.train import train
 
 RECIPES = Path(__file__).parent / "recipes"
 STARTS = Path(__file__).parent / "starts"
+
+
+def recipe_of(what: dict[str, Any]) -> Recipe:
+    """Return the recipe that a recipe file asks for."""
+    return get_recipe(what["recipe"], epochs=what["epochs"], seed=what["seed"], **what.get("recipe_changes", {}))
 
 
 def run(name: str, data: Path, runs: Path, deadline: float) -> bool:
@@ -36,7 +42,7 @@ def run(name: str, data: Path, runs: Path, deadline: float) -> bool:
     if what["init"] and not kept.exists() and not run(what["init"], data, runs, deadline):
         return False
     images, split = open_set(what["images"], data), split_file(what["images"])
-    recipe = get_recipe(what["recipe"], epochs=what["epochs"], seed=what["seed"])
+    recipe = recipe_of(what)
     init = str(kept if kept.exists() else runs / what["init"]) if what["init"] else ""
     left = deadline - time.monotonic()
     print(name, flush=True)
