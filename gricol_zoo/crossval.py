@@ -30,6 +30,7 @@ from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluate import predict_logits, score, seen_in_training, write_report
 from gricol_zoo.factory import create_model, find_weights
+from gricol_zoo.files import write_atomically
 from gricol_zoo.metrics import bootstrap_mean
 from gricol_zoo.predict import COLUMNS as PREDICTION_COLUMNS
 from gricol_zoo.predict import describe
@@ -38,7 +39,6 @@ from gricol_zoo.recipes import Recipe
 from gricol_zoo.rows import read_csv, to_csv
 from gricol_zoo.significance import corrected_t_test, mcnemar_exact
 from gricol_zoo.train import CHECKPOINT_FILE, changed_spec, train
-from gricol_zoo.weights import write_atomically
 
 QUESTION, LOGITS, PREDICTIONS, FOLDS, REPORT = "crossval.json", "logits.npy", "predictions.csv", "folds.csv", "report.json"
 COLUMNS = [*PREDICTION_COLUMNS, "fold"]

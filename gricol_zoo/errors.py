@@ -1,4 +1,9 @@
-"""The one exception family for mistakes that the caller can mend."""
+"""The one exception family for mistakes that the caller can mend, and for files that cannot be had or trusted.
+
+``GricolZooError`` (a ValueError): ``ImageError``, ``LeakError`` and ``CheckpointError``. Kinds of ``CheckpointError``:
+``ConfigError``, ``CorruptWeightsError`` and ``HubError``. Kinds of ``HubError``: ``NotOnHubError``, ``NoAccessError``,
+``UnreachableError`` and ``CacheError``.
+"""
 
 
 class GricolZooError(ValueError):
@@ -8,13 +13,41 @@ class GricolZooError(ValueError):
     """
 
 
-class CheckpointError(GricolZooError):
-    """A checkpoint or weight file that is missing, cut, altered, or of another model."""
-
-
 class ImageError(GricolZooError):
     """An image that cannot be used: unreadable, too large, blank, or with non-finite pixels."""
 
 
 class LeakError(GricolZooError):
     """The same cell, case or image stands in two parts of a split."""
+
+
+class CheckpointError(GricolZooError):
+    """A checkpoint or weight file that is missing, or of another model."""
+
+
+class ConfigError(CheckpointError):
+    """A config.json that is unreadable, of another format, or says what no config of this zoo says."""
+
+
+class CorruptWeightsError(CheckpointError):
+    """A file whose bytes are not those that its hash, its size or its header promise."""
+
+
+class HubError(CheckpointError):
+    """The Hub did not give what was asked of it; each kind of reason is a subclass."""
+
+
+class NotOnHubError(HubError):
+    """No such repository, revision or file; a private one looks the same without a token."""
+
+
+class NoAccessError(HubError):
+    """A gated repository, or a token that is not accepted."""
+
+
+class UnreachableError(HubError):
+    """No answer, or offline mode, and the file is not in the cache."""
+
+
+class CacheError(HubError):
+    """The cache's folder cannot be written: full, read-only, or of another user."""

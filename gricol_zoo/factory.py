@@ -13,14 +13,16 @@ from gricol_zoo.backbones import BACKBONES
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.heads import build_head
+from gricol_zoo.hub import find_on_hub
 from gricol_zoo.model import GridModel
 from gricol_zoo.names import parse_backbone_name, parse_model_name
 from gricol_zoo.overview import build_overview
 from gricol_zoo.parts import build_part
 from gricol_zoo.presets import MODELS, WEIGHTS
+from gricol_zoo.sources import Source, find_in_dir, find_in_table
 from gricol_zoo.spec import ModelSpec
 from gricol_zoo.splitters import SPLITTERS
-from gricol_zoo.weights import Source, find_in_dir, find_in_table, find_on_hub, load_weights
+from gricol_zoo.weights import check_against, load_weights
 
 
 def create_model(name: str, pretrained: bool = False, deployed: bool = False, **changes: Any) -> GridModel | DeployedModel:
@@ -72,6 +74,7 @@ def find_named(arch: str, tag: str = "", pretrained: bool = False) -> Source:
     Raises:
         GricolZooError: an unknown model or tag, or no weights.
     """
+    arch = MODELS.resolve(arch)
     spec = MODELS.get(arch)
     tags = WEIGHTS.get(arch, {})
     if tag and tag not in tags:
@@ -89,12 +92,26 @@ def find_named(arch: str, tag: str = "", pretrained: bool = False) -> Source:
 def create_from(source: Source, pretrained: bool, deployed: bool = False, **changes: Any) -> GridModel | DeployedModel:
     """Build the model of a source, changed, and load its weights if asked."""
     spec = source.spec.replace(**changes)
+    if pretrained:
+        check_source(source)
     model = build_deployed(spec) if deployed else build(spec)
     model.name = source.name
     if pretrained:
         load_weights(model, source)
         model.eval()
     return model
+
+
+def check_source(source: Source) -> None:
+    """Compare weights that are not this package's own with their model, by size and shapes, before it takes any memory.
+
+    Raises:
+        CheckpointError: they are not the weights of such a model.
+    """
+    if source.open and not source.pinned:
+        with torch.device("meta"):
+            outline = build(source.spec).state_dict()
+        check_against(outline, source)
 
 
 def build(spec: ModelSpec) -> GridModel:

@@ -26,7 +26,7 @@ def describe(name: str) -> dict[str, Any]:
     if not isinstance(model, GridModel):
         model = build(model.spec)
     spec = model.spec
-    tags = WEIGHTS.get(parse_model_name(name).arch, {})
+    tags = WEIGHTS.get(model.name, {}) if parse_model_name(name).arch else {}
     return {
         "name": name,
         "backbone": spec.backbone,

@@ -40,6 +40,7 @@ class LowerBranch(nn.Module):
         self.name = ""  # the registered name, set by whoever created it by name
         self.info: dict[str, Any] = {}  # what came with the weights: calibration, training record
         self.load_report: Any = None
+        self.hub_ref = ""  # "org/repo@commit" of weights from the Hub
         self.num_classes = spec.num_classes
         self.in_chans = spec.in_chans
         self.num_features = int(backbone.num_features)

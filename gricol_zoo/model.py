@@ -97,7 +97,7 @@ class GridModel(LowerBranch):
         """Return the lower branch alone, a copy with timm's model contract; its logits equal ``model(x)`` bit for bit."""
         deployed = DeployedModel(self.spec, copy.deepcopy(self.overview), copy.deepcopy(self.backbone))
         deployed.classifier = copy.deepcopy(self.classifier)
-        deployed.name, deployed.info = self.name, self.info
+        deployed.name, deployed.info, deployed.hub_ref = self.name, self.info, self.hub_ref
         return deployed.train(self.training)
 
     @classmethod
@@ -108,6 +108,7 @@ class GridModel(LowerBranch):
         cache_dir: str | None = None,
         token: str | None = None,
         local_files_only: bool = False,
+        force_download: bool = False,
         **changes: Any,
     ) -> GridModel:
         """Load a model from a Hub repository ("org/repo") or a folder written by ``save_pretrained``.
@@ -118,18 +119,20 @@ class GridModel(LowerBranch):
             cache_dir: of huggingface_hub, if not its own.
             token: for a private repository.
             local_files_only: make no request.
+            force_download: take nothing from the cache.
             changes: fields of the spec to change, such as ``num_classes``.
 
         Raises:
             GricolZooError: not found, altered, or not a model of this zoo.
         """
         from gricol_zoo.factory import create_from
-        from gricol_zoo.weights import find_in_dir, find_on_hub
+        from gricol_zoo.hub import find_on_hub
+        from gricol_zoo.sources import find_in_dir
 
         if Path(repo_or_dir).is_dir():
             source = find_in_dir(Path(repo_or_dir))
         else:
-            source = find_on_hub(repo_or_dir, revision or "", cache_dir, token, local_files_only)
+            source = find_on_hub(repo_or_dir, revision or "", cache_dir, token, local_files_only, force_download)
         model = create_from(source, pretrained=True, **changes)
         assert isinstance(model, GridModel)
         return model
@@ -139,3 +142,22 @@ class GridModel(LowerBranch):
         from gricol_zoo.weights import save_model
 
         save_model(self, Path(folder))
+
+    def push_to_hub(
+        self, repo: str, token: str | None = None, private: bool | None = None, branch: str = "main", commit_message: str = ""
+    ) -> str:
+        """Upload weights, config and a short card (if there is none) to "org/repo"; return the commit, to pin it by.
+
+        Args:
+            repo: made if need be.
+            token: if you are not logged in.
+            private: whether a new repository is.
+            branch: to upload to.
+            commit_message: of the commit.
+
+        Raises:
+            HubError: the Hub refuses, or cannot be reached.
+        """
+        from gricol_zoo.hub import push
+
+        return push(self, repo, token, private, branch, commit_message)

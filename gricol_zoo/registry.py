@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
@@ -24,6 +25,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, group: str) -> None:
         self.kind = kind
         self.group = group
+        self.aliases: dict[str, str] = {}
         self._items: dict[str, T] = {}
         self._entry_points: dict[str, EntryPoint] | None = None
 
@@ -44,12 +46,25 @@ class Registry(Generic[T]):
         """Decorate a class or function to add it under ``name``."""
         return lambda item: self.add(name, item)
 
+    def rename(self, old: str, new: str) -> None:
+        """Let a name that has changed go on working, with a warning."""
+        self.aliases[old] = new
+
+    def resolve(self, name: str) -> str:
+        """Return what a name is called now; one that has changed gives a warning."""
+        if name not in self.aliases:
+            return name
+        new = self.aliases[name]
+        warnings.warn(f"The {self.kind} {name!r} is now called {new!r}; the old name will go.", FutureWarning, stacklevel=3)
+        return new
+
     def get(self, name: str) -> T:
         """Return the item of that name, importing the package that provides it if need be.
 
         Raises:
             GricolZooError: no such name (near names are suggested), or the providing package fails to import.
         """
+        name = self.resolve(name)
         if name not in self._items and name in self._plugins():
             self._load(self._plugins()[name])
         if name not in self._items:
@@ -63,7 +78,7 @@ class Registry(Generic[T]):
         return sorted({*self._items, *self._plugins()})
 
     def __contains__(self, name: object) -> bool:
-        return name in self._items or name in self._plugins()
+        return name in self._items or name in self.aliases or name in self._plugins()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())

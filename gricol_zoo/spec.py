@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -76,8 +77,8 @@ class Preprocess:
         _one_of("contrast", self.contrast, CONTRASTS)
         if not 0 < self.scale <= 16:
             raise GricolZooError(f"Expected `scale` to lie in (0, 16], but got {self.scale}.")
-        if not self.std > 0:
-            raise GricolZooError(f"Expected `std` to be above 0, but got {self.std}.")
+        if not (0 < self.std <= 16 and -16 <= self.mean <= 16):
+            raise GricolZooError(f"Expected `std` in (0, 16] and `mean` in [-16, 16], but got {self.std} and {self.mean}.")
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def _kind(name: str, value: Any, kind: type[Any], called: str) -> None:
 
 
 def _number(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise GricolZooError(f"Expected `{name}` to be a number, but got {value!r}.")
 
 

@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timm.models import build_model_with_cfg, generate_default_cfgs, is_model, register_model
+from timm.models import build_model_with_cfg, generate_default_cfgs, is_model, register_model, register_model_deprecations
 from torch import nn
 
+from gricol_zoo.config import timm_config
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import CheckpointError, GricolZooError
-from gricol_zoo.factory import build_deployed
+from gricol_zoo.factory import build_deployed, check_source
+from gricol_zoo.hub import find_on_hub
 from gricol_zoo.presets import MODELS, WEIGHTS
+from gricol_zoo.sources import Source, find_in_dir, find_in_table, packaged_file
 from gricol_zoo.spec import ModelSpec
-from gricol_zoo.weights import Source, find_in_dir, find_in_table, find_on_hub, load_weights, timm_config
+from gricol_zoo.weights import load_weights
 
 HF_HUB_ID_SEPARATOR = "@"
 
@@ -33,7 +36,7 @@ def _config(name: str, tag: str = "") -> dict[str, Any]:
         weights = WEIGHTS[name][tag]
         if weights.packaged:
             source = find_in_table(name, tag, weights)
-            config = {**timm_config(source.spec), "file": str(source.file)}
+            config = {**timm_config(source.spec), "file": str(packaged_file(name, tag))}
         else:
             config["hf_hub_id"] = weights.repo
     config.pop("tag")
@@ -50,14 +53,16 @@ BRIDGED: list[str] = []
 default_cfgs: dict[str, Any] = {}  # timm looks for this name in an entry point's module
 
 
-def _source(name: str, config: Any, cache_dir: str | Path | None) -> Source:
-    """Return where the weights are that timm's resolved config speaks of."""
+def _source(name: str, config: Any, cache_dir: str | Path | None, pretrained: bool) -> Source:
+    """Return where the weights are that timm's resolved config speaks of; of a folder or repository, its own config first."""
     get = config.get if isinstance(config, Mapping) else lambda key, default=None: getattr(config, key, default)
     if get("source") == "local-dir":
         return find_in_dir(str(get("file")))
     if get("source") == "hf-hub":
         repo, _, revision = str(get("hf_hub_id")).partition(HF_HUB_ID_SEPARATOR)
         return find_on_hub(repo, revision, str(cache_dir) if cache_dir else None)
+    if not pretrained:
+        return Source(name, MODELS.get(name))
     tags = WEIGHTS.get(name, {})
     if not tags:
         raise CheckpointError(f"No pretrained weights exist for {name!r}.")
@@ -65,7 +70,7 @@ def _source(name: str, config: Any, cache_dir: str | Path | None) -> Source:
     if tag not in tags:
         raise GricolZooError(f"Unknown tag {tag!r} of {name!r}. Its tags: {', '.join(tags)}.")
     file = get("file")
-    if file and Path(str(file)) != find_in_table(name, tag, tags[tag]).file:
+    if file and Path(str(file)) != packaged_file(name, tag):
         return find_in_dir(Path(str(file)).parent)  # the user pointed timm at another file of ours
     return find_in_table(name, tag, tags[tag])
 
@@ -85,10 +90,13 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
         dtype: torch.dtype | None = None,
         **changes: Any,
     ) -> DeployedModel:
-        source = _source(name, _resolve(name, chosen, options), cache_dir) if pretrained else Source(name, MODELS.get(name))
+        config = _resolve(name, chosen, options)
+        source = _source(name, config, cache_dir, pretrained)
         spec: ModelSpec = source.spec.replace(
             num_classes=num_classes, in_chans=in_chans, drop_rate=drop_rate, **{k: _tupled(v) for k, v in changes.items()}
         )
+        if pretrained:
+            check_source(source)
         model = build_deployed(spec, global_pool, device, dtype)
         model.name = name
         if pretrained:
@@ -147,6 +155,7 @@ def _bridge_all() -> None:
             bridge(name)
         except GricolZooError as error:  # a third party's broken package must not cost the others
             warnings.warn(f"{name} is not in timm's registry: {error}", stacklevel=3)
+    register_model_deprecations(__name__, dict(MODELS.aliases))
 
 
 _bridge_all()

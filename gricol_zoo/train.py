@@ -35,6 +35,7 @@ from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluate import predict_logits
 from gricol_zoo.factory import build, find_weights
+from gricol_zoo.files import write_atomically
 from gricol_zoo.losses import GridLoss
 from gricol_zoo.model import GridModel
 from gricol_zoo.names import parse_model_name
@@ -46,7 +47,7 @@ from gricol_zoo.recipes import Recipe
 from gricol_zoo.rows import to_csv
 from gricol_zoo.spec import CHROMOSOMES, ModelSpec
 from gricol_zoo.task import TrainingTask
-from gricol_zoo.weights import half_precision, load_weights, save_model, write_atomically
+from gricol_zoo.weights import half_precision, load_weights, save_model
 
 CHECKPOINT_FILE = "checkpoint.pt"
 LOG_FILE = "log.csv"
@@ -312,7 +313,7 @@ def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Spe
         report = load_weights(model, find_weights(init), other_grid=True)
         say(f"starting from {init}: {len(report.kept) + len(report.adapted)} tensors taken, {len(report.new)} started anew")
         start, model.load_report, model.info = model.info, None, {}
-    model.name = parse_model_name(model_name).arch
+    model.name = MODELS.resolve(parse_model_name(model_name).arch)
     return model, start
 
 

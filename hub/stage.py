@@ -2,8 +2,8 @@
 
     python hub/stage.py runs/r18half_128.qband [--packaged]
 
-Enters it in the package's table, gricol_zoo/assets/weights.json; ``hub/card.py`` writes the cards. With ``--packaged`` a copy goes
-into the package as well. A weight file is committed once, when it is final.
+Enters it in the package's table, gricol_zoo/assets/weights.json, and what its files look like in tests/released/; ``hub/card.py``
+writes the cards. With ``--packaged`` a copy goes into the package as well. A weight file is committed once, when it is final.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import json
 import shutil
 from pathlib import Path
 from typing import Any
+
+from keep import keep
 
 import gricol_zoo
 from gricol_zoo.presets import TABLE
@@ -72,6 +74,7 @@ def main() -> None:
     if info["size"] > most:
         raise SystemExit(f"{info['size']} bytes: at most {most}")
     enter(name, info, options.packaged)
+    keep(name, HUB / name)
     shutil.copyfile(options.run / "log.csv", RESULTS / f"{name}.log.csv")
     print(f"{name}: {info['size']} bytes, sha256 {info['sha256']}, val accuracy {info['val']['accuracy']:.4f}")
 

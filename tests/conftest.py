@@ -1,12 +1,14 @@
 import csv
 import os
+import shutil
 import zipfile
 
 import numpy as np
 import pytest
+from hub_server import ENVIRONMENT, LOCAL_HUB
 from PIL import Image
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.update(ENVIRONMENT)  # before huggingface_hub is first imported
 
 import torch
 
@@ -21,6 +23,26 @@ SMALL = {"image_size": (96, 98), "cell_size": (48, 48)}
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """An empty local Hub, with an empty cache and no wait between attempts."""
+    import huggingface_hub.constants
+
+    import gricol_zoo.hub
+
+    LOCAL_HUB.forget()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hf_cache"))
+    monkeypatch.setattr(gricol_zoo.hub, "WAIT", 0)
+    yield LOCAL_HUB
+    LOCAL_HUB.forget()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_cache_left():
+    yield
+    shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
 
 
 def tiny_set(folder, cells=10, classes=("1", "5", "21"), seed=0, copies="a"):

@@ -4,14 +4,16 @@ import dataclasses
 import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 import gricol_zoo
+from gricol_zoo.files import file_sha256
 from gricol_zoo.presets import HUB_ORG, Weights, read_table
-from gricol_zoo.weights import ASSETS, file_sha256
+from gricol_zoo.sources import ASSETS
 
 ROOT = Path(__file__).parent.parent
 HUB = ROOT / "hub"
@@ -21,9 +23,11 @@ PACKAGED = sorted(folder.name for folder in ASSETS.iterdir() if folder.is_dir())
 
 
 def script(name):
+    sys.path.insert(0, str(HUB))  # its neighbours
     spec = importlib.util.spec_from_file_location(name, HUB / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    sys.path.remove(str(HUB))
     return module
 
 

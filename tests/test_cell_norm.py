@@ -8,8 +8,9 @@ from torch import nn
 
 from gricol_zoo import GricolZooError, create_model, optimize
 from gricol_zoo.cell_norm import with_norms
+from gricol_zoo.sources import find_in_dir
 from gricol_zoo.testing import check_model
-from gricol_zoo.weights import find_in_dir, load_weights
+from gricol_zoo.weights import load_weights
 
 NAME = "gricol_r18half_n3_128"
 

@@ -8,7 +8,10 @@ from conftest import SMALL
 from safetensors.torch import load_file, save_file
 
 from gricol_zoo import GricolZooError, GridModel, create_model
-from gricol_zoo.weights import CONFIG_FILE, WEIGHTS_FILE, adapt_channels, find_in_dir
+from gricol_zoo.config import CONFIG_FILE
+from gricol_zoo.files import file_sha256
+from gricol_zoo.sources import WEIGHTS_FILE, find_in_dir
+from gricol_zoo.weights import adapt_channels
 
 NAME = "gricol_r18half_n3_128"
 
@@ -101,18 +104,23 @@ def edit(**changes):
     return apply
 
 
+def describe_again(folder):
+    file = folder / WEIGHTS_FILE
+    edit(sha256=file_sha256(file), size=file.stat().st_size)(folder)
+
+
 def other_tensors(folder):
     tensors = load_file(folder / WEIGHTS_FILE)
     tensors["extra"] = torch.zeros(1)
     save_file(tensors, folder / WEIGHTS_FILE)
-    edit(sha256="")(folder)
+    describe_again(folder)
 
 
 def fewer_tensors(folder):
     tensors = load_file(folder / WEIGHTS_FILE)
     del tensors["head.merge.weight"]
     save_file(tensors, folder / WEIGHTS_FILE)
-    edit(sha256="")(folder)
+    describe_again(folder)
 
 
 def other_model(folder):
@@ -126,7 +134,7 @@ def other_model(folder):
     [
         (cut, "not the file that its config describes"),
         (flip, "not the file that its config describes"),
-        (lambda folder: (cut(folder), edit(sha256="")(folder)), "cut in half"),
+        (lambda folder: (cut(folder), describe_again(folder)), "cut in half"),
         (other_tensors, "1 tensors that this model lacks, such as 'extra'"),
         (fewer_tensors, "has no tensor 'head.merge.weight'"),
         (other_model, "but the model needs"),

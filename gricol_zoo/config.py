@@ -1,0 +1,226 @@
+"""``config.json``: what is written beside the weights, and what is believed of one that comes from elsewhere.
+
+It has timm's root keys (so timm loads the same folder) and our own key ``gricol_zoo``, which rebuilds the model and holds its
+preprocessing, calibration and training record. Of timm's keys none is read here but the model's name and its labels: where
+the weights are, and what is built, is never theirs to say.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gricol_zoo.errors import ConfigError, GricolZooError
+from gricol_zoo.presets import MODELS
+from gricol_zoo.spec import ModelSpec, from_mapping
+
+CONFIG_FILE = "config.json"
+FORMAT = 1
+MAX_BYTES = 1 << 20
+MAX_TEXT = 200
+MAX_WEIGHT_BYTES = 1 << 36
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+OPTIONS = ("backbone_options", "splitter_options", "head_options")
+MAX_OPTION = 1 << 16
+WORDS = ("tag", "description", "notes", "license", "origin_url", "paper_name", "paper_ids")  # for people; nothing reads them
+NOT_FROM_FILES = ("pretrained",)  # options that act on the world; a file must not ask for a download
+
+
+@dataclass(frozen=True)
+class Config:
+    """What was read from a config.json and found in order.
+
+    Attributes:
+        name: the registered name, or whatever the model was called.
+        spec: what to build.
+        info: the ``gricol_zoo`` key: sha256 and size of the weights, calibration, training record.
+    """
+
+    name: str
+    spec: ModelSpec
+    info: dict[str, Any]
+
+
+def read_config(file: Path) -> Config:
+    """Read a config.json of this zoo and check each value that is used.
+
+    Raises:
+        ConfigError: too large, not JSON, of another format, an unknown field, or a value out of its range.
+    """
+    if file.stat().st_size > MAX_BYTES:
+        raise ConfigError(f"{file} has {file.stat().st_size} bytes; a config has at most {MAX_BYTES}.")
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} is not readable JSON: {error}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("gricol_zoo"), dict):
+        raise ConfigError(f"{file} has no `gricol_zoo` key, so it is not a model of this zoo.")
+    try:
+        return _checked(config)
+    except GricolZooError as error:
+        raise ConfigError(f"{file} cannot be used: {error}") from error
+
+
+def _checked(config: Mapping[str, Any]) -> Config:
+    info = config["gricol_zoo"]
+    if info.get("format") != FORMAT or isinstance(info["format"], bool):
+        raise ConfigError(f"it has format {info.get('format')!r}; this version reads {FORMAT}. Upgrade gricol-zoo.")
+    for key, fits, expected in INFO:
+        if key in info and not fits(info[key]):
+            raise ConfigError(f"expected `{key}` to be {expected}, but got {str(info[key])[:MAX_TEXT]!r}.")
+    known = {key for key, _, _ in INFO}
+    for key in info:
+        if key not in known:
+            raise ConfigError(f"unknown field {key!r}. Known: {', '.join(sorted(known))}.")
+    for key in ("spec", "sha256", "size"):
+        if key not in info:
+            raise ConfigError(f"the field {key!r} is missing.")
+    for key in OPTIONS:
+        check_options(key, info["spec"].get(key, {}))
+    spec = from_mapping(ModelSpec, info["spec"])
+    name = config.get("architecture", "")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise ConfigError(f"expected `architecture` to be a name of letters, digits, `_`, `.` and `-`, but got {name!r:.200}.")
+    if not all(_is_text(label) for label in spec.labels):
+        raise ConfigError("expected printable class names.")
+    if config.get("label_names") != list(spec.labels):
+        raise ConfigError("`label_names` are not the class names of its spec.")
+    check_timm_keys(config, spec)
+    return Config(name, spec, dict(info))
+
+
+def check_timm_keys(config: Mapping[str, Any], spec: ModelSpec) -> None:
+    """Refuse keys for timm that say another thing than the spec: timm hands them to the builder as if the user had.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    own, described = json.loads(json.dumps(spec.to_dict())), timm_config(spec)
+    for key in ("model_args", "pretrained_cfg"):
+        if not isinstance(config.get(key, {}), Mapping):
+            raise ConfigError(f"expected `{key}` to be a mapping.")
+    told = [("", {"num_classes": config.get("num_classes", spec.num_classes)}, own)]
+    told += [("model_args.", config.get("model_args", {}), own)]
+    told += [("pretrained_cfg.", config.get("pretrained_cfg", {}), described)]
+    for prefix, values, true in told:
+        for key, value in values.items():
+            if key in WORDS and _is_text(value):
+                continue
+            if key not in true or true[key] != value or isinstance(value, bool):
+                raise ConfigError(f"`{prefix}{key}` is {str(value)[:MAX_TEXT]!r}, which is not what its spec says.")
+
+
+def check_options(key: str, options: Any) -> None:
+    """Refuse options of a part that a file has no business to set: nested ones, huge ones, ones that download.
+
+    Raises:
+        ConfigError: names the option.
+    """
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"expected `{key}` to be a mapping.")
+    for name, value in options.items():
+        if name in NOT_FROM_FILES:
+            raise ConfigError(f"`{key}` must not set {name!r}.")
+        for item in value if isinstance(value, list) else [value]:
+            number = isinstance(item, (int, float)) and not isinstance(item, bool)
+            if not (isinstance(item, bool) or item is None or (number and abs(item) <= MAX_OPTION) or _is_text(item)):
+                raise ConfigError(
+                    f"`{key}` sets {name!r} to {str(value)[:MAX_TEXT]!r}: expected a short text or a moderate number."
+                )
+
+
+def make_config(
+    name: str, spec: ModelSpec, num_features: int, info: Mapping[str, Any], sha256: str, size: int
+) -> dict[str, Any]:
+    """Return config.json's content: timm's root keys and our own.
+
+    Raises:
+        ConfigError: what would not be read again.
+    """
+    kept = spec.to_dict()
+    for key in OPTIONS:
+        kept[key] = {option: value for option, value in kept[key].items() if option not in NOT_FROM_FILES}
+    config = {
+        "architecture": name or "unnamed",
+        "num_classes": spec.num_classes,
+        "num_features": num_features,
+        "global_pool": "avg",
+        "label_names": list(spec.labels),
+        "model_args": model_args(name, kept),
+        "pretrained_cfg": timm_config(spec, tag=str(info.get("tag", ""))),
+        "gricol_zoo": {**info, "format": FORMAT, "spec": kept, "sha256": sha256, "size": size},
+    }
+    _checked(json.loads(json.dumps(config)))
+    return config
+
+
+def model_args(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a spec that its registered name does not already give, but for the preprocessing."""
+    base = MODELS.get(name).to_dict() if name in MODELS else {}
+    return {key: value for key, value in spec.items() if key != "preprocess" and base.get(key) != value}
+
+
+def timm_config(spec: ModelSpec, tag: str = "") -> dict[str, Any]:
+    """Return timm's ``pretrained_cfg`` for a spec: input, normalisation and the names of the layers it adapts."""
+    seen = spec.image_size if spec.overview == "none" else spec.cell_size
+    return {
+        "tag": tag,
+        "num_classes": spec.num_classes,
+        "input_size": [spec.in_chans, *spec.image_size],
+        "pool_size": [-(-side // 32) for side in seen],
+        "crop_pct": 1.0,
+        "interpolation": "bilinear",
+        "mean": [spec.preprocess.mean] * spec.in_chans,
+        "std": [spec.preprocess.std] * spec.in_chans,
+        "first_conv": "overview.conv" if spec.overview == "conv" else "backbone.conv1",
+        "classifier": "classifier",
+        "license": "apache-2.0",
+    }
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a key stands in it twice")
+    return values
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable()
+
+
+def _is_number(low: float, high: float) -> Callable[[Any], bool]:
+    def fits(value: Any) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and low <= value <= high
+
+    return fits
+
+
+def _is_record(value: Any) -> bool:
+    """Say whether a training record can be used: only the groups it names, and the start's hash, ever are."""
+    groups = value.get("groups", []) if isinstance(value, dict) else None
+    return isinstance(groups, list) and all(_is_text(group) for group in groups)
+
+
+INFO: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("format", lambda value: isinstance(value, int), "a number"),
+    ("spec", lambda value: isinstance(value, dict), "a mapping of the model's fields"),
+    ("sha256", lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)), "64 hex digits"),
+    ("size", lambda value: isinstance(value, int) and _is_number(1, MAX_WEIGHT_BYTES)(value), "a number of bytes"),
+    ("tag", lambda value: value == "" or (isinstance(value, str) and bool(NAME.fullmatch(value))), "a short name"),
+    ("temperature", _is_number(1e-3, 1e3), "a number in 0.001..1000"),
+    ("temperature_full", _is_number(1e-3, 1e3), "a number in 0.001..1000"),
+    ("review_threshold", _is_number(0, 1), "a number in 0..1"),
+    ("val", lambda value: isinstance(value, dict), "a mapping"),
+    ("training", _is_record, "a mapping whose `groups` are names"),
+)
+"""Every field of the key ``gricol_zoo``: its name, whether a value fits, and what was expected."""

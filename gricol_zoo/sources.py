@@ -1,0 +1,97 @@
+"""Where weights are: in a folder, in the package, or on the Hub. A source is read, and believed, only when it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gricol_zoo.config import CONFIG_FILE, read_config
+from gricol_zoo.errors import CheckpointError, CorruptWeightsError
+from gricol_zoo.presets import Weights
+from gricol_zoo.spec import ModelSpec
+
+WEIGHTS_FILE = "model.safetensors"
+ASSETS = Path(__file__).parent / "assets"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model to build and where its weights are.
+
+    Attributes:
+        name: the registered name.
+        spec: what to build.
+        open: gives the path of model.safetensors, downloading it if need be; None without weights.
+        info: the ``gricol_zoo`` key of config.json.
+        sha256, size: what the file must hash to, and its bytes.
+        tag: the weights' tag, if they have one.
+        pinned: whether sha256 comes with this package, so that file and config are ours.
+        ref: "org/repo@commit" of weights on the Hub.
+    """
+
+    name: str
+    spec: ModelSpec
+    open: Callable[[], Path] | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+    size: int = 0
+    tag: str = ""
+    pinned: bool = False
+    ref: str = ""
+
+
+def find_in_dir(folder: str | Path) -> Source:
+    """Read a folder written by ``save_pretrained`` or by ``gricol-zoo train``.
+
+    Raises:
+        CheckpointError: no such folder, or a file is missing.
+        ConfigError: the config is not one of this zoo's.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CheckpointError(f"No folder {str(folder)!r}. Expected one with {CONFIG_FILE} and {WEIGHTS_FILE}.")
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise CheckpointError(
+                f"{str(folder)!r} has no {name}. Expected a folder written by `save_pretrained` or `gricol-zoo train`."
+            )
+    return read_source(folder / CONFIG_FILE, lambda: folder / WEIGHTS_FILE)
+
+
+def packaged_file(name: str, tag: str) -> Path:
+    """Return where the package holds the weights of a tag, if it does."""
+    return ASSETS / f"{name}.{tag}" / WEIGHTS_FILE
+
+
+def find_in_table(name: str, tag: str, weights: Weights) -> Source:
+    """Find released weights: in the package, else in the Hub's cache, else on the Hub at the pinned commit.
+
+    Raises:
+        CheckpointError: not in the package and not uploaded yet.
+        HubError: not in the cache, and the Hub does not give them.
+    """
+    from gricol_zoo.hub import find_on_hub
+
+    if weights.packaged:
+        source = find_in_dir(packaged_file(name, tag).parent)
+    elif weights.revision:
+        source = find_on_hub(weights.repo, weights.revision)
+    else:
+        raise CheckpointError(
+            f"The weights {name}.{tag} are not in the package and have not been uploaded yet. "
+            f"They are in the repository: `local-dir:hub/{name}.{tag}` loads them from a clone."
+        )
+    if (source.sha256, source.size) != (weights.sha256, weights.size):
+        raise CorruptWeightsError(
+            f"The config of {name}.{tag} describes other weights (SHA-256 {source.sha256[:12]}, {source.size} bytes) than this "
+            f"version of the package knows ({weights.sha256[:12]}, {weights.size} bytes). Upgrade or reinstall gricol-zoo."
+        )
+    return Source(name, source.spec, source.open, source.info, weights.sha256, weights.size, tag, True, source.ref)
+
+
+def read_source(config_file: Path, open: Callable[[], Path], ref: str = "") -> Source:
+    """Make a source of a config.json and of a way to get the weights it describes."""
+    config = read_config(config_file)
+    return Source(config.name, config.spec, open, config.info, config.info["sha256"], config.info["size"], ref=ref)

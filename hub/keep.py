@@ -1,0 +1,55 @@
+"""Keep what a model's files look like, so that a later version that cannot read them fails its tests.
+
+    python hub/keep.py NAME.TAG ...              # staged weights
+    python hub/keep.py --small NAME ...          # a registered model, at a small size
+
+Writes tests/released/NAME.json: the config, and each tensor's dtype and shape (no weights). Never change such a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import gricol_zoo
+from gricol_zoo.config import CONFIG_FILE
+from gricol_zoo.sources import WEIGHTS_FILE
+from gricol_zoo.weights import safetensors_file
+
+HUB = Path(__file__).parent
+KEPT = HUB.parent / "tests" / "released"
+SMALL = {"image_size": (96, 98), "cell_size": (48, 48)}
+
+
+def keep(name: str, folder: Path) -> Path:
+    """Write down one folder's config and tensors."""
+    with safetensors_file(folder / WEIGHTS_FILE) as tensors:
+        slices = {key: tensors.get_slice(key) for key in sorted(tensors.keys())}
+        shapes = {key: [part.get_dtype(), part.get_shape()] for key, part in slices.items()}
+    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in shapes.items())
+    KEPT.mkdir(exist_ok=True)
+    file = KEPT / f"{name}.json"
+    file.write_text(f'{{"config": {json.dumps(config)},\n"tensors": {{\n{lines}\n}}}}\n', encoding="utf-8")
+    return file
+
+
+def main() -> None:
+    """Keep some."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true", help="registered models with random weights, at a small size")
+    parser.add_argument("names", nargs="+")
+    options = parser.parse_args()
+    for name in options.names:
+        if (KEPT / f"{name}.json").exists():
+            raise SystemExit(f"{KEPT / name}.json is there already, and what was released does not change")
+        with tempfile.TemporaryDirectory() as folder:
+            if options.small:
+                gricol_zoo.create_model(name, **SMALL).save_pretrained(folder)  # type: ignore[operator]
+            print(keep(name, Path(folder) if options.small else HUB / name))
+
+
+if __name__ == "__main__":
+    main()

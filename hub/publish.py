@@ -1,0 +1,130 @@
+"""Upload staged weights to the Hub, and pin the commits in the package's table.
+
+    python hub/publish.py --dry-run              # check everything, show what would go; no request is made
+    python hub/publish.py [NAME.TAG ...]         # after `hf auth login` (or with HF_TOKEN) of one who may write
+
+Nothing goes up that does not load again, whose logits, hash, size, card or licence are not what they should be. What was uploaded
+is downloaded once more and compared before its commit enters gricol_zoo/assets/weights.json; commit that file afterwards.
+The organisation is ``HUB_ORG`` in gricol_zoo/presets.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from card import card, staged
+from keep import KEPT, keep
+
+import gricol_zoo
+from gricol_zoo.config import CONFIG_FILE
+from gricol_zoo.files import file_sha256
+from gricol_zoo.hub import README, upload
+from gricol_zoo.presets import TABLE, read_table
+from gricol_zoo.sources import WEIGHTS_FILE
+
+HUB = Path(__file__).parent
+FILES = {CONFIG_FILE, WEIGHTS_FILE, README}
+LICENSE = re.compile(r"\A---\n(?:.*\n)*?license: apache-2\.0\n(?:.*\n)*?---\n")
+
+
+def logits(name: str, **options: Any) -> torch.Tensor:
+    """Return a model's logits of fixed random images, by the lower branch."""
+    model: Any = gricol_zoo.create_model(name, pretrained=True, **options)
+    images = torch.randn(2, model.in_chans, *model.spec.image_size, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        return model.eval()(images)
+
+
+def check(name: str) -> list[str]:
+    """Return what is wrong with staged weights; nothing, if they can go."""
+    folder, wrong = HUB / name, []
+    arch, _, tag = name.rpartition(".")
+    weights = read_table(TABLE).get(arch, {}).get(tag)
+    if weights is None:
+        return [f"{TABLE.name} does not list it"]
+    files = {file.name for file in folder.iterdir()}
+    if files != FILES:
+        wrong.append(f"its files are {sorted(files)}, not {sorted(FILES)}")
+        return wrong
+    info = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["gricol_zoo"]
+    found = (file_sha256(folder / WEIGHTS_FILE), (folder / WEIGHTS_FILE).stat().st_size)
+    for where, said in (("its config", (info["sha256"], info["size"])), (TABLE.name, (weights.sha256, weights.size))):
+        if said != found:
+            wrong.append(f"{WEIGHTS_FILE} has hash and size {found}, but {where} says {said}")
+    text = (folder / README).read_text(encoding="utf-8")
+    if text != card(name):
+        wrong.append(f"{README} is not what hub/card.py writes from the results")
+    if not LICENSE.match(text):
+        wrong.append(f"{README} does not begin with a header that says `license: apache-2.0`")
+    if not wrong:
+        with tempfile.TemporaryDirectory() as again:
+            gricol_zoo.create_model(f"local-dir:{folder}", pretrained=True).save_pretrained(again)  # type: ignore[operator]
+            first = logits(f"local-dir:{folder}")
+            for other in (logits(f"local-dir:{folder}", deployed=True), logits(f"local-dir:{again}")):
+                if not torch.equal(first, other):
+                    wrong.append("loaded again, it gives other logits")
+    return wrong
+
+
+def pin(name: str, commit: str) -> None:
+    """Write a commit into the package's table."""
+    table = json.loads(TABLE.read_text(encoding="utf-8"))
+    arch, _, tag = name.rpartition(".")
+    table[arch][tag]["revision"] = commit
+    TABLE.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+
+
+def publish(name: str, token: str | None = None, private: bool = False) -> str:
+    """Upload one staged folder, compare what comes back, pin it; return the commit."""
+    arch, _, tag = name.rpartition(".")
+    repo = read_table(TABLE)[arch][tag].repo
+    commit = upload(HUB / name, repo, token, private or None, message=f"{name}, gricol_zoo {gricol_zoo.__version__}")
+    with tempfile.TemporaryDirectory() as cache:
+        back: Any = gricol_zoo.GridModel.from_pretrained(repo, revision=commit, cache_dir=cache, token=token)
+    images = torch.randn(2, back.in_chans, *back.spec.image_size, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        if not torch.equal(back(images), logits(f"local-dir:{HUB / name}")):
+            raise SystemExit(f"{repo} at {commit} gives other logits than hub/{name}: nothing was pinned")
+    pin(name, commit)
+    if not (KEPT / f"{name}.json").exists():
+        keep(name, HUB / name)
+    return commit
+
+
+def main() -> None:
+    """Check, and publish."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="default: all that are staged")
+    parser.add_argument("--dry-run", action="store_true", help="check and show; upload nothing")
+    parser.add_argument("--private", action="store_true", help="make new repositories private")
+    options = parser.parse_args()
+    names = options.names or staged()
+    for name in names:
+        if name not in staged():
+            raise SystemExit(f"hub/{name} is not staged. Staged: {', '.join(staged())}")
+    wrong = {name: check(name) for name in names}
+    for name in names:
+        arch, _, tag = name.rpartition(".")
+        listed = read_table(TABLE).get(arch, {}).get(tag)
+        print(f"{name} -> {listed.repo if listed else '?'}{', pinned already' if listed and listed.revision else ''}")
+        for file in sorted((HUB / name).iterdir()):
+            print(f"    {file.name:20} {file.stat().st_size:>10} bytes")
+        for reason in wrong[name]:
+            print(f"    WRONG: {reason}")
+    if any(wrong.values()):
+        raise SystemExit("nothing was uploaded")
+    if options.dry_run:
+        print("dry run: all of it can go; nothing was uploaded")
+        return
+    for name in names:
+        print(f"{name}: {publish(name, private=options.private)}")
+
+
+if __name__ == "__main__":
+    main()
