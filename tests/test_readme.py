@@ -5,10 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from conftest import SMALL
+from hub_server import TOKEN
 
 import gricol_zoo
+import gricol_zoo.timm_bridge
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -16,10 +19,16 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.mark.parametrize("index", range(len(BLOCKS)))
-def test_python_blocks_run(index):
+def test_python_blocks_run(index, hub, tmp_path, monkeypatch):
+    saved = gricol_zoo.create_model("gricol_r18half_n3_128", **SMALL)
+    saved.save_pretrained(tmp_path / "runs" / "first")
+    hub.commit("you/yours", {file.name: file.read_bytes() for file in (tmp_path / "runs" / "first").iterdir()})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
     names = {
         "gricol_zoo": gricol_zoo,
-        "model": gricol_zoo.create_model("gricol_r18half_n3_128", **SMALL),
+        "timm": timm,
+        "model": gricol_zoo.create_model("hf-hub:you/yours", pretrained=True),
         "images": torch.randn(2, 1, *SMALL["image_size"]),
         "labels": torch.tensor([0, 1]),
         "epoch": 0,

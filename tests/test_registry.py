@@ -1,6 +1,6 @@
 import pytest
 
-from gricol_zoo import GricolZooError
+from gricol_zoo import MODELS, SPLITTERS, GricolZooError, create_model, is_model, list_models
 from gricol_zoo.names import ModelName, parse_backbone_name, parse_model_name
 from gricol_zoo.registry import Registry
 
@@ -59,3 +59,17 @@ def test_hostile_model_names(name):
 def test_backbone_names():
     assert parse_backbone_name("timm/resnet18.a1_in1k") == (True, "resnet18.a1_in1k")
     assert parse_backbone_name("r50half") == (False, "r50half")
+
+
+def test_a_name_that_changed_goes_on_working_with_a_warning(monkeypatch):
+    for registry, old, new in ((MODELS, "r18half_old", "r18half_128"), (SPLITTERS, "overlapping", "overlap")):
+        monkeypatch.setitem(registry.aliases, old, new)
+    with pytest.warns(FutureWarning, match="'r18half_old' is now called 'r18half_128'"):
+        model = create_model("r18half_old")
+    assert model.spec == MODELS.get("r18half_128")
+    with pytest.warns(FutureWarning, match="the old name will go"):
+        assert create_model("r18half_old.qband", pretrained=True).info["tag"] == "qband"
+    with pytest.warns(FutureWarning, match="The splitter 'overlapping'"):
+        create_model("gricol_r18half_n3_128", splitter="overlapping")  # as an old config.json has it
+    assert is_model("r18half_old")
+    assert "r18half_old" not in list_models()
