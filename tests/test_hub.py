@@ -248,6 +248,23 @@ def test_a_fault_gives_the_right_weights_or_one_error_and_then_heals(
         assert torch.equal(logits(create_model(f"hf-hub:{REPO}", pretrained=True)), expected)
 
 
+@pytest.mark.parametrize("kind", ["size", "etag"])
+def test_other_weights_than_the_config_describes_are_not_downloaded(hub, commit, kind):
+    hub.break_next(kind, "HEAD", WEIGHTS_FILE, 99)
+    with pytest.raises(CorruptWeightsError, match="It was not downloaded"):
+        create_model(f"hf-hub:{REPO}", pretrained=True)
+    assert not any(path.startswith("/cdn/") for _, path in hub.log)
+
+
+def test_an_enormous_config_is_not_downloaded(hub):
+    hub.commit("org/large", {"config.json": b" " * (2 << 20)})
+    with pytest.raises(
+        CorruptWeightsError, match=r"config\.json of org/large .* has 2097152 bytes, but expected at most 1048576"
+    ):
+        create_model("hf-hub:org/large", pretrained=True)
+    assert hub.requests("GET") == 0
+
+
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
 @pytest.mark.parametrize("revision", ["", "commit"])
 def test_a_damaged_cache_is_noticed_and_mended(hub, commit, expected, offline, tmp_path, file, revision):
