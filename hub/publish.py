@@ -24,7 +24,7 @@ from keep import KEPT, keep
 import gricol_zoo
 from gricol_zoo.config import CONFIG_FILE
 from gricol_zoo.files import file_sha256
-from gricol_zoo.hub import README, upload
+from gricol_zoo.hub.upload import README, upload
 from gricol_zoo.presets import TABLE, read_table
 from gricol_zoo.sources import WEIGHTS_FILE
 

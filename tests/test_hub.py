@@ -258,9 +258,7 @@ def test_other_weights_than_the_config_describes_are_not_downloaded(hub, commit,
 
 def test_an_enormous_config_is_not_downloaded(hub):
     hub.commit("org/large", {"config.json": b" " * (2 << 20)})
-    with pytest.raises(
-        CorruptWeightsError, match=r"config\.json of org/large .* has 2097152 bytes, but expected at most 1048576"
-    ):
+    with pytest.raises(CorruptWeightsError, match="has 2097152 bytes, but expected at most 1048576"):
         create_model("hf-hub:org/large", pretrained=True)
     assert hub.requests("GET") == 0
 

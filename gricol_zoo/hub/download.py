@@ -1,0 +1,214 @@
+"""Ask, download, compare: a file of a repository, with the bytes that it must have."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from gricol_zoo.config import CONFIG_FILE, MAX_BYTES
+from gricol_zoo.errors import CorruptWeightsError, HubError, UnreachableError
+from gricol_zoo.files import file_sha256, git_blob_sha1
+from gricol_zoo.hub.repo import Repo, explained, library, ways_out, what
+from gricol_zoo.sources import WEIGHTS_FILE, Source, read_source
+
+T = TypeVar("T")
+ATTEMPTS = 3
+WAIT = 0.5  # seconds before the second attempt, doubled for the third, each times 0.5 to 1.5 by chance
+COMMIT = re.compile("[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What the Hub says of a file before sending it: which commit it is of, its bytes, and its hash."""
+
+    commit: str
+    size: int
+    etag: str
+
+
+def find_on_hub(
+    repo: str,
+    revision: str = "",
+    cache_dir: str | None = None,
+    token: str | None = None,
+    local_files_only: bool = False,
+    force_download: bool = False,
+) -> Source:
+    """Get the config of a Hub repository; the weights, of the same commit, when the source is opened.
+
+    A pinned revision (a 40-digit commit) that is in the cache is taken from there without a request. Of a branch or tag, the
+    Hub is asked what its commit is; where it cannot be asked, the commit in the cache is taken, with a warning.
+
+    Args:
+        repo: "org/name".
+        revision: branch, tag or commit.
+        cache_dir: of huggingface_hub, if not its own.
+        token: for a private or gated repository.
+        local_files_only: make no request, as HF_HUB_OFFLINE=1 does.
+        force_download: take nothing from the cache.
+
+    Raises:
+        HubError: see its kinds; the message names the file, where it was looked for, and the way out.
+        ConfigError: not a model of this zoo.
+    """
+    from huggingface_hub.constants import is_offline_mode
+
+    asked = Repo(repo, revision, cache_dir, token, local_files_only or is_offline_mode(), force_download)
+    config = fetch(asked, CONFIG_FILE, MAX_BYTES)
+    commit = config.parent.name  # the cache's folder of a commit is named by it
+    pinned = Repo(repo, commit, cache_dir, token, asked.offline, force_download)
+
+    def weights() -> Path:
+        size, sha256 = int(source.size), str(source.sha256)
+        return fetch(pinned, WEIGHTS_FILE, size, size, sha256)
+
+    source = read_source(config, weights, ref=f"{repo}@{commit}")
+    return source
+
+
+def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str = "") -> Path:
+    """Return a file of a repository, from the cache or downloaded, with the bytes that it must have.
+
+    Args:
+        repo: which one.
+        name: of the file.
+        most: the bytes that it may have.
+        size: the bytes that it must have, if known.
+        sha256: what it must hash to, if known; else the hash that the Hub gives for it.
+
+    Raises:
+        HubError: it cannot be had.
+        CorruptWeightsError: it has other bytes than promised, also when downloaded once more.
+    """
+    cached = None if repo.force else from_cache(repo, name)
+    if cached and (repo.offline or COMMIT.fullmatch(repo.revision)):
+        if is_as_promised(cached, sha256):
+            return cached
+        if repo.offline:
+            raise CorruptWeightsError(
+                f"{cached} in the cache is damaged: its hash is not that of {name} of {repo.name}. "
+                "With a network, load it once more: it is then downloaded anew."
+            )
+    if repo.offline:
+        raise UnreachableError(f"{what(repo, name)} is not in the cache, and no request may be made. {ways_out(repo)}")
+    try:
+        promise = retried(lambda: ask(repo, name))
+        _check_size(repo, name, promise, most, size, sha256)
+        if cached and cached.parent.name == promise.commit and is_as_promised(cached, sha256):
+            return cached
+        return download(repo, name, promise, sha256)
+    except HubError as error:
+        if cached is None or not is_as_promised(cached, sha256):
+            raise
+        warnings.warn(f"{error} Taking commit {cached.parent.name[:12]} from the cache.", stacklevel=2)
+        return cached
+
+
+def ask(repo: Repo, name: str) -> Promise:
+    """Ask the Hub what a file of a repository is, without downloading it."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    with explained(repo, name):
+        url = hf_hub_url(repo.name, name, revision=repo.revision or None)
+        found = get_hf_file_metadata(url, token=repo.token, **library())
+    if not found.commit_hash or not found.etag or found.size is None:
+        raise HubError(
+            f"The answer for {what(repo, name)} names no commit, hash or size: a proxy, or not the Hub? Check HF_ENDPOINT."
+        )
+    if not COMMIT.fullmatch(found.commit_hash):
+        raise HubError(f"The answer for {what(repo, name)} names the commit {found.commit_hash!r:.60}: expected 40 hex digits.")
+    return Promise(found.commit_hash, found.size, found.etag)
+
+
+def download(repo: Repo, name: str, promise: Promise, sha256: str = "") -> Path:
+    """Download a file (or take it from the cache) and compare its bytes; once more if they differ.
+
+    Raises:
+        CorruptWeightsError: they differ twice.
+    """
+    from huggingface_hub import hf_hub_download
+
+    def get(force: bool) -> Path:
+        with explained(repo, name):
+            return Path(
+                hf_hub_download(
+                    repo.name,
+                    name,
+                    revision=repo.revision or None,
+                    cache_dir=repo.cache_dir,
+                    token=repo.token,
+                    force_download=force,
+                    **library(),
+                )
+            )
+
+    for force in (repo.force, True):
+        file = retried(partial(get, force))
+        # Where a branch moved in between, the file is of another commit than was asked about: its own name tells its hash.
+        expected = sha256 or (promise.etag if file.parent.name == promise.commit else "")
+        # The blob's name counts too: without a network it is all that is known of a config.
+        if is_as_promised(file, expected) and is_as_promised(file) and file.stat().st_size <= max(promise.size, MAX_BYTES):
+            return file
+        with contextlib.suppress(OSError):
+            file.unlink()  # the client would keep it, and even link to it again after another download
+    raise CorruptWeightsError(
+        f"{what(repo, name)} arrives with other bytes than its hash promises, twice. Try again later or over another network; "
+        "if it persists, the file on the Hub is not the one that its config describes. Nothing of it was kept."
+    )
+
+
+def is_as_promised(file: Path, expected: str = "") -> bool:
+    """Say whether a cached file has the bytes of a hash: a SHA-256, or git's SHA-1 for small files.
+
+    Without one, of the name of the blob that the cache's link points to: the hash that the Hub gave when it was downloaded.
+    """
+    blob = Path(os.readlink(file)).name if file.is_symlink() else ""
+    for known in (expected, blob):
+        if re.fullmatch("[0-9a-f]{64}", known):
+            return file_sha256(file) == known
+        if COMMIT.fullmatch(known):
+            return git_blob_sha1(file) == known
+    return True
+
+
+def from_cache(repo: Repo, name: str) -> Path | None:
+    """Return a file of the cache, None if it is not there; no request is made."""
+    from huggingface_hub import try_to_load_from_cache
+
+    with explained(repo, name):
+        found = try_to_load_from_cache(repo.name, name, cache_dir=repo.cache_dir, revision=repo.revision or None)
+    return Path(found) if isinstance(found, str) else None
+
+
+def retried(action: Callable[[], T]) -> T:
+    """Do something again, up to twice, where it failed in a way that may pass."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return action()
+        except UnreachableError:
+            if attempt == ATTEMPTS - 1:
+                raise
+        time.sleep(WAIT * 2**attempt * random.uniform(0.5, 1.5))
+    raise AssertionError
+
+
+def _check_size(repo: Repo, name: str, promise: Promise, most: int, size: int | None, sha256: str) -> None:
+    if promise.size > most or (size is not None and promise.size != size):
+        expected = f"{size}" if size is not None else f"at most {most}"
+        raise CorruptWeightsError(
+            f"{what(repo, name)} has {promise.size} bytes, but expected {expected}. It was not downloaded."
+        )
+    if sha256 and re.fullmatch("[0-9a-f]{64}", promise.etag) and promise.etag != sha256:
+        raise CorruptWeightsError(
+            f"{what(repo, name)} is not the file that its config describes "
+            f"(SHA-256 {promise.etag[:12]}, expected {sha256[:12]}). It was not downloaded."
+        )

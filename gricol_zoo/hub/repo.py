@@ -1,0 +1,107 @@
+"""A repository as it is asked for, and what to say when it does not answer."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gricol_zoo.errors import CacheError, CheckpointError, HubError, NoAccessError, NotOnHubError, UnreachableError
+
+NO_ROOM = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT)
+
+
+@dataclass(frozen=True)
+class Repo:
+    """A repository at a revision, and how to ask for it.
+
+    Attributes:
+        name: "org/repo".
+        revision: branch, tag or commit; "" is the main branch.
+        cache_dir, token: of huggingface_hub, if not its own.
+        offline: make no request.
+        force: download again, whatever is in the cache.
+    """
+
+    name: str
+    revision: str = ""
+    cache_dir: str | None = None
+    token: str | None = None
+    offline: bool = False
+    force: bool = False
+
+    @property
+    def asked(self) -> str:
+        """The revision, for people."""
+        return self.revision or "main"
+
+
+@contextlib.contextmanager
+def explained(repo: Repo, name: str) -> Iterator[None]:
+    """Turn whatever the client raises into one of this package's errors."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except Exception as error:  # httpx's, httpx2's, OSError, and of hf_xet RuntimeError and ConnectionError
+        raise explain(error, repo, name) from error
+
+
+def explain(error: Exception, repo: Repo, name: str) -> HubError:
+    """Return this package's error for one of the client's."""
+    from huggingface_hub import errors as client
+
+    file, status = what(repo, name), getattr(getattr(error, "response", None), "status_code", 0)
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    if isinstance(error, client.GatedRepoError):
+        return NoAccessError(
+            f"{repo.name} is gated. Ask for access on its page on the Hub, then log in (`hf auth login`) or give `token`."
+        )
+    if isinstance(error, client.RepositoryNotFoundError):
+        return NotOnHubError(
+            f"There is no repository {repo.name!r} on the Hub, or it is private. Check the name; for a private one log in "
+            "(`hf auth login`) or give `token`."
+        )
+    if isinstance(error, client.RevisionNotFoundError):
+        return NotOnHubError(f"{repo.name} has no revision {repo.asked!r}. Give a branch, a tag or a whole 40-digit commit.")
+    if isinstance(error, client.LocalEntryNotFoundError | client.OfflineModeIsEnabled):
+        return UnreachableError(f"{file} is not in the cache, and the Hub does not answer ({reason}). {ways_out(repo)}")
+    if isinstance(error, client.EntryNotFoundError):
+        return NotOnHubError(f"{repo.name} has no {name} at {repo.asked}, so it is not a model of this zoo.")
+    if isinstance(error, client.HFValidationError):
+        return NotOnHubError(f"{repo.name!r} is no name of a Hub repository: {reason}")
+    if status in (401, 403):
+        return NoAccessError(f"The Hub refuses {file} ({reason}). Log in (`hf auth login`), or give another `token`.")
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return CacheError(
+            f"The cache cannot be written while getting {file}: {reason}. "
+            "Make room, or set HF_HOME (or `cache_dir`) to a folder of yours."
+        )
+    if 400 <= status < 500 and status not in (408, 429):
+        return HubError(f"The Hub refuses {file}: {reason}")
+    # What is left is the network, a server in trouble, or a body that broke off: all of it may pass.
+    return UnreachableError(f"{file} could not be had ({type(error).__name__}: {reason}). {ways_out(repo)}")
+
+
+def what(repo: Repo, name: str) -> str:
+    """Name a file of a repository, for a message."""
+    return f"{name} of {repo.name} (revision {repo.asked})"
+
+
+def ways_out(repo: Repo) -> str:
+    """Say where a file was looked for, and how to get it."""
+    from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
+
+    return (
+        f"Looked in {repo.cache_dir or HF_HUB_CACHE} and at {ENDPOINT}. With a network, `hf download {repo.name}` fetches it; "
+        "or copy the folder here and use `local-dir:path`."
+    )
+
+
+def library() -> dict[str, Any]:
+    """Return how requests are marked as this package's."""
+    from gricol_zoo import __version__
+
+    return {"library_name": "gricol-zoo", "library_version": __version__}
