@@ -117,7 +117,8 @@ TEXTS = {
     "nested within": json.dumps({"gricol_zoo": {"format": 1, "training": nested(900)}}).encode(),
     "not UTF-8": b"\xff\xfe{}",
     "two megabytes": b" " * (2 << 20),
-    "a key twice": b'{"gricol_zoo": {}, "gricol_zoo": {"format": 1}}',
+    "a key twice": lambda good: b'{"architecture": "evil", ' + good.strip()[1:],
+    "an endless number": lambda good: good.replace(b'"mean": 0.5', b'"mean": 1e999'),
     "a number of five thousand digits": b'{"gricol_zoo": {"format": ' + b"9" * 5000 + b"}}",
 }
 
@@ -248,7 +249,9 @@ def test_a_config(files, tmp_path, harm, model_bytes):
 
 @pytest.mark.parametrize("harm", TEXTS)
 def test_a_config_that_is_none(files, tmp_path, harm, model_bytes):
-    write(tmp_path, files, TEXTS[harm])
+    text = TEXTS[harm](files[CONFIG]) if callable(TEXTS[harm]) else TEXTS[harm]
+    assert text != files[CONFIG]
+    write(tmp_path, files, text)
     refused(tmp_path, model_bytes)
 
 
@@ -256,6 +259,15 @@ def test_a_config_that_is_none(files, tmp_path, harm, model_bytes):
 def test_weights(files, tmp_path, harm, model_bytes):
     write(tmp_path, files, body=BODIES[harm](files[WEIGHTS], tmp_path))
     refused(tmp_path, model_bytes)
+
+
+def test_a_long_header_is_not_parsed(files, tmp_path):
+    def many(values):
+        values.update({f"x{index}": {"dtype": "F16", "shape": [0], "data_offsets": [0, 0]} for index in range(80_000)})
+
+    write(tmp_path, files, body=header(many)(files[WEIGHTS], tmp_path))
+    with pytest.raises(GricolZooError, match="a header of"):
+        create_model(f"local-dir:{tmp_path}", pretrained=True)
 
 
 def test_a_pickle_instead_of_weights(files, tmp_path, model_bytes):

@@ -353,6 +353,9 @@ def test_push_and_load_again(hub, saved, expected):
     files = hub.repos["org/new"].commits[commit]
     assert b"library_name: gricol-zoo" in files["README.md"]
     assert model.push_to_hub("org/new", token=TOKEN) == commit  # nothing new
+    own = hub.commit("org/new", {"README.md": b"# my own words"})
+    assert model.push_to_hub("org/new", token=TOKEN) == own
+    assert hub.repos["org/new"].commits[own]["README.md"] == b"# my own words"
     assert git_sha1(files["config.json"]) == git_sha1((saved / "config.json").read_bytes())
 
 
