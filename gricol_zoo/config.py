@@ -55,7 +55,7 @@ def read_config(file: Path) -> Config:
     if file.stat().st_size > MAX_BYTES:
         raise ConfigError(f"{file} has {file.stat().st_size} bytes; a config has at most {MAX_BYTES}.")
     try:
-        config = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        config = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is not readable JSON: {error}") from error
     if not isinstance(config, dict) or not isinstance(config.get("gricol_zoo"), dict):
@@ -181,10 +181,6 @@ def timm_config(spec: ModelSpec, tag: str = "") -> dict[str, Any]:
         "classifier": "classifier",
         "license": "apache-2.0",
     }
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

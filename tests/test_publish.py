@@ -79,6 +79,16 @@ def test_published_pinned_and_loaded_again(publish, hub, monkeypatch, capsys):
     assert read_table(publish.TABLE)[ARCH][TAG].revision == weights.revision
 
 
+def test_what_comes_back_different_is_not_pinned(publish, hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    before = publish.TABLE.read_text()
+    monkeypatch.setattr(publish, "check", lambda name: [])
+    monkeypatch.setattr(publish, "logits", lambda name: torch.zeros(2, 24))
+    with pytest.raises(SystemExit, match="nothing was pinned"):
+        run(publish, monkeypatch)
+    assert publish.TABLE.read_text() == before
+
+
 def flip(folder):
     data = bytearray((folder / "model.safetensors").read_bytes())
     data[-1] ^= 1

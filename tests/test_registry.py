@@ -62,14 +62,14 @@ def test_backbone_names():
 
 
 def test_a_name_that_changed_goes_on_working_with_a_warning(monkeypatch):
-    for registry, old, new in ((MODELS, "r18half_old", "r18half_128"), (SPLITTERS, "overlapping", "overlap")):
+    for registry, old, new in ((MODELS, "old_gricol", "gricol_r18half_n3_128"), (SPLITTERS, "overlapping", "overlap")):
         monkeypatch.setitem(registry.aliases, old, new)
-    with pytest.warns(FutureWarning, match="'r18half_old' is now called 'r18half_128'"):
-        model = create_model("r18half_old")
-    assert model.spec == MODELS.get("r18half_128")
+    with pytest.warns(FutureWarning, match="'old_gricol' is now called 'gricol_r18half_n3_128'"):
+        model = create_model("old_gricol")
+    assert model.spec == MODELS.get("gricol_r18half_n3_128")
     with pytest.warns(FutureWarning, match="the old name will go"):
-        assert create_model("r18half_old.qband", pretrained=True).info["tag"] == "qband"
+        assert create_model("old_gricol.qband", pretrained=True).info["tag"] == "qband"
     with pytest.warns(FutureWarning, match="The splitter 'overlapping'"):
         create_model("gricol_r18half_n3_128", splitter="overlapping")  # as an old config.json has it
-    assert is_model("r18half_old")
-    assert "r18half_old" not in list_models()
+    assert is_model("old_gricol")
+    assert "old_gricol" not in list_models()
