@@ -11,7 +11,7 @@ from torch import nn
 
 from gricol_zoo.backbones import BACKBONES
 from gricol_zoo.deployed import DeployedModel
-from gricol_zoo.errors import GricolZooError
+from gricol_zoo.errors import CheckpointError, GricolZooError
 from gricol_zoo.heads import build_head
 from gricol_zoo.hub import find_on_hub
 from gricol_zoo.model import GridModel
@@ -108,10 +108,22 @@ def check_source(source: Source) -> None:
     Raises:
         CheckpointError: they are not the weights of such a model.
     """
-    if source.open and not source.pinned:
+    if not source.open or source.pinned:
+        return
+    try:
         with torch.device("meta"):
             outline = build(source.spec).state_dict()
-        check_against(outline, source)
+    except GricolZooError:
+        raise
+    except Exception as error:  # a third party's part that computes with its tensors while it is built
+        if not source.ref:
+            return  # a folder of the user's own
+        repo = source.ref.partition("@")[0]
+        raise CheckpointError(
+            f"{source.ref} has a part that cannot be built on torch's meta device ({error}), so its size cannot be checked "
+            f"before it takes memory. If you trust it: `hf download {repo} --local-dir DIR`, then `local-dir:DIR`."
+        ) from error
+    check_against(outline, source)
 
 
 def build(spec: ModelSpec) -> GridModel:

@@ -17,6 +17,7 @@ import gricol_zoo
 from gricol_zoo import GricolZooError, GridModel, create_model
 from gricol_zoo.errors import (
     CacheError,
+    CheckpointError,
     CorruptWeightsError,
     HubError,
     NoAccessError,
@@ -285,6 +286,22 @@ def test_a_cache_without_links(hub, commit, expected, monkeypatch):
     for _ in range(2):
         assert torch.equal(logits(create_model(f"hf-hub:{REPO}@{commit}", pretrained=True)), expected)
     assert len(hub.log) == COLD
+
+
+def test_a_part_that_needs_memory_to_be_built(hub, tmp_path, monkeypatch):
+    class Computing(torch.nn.Conv2d):
+        def __init__(self, in_chans):
+            super().__init__(in_chans, 8, 3)
+            self.num_features = 8
+            self.scale = float(self.weight.std())  # which the meta device cannot tell
+
+    monkeypatch.setitem(gricol_zoo.BACKBONES._items, "computing", Computing)
+    create_model(NAME, backbone="computing").save_pretrained(tmp_path / "own")
+    create_model(f"local-dir:{tmp_path / 'own'}", pretrained=True)
+    hub.commit(REPO, {file.name: file.read_bytes() for file in (tmp_path / "own").iterdir()})
+    with pytest.raises(CheckpointError, match="hf download org/zoo --local-dir DIR"):
+        create_model(f"hf-hub:{REPO}", pretrained=True)
+    assert hub.requests(ends=WEIGHTS_FILE) == 0
 
 
 @pytest.mark.parametrize("number", [28, 30, 13])  # no space, read-only, no permission
