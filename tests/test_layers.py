@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "gricol_zoo"
 FLOORS = [
-    {"errors", "names", "registry", "spec", "precision", "workers", "rows"},
+    {"errors", "names", "registry", "spec", "precision", "workers", "rows", "files"},
     {
         "parts",
         "splitters",
@@ -25,8 +25,8 @@ FLOORS = [
         "significance",
         "data",
     },
-    {"recipes", "render", "deployed", "inference"},
-    {"model"},
+    {"recipes", "render", "deployed", "inference", "config"},
+    {"model", "sources", "hub"},
     {"task", "weights", "progress", "optim"},
     {"factory", "checkpoint"},
     {"flops", "timm_bridge"},
