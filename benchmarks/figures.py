@@ -101,6 +101,8 @@ def learning(name: str) -> None:
     epochs = [int(row["epoch"]) for row in rows]
     axes[0].plot(epochs, [100 * float(row["val_accuracy"]) for row in rows], marker=".", color=BLUE)
     axes[1].plot(epochs, [float(row["val_loss"]) for row in rows], marker=".", color=BLUE)
+    for axis in axes:
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].set(xlabel="epoch", ylabel="val accuracy, %, averaged weights")
     axes[1].set(xlabel="epoch", ylabel="val loss, averaged weights")
     figure.suptitle(name)

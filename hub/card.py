@@ -1,4 +1,4 @@
-"""Write the card of every staged model, hub/NAME.TAG/README.md, and the overview, MODEL_CARD.md; no result is typed.
+"""Write the card of every staged model, hub/NAME.TAG/README.md, the overview, MODEL_CARD.md, and README's table; no result is typed.
 
     python hub/card.py
 
@@ -33,6 +33,7 @@ aside. The split is by case. It is not the paper's G-band set (CIR), which could
 BOTH = """BioImLab's authors say the data "are publicly available for download"; no licence text was found. Pki-3: no terms found. So the images
 are in neither the repository nor the package; weights trained on them are released for research. Code and weights: Apache-2.0, within those terms."""
 
+BEGIN, END = "<!-- weights: python hub/card.py -->", "<!-- end of weights -->"
 KNOWN_FOR = {"qband": "Q-band", "pki3": "G-band (Pki-3)"}
 PAPER = {
     ("reconstruction", "qband"): "GRiCoL, 97.3 %",
@@ -256,9 +257,38 @@ def overview() -> str:
     return "\n".join(lines)
 
 
+def short_table() -> str:
+    """Return the table of README: a line a set, a column a model."""
+    lines = [
+        "| test part | GRiCoL, `gricol_r18half_n3_128` | GRiL, `gril_r18half_128` | control, `r18half_128` |",
+        "|---|---|---|---|",
+    ]
+    for tag, known in KNOWN_FOR.items():
+        cells = []
+        for arch in ("gricol_r18half_n3_128", "gril_r18half_128", "r18half_128"):
+            if f"{arch}.{tag}" not in staged():
+                cells.append("not trained")
+                continue
+            report = reports(f"{arch}.{tag}")[0]
+            low, high = report["accuracy_ci95"]
+            packaged = ", in the package" if gricol_zoo.WEIGHTS[arch][tag].packaged else ""
+            cells.append(f"{percent(report['accuracy'])} ({percent(low)} to {percent(high)}){packaged}")
+        size = f"{report['images']} images, {report['cells']} cells"
+        lines.append(f"| {known} `.{tag}` ({size}) | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def readme() -> str:
+    """Return README.md with its table of weights as the results have it."""
+    before, begin, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    return f"{before}{begin}\n{short_table()}\n{end}{after}"
+
+
 def cards() -> dict[Path, str]:
-    """Return every card: file -> text."""
-    return {**{HUB / name / "README.md": card(name) for name in staged()}, ROOT / "MODEL_CARD.md": overview()}
+    """Return every card, and README: file -> text."""
+    own = {HUB / name / "README.md": card(name) for name in staged()}
+    return {**own, ROOT / "MODEL_CARD.md": overview(), ROOT / "README.md": readme()}
 
 
 def main() -> None:
