@@ -68,7 +68,7 @@ def run_folds(
         out: the folder.
         folds: how many.
         group: "case" keeps each case (or cell, where cases are not known) on one side; "image" splits single images, the
-            paper's protocol, whose accuracies are too good for images of a new person.
+            paper's protocol, where images of one person stand on both sides.
         seed: of the folds; the training's own seed is the recipe's.
         init: the weights that each fold starts from.
         changes: to the model's spec.
