@@ -26,7 +26,7 @@ def group_of(record: Record) -> str:
 def own_groups(images: ImageSet) -> ImageSet:
     """Return the set with every image a cell of its own: what an image-level split goes by.
 
-    Its accuracies are too good for images of a new person: homologues of one cell stand on both sides.
+    Its accuracies may be too good for images of a new person: homologues of one cell stand on both sides.
     """
     records = [dataclasses.replace(record, cell=record.path, case="") for record in images.records]
     return dataclasses.replace(images, records=records)
@@ -149,7 +149,7 @@ def split_for(images: ImageSet, seed: int) -> tuple[ImageSet, dict[tuple[str, st
     """Split a set that came without a split; return the set, the split and what to call it.
 
     By case or cell where every image has one. Otherwise each image becomes a cell of its own, and the name says
-    "image-level": such a validation accuracy is too good, for homologues of one cell stand on both sides.
+    "image-level": such a validation accuracy may be too good, for homologues of one cell stand on both sides.
     """
     if all(group_of(record) for record in images.records):
         name = f"by case or cell, 80/10/10, seed {seed}"
