@@ -37,8 +37,8 @@ def _config(name: str, tag: str = "") -> dict[str, Any]:
         if weights.packaged:
             source = find_in_table(name, tag, weights)
             config = {**timm_config(source.spec), "file": str(packaged_file(name, tag))}
-        else:
-            config["hf_hub_id"] = weights.repo
+        elif weights.revision:  # timm lists a model with weights only once they can be had
+            config["hf_hub_id"] = f"{weights.repo}{HF_HUB_ID_SEPARATOR}{weights.revision}"
     config.pop("tag")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
 
