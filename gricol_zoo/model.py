@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,11 @@ class GridModel(LowerBranch):
         Raises:
             HubError: the Hub refuses, or cannot be reached.
         """
-        from gricol_zoo.hub import push
+        from gricol_zoo.hub import upload
+        from gricol_zoo.hub.upload import CARD, README
 
-        return push(self, repo, token, private, branch, commit_message)
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            (Path(folder) / README).write_text(CARD.format(name=self.name or "A model"), encoding="utf-8")
+            message = commit_message or f"Weights of {self.name or 'a model'} of gricol_zoo"
+            return upload(Path(folder), repo, message, token, private, branch, keep_card=True)

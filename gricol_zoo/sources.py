@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def find_in_dir(folder: str | Path) -> Source:
             raise CheckpointError(
                 f"{str(folder)!r} has no {name}. Expected a folder written by `save_pretrained` or `gricol-zoo train`."
             )
-    return read_source(folder / CONFIG_FILE, lambda: folder / WEIGHTS_FILE)
+    return read_source(folder / CONFIG_FILE, lambda _size, _sha256: folder / WEIGHTS_FILE)
 
 
 def packaged_file(name: str, tag: str) -> Path:
@@ -91,7 +92,8 @@ def find_in_table(name: str, tag: str, weights: Weights) -> Source:
     return Source(name, source.spec, source.open, source.info, weights.sha256, weights.size, tag, True, source.ref)
 
 
-def read_source(config_file: Path, open: Callable[[], Path], ref: str = "") -> Source:
-    """Make a source of a config.json and of a way to get the weights it describes."""
+def read_source(config_file: Path, open: Callable[[int, str], Path], ref: str = "") -> Source:
+    """Make a source of a config.json and of a way to get weights of a size and SHA-256, which the config says."""
     config = read_config(config_file)
-    return Source(config.name, config.spec, open, config.info, config.info["sha256"], config.info["size"], ref=ref)
+    sha256, size = config.info["sha256"], config.info["size"]
+    return Source(config.name, config.spec, partial(open, size, sha256), config.info, sha256, size, ref=ref)

@@ -33,12 +33,16 @@ FILES = {CONFIG_FILE, WEIGHTS_FILE, README}
 LICENSE = re.compile(r"\A---\n(?:.*\n)*?license: apache-2\.0\n(?:.*\n)*?---\n")
 
 
-def logits(name: str, **options: Any) -> torch.Tensor:
-    """Return a model's logits of fixed random images, by the lower branch."""
-    model: Any = gricol_zoo.create_model(name, pretrained=True, **options)
+def logits(model: Any) -> torch.Tensor:
+    """Return a model's logits of two fixed random images, (2, classes), by the lower branch."""
     images = torch.randn(2, model.in_chans, *model.spec.image_size, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         return model.eval()(images)
+
+
+def load(folder: Path | str, deployed: bool = False) -> Any:
+    """Return the model of a folder, with its weights."""
+    return gricol_zoo.create_model(f"local-dir:{folder}", pretrained=True, deployed=deployed)
 
 
 def check(name: str) -> list[str]:
@@ -64,10 +68,10 @@ def check(name: str) -> list[str]:
         wrong.append(f"{README} does not begin with a header that says `license: apache-2.0`")
     if not wrong:
         with tempfile.TemporaryDirectory() as again:
-            gricol_zoo.create_model(f"local-dir:{folder}", pretrained=True).save_pretrained(again)  # type: ignore[operator]
-            first = logits(f"local-dir:{folder}")
-            for other in (logits(f"local-dir:{folder}", deployed=True), logits(f"local-dir:{again}")):
-                if not torch.equal(first, other):
+            model = load(folder)
+            model.save_pretrained(again)
+            for other in (load(folder, deployed=True), load(again)):
+                if not torch.equal(logits(model), logits(other)):
                     wrong.append("loaded again, it gives other logits")
     return wrong
 
@@ -84,13 +88,12 @@ def publish(name: str, token: str | None = None, private: bool = False) -> str:
     """Upload one staged folder, compare what comes back, pin it; return the commit."""
     arch, _, tag = name.rpartition(".")
     repo = read_table(TABLE)[arch][tag].repo
-    commit = upload(HUB / name, repo, token, private or None, message=f"{name}, gricol_zoo {gricol_zoo.__version__}")
+    message = f"{name}, gricol_zoo {gricol_zoo.__version__}"
+    commit = upload(HUB / name, repo, message, token, private or None, "main", keep_card=False)
     with tempfile.TemporaryDirectory() as cache:
-        back: Any = gricol_zoo.GridModel.from_pretrained(repo, revision=commit, cache_dir=cache, token=token)
-    images = torch.randn(2, back.in_chans, *back.spec.image_size, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        if not torch.equal(back(images), logits(f"local-dir:{HUB / name}")):
-            raise SystemExit(f"{repo} at {commit} gives other logits than hub/{name}: nothing was pinned")
+        back = gricol_zoo.GridModel.from_pretrained(repo, revision=commit, cache_dir=cache, token=token)
+    if not torch.equal(logits(back), logits(load(HUB / name))):
+        raise SystemExit(f"{repo} at {commit} gives other logits than hub/{name}: nothing was pinned")
     pin(name, commit)
     if not (KEPT / f"{name}.json").exists():
         keep(name, HUB / name)

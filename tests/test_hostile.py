@@ -3,6 +3,7 @@
 import json
 import pickle
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -191,11 +192,10 @@ def peak_growth(action):
         lines = Path("/proc/self/status").read_text().splitlines()
         return 1024 * int(next(line for line in lines if line.startswith(key)).split()[1])
 
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
+    if not sys.platform.startswith("linux"):  # which alone tells the peak
         action()
         return 0
+    Path("/proc/self/clear_refs").write_text("5")
     before = status("VmRSS")
     action()
     return status("VmHWM") - before

@@ -83,7 +83,7 @@ def test_what_comes_back_different_is_not_pinned(publish, hub, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     before = publish.TABLE.read_text()
     monkeypatch.setattr(publish, "check", lambda name: [])
-    monkeypatch.setattr(publish, "logits", lambda name: torch.zeros(2, 24))
+    monkeypatch.setattr(publish, "logits", lambda model: torch.rand(2, 24))
     with pytest.raises(SystemExit, match="nothing was pinned"):
         run(publish, monkeypatch)
     assert publish.TABLE.read_text() == before

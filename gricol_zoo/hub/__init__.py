@@ -6,6 +6,6 @@ flipped bit; transfers that it does not try again are tried again; and whatever 
 """
 
 from gricol_zoo.hub.download import find_on_hub
-from gricol_zoo.hub.upload import push, upload
+from gricol_zoo.hub.upload import upload
 
-__all__ = ["find_on_hub", "push", "upload"]
+__all__ = ["find_on_hub", "upload"]

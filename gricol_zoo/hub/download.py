@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import re
-import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from gricol_zoo.config import CONFIG_FILE, MAX_BYTES
 from gricol_zoo.errors import CorruptWeightsError, HubError, UnreachableError
 from gricol_zoo.files import file_sha256, git_blob_sha1
-from gricol_zoo.hub.repo import Repo, explained, library, ways_out, what
+from gricol_zoo.hub.repo import Repo, explained, library, retried, ways_out, what
 from gricol_zoo.sources import WEIGHTS_FILE, Source, read_source
 
-T = TypeVar("T")
-ATTEMPTS = 3
-WAIT = 0.5  # seconds before the second attempt, doubled for the third, each times 0.5 to 1.5 by chance
 COMMIT = re.compile("[0-9a-f]{40}")
 
 
@@ -67,12 +60,10 @@ def find_on_hub(
     commit = config.parent.name  # the cache's folder of a commit is named by it
     pinned = Repo(repo, commit, cache_dir, token, asked.offline, force_download)
 
-    def weights() -> Path:
-        size, sha256 = int(source.size), str(source.sha256)
+    def weights(size: int, sha256: str) -> Path:
         return fetch(pinned, WEIGHTS_FILE, size, size, sha256)
 
-    source = read_source(config, weights, ref=f"{repo}@{commit}")
-    return source
+    return read_source(config, weights, ref=f"{repo}@{commit}")
 
 
 def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str = "") -> Path:
@@ -187,18 +178,6 @@ def from_cache(repo: Repo, name: str) -> Path | None:
     with explained(repo, name):
         found = try_to_load_from_cache(repo.name, name, cache_dir=repo.cache_dir, revision=repo.revision or None)
     return Path(found) if isinstance(found, str) else None
-
-
-def retried(action: Callable[[], T]) -> T:
-    """Do something again, up to twice, where it failed in a way that may pass."""
-    for attempt in range(ATTEMPTS):
-        try:
-            return action()
-        except UnreachableError:
-            if attempt == ATTEMPTS - 1:
-                raise
-        time.sleep(WAIT * 2**attempt * random.uniform(0.5, 1.5))
-    raise AssertionError
 
 
 def _check_size(repo: Repo, name: str, promise: Promise, most: int, size: int | None, sha256: str) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from gricol_zoo.errors import CacheError, CheckpointError, HubError, NoAccessError, NotOnHubError, UnreachableError
 
+T = TypeVar("T")
+ATTEMPTS = 3
+WAIT = 0.5  # seconds before the second attempt, doubled for the third, each times 0.5 to 1.5 by chance
 NO_ROOM = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT)
 
 
@@ -47,6 +52,16 @@ def explained(repo: Repo, name: str) -> Iterator[None]:
         raise
     except Exception as error:  # httpx's, httpx2's, OSError, and of hf_xet RuntimeError and ConnectionError
         raise explain(error, repo, name) from error
+
+
+def retried(action: Callable[[], T]) -> T:
+    """Do something again, up to twice, where it failed in a way that may pass."""
+    for attempt in range(ATTEMPTS - 1):
+        try:
+            return action()
+        except UnreachableError:
+            time.sleep(WAIT * 2**attempt * random.uniform(0.5, 1.5))
+    return action()
 
 
 def explain(error: Exception, repo: Repo, name: str) -> HubError:
