@@ -24,7 +24,16 @@ def commit() -> str:
 
 
 COMMIT = commit()  # of what is imported now, whatever is checked out by the time of writing
-COMMAND = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+
+
+def portable(argument: str) -> str:
+    """Return a command's argument as anybody may give it: a path from the root is where this machine has it, so its end is kept."""
+    if not Path(argument).is_absolute():
+        return argument
+    return "FOLDER" if (Path(argument) / "qband.zip").exists() else Path(argument).name
+
+
+COMMAND = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(portable, sys.argv[1:])])
 
 
 def kept(name: str, scored: Collection[str]) -> list[dict[str, Any]]:

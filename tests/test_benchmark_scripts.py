@@ -2,10 +2,13 @@
 
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
+
+from gricol_zoo.rows import read_csv
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 
@@ -71,3 +74,23 @@ def test_a_finished_run_and_a_kept_start_are_not_trained_again(script, tmp_path,
     assert module.run("r18half_128.qband", tmp_path, tmp_path / "runs", float("inf"))
     assert len(trained) == 1
     assert json.loads((FOLDER / "recipes" / "r18half_128.qband.json").read_text())["init"] == "r18half_128.pki3_start"
+
+
+def test_results_name_no_place_of_a_machine(script, tmp_path):
+    record = script("record")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "qband.zip").touch()
+    given = ["--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs"), "--rounds", "3", "starts/a"]
+    assert [record.portable(argument) for argument in given] == [
+        "--data",
+        "FOLDER",
+        "--runs",
+        "runs",
+        "--rounds",
+        "3",
+        "starts/a",
+    ]
+    for file in record.RESULTS.glob("*.csv"):
+        for row in read_csv(file):
+            command = row.get("command") or ""
+            assert not re.search(r"(^|\s)/", command), (file.name, command)

@@ -12,6 +12,7 @@ from hub_server import TOKEN
 
 import gricol_zoo
 import gricol_zoo.timm_bridge
+from gricol_zoo.rows import read_csv
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -53,6 +54,14 @@ def test_the_accuracy_in_readme_is_the_committed_report():
     name, tag = gricol_zoo.DEFAULT_MODEL.split(".")
     assert report["weights_sha256"] == gricol_zoo.WEIGHTS[name][tag].sha256
     assert report["seen_in_training"] == 0
+
+
+def test_the_cross_validations_in_readme_are_the_committed_ones():
+    rows = {row["protocol"]: float(row["accuracy"]) for row in read_csv(ROOT / "benchmarks" / "results" / "crossval.csv")}
+    assert f"{100 * rows['by case or cell']:.1f} % by cell and {100 * rows['image-level']:.1f} % image-level" in README
+    row = read_csv(ROOT / "benchmarks" / "results" / "crossval_gap.csv")[0]
+    gap = {key: 100 * float(row[key]) for key in ("difference", "low", "high")}
+    assert f"a gap of {gap['difference']:.1f} points ({gap['low']:.1f} to {gap['high']:.1f} by bootstrap over cells)" in README
 
 
 SPEED = (ROOT / "docs" / "SPEED.md").read_text()
