@@ -27,7 +27,7 @@ COMMIT = commit()  # of what is imported now, whatever is checked out by the tim
 
 
 def portable(argument: str) -> str:
-    """Return a command's argument as anybody may give it: a path from the root is where this machine has it, so its end is kept."""
+    """Return a command's argument as anybody may give it: of a path from the root, which is of one machine, its end."""
     if not Path(argument).is_absolute():
         return argument
     return "FOLDER" if (Path(argument) / "qband.zip").exists() else Path(argument).name
