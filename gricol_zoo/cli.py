@@ -18,7 +18,7 @@ from gricol_zoo.errors import GricolZooError
 
 COMMANDS = ("list", "info", "predict", "validate", "train", "crossval", "compare", "benchmark", "demo")
 DONE, OTHER, MISTAKE = 0, 1, 2
-EXTRA_OF = {"accelerate": "train", "sklearn": "train", "scipy": "train", "matplotlib": "viz", "captum": "viz"}
+EXTRA_OF = {"accelerate": "train", "sklearn": "train", "scipy": "karyotype", "matplotlib": "viz", "captum": "viz"}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,0 +1,242 @@
+"""What is known of one cell, as data: ``karyotype.json`` is a ``Karyotype`` and nothing else.
+
+It is also the record of the run that made it (model, weights, versions, inputs by hash, options, time) and of every edit
+since, so that a result can be checked years later (``gricol-zoo verify``). A person may change ``assigned`` and ``turned`` in
+the file by hand; the next drawing finds what was changed and writes it down as an edit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.files import write_atomically
+from gricol_zoo.karyotype.draft import NOTE, draft
+
+FORMAT = 1
+DOUBTFUL = 0.9  # confidence below which a person should look; about a tenth of the chromosomes, and two thirds of the errors
+
+
+@dataclass(frozen=True)
+class Chromosome:
+    """One image of the cell.
+
+    Attributes:
+        id: its number in the cell, from 1, in the order of the input.
+        path: its file inside the source.
+        sha256: of the file's bytes.
+        probabilities: the network's calibrated probability of each class; empty if the image could not be read.
+        predicted: the likeliest class, by itself.
+        automatic: the class that the whole cell gave it, "" for none (unassigned).
+        assigned: its class now: ``automatic``, or what a person made of it.
+        confidence: that ``automatic`` is right, 0..1, from how much dearer the cell is without it.
+        label: the true class, if the source says it; it is never used, only compared.
+        short_arm: "up" or "down" where the source says which end the short arm is at, "" if that is not known.
+        turned: draw it upside down.
+        error: why the image could not be read, "" if it could.
+    """
+
+    id: int
+    path: str
+    sha256: str
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    predicted: str = ""
+    automatic: str = ""
+    assigned: str = ""
+    confidence: float = 0.0
+    label: str = ""
+    short_arm: str = ""
+    turned: bool = False
+    error: str = ""
+
+    @property
+    def edited(self) -> bool:
+        """Whether a person has moved it."""
+        return self.assigned != self.automatic
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a person should look at it: unassigned, or not sure, and not moved by a person already."""
+        return not self.edited and (not self.assigned or self.confidence < DOUBTFUL)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A chromosome that a person moved: from one class to another, "" for unassigned.
+
+    Attributes:
+        time: ISO 8601, UTC.
+        by: whose edit it is, as they gave it.
+        id: of the chromosome.
+        before, after: its class.
+    """
+
+    time: str
+    by: str
+    id: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Karyotype:
+    """One cell.
+
+    Attributes:
+        cell: its name.
+        chromosomes: all of its images, also those without a class and those that could not be read.
+        labels: the classes, in their order.
+        sex: what the assignment expected, such as "XX"; "" if two fit alike.
+        model: name, weights_sha256 and hub_ref of the weights.
+        options: dtype, costs and whatever else the result depends on.
+        versions: of Python and of the libraries that computed.
+        source: where the images were.
+        time: of the run, ISO 8601, UTC.
+        edits: in their order.
+    """
+
+    cell: str
+    chromosomes: Sequence[Chromosome]
+    labels: Sequence[str]
+    sex: str = ""
+    model: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    time: str = ""
+    edits: Sequence[Edit] = ()
+
+    @property
+    def draft(self) -> str:
+        """The karyotype as ISCN writes it, as far as counts tell: "46,XY"; a draft, see ``gricol_zoo.karyotype.draft``."""
+        return draft(self.counts(), len(self.chromosomes))
+
+    def counts(self) -> dict[str, int]:
+        """Return how many chromosomes each class has now."""
+        found = Counter(chromosome.assigned for chromosome in self.chromosomes if chromosome.assigned)
+        return {label: found[label] for label in self.labels}
+
+    def doubtful(self) -> list[Chromosome]:
+        """Return what a person should look at, the least sure first."""
+        readable = [chromosome for chromosome in self.chromosomes if not chromosome.error]
+        return sorted((item for item in readable if item.doubtful), key=lambda item: item.confidence)
+
+    def move(self, id: int, label: str, by: str = "", time: str = "") -> Karyotype:
+        """Return the karyotype with one chromosome moved to a class, "" for unassigned, and the edit noted.
+
+        Raises:
+            GricolZooError: no such chromosome or class, or an image that could not be read.
+        """
+        chromosome = self.find(id)
+        if label and label not in self.labels:
+            raise GricolZooError(f"Expected a class of {', '.join(self.labels)}, or nothing for unassigned, but got {label!r}.")
+        if chromosome.error and label:
+            raise GricolZooError(f"Chromosome {id} could not be read ({chromosome.error}), so it cannot be given a class.")
+        if label == chromosome.assigned:
+            return self
+        edit = Edit(time or now(), by, id, chromosome.assigned, label)
+        return self._with(dataclasses.replace(chromosome, assigned=label), edit)
+
+    def turn(self, id: int) -> Karyotype:
+        """Return the karyotype with one chromosome drawn the other way up.
+
+        Raises:
+            GricolZooError: no such chromosome.
+        """
+        chromosome = self.find(id)
+        return self._with(dataclasses.replace(chromosome, turned=not chromosome.turned))
+
+    def find(self, id: int) -> Chromosome:
+        """Return a chromosome by its number.
+
+        Raises:
+            GricolZooError: no such number.
+        """
+        for chromosome in self.chromosomes:
+            if chromosome.id == id:
+                return chromosome
+        raise GricolZooError(f"Expected a chromosome from 1 to {len(self.chromosomes)}, but got {id!r}.")
+
+    def _with(self, changed: Chromosome, *edits: Edit) -> Karyotype:
+        chromosomes = [changed if item.id == changed.id else item for item in self.chromosomes]
+        return dataclasses.replace(self, chromosomes=chromosomes, edits=[*self.edits, *edits])
+
+    def note_edits(self, by: str = "") -> Karyotype:
+        """Return the karyotype with an edit for each chromosome whose class was changed in the file and noted nowhere."""
+        edits, time = list(self.edits), now()
+        last = {item.id: item.automatic for item in self.chromosomes} | {edit.id: edit.after for edit in edits}
+        for item in self.chromosomes:
+            if item.assigned != last[item.id]:
+                edits.append(Edit(time, by, item.id, last[item.id], item.assigned))
+        return dataclasses.replace(self, edits=edits)
+
+    def to_json(self) -> str:
+        """Return it as JSON; ``read_karyotype`` reads it back."""
+        data = dataclasses.asdict(self)
+        return json.dumps({"format": FORMAT, "draft": self.draft, "note": NOTE, **data}, indent=1, ensure_ascii=False) + "\n"
+
+    def write(self, file: Path) -> None:
+        """Write it as JSON, whole or not at all."""
+        write_atomically(file, self.to_json().encode())
+
+
+def now() -> str:
+    """Return the time in UTC to the second, ISO 8601."""
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_karyotype(file: Path) -> Karyotype:
+    """Read a ``karyotype.json``, edited by hand or not.
+
+    Raises:
+        GricolZooError: no JSON, another format, a field missing or unknown, a class that is none.
+        OSError: it cannot be read.
+    """
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise GricolZooError(f"{file} is no JSON: {error}. Perhaps an edit by hand lost a comma or a quote.") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise GricolZooError(f"{file} is no karyotype.json of format {FORMAT}, as `gricol-zoo karyotype` writes it.")
+    data = {key: value for key, value in data.items() if key not in ("format", "draft", "note")}
+    try:
+        chromosomes = [_typed(Chromosome, item) for item in data.pop("chromosomes")]
+        edits = [_typed(Edit, item) for item in data.pop("edits", [])]
+        karyotype: Karyotype = _typed(Karyotype, {**data, "chromosomes": chromosomes, "edits": edits})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise GricolZooError(f"{file} is damaged: {error}.") from error
+    for item in karyotype.chromosomes:
+        if item.assigned and item.assigned not in karyotype.labels:
+            raise GricolZooError(
+                f"{file}: chromosome {item.id} is assigned {item.assigned!r}. Expected one of {', '.join(karyotype.labels)}, "
+                'or "" for none.'
+            )
+    if len({item.id for item in karyotype.chromosomes}) != len(karyotype.chromosomes):
+        raise GricolZooError(f"{file}: two chromosomes have the same id.")
+    return karyotype
+
+
+KINDS: dict[str, type | tuple[type, ...]] = {
+    "int": int,
+    "str": str,
+    "bool": bool,
+    "float": (int, float),
+    "Sequence": list,
+    "Mapping": dict,
+}
+
+
+def _typed(kind: Any, values: Mapping[str, Any]) -> Any:
+    """Make a dataclass of JSON, each value of the type that its field is declared with."""
+    for item in dataclasses.fields(kind):
+        if item.name in values and not isinstance(values[item.name], KINDS[str(item.type).partition("[")[0]]):
+            raise TypeError(f"{item.name} is {values[item.name]!r}, expected {item.type}")
+    return kind(**values)

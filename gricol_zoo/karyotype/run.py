@@ -1,0 +1,146 @@
+"""Images of one cell and a model in, a ``Karyotype`` out."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import platform
+from importlib.metadata import version
+
+import numpy as np
+
+from gricol_zoo import __version__
+from gricol_zoo.calibration import softmax
+from gricol_zoo.data.images import read_grey
+from gricol_zoo.data.preprocess import to_canvas
+from gricol_zoo.data.table import ImageSet, Record
+from gricol_zoo.deployed import DeployedModel
+from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.evaluate import predict_logits
+from gricol_zoo.inference import dtype_of, is_optimized
+from gricol_zoo.karyotype.assign import DEFAULT_COSTS, MAX_CHROMOSOMES, UNASSIGNED, Costs, assign
+from gricol_zoo.karyotype.document import Chromosome, Karyotype, now
+from gricol_zoo.model import GridModel
+from gricol_zoo.precision import choose_dtype
+
+LIBRARIES = ("torch", "numpy", "scipy", "pillow")
+SHORT_ARMS = ("up", "down")
+
+
+def cells_of(images: ImageSet) -> dict[str, ImageSet]:
+    """Return the cells of a set by name, in their order; images without a cell are one together, named as the set.
+
+    Raises:
+        GricolZooError: more images in one cell than a cell can have.
+    """
+    indices: dict[tuple[str, str], list[int]] = {}
+    for index, record in enumerate(images.records):
+        indices.setdefault((record.case, record.cell), []).append(index)
+    names = [cell or images.name for _, cell in indices]
+    # Two cases may number their cells alike.
+    if len(set(names)) < len(names):
+        names = ["/".join(filter(None, key)) or images.name for key in indices]
+    for name, members in zip(names, indices.values(), strict=True):
+        _check_size(name, len(members))
+    return {name: images.subset(members) for name, members in zip(names, indices.values(), strict=True)}
+
+
+def _check_size(name: str, count: int) -> None:
+    if count > MAX_CHROMOSOMES:
+        raise GricolZooError(
+            f"{name} has {count} images, and a cell has about 46 chromosomes (at most {MAX_CHROMOSOMES} are taken). "
+            "Put each cell's images into a folder of its own, or name their cells in a manifest.csv."
+        )
+
+
+def karyotype(
+    model: GridModel | DeployedModel,
+    images: ImageSet,
+    *,
+    cell: str = "",
+    name: str = "",
+    costs: Costs = DEFAULT_COSTS,
+    dtype: str = "fp32",
+    source: str = "",
+) -> Karyotype:
+    """Classify the chromosomes of one cell, and assign them together.
+
+    An image that cannot be read stays in the karyotype with its error; nothing is dropped.
+
+    Args:
+        model: either form, with weights; the lower branch classifies.
+        images: of one cell.
+        cell: its name; "" takes the set's.
+        name: what to call the model, such as it can be loaded again by (default: its registered name).
+        costs: of departures from two of each.
+        dtype: "auto", "fp32" or "bf16".
+        source: where the images are, to find them again.
+
+    Raises:
+        GricolZooError: too many images for a cell.
+    """
+    _check_size(cell or images.name, len(images))
+    items, canvases = _read(images, model)
+    readable = [item for item in items if not item.error]
+    if readable:
+        logits = predict_logits(model, np.stack(canvases), dtype=dtype)
+        probabilities = softmax(logits, float(model.info.get("temperature", 1.0)))
+    else:
+        probabilities = np.zeros((0, model.num_classes))
+    labels = model.spec.labels
+    assignment = assign(probabilities, costs, labels)
+    classified = {}
+    for row, item in enumerate(readable):
+        chosen = int(assignment.classes[row])
+        class_ = "" if chosen == UNASSIGNED else labels[chosen]
+        classified[item.id] = dataclasses.replace(
+            item,
+            probabilities={label: round(float(value), 6) for label, value in zip(labels, probabilities[row], strict=True)},
+            predicted=labels[int(probabilities[row].argmax())],
+            automatic=class_,
+            assigned=class_,
+            # The odds of this class against all others, taking the best assignment of each: measured, they are what they say.
+            confidence=round(float(1 / (1 + np.exp(-assignment.margins[row]))), 4),
+        )
+    used = dtype_of(model) if is_optimized(model) else choose_dtype(dtype, next(model.parameters()).device)
+    return Karyotype(
+        cell=cell or images.name,
+        chromosomes=[classified.get(item.id, item) for item in items],
+        labels=list(labels),
+        sex=assignment.sex,
+        model={
+            "name": name or model.name,
+            "weights_sha256": str(model.info.get("sha256", "")),
+            "hub_ref": model.hub_ref,
+        },
+        options={"dtype": used, "costs": dataclasses.asdict(costs)},
+        versions={
+            "gricol_zoo": __version__,
+            "python": platform.python_version(),
+            **{library: version(library) for library in LIBRARIES},
+        },
+        source=source,
+        time=now(),
+    )
+
+
+def _read(images: ImageSet, model: GridModel | DeployedModel) -> tuple[list[Chromosome], list[np.ndarray]]:
+    """Return a chromosome without a class for each image, and the canvases of those that can be read."""
+    items, canvases = [], []
+    for id, record in enumerate(images.records, start=1):
+        item, error, digest = _identify(id, record), "", ""
+        try:
+            data = images.read(record)
+            digest = hashlib.sha256(data).hexdigest()
+            canvases.append(to_canvas(read_grey(data), model.spec.preprocess, model.spec.image_size))
+        except (ImageError, OSError) as failure:  # what a file can be guilty of
+            error = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
+        items.append(dataclasses.replace(item, sha256=digest, error=error))
+    return items, canvases
+
+
+def _identify(id: int, record: Record) -> Chromosome:
+    arm = record.extra.get("short_arm", "").strip().lower()
+    if arm and arm not in SHORT_ARMS:
+        raise GricolZooError(f"{record.path}: expected `short_arm` to be up, down or empty, but got {arm!r}.")
+    return Chromosome(id, record.path, "", label=record.label, short_arm=arm, turned=arm == "down")
