@@ -8,6 +8,6 @@
 - ``audit``: the same run again, and what differs.
 """
 
-from gricol_zoo.karyotype.assign import Assignment, Costs, assign
+from gricol_zoo.karyotype.assign import Assignment, Costs, assign, confidences
 
-__all__ = ["Assignment", "Costs", "assign"]
+__all__ = ["Assignment", "Costs", "assign", "confidences"]

@@ -65,13 +65,11 @@ class Assignment(NamedTuple):
 
     Attributes:
         classes: (n,) int, the index of each chromosome's class, ``UNASSIGNED`` for none.
-        margins: (n,) float, nats: how much dearer the cell gets if this chromosome may not have its class.
         sex: what was expected, one of ``SEXES``; "" where two of them fit alike.
         cost: of it all, in nats.
     """
 
     classes: np.ndarray
-    margins: np.ndarray
     sex: str
     cost: float
 
@@ -92,21 +90,33 @@ def assign(probabilities: np.ndarray, costs: Costs = DEFAULT_COSTS, labels: Sequ
     Raises:
         GricolZooError: another shape, rows that are no distributions, or more than ``MAX_CHROMOSOMES`` of them.
     """
-    losses = -np.log(np.maximum(check_probabilities(probabilities, len(labels)), LEAST))
-    alone = np.full(len(losses), float(costs.unassigned))
-    ranked = sorted((_match(losses, alone, expected_copies(sex, labels), costs), sex) for sex in SEXES)
-    (best, sex), (second, _) = ranked[:2]
-    classes = np.array(best.classes)
+    losses, alone = _losses(probabilities, costs, labels)
+    (best, sex), (second, _) = _ranked(losses, alone, costs, labels)[:2]
+    return Assignment(np.array(best.classes, int), sex if second.cost - best.cost > 1e-9 else "", best.cost)
+
+
+def confidences(
+    probabilities: np.ndarray,
+    assignment: Assignment,
+    costs: Costs = DEFAULT_COSTS,
+    labels: Sequence[str] = CHROMOSOMES,
+) -> np.ndarray:
+    """Return (n,) how sure each chromosome's class is, 0.5..1: its odds against the best cell in which it has another.
+
+    With the margin m, in nats, by which the cell gets dearer if the chromosome may not have its class (or may not stay without
+    one), it is 1 / (1 + exp(-m)). Args and errors as for ``assign``, whose result ``assignment`` is.
+    """
+    losses, alone = _losses(probabilities, costs, labels)
     margins = np.zeros(len(losses))
-    for index, class_ in enumerate(classes):
+    for index, class_ in enumerate(assignment.classes):
         refused, left = losses.copy(), alone.copy()
         if class_ == UNASSIGNED:
             left[index] = FORBIDDEN
         else:
             refused[index, class_] = FORBIDDEN
-        other = min(_match(refused, left, expected_copies(sex, labels), costs).cost for sex in SEXES)
-        margins[index] = max(0.0, other - best.cost)
-    return Assignment(classes, margins, sex if second.cost - best.cost > 1e-9 else "", best.cost)
+        other, _ = _ranked(refused, left, costs, labels)[0]
+        margins[index] = max(0.0, other.cost - assignment.cost)
+    return 1 / (1 + np.exp(-margins))
 
 
 def check_probabilities(probabilities: np.ndarray, classes: int) -> np.ndarray:
@@ -135,6 +145,17 @@ def check_probabilities(probabilities: np.ndarray, classes: int) -> np.ndarray:
 class _Match(NamedTuple):
     cost: float
     classes: tuple[int, ...]
+
+
+def _losses(probabilities: np.ndarray, costs: Costs, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    losses = -np.log(np.maximum(check_probabilities(probabilities, len(labels)), LEAST))
+    return losses, np.full(len(losses), float(costs.unassigned))
+
+
+def _ranked(losses: np.ndarray, alone: np.ndarray, costs: Costs, labels: Sequence[str]) -> list[tuple[_Match, str]]:
+    """Return the best of each sex, the cheapest first."""
+    matches = [(_match(losses, alone, expected_copies(sex, labels), costs), sex) for sex in SEXES]
+    return sorted(matches, key=lambda pair: pair[0].cost)
 
 
 def _match(losses: np.ndarray, alone: np.ndarray, expected: np.ndarray, costs: Costs) -> _Match:

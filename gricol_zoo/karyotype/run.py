@@ -18,7 +18,7 @@ from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.evaluate import predict_logits
 from gricol_zoo.inference import dtype_of, is_optimized
-from gricol_zoo.karyotype.assign import DEFAULT_COSTS, MAX_CHROMOSOMES, UNASSIGNED, Costs, assign
+from gricol_zoo.karyotype.assign import DEFAULT_COSTS, MAX_CHROMOSOMES, UNASSIGNED, Costs, assign, confidences
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, now
 from gricol_zoo.model import GridModel
 from gricol_zoo.precision import choose_dtype
@@ -89,6 +89,7 @@ def karyotype(
         probabilities = np.zeros((0, model.num_classes))
     labels = model.spec.labels
     assignment = assign(probabilities, costs, labels)
+    sure = confidences(probabilities, assignment, costs, labels)
     classified = {}
     for row, item in enumerate(readable):
         chosen = int(assignment.classes[row])
@@ -99,8 +100,7 @@ def karyotype(
             predicted=labels[int(probabilities[row].argmax())],
             automatic=class_,
             assigned=class_,
-            # The odds of this class against all others, taking the best assignment of each: measured, they are what they say.
-            confidence=round(float(1 / (1 + np.exp(-assignment.margins[row]))), 4),
+            confidence=round(float(sure[row]), 4),
         )
     used = dtype_of(model) if is_optimized(model) else choose_dtype(dtype, next(model.parameters()).device)
     return Karyotype(
