@@ -8,8 +8,8 @@ they are, and with one chromosome lost, one too many, or half a chromosome among
 results/karyotype_costs.csv; ``gricol_zoo.karyotype.Costs`` has its first line.
 
 ``test`` scores with those costs: every released weight on its test part; the out-of-fold predictions of a run of ``gricol-zoo
-crossval``; and a model that was trained on splits/pki3_counts.csv, on the cases kept from it, all that have a cell of other than
-46 chromosomes (``gricol-zoo train --data pki3.zip --model r18half_128 --recipe light --epochs 8 --split
+crossval``; and a model that was trained on splits/pki3_counts.csv, on the cases kept from it: all with a cell of other than 46
+chromosomes (``gricol-zoo train --data pki3.zip --model r18half_128 --recipe light --epochs 8 --split
 benchmarks/splits/pki3_counts.csv --out RUN``). Writes results/karyotype.csv.
 """
 
@@ -83,7 +83,7 @@ def classify(name: str, data: Path, part: str) -> tuple[list[str], np.ndarray, n
     temperature = float(model.info["temperature"])
     crops = [read_grey(images.read(record)) for record in images.records]
     rng = np.random.default_rng(SEED)
-    halves = [OUTLIERS["half"](crop, crop, rng) for crop in crops]
+    halves = [OUTLIERS["half a chromosome"](crop, crop, rng) for crop in crops]
     canvases = [
         np.stack([to_canvas(g, model.spec.preprocess, model.spec.image_size) for g in greys]) for greys in (crops, halves)
     ]

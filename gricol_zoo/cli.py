@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from gricol_zoo.errors import GricolZooError
 
-COMMANDS = ("list", "info", "predict", "validate", "train", "crossval", "compare", "benchmark", "demo")
+COMMANDS = ("list", "info", "predict", "validate", "train", "crossval", "compare", "karyotype", "verify", "benchmark", "demo")
 DONE, OTHER, MISTAKE = 0, 1, 2
 EXTRA_OF = {"accelerate": "train", "sklearn": "train", "scipy": "karyotype", "matplotlib": "viz", "captum": "viz"}
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
-import platform
-from importlib.metadata import version
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
-from gricol_zoo import __version__
 from gricol_zoo.calibration import softmax
 from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.preprocess import to_canvas
+from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError, ImageError
@@ -20,10 +21,10 @@ from gricol_zoo.evaluate import predict_logits
 from gricol_zoo.inference import dtype_of, is_optimized
 from gricol_zoo.karyotype.assign import DEFAULT_COSTS, MAX_CHROMOSOMES, UNASSIGNED, Costs, assign, confidences
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, now
+from gricol_zoo.karyotype.versions import versions
 from gricol_zoo.model import GridModel
 from gricol_zoo.precision import choose_dtype
 
-LIBRARIES = ("torch", "numpy", "scipy", "pillow")
 SHORT_ARMS = ("up", "down")
 
 
@@ -45,6 +46,36 @@ def cells_of(images: ImageSet) -> dict[str, ImageSet]:
     return {name: images.subset(members) for name, members in zip(names, indices.values(), strict=True)}
 
 
+def pick_cell(cells: Mapping[str, ImageSet], name: str) -> ImageSet:
+    """Return a cell by its name.
+
+    Raises:
+        GricolZooError: there is none of that name; says which there are.
+    """
+    if name not in cells:
+        near = difflib.get_close_matches(name, cells, 3) or list(cells)[:5]
+        raise GricolZooError(
+            f"No cell {name!r} among {len(cells)}. There is {', '.join(near)}{' ...' if len(cells) > len(near) else ''}."
+        )
+    return cells[name]
+
+
+def find_cell(karyotype: Karyotype, place: Path | None = None) -> ImageSet:
+    """Return the images of a karyotype's cell, from where they were or another place.
+
+    Raises:
+        GricolZooError: they are not there; says how to name the place.
+    """
+    where = place or Path(karyotype.source)
+    if (place is None and not karyotype.source) or not where.exists():
+        raise GricolZooError(f"The images of {karyotype.cell} are not at {where}. Say with --images where they are now.")
+    images = open_images(where, str(karyotype.options.get("layout", "auto")))
+    cells = cells_of(images)
+    if len(cells) == 1:  # a folder or zip may have another name by now
+        return next(iter(cells.values()))
+    return pick_cell(cells, karyotype.cell)
+
+
 def _check_size(name: str, count: int) -> None:
     if count > MAX_CHROMOSOMES:
         raise GricolZooError(
@@ -62,6 +93,7 @@ def karyotype(
     costs: Costs = DEFAULT_COSTS,
     dtype: str = "fp32",
     source: str = "",
+    layout: str = "auto",
 ) -> Karyotype:
     """Classify the chromosomes of one cell, and assign them together.
 
@@ -74,7 +106,8 @@ def karyotype(
         name: what to call the model, such as it can be loaded again by (default: its registered name).
         costs: of departures from two of each.
         dtype: "auto", "fp32" or "bf16".
-        source: where the images are, to find them again.
+        source: where the images are, and
+        layout: how they were read, to find them again.
 
     Raises:
         GricolZooError: too many images for a cell.
@@ -113,12 +146,8 @@ def karyotype(
             "weights_sha256": str(model.info.get("sha256", "")),
             "hub_ref": model.hub_ref,
         },
-        options={"dtype": used, "costs": dataclasses.asdict(costs)},
-        versions={
-            "gricol_zoo": __version__,
-            "python": platform.python_version(),
-            **{library: version(library) for library in LIBRARIES},
-        },
+        options={"dtype": used, "costs": dataclasses.asdict(costs), "layout": layout},
+        versions=versions(),
         source=source,
         time=now(),
     )

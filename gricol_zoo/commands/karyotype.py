@@ -1,0 +1,112 @@
+"""``gricol-zoo karyotype``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gricol_zoo.commands.common import load_model, model_option, run_options
+from gricol_zoo.errors import GricolZooError
+
+if TYPE_CHECKING:
+    from gricol_zoo.karyotype.document import Karyotype
+
+HELP = "assign the chromosomes of a cell together and draw its karyogram; of an edited karyotype.json, draw it again"
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    command.add_argument("source", type=Path, metavar="CELL", help="a zip, folder or CSV of crops, or a karyotype.json")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    model_option(command)
+    command.add_argument("--cell", default="", metavar="NAME", help="only this one of several cells (default: each)")
+    command.add_argument("--layout", default="auto", help="of the source (default: auto)")
+    for name, what in (("extra", "an extra copy"), ("missing", "a missing copy"), ("unassigned", "staying without a class")):
+        command.add_argument(f"--{name}", type=float, metavar="NATS", help=f"cost of {what} (default: fitted on val)")
+    command.add_argument("--images", type=Path, metavar="PATH", help="where a karyotype.json's images are now")
+    command.add_argument("--by", default="", metavar="NAME", help="whose the edits in a karyotype.json are")
+    run_options(command)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it; return the exit status."""
+    if options.source.suffix.lower() == ".json":
+        return _draw_again(options)
+    from gricol_zoo.data.readers import open_images
+    from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs
+    from gricol_zoo.karyotype.output import cells_table, folder_names, write_karyotype
+    from gricol_zoo.karyotype.run import cells_of, karyotype, pick_cell
+    from gricol_zoo.presets import DEFAULT_MODEL
+
+    given = {name: getattr(options, name) for name in ("extra", "missing", "unassigned")}
+    costs = Costs(**{name: getattr(DEFAULT_COSTS, name) if value is None else value for name, value in given.items()})
+    images = open_images(options.source, options.layout)
+    cells = cells_of(images)
+    if options.cell:
+        cells = {options.cell: pick_cell(cells, options.cell)}
+    folders = [options.out] if len(cells) == 1 else [options.out / name for name in folder_names(cells)]
+    for folder in folders:
+        _keep_edits(folder)
+    model = load_model(options.model, options.device, deployed=True)
+    done = []
+    for (cell, members), folder in zip(cells.items(), folders, strict=True):
+        result = karyotype(
+            model,
+            members,
+            cell=cell,
+            name=options.model or DEFAULT_MODEL,
+            costs=costs,
+            dtype=options.dtype,
+            source=str(options.source.resolve()),
+            layout=options.layout,
+        )
+        write_karyotype(result, members, folder)
+        _say(result, folder)
+        done.append(result)
+    if len(done) > 1:
+        cells_table(done, options.out / "cells.csv")
+        print(f"{len(done)} cells in {options.out}; all of them in {options.out / 'cells.csv'}", file=sys.stderr)
+    return 0
+
+
+def _keep_edits(folder: Path) -> None:
+    """Refuse to write over a person's work."""
+    from gricol_zoo.karyotype.document import read_karyotype
+    from gricol_zoo.karyotype.output import DOCUMENT
+
+    file = folder / DOCUMENT
+    if file.is_file() and read_karyotype(file).note_edits().edits:
+        raise GricolZooError(f"{file} holds edits by a person, which would be lost. Choose another --out, or move it away.")
+
+
+def _draw_again(options: argparse.Namespace) -> int:
+    from gricol_zoo.karyotype.document import read_karyotype
+    from gricol_zoo.karyotype.output import write_karyotype
+    from gricol_zoo.karyotype.run import find_cell
+
+    for name in ("model", "cell", "extra", "missing", "unassigned"):
+        if getattr(options, name):
+            raise GricolZooError(
+                f"--{name} changes the classes, but a karyotype.json is only drawn again. Give the images instead."
+            )
+    if (options.out / options.source.name).exists() and options.out.resolve() != options.source.resolve().parent:
+        _keep_edits(options.out)
+    result = read_karyotype(options.source).note_edits(options.by)
+    write_karyotype(result, find_cell(result, options.images), options.out)
+    _say(result, options.out)
+    return 0
+
+
+def _say(result: Karyotype, folder: Path) -> None:
+    unread = sum(bool(item.error) for item in result.chromosomes)
+    parts = [f"{len(result.chromosomes)} images", f"{len(result.doubtful())} to look at"]
+    parts += [f"{unread} could not be read"] * bool(unread)
+    parts += [f"{len(result.edits)} edit(s)"] * bool(result.edits)
+    print(f"{result.cell}: {result.draft} (draft); {', '.join(parts)}; in {folder}")
+    labelled = [item for item in result.chromosomes if item.label and not item.error]
+    if labelled:
+        single = sum(item.predicted == item.label for item in labelled)
+        together = sum(item.assigned == item.label for item in labelled)
+        print(f"labels known: {single} of {len(labelled)} right by single images, {together} together")

@@ -1,0 +1,46 @@
+"""``gricol-zoo verify``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from gricol_zoo.commands.common import load_model
+
+HELP = "run a karyotype.json again and compare: the same weights, images and options must give the same classes"
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    command.add_argument("record", type=Path, metavar="RECORD", help="a karyotype.json")
+    command.add_argument("--images", type=Path, metavar="PATH", help="where its images are now (default: where they were)")
+    command.add_argument("--model", default="", metavar="NAME", help="where its weights are now (default: as in the record)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it; return 0 if everything is as the record says, else 1."""
+    from gricol_zoo.errors import CorruptWeightsError
+    from gricol_zoo.karyotype.audit import differences, other_versions
+    from gricol_zoo.karyotype.document import read_karyotype
+    from gricol_zoo.karyotype.run import find_cell
+
+    record = read_karyotype(options.record)
+    images = find_cell(record, options.images)
+    try:
+        model = load_model(options.model or record.model.get("name", ""), deployed=True)
+        found = differences(record, model, images)
+    except CorruptWeightsError as error:
+        found = [" ".join(str(error).split())]
+    for line in other_versions(record):
+        print(f"note: {line}", file=sys.stderr)
+    for line in found:
+        print(f"differs: {line}")
+    if found:
+        print(f"{options.record} does not hold: {len(found)} difference(s)")
+        return 1
+    print(
+        f"{options.record} holds: {record.draft}, {len(record.chromosomes)} images and the weights "
+        f"{record.model['weights_sha256'][:12]}... are the same, and give the same classes; {len(record.edits)} edit(s) noted"
+    )
+    return 0

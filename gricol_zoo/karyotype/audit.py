@@ -1,0 +1,101 @@
+"""Whether a karyotype.json still says what its run gave: the same images through the same weights again, and compared."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from gricol_zoo.data.table import ImageSet, Record
+from gricol_zoo.deployed import DeployedModel
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.karyotype.assign import Costs
+from gricol_zoo.karyotype.document import Chromosome, Karyotype
+from gricol_zoo.karyotype.run import karyotype
+from gricol_zoo.karyotype.versions import versions
+from gricol_zoo.model import GridModel
+
+TOLERANCE = 1e-4  # of a probability or confidence: another processor, or number of threads, rounds otherwise
+
+
+def differences(record: Karyotype, model: GridModel | DeployedModel, images: ImageSet) -> list[str]:
+    """Return what is no longer as a karyotype says, one line each; none if all of it is.
+
+    Compared are the weights and the images by their hashes, the noted edits with the classes now, and then, if the inputs are
+    the same, what the model and the assignment make of them with every option as it was.
+
+    Args:
+        record: read from karyotype.json.
+        model: with the weights that are to be those of the record.
+        images: of the cell.
+
+    Raises:
+        GricolZooError: the record lacks an option that the run needs.
+    """
+    found = [*_inputs(record, model, images), *_edits(record)]
+    if found:
+        return found
+    options = record.options
+    try:
+        costs, dtype = Costs(**options["costs"]), str(options["dtype"])
+    except (KeyError, TypeError) as error:
+        raise GricolZooError(f"The record's options lack what the run needs: {error}. It was altered or cut.") from error
+    again = karyotype(model, images, cell=record.cell, costs=costs, dtype=dtype)
+    if again.sex != record.sex:
+        found.append(f"the sex that was expected is now {again.sex!r}, and was {record.sex!r}")
+    for old, new in zip(record.chromosomes, again.chromosomes, strict=True):
+        found += [f"chromosome {old.id}: {line}" for line in _results(old, new)]
+    return found
+
+
+def other_versions(record: Karyotype) -> list[str]:
+    """Return which versions are not those of the record's run, one line each: no fault, but a reason for small differences."""
+    here: dict[str, Any] = versions()
+    return [f"{name} was {old}, is {here.get(name)}" for name, old in record.versions.items() if here.get(name) != old]
+
+
+def _inputs(record: Karyotype, model: GridModel | DeployedModel, images: ImageSet) -> Iterator[str]:
+    sha256 = str(model.info.get("sha256", ""))
+    if sha256 != record.model.get("weights_sha256"):
+        yield f"the weights are {sha256[:12] or 'unknown'}..., and were {record.model.get('weights_sha256', '')[:12]}..."
+    if list(model.spec.labels) != list(record.labels):
+        yield "the model has other classes"
+    old, new = [item.path for item in record.chromosomes], [item.path for item in images.records]
+    if old != new:
+        more, fewer = sorted(set(new) - set(old)), sorted(set(old) - set(new))
+        yield f"the cell has other images: {len(more)} new, {len(fewer)} gone" + "".join(
+            f"; {path}" for path in (more + fewer)[:3]
+        )
+        return
+    for item in record.chromosomes:
+        try:
+            sha256 = hashlib.sha256(images.read(Record(item.path))).hexdigest()
+        except (GricolZooError, OSError):
+            sha256 = ""
+        if sha256 != item.sha256:
+            yield f"{item.path} has changed"
+
+
+def _edits(record: Karyotype) -> Iterator[str]:
+    now = {item.id: item.automatic for item in record.chromosomes}
+    for edit in record.edits:
+        if now.get(edit.id) != edit.before:
+            yield f"the edits do not follow on one another: chromosome {edit.id} was not {edit.before or 'unassigned'!r}"
+            return
+        now[edit.id] = edit.after
+    for item in record.chromosomes:
+        if item.assigned != now[item.id]:
+            yield f"chromosome {item.id} is {item.assigned or 'unassigned'}, and no edit of it is noted; draw the file again"
+
+
+def _results(old: Chromosome, new: Chromosome) -> Iterator[str]:
+    for name in ("error", "predicted", "automatic"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            yield f"{name} is now {after!r}, and was {before!r}"
+    if set(old.probabilities) != set(new.probabilities):
+        yield "it has probabilities of other classes"
+    elif any(abs(value - new.probabilities[label]) > TOLERANCE for label, value in old.probabilities.items()):
+        yield "its probabilities differ"
+    if abs(old.confidence - new.confidence) > 10 * TOLERANCE:
+        yield f"its confidence is now {new.confidence:.4f}, and was {old.confidence:.4f}"

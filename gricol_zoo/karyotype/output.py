@@ -1,0 +1,66 @@
+"""The files of a karyotype: karyotype.json, karyogram.png, karyogram.svg and chromosomes.csv in one folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gricol_zoo.data.table import ImageSet
+from gricol_zoo.files import write_atomically
+from gricol_zoo.karyotype.document import Karyotype
+from gricol_zoo.karyotype.draw import to_png, to_svg
+from gricol_zoo.karyotype.layout import lay_out
+from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
+from gricol_zoo.karyotype.table import COLUMNS, chromosome_rows
+from gricol_zoo.rows import to_csv
+
+DOCUMENT = "karyotype.json"
+
+
+def write_karyotype(karyotype: Karyotype, images: ImageSet, folder: Path) -> None:
+    """Draw a cell and write all of its files.
+
+    Args:
+        karyotype: of the cell.
+        images: where its images are.
+        folder: made if need be.
+
+    Raises:
+        GricolZooError: an image is gone, or another than it was; then nothing is written.
+        OSError: a file cannot be written.
+    """
+    sheet = lay_out(karyotype, draw_chromosomes(karyotype, open_greys(karyotype, images)))
+    folder.mkdir(parents=True, exist_ok=True)
+    karyotype.write(folder / DOCUMENT)
+    write_atomically(folder / "karyogram.png", to_png(sheet))
+    write_atomically(folder / "karyogram.svg", to_svg(sheet).encode())
+    write_atomically(folder / "chromosomes.csv", to_csv(chromosome_rows(karyotype), COLUMNS).encode())
+
+
+def folder_names(cells: Iterable[str]) -> list[str]:
+    """Return a folder's name for each cell: its own, without what a file system or a shell may stumble over, and unlike."""
+    names: list[str] = []
+    for cell in cells:
+        plain = re.sub(r"[^\w.\- ]+", "_", cell).strip(" .") or "cell"
+        name, count = plain, 2
+        while name.lower() in {other.lower() for other in names}:
+            name, count = f"{plain}_{count}", count + 1
+        names.append(name)
+    return names
+
+
+def cells_table(karyotypes: Sequence[Karyotype], file: Path) -> None:
+    """Write one row a cell: its draft, and how much of it a person should look at."""
+    rows = [
+        {
+            "cell": item.cell,
+            "draft": item.draft,
+            "images": len(item.chromosomes),
+            "unassigned": sum(not one.assigned and not one.error for one in item.chromosomes),
+            "unreadable": sum(bool(one.error) for one in item.chromosomes),
+            "doubtful": len(item.doubtful()),
+        }
+        for item in karyotypes
+    ]
+    write_atomically(file, to_csv(rows).encode())

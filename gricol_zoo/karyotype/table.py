@@ -1,0 +1,45 @@
+"""A karyotype as rows, one a chromosome: chromosomes.csv."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gricol_zoo.karyotype.document import Karyotype
+
+COLUMNS = [
+    "id",
+    "path",
+    "predicted",
+    "probability",
+    "automatic",
+    "assigned",
+    "confidence",
+    "edited",
+    "doubtful",
+    "label",
+    "error",
+]
+
+
+def chromosome_rows(karyotype: Karyotype) -> list[dict[str, Any]]:
+    """Return a row (see ``COLUMNS``) for each image of the cell, in the order of the input.
+
+    ``predicted`` and ``probability`` are the image's by itself; ``automatic`` and ``confidence`` what the whole cell made of
+    it; ``assigned`` is its class now. An empty class is none.
+    """
+    return [
+        {
+            "id": item.id,
+            "path": item.path,
+            "predicted": item.predicted,
+            "probability": f"{item.probabilities[item.predicted]:.4f}" if item.predicted else "",
+            "automatic": item.automatic,
+            "assigned": item.assigned,
+            "confidence": "" if item.error else f"{item.confidence:.4f}",
+            "edited": int(item.edited),
+            "doubtful": int(item.doubtful),
+            "label": item.label,
+            "error": item.error,
+        }
+        for item in karyotype.chromosomes
+    ]

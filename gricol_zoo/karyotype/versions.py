@@ -1,0 +1,19 @@
+"""The versions that a result depends on."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+from gricol_zoo import __version__
+
+LIBRARIES = ("torch", "numpy", "scipy", "pillow")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, of this package and of the libraries that compute."""
+    return {
+        "gricol_zoo": __version__,
+        "python": platform.python_version(),
+        **{library: version(library) for library in LIBRARIES},
+    }
