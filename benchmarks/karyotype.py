@@ -1,7 +1,8 @@
 """What assigning the chromosomes of a cell together is worth, and what its costs are fitted to.
 
     python benchmarks/karyotype.py fit --data FOLDER                       # val parts, every released weight
-    python benchmarks/karyotype.py test --data FOLDER [--crossval RUN ...] [--held-out RUN]
+    python benchmarks/karyotype.py test --data FOLDER [--crossval RUN] [--held-out RUN]
+    python benchmarks/karyotype.py picture                                  # docs/karyogram.png, of a synthetic cell
 
 ``fit`` looks for the costs of a missing, an extra and an unassigned chromosome that leave the fewest edits on val cells: as
 they are, and with one chromosome lost, one too many, or half a chromosome among them, a quarter of the weight each. Writes
@@ -17,26 +18,36 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import write
+from PIL import Image
+from record import ROOT, write
 from sets import HERE, NAMES, open_part, open_set, tag_of
 from weights import create, released
 
+import gricol_zoo
 from gricol_zoo.calibration import softmax
 from gricol_zoo.crossval import FOLDS as FOLDS_FILE
 from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.outliers import OUTLIERS
 from gricol_zoo.data.preprocess import to_canvas
+from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import apply_split, read_split
 from gricol_zoo.evaluate import predict_logits
 from gricol_zoo.karyotype import Costs, assign, confidences
 from gricol_zoo.karyotype.assign import UNASSIGNED
 from gricol_zoo.karyotype.document import DOUBTFUL
+from gricol_zoo.karyotype.draw import to_png
+from gricol_zoo.karyotype.layout import lay_out
+from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
+from gricol_zoo.karyotype.run import karyotype
+from gricol_zoo.presets import DEFAULT_MODEL
+from gricol_zoo.render import render_cell
 from gricol_zoo.rows import read_csv
 from gricol_zoo.spec import CHROMOSOMES
 
@@ -189,14 +200,34 @@ def held_out(run: Path, data: Path) -> dict[str, list[Cell]]:
     return {kind: [cell for cell in cells if fits(len(cell[1]))] for kind, fits in kinds.items()}
 
 
+def picture() -> None:
+    """Draw README's karyogram: a synthetic cell with a third chromosome 21."""
+    cell = render_cell(seed=5, sex="F") + [row for row in render_cell(seed=8, sex="F") if row[0] == "21"][:1]
+    greys = [grey for _, _, grey in cell]
+    with tempfile.TemporaryDirectory() as folder:
+        for index, grey in enumerate(greys, start=1):
+            Image.fromarray((grey * 255).astype(np.uint8)).save(Path(folder) / f"{index:02d}.png")
+        model = gricol_zoo.create_model(DEFAULT_MODEL, pretrained=True, deployed=True)
+        images = open_images(folder)
+        result = karyotype(model, images, cell="a synthetic cell", name=DEFAULT_MODEL)
+        sheet = lay_out(result, draw_chromosomes(result, open_greys(result, images), zoom=1), zoom=1)
+    (ROOT / "docs" / "karyogram.png").write_bytes(to_png(sheet, zoom=1))
+    print(result.draft)
+
+
 def main() -> None:
     """Fit the costs, or score with them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["fit", "test"])
-    parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
+    parser.add_argument("what", choices=["fit", "test", "picture"])
+    parser.add_argument("--data", type=Path, help="folder with qband.zip and pki3.zip")
     parser.add_argument("--crossval", type=Path, help="a run of `gricol-zoo crossval` on Q-band, by cell")
     parser.add_argument("--held-out", type=Path, help="a model trained on splits/pki3_counts.csv")
     options = parser.parse_args()
+    if options.what == "picture":
+        picture()
+        return
+    if options.data is None:
+        parser.error("--data is needed")
     if options.what == "fit":
         fit(options.data)
         return
