@@ -10,7 +10,7 @@ results/karyotype_costs.csv; ``gricol_zoo.karyotype.Costs`` has its first line.
 
 ``test`` scores with those costs: every released weight on its test part; the out-of-fold predictions of a run of ``gricol-zoo
 crossval``; and a model that was trained on splits/pki3_counts.csv, on the cases kept from it: all with a cell of other than 46
-chromosomes (``gricol-zoo train --data pki3.zip --model r18half_128 --recipe light --epochs 8 --split
+chromosomes (``gricol-zoo train --data pki3.zip --model r18half_128 --recipe light --epochs 6 --split
 benchmarks/splits/pki3_counts.csv --out RUN``). Writes results/karyotype.csv.
 """
 

@@ -56,7 +56,7 @@ def test_the_least_cost_of_every_labelling(count, costs):
             assert tuple(found.classes.tolist()) == labelling
 
 
-@pytest.mark.parametrize("costs", [Costs(), Costs(0.3, 0.2, 1.5)], ids=str)
+@pytest.mark.parametrize("costs", [Costs(), Costs(0.3, 0.2, 1.5), Costs(1, 1, 0.5)], ids=str)
 def test_confidence_is_the_odds_against_the_best_other_cell(costs):
     for seed in range(4):
         probabilities = np.random.default_rng(seed).dirichlet([0.4] * 3, 4)

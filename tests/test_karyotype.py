@@ -83,7 +83,7 @@ def test_a_synthetic_cell_is_put_right(done, cell):
     assert sum(item.assigned == truth for item, truth in zip(done.chromosomes, cell[1], strict=True)) >= 44
     assert all(sum(item.probabilities.values()) == pytest.approx(1, abs=1e-4) for item in done.chromosomes)
     assert done.model["weights_sha256"]
-    assert done.options == {"dtype": "fp32", "costs": {"extra": 5.0, "missing": 3.0, "unassigned": 7.0}, "layout": "auto"}
+    assert done.options == {"dtype": "fp32", "costs": {"extra": 4.0, "missing": 3.0, "unassigned": 5.0}, "layout": "auto"}
 
 
 def test_predicted_is_what_predict_says(done, cell, tmp_path):
@@ -355,6 +355,9 @@ def test_verify_sees_one_byte_of_an_input(cell, tmp_path, capsys):
     assert "crop 07.png has changed" in capsys.readouterr().out
     flip(folder / "crop 07.png")
     assert run("verify", tmp_path / "out" / "karyotype.json") == 0
+    (folder / "crop 07.png").write_bytes((folder / "crop 08.png").read_bytes())
+    assert run("karyotype", tmp_path / "out" / "karyotype.json", "--out", tmp_path / "again") == 2
+    assert "is not the file that this karyotype was made from" in capsys.readouterr().err
     (folder / "crop 07.png").unlink()
     assert run("verify", tmp_path / "out" / "karyotype.json") == 1
     assert "0 new, 1 gone; crop 07.png" in capsys.readouterr().out

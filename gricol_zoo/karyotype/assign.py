@@ -46,9 +46,9 @@ class Costs:
         GricolZooError: a cost that is not a finite number of at least 0.
     """
 
-    extra: float = 5.0
+    extra: float = 4.0
     missing: float = 3.0
-    unassigned: float = 7.0
+    unassigned: float = 5.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
