@@ -88,19 +88,22 @@ def cells_of(keys: list[str], probabilities: np.ndarray, truth: np.ndarray) -> l
     return [(probabilities[where], truth[where]) for key in sorted(set(keys)) for where in [np.array([k == key for k in keys])]]
 
 
-def classify(name: str, data: Path, part: str) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """Return each image's cell, its probabilities, its class, and the probabilities of half of it."""
+def classify(name: str, data: Path, part: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return each image's cell, its probabilities and its class."""
     model, images = create(name), open_part(tag_of(name), data, part)
-    temperature = float(model.info["temperature"])
-    crops = [read_grey(images.read(record)) for record in images.records]
-    rng = np.random.default_rng(SEED)
-    halves = [OUTLIERS["half a chromosome"](crop, crop, rng) for crop in crops]
-    canvases = [
-        np.stack([to_canvas(g, model.spec.preprocess, model.spec.image_size) for g in greys]) for greys in (crops, halves)
-    ]
-    whole, half = (softmax(predict_logits(model, values), temperature) for values in canvases)
+    probabilities = softmax(predict_logits(model, load_canvases(images, model.spec)), float(model.info["temperature"]))
     keys = [f"{record.case}/{record.cell}" for record in images.records]
-    return keys, whole, label_indices(images.records, model.spec.labels, images.name), half
+    return keys, probabilities, label_indices(images.records, model.spec.labels, images.name)
+
+
+def classify_halves(name: str, data: Path) -> np.ndarray:
+    """Return the probabilities of half of each chromosome of the val part."""
+    model, images = create(name), open_part(tag_of(name), data, "val")
+    rng = np.random.default_rng(SEED)
+    crops = (read_grey(images.read(record)) for record in images.records)
+    halves = (OUTLIERS["half a chromosome"](crop, crop, rng) for crop in crops)
+    canvases = np.stack([to_canvas(half, model.spec.preprocess, model.spec.image_size) for half in halves])
+    return softmax(predict_logits(model, canvases), float(model.info["temperature"]))
 
 
 def situations(keys: list[str], probabilities: np.ndarray, truth: np.ndarray, half: np.ndarray) -> Iterator[tuple[str, Cell]]:
@@ -123,7 +126,7 @@ def situations(keys: list[str], probabilities: np.ndarray, truth: np.ndarray, ha
 
 def fit(data: Path) -> None:
     """Try every combination of costs on the val parts."""
-    cells = [pair for name in released() for pair in situations(*classify(name, data, "val"))]
+    cells = [pair for name in released() for pair in situations(*classify(name, data, "val"), classify_halves(name, data))]
     kinds = np.array([kind for kind, _ in cells])
     rows = []
     for values in itertools.product(*GRID.values()):
@@ -233,7 +236,7 @@ def main() -> None:
         return
     costs, rows = Costs(), []
     for name in released():
-        keys, probabilities, truth, _ = classify(name, options.data, "test")
+        keys, probabilities, truth = classify(name, options.data, "test")
         what = f"{NAMES[tag_of(name)]}, test part"
         rows.append({"name": name, "what": what, **score(cells_of(keys, probabilities, truth), costs)})
     if options.crossval:
