@@ -1,7 +1,7 @@
 """How well a model's features part the classes: as numbers, and as a map by t-SNE (the paper's section 2.2 and Fig. 6).
 
 The numbers are of the features as they are. A map by t-SNE is to look at: distances between its clusters and their sizes
-mean little, and another seed gives another map.
+mean little, and another perplexity gives another map. (Begun from principal components, the seed matters hardly or not.)
 """
 
 from __future__ import annotations
