@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -216,3 +217,15 @@ def test_images_of_the_training_are_named(chromosomes, tmp_path, capsys):
     model.save_pretrained(tmp_path / "run")
     assert run("embed", "--data", chromosomes, "--model", tmp_path / "run", "--out", tmp_path / "a.png") == 0
     assert "trained on the cells of 6 of these images" in capsys.readouterr().err
+
+
+def test_the_numbers_in_the_docs_are_the_committed_ones():
+    root = Path(__file__).parent.parent
+    rows = {row["name"]: row for row in csv.DictReader((root / "benchmarks" / "results" / "embed.csv").open())}
+    names = ("r18half_128", "gril_r18half_128", "gricol_r18half_n3_128")
+    own = [rows[f"{name}.qband"] for name in names]
+    silhouettes, purities = (", ".join(f"{float(row[key]):.3f}" for row in own) for key in ("silhouette", "knn_purity"))
+    assert f"silhouette {silhouettes}, 10-NN purity {purities}" in (root / "docs" / "DECISIONS.md").read_text()
+    for name, row in zip(names, own, strict=True):
+        assert row["weights_sha256"] == gricol_zoo.WEIGHTS[name]["qband"].sha256
+        assert (row["part"], row["images"], row["neighbours"]) == ("val", "460", "10")
