@@ -16,7 +16,21 @@ from typing import NoReturn
 
 from gricol_zoo.errors import GricolZooError
 
-COMMANDS = "list info predict validate train crossval compare karyotype verify explain embed benchmark demo".split()
+COMMANDS = (
+    "list",
+    "info",
+    "predict",
+    "validate",
+    "karyotype",
+    "verify",
+    "explain",
+    "embed",
+    "train",
+    "crossval",
+    "compare",
+    "benchmark",
+    "demo",
+)
 DONE, OTHER, MISTAKE = 0, 1, 2
 EXTRA_OF = {"accelerate": "train", "sklearn": "train", "scipy": "karyotype", "matplotlib": "viz"}
 
