@@ -11,7 +11,8 @@ results/karyotype_costs.csv; ``gricol_zoo.karyotype.Costs`` has its first line.
 ``test`` scores with those costs: every released weight on its test part; the out-of-fold predictions of a run of ``gricol-zoo
 crossval``; and a model that was trained on splits/pki3_counts.csv, on the cases kept from it: all with a cell of other than 46
 chromosomes (``gricol-zoo train --data pki3.zip --model r18half_128 --recipe light --epochs 6 --split
-benchmarks/splits/pki3_counts.csv --out RUN``). Writes results/karyotype.csv.
+benchmarks/splits/pki3_counts.csv --out RUN``). Writes results/karyotype.csv and, of the out-of-fold cells,
+karyotype_confidence.csv.
 """
 
 from __future__ import annotations
@@ -65,21 +66,24 @@ COSTS = {
     "added": ("one too many", ".3f"),
     "strange": ("half a chromosome", ".3f"),
 }
-TABLE = {
-    "name": ("model", ""),
+BINS = (0.5, 0.6, 0.8, 0.9, 0.95, 0.99, 1.0)
+CONFIDENCE = {
+    "low": ("confidence from", "g"),
+    "high": ("to", "g"),
+    "chromosomes": ("chromosomes", "d"),
+    "mean": ("mean confidence", ".3f"),
+    "right": ("of them right", ".3f"),
+}
+TABLE = {  # README shows it; edits, doubtful and unassigned ones are in the CSV
     "what": ("cells", ""),
+    "name": ("model", ""),
     "cells": ("number", "d"),
-    "single_accuracy": ("accuracy, single images", ".4f"),
+    "single_accuracy": ("accuracy by single images", ".4f"),
     "accuracy": ("assigned", ".4f"),
-    "single_cells_with_error": ("cells with an error, single images", "d"),
+    "single_cells_with_error": ("cells with an error by single images", "d"),
     "cells_with_error": ("assigned", "d"),
-    "single_edits": ("edits a cell, single images", ".2f"),
-    "edits": ("assigned", ".2f"),
-    "single_exact_counts": ("all copy numbers right, single images", "d"),
+    "single_exact_counts": ("cells with all copy numbers right by single images", "d"),
     "exact_counts": ("assigned", "d"),
-    "unassigned": ("unassigned", "d"),
-    "doubtful": ("doubtful", ".3f"),
-    "errors_doubtful": ("of the errors, doubtful", ".3f"),
 }
 
 
@@ -162,6 +166,20 @@ def score(cells: list[Cell], costs: Costs) -> dict[str, Any]:
     }
 
 
+def reliability(cells: list[Cell], costs: Costs) -> list[dict[str, Any]]:
+    """Return what share of the assigned chromosomes is right, by how sure they are said to be."""
+    assigned = [assign(probabilities, costs) for probabilities, _ in cells]
+    sure = np.concatenate([confidences(p, found, costs) for (p, _), found in zip(cells, assigned, strict=True)])
+    right = np.concatenate([found.classes == truth for (_, truth), found in zip(cells, assigned, strict=True)])
+    rows = []
+    for low, high in itertools.pairwise(BINS):
+        inside = (sure >= low) & ((sure < high) | (high == BINS[-1]))
+        if inside.any():
+            means = {"mean": float(sure[inside].mean()), "right": float(right[inside].mean())}
+            rows.append({"low": low, "high": high, "chromosomes": int(inside.sum()), **means})
+    return rows
+
+
 def _compare(classes: list[np.ndarray], truths: list[np.ndarray]) -> dict[str, Any]:
     errors = np.array([int((a != t).sum()) for a, t in zip(classes, truths, strict=True)])
     exact = [bool((_counts(a) == _counts(t)).all()) for a, t in zip(classes, truths, strict=True)]
@@ -242,7 +260,9 @@ def main() -> None:
     if options.crossval:
         folds = read_csv(options.crossval / FOLDS_FILE)
         what = f"{NAMES['qband']}, all cells, out of fold ({len(folds)} folds by cell)"
-        rows.append({"name": "r18half_128", "what": what, **score(out_of_fold(options.crossval), costs)})
+        cells = out_of_fold(options.crossval)
+        rows.append({"name": "r18half_128", "what": what, **score(cells, costs)})
+        write("karyotype_confidence", reliability(cells, costs), CONFIDENCE)
     if options.held_out:
         for kind, cells in held_out(options.held_out, options.data).items():
             rows.append({"name": "r18half_128", "what": f"{NAMES['pki3']}, kept from training, {kind}", **score(cells, costs)})

@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gricol_zoo.rows import read_csv
@@ -22,7 +23,7 @@ def script(monkeypatch):
         return importlib.import_module(name)
 
     yield load
-    for name in ("ablations", "record", "sets", "train_weights", "weights"):
+    for name in ("ablations", "karyotype", "record", "sets", "train_weights", "weights"):
         sys.modules.pop(name, None)
 
 
@@ -94,3 +95,60 @@ def test_results_name_no_place_of_a_machine(script, tmp_path):
         for row in read_csv(file):
             command = row.get("command") or ""
             assert not re.search(r"(^|\s)/", command), (file.name, command)
+
+
+def normal_cell(sure=0.9):
+    classes = np.array([*range(22), *range(22), 22, 23])
+    probabilities = np.full((46, 24), (1 - sure) / 23)
+    probabilities[np.arange(46), classes] = sure
+    return probabilities, classes
+
+
+def test_the_costs_are_what_was_fitted():
+    from gricol_zoo.karyotype import Costs
+
+    best = min(read_csv(FOLDER / "results" / "karyotype_costs.csv"), key=lambda row: float(row["edits"]))
+    assert Costs() == Costs(*(float(best[key]) for key in ("extra", "missing", "unassigned")))
+    assert best["part"] == "val"
+
+
+def test_cells_are_scored_as_counted_by_hand(script):
+    karyotype = script("karyotype")
+    probabilities, classes = normal_cell()
+    wrong = probabilities.copy()
+    wrong[3] = 0.2 / 22
+    wrong[3, [3, 7]] = 0.3, 0.5  # a 4 that calls itself 8: the cell puts it right
+    lost = np.delete(np.arange(46), 5)
+    score = karyotype.score([(wrong, classes), (wrong[lost], classes[lost])], karyotype.Costs())
+    assert (score["cells"], score["images"], score["unassigned"]) == (2, 91, 0)
+    assert (score["single_cells_with_error"], score["cells_with_error"]) == (2, 0)
+    assert (score["single_edits"], score["edits"]) == (1, 0)
+    assert (score["single_exact_counts"], score["exact_counts"]) == (0, 2)
+    assert score["single_accuracy"] == pytest.approx(89 / 91)
+    assert score["accuracy"] == 1
+
+
+def test_departures_are_what_they_are_called(script):
+    karyotype = script("karyotype")
+    probabilities, classes = normal_cell()
+    keys = [f"c/{cell}" for cell in range(2) for _ in range(46)]
+    half = np.full((92, 24), 1 / 24)
+    found = list(karyotype.situations(keys, np.vstack([probabilities] * 2), np.tile(classes, 2), half))
+    sizes = {"as_is": 46, "lost": 45, "added": 47, "strange": 47}
+    assert {kind for kind, _ in found} == set(sizes)
+    for kind, (rows, truth) in found:
+        assert len(rows) == len(truth) == sizes[kind]
+        assert (truth == karyotype.UNASSIGNED).sum() == (kind == "strange")
+        if kind != "strange":
+            assert (rows.argmax(1) == truth).all()
+        else:
+            assert rows[-1].max() < 0.05
+
+
+def test_confidence_is_compared_with_what_is_right(script):
+    karyotype = script("karyotype")
+    probabilities, classes = normal_cell()
+    (row,) = karyotype.reliability([(probabilities, classes)], karyotype.Costs())
+    assert row["chromosomes"] == 46
+    assert row["right"] == 1
+    assert row["low"] <= row["mean"] <= row["high"]

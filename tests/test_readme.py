@@ -64,6 +64,10 @@ def test_the_cross_validations_in_readme_are_the_committed_ones():
     assert f"a gap of {gap['difference']:.1f} points ({gap['low']:.1f} to {gap['high']:.1f} by bootstrap over cells)" in README
 
 
+def test_the_karyotypes_in_readme_are_the_committed_ones():
+    assert (ROOT / "benchmarks" / "results" / "karyotype.md").read_text().strip() in README
+
+
 SPEED = (ROOT / "docs" / "SPEED.md").read_text()
 MEASURED = ("speed", "speed_ratios", "speed_profile", "speed_batch", "predict_speed", "predict_memory", "predict_overlap")
 MEASURED += ("predict_parity", "training_step", "training_step_profile", "scaling", "startup")
