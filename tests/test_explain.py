@@ -68,6 +68,9 @@ def subjects():
     yield "timm", gricol_zoo.create_model("r18half_128", backbone="timm/resnet10t", **small)
     yield "timm, norms that carry the ReLU", gricol_zoo.create_model("r18half_128", backbone="timm/regnetx_002", **small)
     yield "reused", reused()
+    highest = gricol_zoo.create_model("r18half_128", deployed=True, **small)
+    highest.global_pool = "max"  # whose gradient differs from place to place
+    yield "max pooling", highest
 
 
 @pytest.fixture(params=["packaged", *(name for name, _ in subjects())], scope="module")
@@ -123,7 +126,7 @@ def test_grad_cam_is_captums(subject):
 
 def test_guided_backprop_by_hand():
     """y = sum of relu(w relu(x)): what is let through is where x, w relu(x) and the gradient that comes are all positive."""
-    backbone = nn.Sequential(nn.ReLU(), nn.Conv2d(1, 1, 1, bias=False), nn.ReLU())
+    backbone = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(1, 1, 1, bias=False), nn.ReLU())
     backbone.num_features = 1
     model = LowerBranch(ModelSpec("r18half", image_size=(1, 3), num_classes=2), nn.Identity(), backbone)
     nn.init.constant_(backbone[1].weight, 3.0)
