@@ -16,9 +16,9 @@ from typing import NoReturn
 
 from gricol_zoo.errors import GricolZooError
 
-COMMANDS = ("list", "info", "predict", "validate", "train", "crossval", "compare", "benchmark", "demo")
+COMMANDS = ("list", "info", "predict", "validate", "train", "crossval", "compare", "benchmark", "explain", "embed", "demo")
 DONE, OTHER, MISTAKE = 0, 1, 2
-EXTRA_OF = {"accelerate": "train", "sklearn": "train", "scipy": "karyotype", "matplotlib": "viz", "captum": "viz"}
+EXTRA_OF = {"accelerate": "train", "sklearn": "train", "scipy": "karyotype", "matplotlib": "viz"}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -71,10 +71,14 @@ class GridModel(LowerBranch):
 
     def upper(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Run the upper branch alone: (B, C, H, W) -> cell logits (B, K, classes), merged (B, classes) or None."""
+        return self.head(self.cell_features(x))
+
+    def cell_features(self, x: Tensor) -> Tensor:
+        """Return the pooled features y_1..y_K of the cells: (B, C, H, W) -> (B, K, F)."""
         check_images(x, self.spec)
         cells = self.splitter(x)
         maps = self.cell_backbone(cells.flatten(0, 1))
-        return self.head(pool_map(maps, "avg").reshape(*cells.shape[:2], self.num_features))
+        return pool_map(maps, "avg").reshape(*cells.shape[:2], self.num_features)
 
     def full(self, x: Tensor) -> Tensor:
         """Return the log of the mean probability over all classifiers: (B, C, H, W) -> (B, classes)."""

@@ -64,6 +64,13 @@ def check_splitter(
         size = getattr(splitter, "cell_size", tuple(cells.shape[-2:]))
         _expect(tuple(cells.shape[-2:]) == tuple(size), f"splitter {name}: cells of {size}", tuple(cells.shape))
         _expect(torch.equal(splitter(images[1:])[0], cells[1]), f"splitter {name}: images kept apart", "another result alone")
+    find_boxes: Any = getattr(splitter, "boxes", None)
+    if callable(find_boxes):  # optional
+        boxes = find_boxes()
+        _expect(len(boxes) == splitter.num_cells, f"splitter {name}: one box a cell", len(boxes))
+        for top, left, height, width in boxes:
+            inside = 0 <= top < top + height <= image_size[0] and 0 <= left < left + width <= image_size[1]
+            _expect(inside, f"splitter {name}: boxes inside {image_size}", (top, left, height, width))
 
 
 def check_head(name: str, num_cells: int = 9, num_features: int = 16, options: Mapping[str, Any] | None = None) -> None:
@@ -76,6 +83,10 @@ def check_head(name: str, num_cells: int = 9, num_features: int = 16, options: M
     _expect(merged is None or tuple(merged.shape) == (4, 5), f"head {name}: merged (B, classes) or None", merged)
     alone, _ = head(features[2:3])
     _expect(torch.allclose(alone[0], cell_logits[2], atol=1e-5), f"head {name}: images kept apart", "another result alone")
+    gate_values: Any = getattr(head, "gate_values", None)
+    if gate_values is not None:  # optional
+        gates = gate_values(features)
+        _expect(tuple(gates.shape) == (4, num_cells), f"head {name}: gate_values (B, K)", tuple(gates.shape))
     total = cell_logits.square().sum() + (0 if merged is None else merged.square().sum())
     if total.requires_grad:
         total.backward()

@@ -52,6 +52,32 @@ def test_reconstruction_against_the_equations(grid, gate, chain):
         torch.testing.assert_close(merged[image], torch.tensor(whole, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("gate", ["scalar", "channel"])
+@pytest.mark.parametrize("chain", ["literal", "recursive"])
+def test_gate_values_against_loops(gate, chain):
+    head = ReconstructionHead(FEATURES, 4, CLASSES, gate, chain).double()
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter)
+    features = torch.randn(3, 4, FEATURES, dtype=torch.float64)
+    for image in range(3):
+        previous = [0.0] * FEATURES
+        for k in range(4):
+            content = features[image, k].tolist()
+            if chain == "recursive":
+                content = [a + b for a, b in zip(content, previous, strict=True)]
+            opening = openings(head.gates[k], content, gate)
+            previous = [a * b for a, b in zip(opening, content, strict=True)]
+            assert head.gate_values(features)[image, k].item() == pytest.approx(sum(opening) / FEATURES, rel=1e-12)
+
+
+def openings(layer, content, gate):
+    """One number a channel: sigmoid(w . y + b), or of each channel alone."""
+    if gate == "scalar":
+        w, b = layer.weigh.weight[0].tolist(), layer.weigh.bias.item()
+        return [1 / (1 + math.exp(-sum(wi * ci for wi, ci in zip(w, content, strict=True)) - b))] * FEATURES
+    return [1 / (1 + math.exp(-w * c - b)) for w, c, b in zip(layer.weight.tolist(), content, layer.bias.tolist(), strict=True)]
+
+
 @pytest.mark.parametrize("grid", [2, 3, 4])
 def test_per_cell_against_loops(grid):
     head = HEADS.get("per_cell")(FEATURES, grid * grid, CLASSES).double()

@@ -31,7 +31,7 @@ FLOORS = [
     {"factory", "checkpoint"},
     {"flops", "timm_bridge"},
     {"evaluate", "predict", "info", "testing"},
-    {"train", "demo", "benchmark", "karyotype"},
+    {"train", "demo", "benchmark", "explain", "karyotype"},
     {"crossval"},
     {"commands"},
     {"cli"},

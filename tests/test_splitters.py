@@ -74,8 +74,8 @@ def test_overlap_covers_every_pixel_for_grids_of_three_and_more():
 def test_tiles_part_the_image(grid):
     splitter = TilesSplitter(grid, SIZE, CELL)
     count = torch.zeros(*SIZE)
-    for top, bottom, left, right in splitter.boxes:
-        count[top:bottom, left:right] += 1
+    for top, left, height, width in splitter.boxes():
+        count[top : top + height, left : left + width] += 1
     assert torch.equal(count, torch.ones(*SIZE))
     assert splitter(torch.randn(1, 3, *SIZE)).shape == (1, grid * grid, 3, *CELL)
 
@@ -85,6 +85,19 @@ def test_tiles_resize_bilinearly():
     tile = TilesSplitter(3, SIZE, CELL)(ramp)[0, 1, 0, 100]  # columns 152..303
     expected = 152 + (torch.arange(224, dtype=torch.float64) + 0.5) * 152 / 224 - 0.5
     assert torch.allclose(tile[1:-1], expected[1:-1])
+
+
+def test_boxes_are_what_the_cells_show():
+    images = torch.randn(1, 1, *SIZE)
+    splitter = OverlapSplitter(3, SIZE, CELL)
+    for k, (top, left, height, width) in enumerate(splitter.boxes()):
+        assert torch.equal(splitter(images)[:, k], images[..., top : top + height, left : left + width])
+    flat = torch.zeros(1, 1, *SIZE)
+    splitter = TilesSplitter(3, SIZE, CELL)
+    for k, (top, left, height, width) in enumerate(splitter.boxes()):
+        flat[..., top : top + height, left : left + width] = k
+    assert torch.equal(splitter(flat)[0, :, 0].amax((1, 2)), torch.arange(9.0))
+    assert torch.equal(splitter(flat)[0, :, 0].amin((1, 2)), torch.arange(9.0))
 
 
 def test_a_cell_larger_than_the_image_is_refused():

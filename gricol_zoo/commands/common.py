@@ -31,11 +31,63 @@ def model_option(command: argparse.ArgumentParser) -> None:
     )
 
 
+def models_option(command: argparse.ArgumentParser) -> None:
+    """Add --model for several."""
+    command.add_argument(
+        "--model", nargs="+", default=[], metavar="NAME", help="names with weights, or folders of `train` (default: packaged)"
+    )
+
+
+def model_names(options: argparse.Namespace) -> list[str]:
+    """Return the models asked for, or the packaged one.
+
+    Raises:
+        GricolZooError: one of them twice.
+    """
+    from gricol_zoo.presets import DEFAULT_MODEL
+
+    names: list[str] = options.model or [DEFAULT_MODEL]
+    for name in names:
+        if names.count(name) > 1:
+            raise GricolZooError(f"Expected different models, but got {name!r} {names.count(name)} times.")
+    return names
+
+
+def part_options(command: argparse.ArgumentParser, part: str) -> None:
+    """Add --split and --part."""
+    command.add_argument("--split", type=Path, metavar="CSV", help="columns case,cell,part")
+    command.add_argument("--part", choices=["train", "val", "test"], default=part, help=f"of the split (default: {part})")
+
+
+def read_part(options: argparse.Namespace) -> tuple[ImageSet, str, str]:
+    """Return the images of --data (of --part of them, given --split), what part that is ("all"), and the split's name ("").
+
+    Raises:
+        GricolZooError: anything wrong with the images or the split, or an empty part.
+    """
+    from gricol_zoo.data.readers import open_images
+    from gricol_zoo.data.split import apply_split, check_leaks, read_split
+
+    images = open_images(options.data, options.layout)
+    if not options.split:
+        return images, "all", ""
+    parts = apply_split(images, read_split(options.split))
+    check_leaks(parts)
+    if not len(parts[options.part]):
+        raise GricolZooError(f"The {options.part} part of {options.split} is empty.")
+    return parts[options.part], options.part, options.split.name
+
+
 def run_options(command: argparse.ArgumentParser, dtype: str = "fp32") -> None:
     """Add --dtype and --device."""
     command.add_argument(
         "--dtype", choices=["auto", "fp32", "bf16"], default=dtype, help=f"auto: bf16 where there is any (default: {dtype})"
     )
+    device_option(command)
+
+
+def device_option(command: argparse.ArgumentParser) -> None:
+    """Add --device."""
     command.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 
 

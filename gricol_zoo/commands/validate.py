@@ -6,8 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from gricol_zoo.commands.common import data_option, load_model, model_option, run_options
-from gricol_zoo.errors import GricolZooError
+from gricol_zoo.commands.common import data_option, load_model, model_option, part_options, read_part, run_options
 
 HELP = "score a model on labelled images"
 
@@ -17,27 +16,17 @@ def add_options(command: argparse.ArgumentParser) -> None:
     data_option(command)
     model_option(command)
     command.add_argument("--out", type=Path, required=True, metavar="JSON")
-    command.add_argument("--split", type=Path, metavar="CSV", help="columns case,cell,part")
-    command.add_argument("--part", choices=["train", "val", "test"], default="test", help="of the split (default: test)")
+    part_options(command, "test")
     command.add_argument("--full", action="store_true", help="all classifiers instead of the lower branch alone")
     run_options(command)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
-    from gricol_zoo.data.readers import open_images
-    from gricol_zoo.data.split import apply_split, check_leaks, read_split
     from gricol_zoo.evaluate import evaluate, write_report
     from gricol_zoo.presets import DEFAULT_MODEL
 
-    images = open_images(options.data, options.layout)
-    part, split = "all", ""
-    if options.split:
-        parts = apply_split(images, read_split(options.split))
-        check_leaks(parts)
-        part, split, images = options.part, options.split.name, parts[options.part]
-        if not len(images):
-            raise GricolZooError(f"The {part} part of {options.split} is empty.")
+    images, part, split = read_part(options)
     model = load_model(options.model, options.device, deployed=not options.full)
     name = options.model or DEFAULT_MODEL
     report, _ = evaluate(

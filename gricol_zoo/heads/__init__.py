@@ -2,6 +2,7 @@
 
 Constructor: takes by name what it needs of ``num_features``, ``num_cells`` and ``num_classes``, plus its own options.
 The lower branch's classifier is not the head's: it belongs to the model.
+Optional, for ``gricol_zoo.explain``: ``gate_values(features)`` -> (B, K), how far each cell's features are let through, 0..1.
 """
 
 from gricol_zoo.heads.table import HEADS, build_head

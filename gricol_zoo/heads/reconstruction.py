@@ -91,10 +91,19 @@ class ReconstructionHead(nn.Module):
 
     def gated(self, features: Tensor) -> Tensor:
         """Return v_1..v_K: (B, K, F) -> (B, K, F)."""
-        gated: list[Tensor] = []
+        return torch.stack([gate * content for gate, content in self._opened(features)], dim=1)
+
+    def gate_values(self, features: Tensor) -> Tensor:
+        """Return the sigmoids of Eq. 2, a channel gate's as their mean over the channels: (B, K, F) -> (B, K) in (0, 1)."""
+        return torch.stack([gate.mean(dim=1) for gate, _ in self._opened(features)], dim=1)
+
+    def _opened(self, features: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return each cell's gate, (B, 1) or (B, F), and what it gates, (B, F)."""
+        opened: list[tuple[Tensor, Tensor]] = []
         for k, gate in enumerate(self.gates):
             content = features[:, k]
             if self.recursive and k > 0:
-                content = content + gated[-1]
-            gated.append(gate(content) * content)
-        return torch.stack(gated, dim=1)
+                opening, before = opened[-1]
+                content = content + opening * before
+            opened.append((gate(content), content))
+        return opened

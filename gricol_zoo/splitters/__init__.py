@@ -2,6 +2,8 @@
 
 Constructor: takes by name what it needs of ``grid``, ``image_size`` and ``cell_size``, plus its own options.
 Attributes: ``num_cells`` (K) and ``cell_size`` ((h, w)). A splitter has no parameters in the paper, but may have.
+Optional, for ``gricol_zoo.explain``: ``boxes()`` -> K times (top, left, height, width), which pixels of the image each cell
+shows, in the order of the cells.
 """
 
 from gricol_zoo.splitters.table import SPLITTERS

@@ -19,3 +19,7 @@ class NoSplitter(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, 0, C, h, w)."""
         return images.new_empty(images.shape[0], 0, images.shape[1], *self.cell_size)
+
+    def boxes(self) -> list[tuple[int, int, int, int]]:
+        """Return no boxes."""
+        return []

@@ -46,3 +46,7 @@ class OverlapSplitter(nn.Module):
         height, width = self.cell_size
         cells = [images[..., top : top + height, left : left + width] for top, left in self.corners]
         return torch.stack(cells, dim=1)
+
+    def boxes(self) -> list[tuple[int, int, int, int]]:
+        """Return (top, left, height, width) of each cell, in pixels of the image."""
+        return [(top, left, *self.cell_size) for top, left in self.corners]

@@ -32,12 +32,16 @@ class TilesSplitter(nn.Module):
         self.num_cells = grid * grid
         rows = [index * image_size[0] // grid for index in range(grid + 1)]
         columns = [index * image_size[1] // grid for index in range(grid + 1)]
-        self.boxes = [(rows[r], rows[r + 1], columns[c], columns[c + 1]) for r, c in spiral_order(grid)]
+        self.spans = [(rows[r], rows[r + 1], columns[c], columns[c + 1]) for r, c in spiral_order(grid)]
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, K, C, h, w)."""
         tiles = [
             F.interpolate(images[..., top:bottom, left:right], self.cell_size, mode="bilinear", align_corners=False)
-            for top, bottom, left, right in self.boxes
+            for top, bottom, left, right in self.spans
         ]
         return torch.stack(tiles, dim=1)
+
+    def boxes(self) -> list[tuple[int, int, int, int]]:
+        """Return (top, left, height, width) of each tile, in pixels of the image, before it is resized."""
+        return [(top, left, bottom - top, right - left) for top, bottom, left, right in self.spans]

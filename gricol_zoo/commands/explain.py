@@ -1,0 +1,46 @@
+"""``gricol-zoo explain``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from gricol_zoo.commands.common import load_model, model_names, models_option, run_options
+from gricol_zoo.errors import GricolZooError, ImageError
+
+HELP = "draw what models look at in one image, and what each grid cell says"
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    command.add_argument("image", type=Path, metavar="IMAGE", help="one file; a row of the figure for each model")
+    models_option(command)
+    command.add_argument("--out", type=Path, required=True, metavar="FIGURE", help="a .png, .svg or .pdf")
+    command.add_argument("--target", default="", metavar="CLASS", help="explain this class (default: the predicted one)")
+    run_options(command)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it; return the exit status."""
+    from gricol_zoo.data.images import read_grey
+    from gricol_zoo.explain.figures import check_figure_file, explain_figure, save_figure
+    from gricol_zoo.explain.panel import explain_image
+    from gricol_zoo.model import GridModel
+
+    check_figure_file(options.out)
+    names = model_names(options)
+    try:
+        grey = read_grey(options.image.read_bytes())
+    except ImageError as error:
+        raise GricolZooError(f"{options.image}: {error}") from error
+    rows = []
+    for name in names:
+        model = load_model(name, options.device)
+        assert isinstance(model, GridModel)
+        row = explain_image(model, grey, name, options.target, options.dtype)
+        print(f"{name}: {row.labels[row.prediction]}, probability {row.probabilities[row.prediction]:.4f}")
+        rows.append(row)
+    save_figure(explain_figure(rows), options.out)
+    print(f"figure in {options.out}", file=sys.stderr)
+    return 0

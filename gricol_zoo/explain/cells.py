@@ -1,0 +1,72 @@
+"""Which grid cell decided: each cell's place, gate and own prediction, beside the merged and the lower branch's."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.explain.saliency import on_device, ready
+from gricol_zoo.lower import LowerBranch
+from gricol_zoo.model import GridModel
+
+
+class GridEvidence(NamedTuple):
+    """What the grid says of B images, with K cells in spiral order.
+
+    Attributes:
+        boxes: (K, 4) int64, top, left, height and width of each cell, in pixels of the image.
+        gates: (B, K) float32 in 0..1, the sigmoid of Eq. 2 (of a channel gate its mean over channels); None without gates.
+        cell_probabilities: (B, K, classes) float32, Y_1..Y_K.
+        merged_probabilities: (B, classes) float32, Y_0, or None where the head has no merged classifier.
+        lower_probabilities: (B, classes) float32, Y_I at the weights' temperature, as ``predict`` gives them.
+    """
+
+    boxes: np.ndarray
+    gates: np.ndarray | None
+    cell_probabilities: np.ndarray
+    merged_probabilities: np.ndarray | None
+    lower_probabilities: np.ndarray
+
+
+def grid_evidence(model: LowerBranch, images: Tensor) -> GridEvidence:
+    """Run every branch on (B, C, H, W) standardised images. The model is left as it was.
+
+    The cells and the lower branch share the backbone only: the answer is the lower branch's alone, and the cells show what the
+    grid has learnt, not what that answer was made of.
+
+    Raises:
+        GricolZooError: the deployed form, a model without a grid, an optimized one, a splitter without ``boxes()``, or images
+            of another shape.
+    """
+    if not isinstance(model, GridModel):
+        raise GricolZooError("Grid evidence needs the full form of the model, not the deployed one.")
+    splitter: Any = model.splitter
+    if splitter.num_cells == 0:
+        raise GricolZooError(f"The model {model.name or model.spec.backbone!r} has no grid.")
+    if not callable(getattr(splitter, "boxes", None)):
+        raise GricolZooError(
+            f"The splitter {model.spec.splitter!r} does not say where its cells lie. "
+            "Give it a method `boxes()` that returns (top, left, height, width) of each cell."
+        )
+    head: Any = model.head
+    with ready(model), torch.no_grad():
+        x = on_device(model, images)
+        features = model.cell_features(x)
+        cell_logits, merged_logits = head(features)
+        gates = head.gate_values(features).float().cpu().numpy() if hasattr(head, "gate_values") else None
+        lower_logits = model(x).float() / float(model.info.get("temperature", 1.0))
+    return GridEvidence(
+        np.array(splitter.boxes(), np.int64),
+        gates,
+        _probabilities(cell_logits),
+        None if merged_logits is None else _probabilities(merged_logits),
+        _probabilities(lower_logits),
+    )
+
+
+def _probabilities(logits: Tensor) -> np.ndarray:
+    return logits.float().softmax(-1).cpu().numpy()

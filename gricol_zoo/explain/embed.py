@@ -1,0 +1,137 @@
+"""How well a model's features part the classes: as numbers, and as a map by t-SNE (the paper's section 2.2 and Fig. 6).
+
+The numbers are of the features as they are. A map by t-SNE is to look at: distances between its clusters and their sizes
+mean little, and another perplexity gives another map. (Begun from principal components, the seed matters hardly or not.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from gricol_zoo.data.arrays import as_batch
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.evaluate import best_batch_size
+from gricol_zoo.lower import LowerBranch, pool_map
+from gricol_zoo.workers import side_by_side
+
+NEIGHBOURS = 10
+PERPLEXITY = 30.0  # van der Maaten and Hinton (JMLR 9, 2008) advise 5 to 50
+
+
+def pooled_features(model: LowerBranch, canvases: np.ndarray, batch_size: int = 0, workers: int = 0) -> np.ndarray:
+    """Return the lower branch's pooled features, which its classifier reads: (n, F) float32. The model is left as it was.
+
+    Args:
+        model: either form.
+        canvases: (n, H, W) uint8, as ``gricol_zoo.data.arrays.load_canvases`` gives them.
+        batch_size: images at once; 0 takes ``best_batch_size``.
+        workers: batches at once; 0 takes one a core.
+
+    Raises:
+        GricolZooError: no images.
+    """
+    if not len(canvases):
+        raise GricolZooError("Expected at least one image to take features of, but got none.")
+    device = next(model.parameters()).device
+    size = batch_size or best_batch_size(model.spec, device.type)
+    modes = [(module, module.training) for module in model.modules()]
+
+    def pool(batch: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            maps = model.forward_features(as_batch(list(batch), model.spec).to(device))
+            return pool_map(maps, model.global_pool or "avg").float().cpu().numpy()
+
+    model.eval()
+    try:
+        batches = [canvases[start : start + size] for start in range(0, len(canvases), size)]
+        return np.concatenate(list(side_by_side(pool, batches, workers)))
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def classify_features(model: LowerBranch, features: np.ndarray) -> np.ndarray:
+    """Return the class that the lower branch gives each image by its (n, F) pooled features: (n,) int64."""
+    with torch.inference_mode():
+        return model.classifier(torch.from_numpy(features).to(next(model.parameters()).device)).argmax(1).cpu().numpy()
+
+
+class Separation(NamedTuple):
+    """How well classes lie apart.
+
+    Attributes:
+        silhouette: mean over the images, in -1..1 (Rousseeuw 1987), Euclidean.
+        knn_purity: see ``knn_purity``, in 0..1.
+    """
+
+    silhouette: float
+    knn_purity: float
+
+
+def separation(points: np.ndarray, labels: Sequence[str], neighbours: int = NEIGHBOURS) -> Separation:
+    """Return both numbers for (n, F) features or an (n, 2) map.
+
+    Raises:
+        GricolZooError: fewer than two classes, each image a class of its own, or no more images than neighbours.
+    """
+    from sklearn.metrics import silhouette_score
+
+    classes = len(set(labels))
+    if not 2 <= classes < len(labels):
+        raise GricolZooError(
+            f"Expected at least two classes and more images than classes, but got {len(labels)} images of {classes} class(es)."
+        )
+    return Separation(float(silhouette_score(points, labels)), knn_purity(points, labels, neighbours))
+
+
+def knn_purity(points: np.ndarray, labels: Sequence[str], neighbours: int = NEIGHBOURS) -> float:
+    """Return the mean share of an image's nearest other images that are of its class, in 0..1.
+
+    Args:
+        points: (n, F), compared by Euclidean distance.
+        labels: (n,) class names.
+        neighbours: how many others. A class of fewer than that many others cannot reach 1.
+
+    Raises:
+        GricolZooError: no more images than neighbours.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    check_enough(len(points), neighbours)
+    nearest = NearestNeighbors(n_neighbors=neighbours).fit(points).kneighbors(return_distance=False)  # itself left out
+    names = np.asarray(labels)
+    return float((names[nearest] == names[:, None]).mean())
+
+
+def check_enough(images: int, neighbours: int) -> None:
+    """Refuse fewer images than one and its neighbours.
+
+    Raises:
+        GricolZooError: says how many there have to be.
+    """
+    if neighbours < 1 or images <= neighbours:
+        raise GricolZooError(
+            f"Expected at least {max(neighbours, 1) + 1} images for {neighbours} neighbours of each, but got {images}. "
+            "Give more images, or fewer neighbours."
+        )
+
+
+def tsne(features: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Map (n, F) features to the plane by t-SNE, begun from the principal components: (n, 2) float32.
+
+    The perplexity is 30, or a third of the images where there are fewer than 91. The same seed gives the same map on the same
+    machine and version of scikit-learn.
+
+    Raises:
+        GricolZooError: fewer than 4 images.
+    """
+    from sklearn.manifold import TSNE
+
+    if len(features) < 4:
+        raise GricolZooError(f"Expected at least 4 images to make a map of, but got {len(features)}.")
+    perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
+    return np.asarray(TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(features))
