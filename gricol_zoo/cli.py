@@ -16,9 +16,22 @@ from typing import NoReturn
 
 from gricol_zoo.errors import GricolZooError
 
-COMMANDS = ("list", "info", "predict", "validate", "train", "crossval", "compare", "benchmark", "explain", "embed", "demo")
+COMMANDS = (
+    "list",
+    "info",
+    "predict",
+    "validate",
+    "train",
+    "crossval",
+    "compare",
+    "benchmark",
+    "explain",
+    "embed",
+    "demo",
+    "serve",
+)
 DONE, OTHER, MISTAKE = 0, 1, 2
-EXTRA_OF = {"accelerate": "train", "sklearn": "train", "scipy": "karyotype", "matplotlib": "viz"}
+EXTRA_OF = {"accelerate": "train", "sklearn": "train", "scipy": "karyotype", "matplotlib": "viz", "gradio": "serve"}
 
 
 class _Parser(argparse.ArgumentParser):
