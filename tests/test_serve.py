@@ -281,7 +281,7 @@ def test_a_zip_of_very_many_members(tmp_path):
 
 def test_a_long_list_of_members_is_not_even_read(tmp_path):
     entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", *(0,) * 18)[:46]
-    count = 2_000_000
+    count = 200_000
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 65535, 65535, count * len(entry), 0, 0)
     with (tmp_path / "list.zip").open("wb") as stream:
         for _ in range(count // 10_000):
