@@ -25,6 +25,7 @@ COMMANDS = (
     "verify",
     "explain",
     "embed",
+    "serve",
     "train",
     "crossval",
     "compare",
@@ -32,7 +33,7 @@ COMMANDS = (
     "demo",
 )
 DONE, OTHER, MISTAKE = 0, 1, 2
-EXTRA_OF = {"accelerate": "train", "sklearn": "train", "scipy": "karyotype", "matplotlib": "viz"}
+EXTRA_OF = {"accelerate": "train", "sklearn": "train", "scipy": "karyotype", "matplotlib": "viz", "gradio": "serve"}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -277,6 +277,23 @@ def test_a_zip_that_climbs_out_is_refused(tmp_path, name):
         open_images(tmp_path / "bad.zip")
 
 
+def test_a_zip_whose_list_of_members_is_damaged_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("ü.png", b"x")
+    data = bytearray((tmp_path / "bad.zip").read_bytes())
+    entry = data.index(b"PK\1\2")
+    for place, value in ((46, 0xFF), (6, 0xFF)):  # a name that is no UTF-8; a version that no zip has
+        damaged = data.copy()
+        damaged[entry + place] = value
+        (tmp_path / "bad.zip").write_bytes(damaged)
+        with pytest.raises(GricolZooError, match="cannot be read as a zip"):
+            open_images(tmp_path / "bad.zip")
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w") as archive:
+        archive.writestr(".", b"x")
+    with pytest.raises(GricolZooError, match="holds no images"):
+        open_images(tmp_path / "odd.zip")
+
+
 def test_missing_and_broken_places(tmp_path):
     with pytest.raises(GricolZooError, match="No such file or folder"):
         open_images(tmp_path / "nowhere")

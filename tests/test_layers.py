@@ -32,7 +32,7 @@ FLOORS = [
     {"flops", "timm_bridge"},
     {"evaluate", "predict", "info", "testing"},
     {"train", "demo", "benchmark", "explain", "karyotype"},
-    {"crossval"},
+    {"crossval", "serve"},
     {"commands"},
     {"cli"},
     {"__init__", "__main__"},

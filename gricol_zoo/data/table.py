@@ -15,6 +15,8 @@ from gricol_zoo.data.images import SUFFIXES
 from gricol_zoo.errors import GricolZooError, ImageError
 
 MANIFEST = "manifest.csv"
+MAX_FILE = 128 * 2**20  # bytes; the largest image that is read, 4096x4096 float pixels, has half of it
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of these alone zipfile unpacks no more than it is asked for
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,26 @@ class Store:
 
         Raises:
             FileNotFoundError: no such name; OSError: unreadable.
-            ImageError: a member of a zip that cannot be unpacked: damaged, encrypted, or packed in a way Python lacks.
+            ImageError: larger than ``MAX_FILE``, or a member of a zip that cannot be unpacked: damaged, encrypted, or packed
+                otherwise than by deflate.
         """
         if self._zip is None:
-            return (self.root / name).read_bytes()
+            file = self.root / name
+            _check_size(file.stat().st_size)
+            return file.read_bytes()
         try:
-            return self._zip.read(name)
+            member = self._zip.getinfo(name)
+            _check_size(member.file_size)
+            if member.compress_type not in PACKINGS:
+                raise ImageError("cannot be unpacked: not packed by deflate. Pack the zip again, in the ordinary way.")
+            with self._zip.open(member) as stream:
+                # With a number, for without one a member that is larger than its header says is unpacked whole.
+                return stream.read(member.file_size)
         except KeyError as error:
             raise FileNotFoundError(name) from error
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+            if isinstance(error, ImageError):
+                raise
             raise ImageError(f"cannot be unpacked: {error}") from error
 
     def images(self) -> list[str]:
@@ -88,6 +101,11 @@ class Store:
         ]
 
 
+def _check_size(size: int) -> None:
+    if size > MAX_FILE:
+        raise ImageError(f"{size / 2**20:.0f} MiB is larger than a chromosome crop can be ({MAX_FILE // 2**20} MiB)")
+
+
 def open_zip(file: Path) -> zipfile.ZipFile:
     """Open a zip file.
 
@@ -96,11 +114,11 @@ def open_zip(file: Path) -> zipfile.ZipFile:
     """
     try:
         archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         raise GricolZooError(f"{file} cannot be read as a zip: {error}.") from error
     for name in archive.namelist():
         parts = PurePosixPath(name.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+        if parts.is_absolute() or ".." in parts.parts or ":" in "".join(parts.parts[:1]):
             raise GricolZooError(f"{file} holds {name!r}, a name that climbs out of the archive. Pack it again without it.")
     return archive
 

@@ -89,16 +89,17 @@ def colour_of(item: Chromosome) -> str:
     return SURE if item.confidence >= SURE_FROM else FAIR
 
 
-def lay_out(karyotype: Karyotype, pictures: Mapping[int, np.ndarray], zoom: int = 2) -> Sheet:
+def lay_out(karyotype: Karyotype, pictures: Mapping[int, np.ndarray], zoom: int = 2, bare: bool = False) -> Sheet:
     """Lay out a cell's karyogram.
 
     Args:
         karyotype: what is drawn.
         pictures: of its chromosomes, ``zoom`` pixels a unit, by id.
         zoom: of the pictures.
+        bare: without title, list and note, for a page that says these itself.
     """
     sheet = Sheet()
-    y = _heading(sheet, karyotype)
+    y = _legend(sheet, 16) if bare else _heading(sheet, karyotype)
     members: dict[str, list[Chromosome]] = {}
     for item in karyotype.chromosomes:
         members.setdefault(item.assigned, []).append(item)
@@ -116,10 +117,11 @@ def lay_out(karyotype: Karyotype, pictures: Mapping[int, np.ndarray], zoom: int 
         y = base + 82
     if members.get(""):
         y = _loose(sheet, y, members[""], pictures, zoom)
-    y = _list(sheet, y, karyotype)
-    sheet.shapes.append(Text(MARGIN, y + 4, NOTE, 12, colour=GREY))
+    if not bare:
+        y = _list(sheet, y, karyotype)
+        sheet.shapes.append(Text(MARGIN, y + 4, NOTE, 12, colour=GREY))
     sheet.width = max([720.0, *(left + width + MARGIN for left, _, width, _ in sheet.boxes.values())])
-    sheet.height = y + 24
+    sheet.height = y if bare else y + 24
     return sheet
 
 
@@ -136,6 +138,11 @@ def _heading(sheet: Sheet, karyotype: Karyotype) -> float:
     sheet.shapes.append(Text(MARGIN, 34, f"{karyotype.draft}   (draft)", 24))
     counted = f"{karyotype.cell} · {len(karyotype.chromosomes)} images · {karyotype.model.get('name', '')}"
     sheet.shapes.append(Text(MARGIN, 58, counted, 14, colour=GREY))
+    return _legend(sheet, 79)
+
+
+def _legend(sheet: Sheet, y: float) -> float:
+    """Say what the colours mean, on the baseline y; return where the legend ends."""
     x = float(MARGIN)
     for colour, words in (
         (SURE, f"sure (from {SURE_FROM:.0%})"),
@@ -143,9 +150,9 @@ def _heading(sheet: Sheet, karyotype: Karyotype) -> float:
         (DOUBTFUL_COLOUR, "doubtful"),
         (EDITED, "moved by a person"),
     ):
-        sheet.shapes += [Bar(x, 71, 18, 6, fill=colour), Text(x + 24, 79, words, 12, colour=GREY)]
+        sheet.shapes += [Bar(x, y - 8, 18, 6, fill=colour), Text(x + 24, y, words, 12, colour=GREY)]
         x += 46 + 6.4 * len(words)
-    return 96.0
+    return y + 17
 
 
 def _group(

@@ -7,6 +7,7 @@ from typing import Any
 from gricol_zoo.karyotype.document import Karyotype
 
 COLUMNS = [
+    "cell",
     "id",
     "path",
     "predicted",
@@ -29,6 +30,7 @@ def chromosome_rows(karyotype: Karyotype) -> list[dict[str, Any]]:
     """
     return [
         {
+            "cell": karyotype.cell,
             "id": item.id,
             "path": item.path,
             "predicted": item.predicted,

@@ -1,0 +1,34 @@
+"""``gricol-zoo serve``."""
+
+from __future__ import annotations
+
+import argparse
+
+from gricol_zoo.commands.common import load_model, not_negative
+
+HELP = "a page in the browser: crops in, a karyotype to check and correct out; on this machine alone"
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    command.add_argument("--port", type=not_negative, default=7860, help="on 127.0.0.1; 0 takes a free one (default: 7860)")
+    command.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="offer this beside the packaged ones, and first: a name with weights, or a folder of `train`; may be repeated",
+    )
+    command.add_argument("--open", action="store_true", help="open the page in the default browser")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it; return the exit status."""
+    from gricol_zoo.presets import DEFAULT_MODEL, WEIGHTS
+    from gricol_zoo.serve.server import find_port, serve
+
+    find_port(options.port)
+    packaged = [f"{name}.{tag}" for name, tags in WEIGHTS.items() for tag, weights in tags.items() if weights.packaged]
+    names = dict.fromkeys([*options.model, DEFAULT_MODEL, *packaged])
+    serve({name: load_model(name, deployed=True) for name in names}, options.port, options.open)
+    return 0

@@ -1,0 +1,121 @@
+"""The page's server: on loopback alone, with nothing sent anywhere and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.serve.page import STYLE, build_page
+from gricol_zoo.serve.session import Models, Sessions
+from gricol_zoo.serve.uploads import MAX_UPLOAD
+
+HOST = "127.0.0.1"
+ENVIRONMENT = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "GRADIO_SHARE": "False",
+    "GRADIO_MCP_SERVER": "False",
+    "GRADIO_ALLOWED_PATHS": "",
+    "GRADIO_ROOT_PATH": "",
+}
+"""What is set before gradio is imported; whatever a shell has set otherwise does not count here."""
+
+
+def serve(models: Models, port: int = 7860, open_browser: bool = False) -> None:
+    """Serve the page until interrupted (SIGINT or SIGTERM); then delete every file that was uploaded.
+
+    Args:
+        models: by name, with weights; the first is what the page begins with.
+        port: on 127.0.0.1; 0 takes a free one.
+        open_browser: open the page in the default browser.
+
+    Raises:
+        GricolZooError: the port is in use, or may not be used.
+        ModuleNotFoundError: gradio is not installed.
+    """
+    port = find_port(port)
+    with tempfile.TemporaryDirectory(prefix="gricol-zoo-", ignore_cleanup_errors=True) as place:
+        # Gradio imports matplotlib, where there is one, and that would keep a list of fonts in the home folder.
+        os.environ.update(ENVIRONMENT, GRADIO_TEMP_DIR=place, MPLCONFIGDIR=place)
+        page = build_page(Sessions(Path(place), models))
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the files would outlive the server
+        try:
+            url = launch(page, port)
+            print(f"Serving on {url} (this machine only). Stop with Ctrl-C.", file=sys.stderr, flush=True)
+            if open_browser:
+                webbrowser.open(url)
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+        finally:
+            page.close(verbose=False)
+
+
+def find_port(port: int) -> int:
+    """Return the port if it is free, a free one for 0.
+
+    Raises:
+        GricolZooError: it is in use, or may not be used.
+    """
+    with socket.socket() as probe:
+        # As the server will: a port whose last connections have just been closed counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise GricolZooError(
+                f"Port {port} cannot be used ({error}). Choose another with --port, or 0 for a free one."
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def launch(page: Any, port: int) -> str:
+    """Start the server in the background; return the page's address.
+
+    Raises:
+        GricolZooError: the port was taken in the meantime.
+    """
+    import gradio as gr
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    # A page elsewhere may point a name of its own at 127.0.0.1; only requests that ask for this machine are answered.
+    guard = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    # The fonts of other themes come from outside.
+    plain = gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=["system-ui"], font_mono=["ui-monospace"])
+    try:
+        page.launch(
+            server_name=HOST,
+            server_port=port,
+            share=False,
+            prevent_thread_lock=True,
+            quiet=True,
+            footer_links=[],
+            # Or the browser would keep every answer, pictures and all, after the tab is closed.
+            run_history=False,
+            max_file_size=MAX_UPLOAD,
+            enable_monitoring=False,
+            ssr_mode=False,
+            mcp_server=False,
+            allowed_paths=[],
+            app_kwargs={"middleware": [guard]},
+            theme=plain,
+            css=STYLE.read_text(encoding="utf-8"),
+        )
+    except OSError as error:
+        raise GricolZooError(
+            f"Port {port} cannot be used ({error}). Choose another with --port, or 0 for a free one."
+        ) from error
+    return f"http://{HOST}:{port}/"

@@ -1,0 +1,247 @@
+"""What one browser tab is at: its upload, its karyotypes, what is selected. Nothing of it is shared with another tab."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gricol_zoo.data.table import ImageSet
+from gricol_zoo.deployed import DeployedModel
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.karyotype.document import Karyotype
+from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
+from gricol_zoo.karyotype.run import karyotype
+from gricol_zoo.model import GridModel
+from gricol_zoo.serve.uploads import Upload, check_cell, open_upload
+
+Models = Mapping[str, GridModel | DeployedModel]
+ZOOM = 2  # pixels a unit of the layout
+MAX_SESSIONS = 30  # tabs that are remembered; the longest unused goes first
+MAX_NAME = 40  # letters of whoever corrects
+
+
+@dataclass
+class Cell:
+    """A classified cell: its karyotype now, and (h, w) uint8 pictures by id, as automatically turned."""
+
+    karyotype: Karyotype
+    pictures: dict[int, np.ndarray]
+
+
+class Session:
+    """One tab. Each method changes it whole or not at all; what the page shows is read from its attributes.
+
+    Args:
+        root: where its folder, for uploads, is made; ``end`` deletes it.
+        models: by name; shared, and only read.
+
+    Attributes:
+        upload: what was dropped, None before that.
+        model: the name of the model in use.
+        cell: the name of the cell in view.
+        cells: those that have been classified, by name.
+        selected: the id of the chosen chromosome in the cell in view.
+    """
+
+    def __init__(self, root: Path, models: Models) -> None:
+        # A name that cannot be guessed: whoever has it could ask the server for the files.
+        self.folder = Path(tempfile.mkdtemp(dir=root))
+        self.models = models
+        self.lock = threading.RLock()  # two clicks of one tab may arrive together
+        self.upload: Upload | None = None
+        self.model = next(iter(models))
+        self.cell = ""
+        self.cells: dict[str, Cell] = {}
+        self.selected: int | None = None
+
+    def take(self, files: Sequence[Path]) -> str:
+        """Move uploaded files into the session's folder, in place of those before; return what they are, in a line.
+
+        Raises:
+            GricolZooError: they cannot be used (see ``gricol_zoo.serve.uploads``), and are deleted; the former stay.
+        """
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        try:
+            upload = open_upload(move_into(files, place))
+        except GricolZooError as error:
+            shutil.rmtree(place, ignore_errors=True)
+            raise GricolZooError(str(error).replace(f"{place}{os.sep}", "")) from error
+        for old in self.folder.iterdir():
+            if old != place:
+                shutil.rmtree(old, ignore_errors=True)
+        self.upload, self.cells, self.selected = upload, {}, None
+        self.cell = next(iter(upload.cells))
+        count = len(upload.cells)
+        cells = "1 cell" if count == 1 else f"{count} cells"
+        return " ".join([f"{upload.source}: {upload.images} images of {cells}.", *upload.notes])
+
+    def run(self, model: str) -> str:
+        """Classify the cell in view with a model; the others follow when they are chosen. Return what was done, in a line.
+
+        Raises:
+            GricolZooError: nothing to classify, no such model, or images too large.
+        """
+        if model not in self.models:
+            raise GricolZooError(f"Expected a model of {', '.join(self.models)}, but got {model!r}.")
+        lost = sum(len(cell.karyotype.edits) for cell in self.cells.values())
+        done = self._classify(self.cell, self.images, model)
+        self.model, self.cells, self.selected = model, {self.cell: done}, None
+        return describe(done.karyotype) + (f" Corrections of the former run are gone: {lost}." if lost else "")
+
+    def _classify(self, cell: str, images: ImageSet, model: str) -> Cell:
+        check_cell(images)
+        source = self.upload.source if self.upload else ""
+        found = karyotype(self.models[model], images, cell=cell, name=model, source=source)
+        return Cell(found, draw_chromosomes(found, open_greys(found, images), ZOOM))
+
+    def choose_cell(self, cell: str) -> str:
+        """Bring another cell into view, classified if it is not yet; return what it is, in a line.
+
+        Raises:
+            GricolZooError: no such cell, or images too large.
+        """
+        if self.upload is None or cell not in self.upload.cells:
+            raise GricolZooError(f"There is no cell {cell!r}. Drop its images first.")
+        if self.cells and cell not in self.cells:
+            self.cells[cell] = self._classify(cell, self.upload.cells[cell], self.model)
+        self.cell, self.selected = cell, None
+        return describe(self.cells[cell].karyotype) if cell in self.cells else ""
+
+    @property
+    def karyotype(self) -> Karyotype | None:
+        """Of the cell in view; None before it is classified."""
+        return self.cells[self.cell].karyotype if self.cell in self.cells else None
+
+    @property
+    def images(self) -> ImageSet:
+        """Of the cell in view.
+
+        Raises:
+            GricolZooError: nothing was dropped.
+        """
+        if self.upload is None:
+            raise GricolZooError("There are no images yet. Drop a cell's crops, or a zip, first.")
+        return self.upload.cells[self.cell]
+
+    def select(self, id: int) -> None:
+        """Choose a chromosome.
+
+        Raises:
+            GricolZooError: no karyotype yet, or no such chromosome.
+        """
+        self.selected = self._classified().karyotype.find(id).id
+
+    def move(self, label: str, by: str = "") -> str:
+        """Give the chosen chromosome another class, "" for none; ``by`` is noted. Return what was done, in a line.
+
+        Raises:
+            GricolZooError: nothing chosen, or not possible for this chromosome.
+        """
+        cell, id = self._chosen()
+        before = cell.karyotype.find(id).assigned
+        cell.karyotype = cell.karyotype.move(id, label, by=" ".join(by.split())[:MAX_NAME])
+        words = [name or "unassigned" for name in (before, label)]
+        return f"No. {id} moved: {words[0]} to {words[1]}." if before != label else f"No. {id} is {words[0]} already."
+
+    def turn(self) -> str:
+        """Turn the chosen chromosome upside down; return what was done, in a line.
+
+        Raises:
+            GricolZooError: nothing chosen, or an image that could not be read.
+        """
+        cell, id = self._chosen()
+        if id not in cell.pictures:
+            raise GricolZooError(f"Chromosome {id} could not be read, so there is nothing to turn.")
+        cell.karyotype = cell.karyotype.turn(id)
+        cell.pictures[id] = cell.pictures[id][::-1, ::-1]
+        return f"No. {id} turned upside down."
+
+    def _classified(self) -> Cell:
+        if self.cell not in self.cells:
+            raise GricolZooError("There is no karyotype yet. Drop a cell's crops, or a zip, and run a model first.")
+        return self.cells[self.cell]
+
+    def _chosen(self) -> tuple[Cell, int]:
+        cell = self._classified()
+        if self.selected is None:
+            raise GricolZooError("No chromosome is chosen. Click one in the karyogram first.")
+        return cell, self.selected
+
+    def end(self) -> None:
+        """Forget everything, and delete the uploaded files."""
+        self.upload, self.cells, self.cell, self.selected = None, {}, "", None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def describe(karyotype: Karyotype) -> str:
+    """Return one line on how the run went."""
+    unread = sum(bool(item.error) for item in karyotype.chromosomes)
+    line = f"{len(karyotype.chromosomes)} images classified."
+    if unread == len(karyotype.chromosomes):
+        return f"None of the {unread} images could be read: {karyotype.chromosomes[0].error}."
+    return f"{line} {unread} of them could not be read." if unread else line
+
+
+def move_into(files: Sequence[Path], place: Path) -> list[Path]:
+    """Move files into one folder, under names that stay apart; return where they are.
+
+    Raises:
+        GricolZooError: one is gone.
+    """
+    moved: list[Path] = []
+    taken: set[str] = set()
+    for file in files:
+        name, number = file.name, 1
+        while name in taken:
+            number += 1
+            name = f"{file.stem} ({number}){file.suffix}"
+        taken.add(name)
+        try:
+            shutil.move(file, place / name)
+        except FileNotFoundError as error:
+            raise GricolZooError(f"{file.name} did not arrive. Drop it again.") from error
+        moved.append(place / name)
+    return moved
+
+
+class Sessions:
+    """The sessions of a server, by the browser tab's key.
+
+    Args:
+        root: where their folders are made.
+        models: by name.
+    """
+
+    def __init__(self, root: Path, models: Models) -> None:
+        self.root = root
+        self.models = models
+        self._lock = threading.Lock()
+        self._open: OrderedDict[str, Session] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, key: str) -> Session:
+        """Return a tab's session, a new one if it has none; the longest unused is ended where there are too many."""
+        with self._lock:
+            if key not in self._open:
+                self._open[key] = Session(self.root, self.models)
+            self._open.move_to_end(key)
+            while len(self._open) > MAX_SESSIONS:
+                self._open.popitem(last=False)[1].end()
+            return self._open[key]
+
+    def end(self, key: str) -> None:
+        """End a tab's session, if it has one."""
+        with self._lock:
+            session = self._open.pop(key, None)
+        if session:
+            session.end()

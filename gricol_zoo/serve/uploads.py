@@ -1,0 +1,166 @@
+"""What was dropped on the page: one zip, or the image files of one cell; checked on names and sizes before it is read.
+
+The limits are far above what a lab drops and far below what a machine can bear: memory and time stay bounded whatever comes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from gricol_zoo.data.images import MAX_PIXELS, SUFFIXES
+from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.table import MANIFEST, ImageSet, Record, Store
+from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.karyotype.run import cells_of
+
+MAX_CELLS = 20
+MAX_IMAGES = 100  # of one cell; a tetraploid one has 92
+MAX_UPLOAD = 256 * 2**20  # bytes of one file
+MAX_MEMBERS = 20_000  # of a zip
+MAX_DIRECTORY = 4 * 2**20  # bytes of a zip's own list of members
+MAX_UNPACKED = 2**30  # bytes of a zip's images together
+MAX_MANIFEST = 4 * 2**20  # bytes
+MAX_CELL_PIXELS = 2 * MAX_PIXELS  # of one cell's images together; 46 crops of 850x850
+NAMED = 3  # files that a message names, at most
+TYPES = "PNG, TIFF, BMP or JPEG"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What was dropped.
+
+    Attributes:
+        source: a plain name of it: the zip's, or how many files.
+        cells: by name, in their order.
+        notes: what was left out, or decided by a reader, one line each.
+    """
+
+    source: str
+    cells: dict[str, ImageSet]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return sum(map(len, self.cells.values()))
+
+
+def open_upload(files: Sequence[Path]) -> Upload:
+    """Open the files that were dropped together, all in one folder.
+
+    Raises:
+        GricolZooError: nothing that could be a cell, or more than the limits of this module; the message says which.
+    """
+    zips = [file for file in files if file.suffix.lower() == ".zip"]
+    if len(files) == 1 and zips:
+        return _open_zip(zips[0])
+    images = [file for file in files if file.suffix.lower() in SUFFIXES]
+    others = [file.name for file in files if file not in images]
+    if zips or not images:
+        raise GricolZooError(f"Expected the image files of a cell ({TYPES}), or one zip alone, but got {_name(others)}.")
+    _check_count("what was dropped", len(images), "Drop one cell, or a zip with a folder for each cell.")
+    records = [Record(name) for name in sorted(file.name for file in images)]
+    cell = ImageSet("cell", records, Store(files[0].parent, [record.path for record in records]))
+    notes = [f"Left out, for they are no images: {_name(others)}."] if others else []
+    return Upload(f"{len(images)} file{'s' if len(images) > 1 else ''}", {"cell": cell}, notes)
+
+
+def _name(names: Sequence[str]) -> str:
+    if not names:
+        return "nothing"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(repr(name) for name in names[:NAMED]) + more
+
+
+def _open_zip(file: Path) -> Upload:
+    check_zip(file)
+    images = open_images(file)
+    cells = cells_of(images)
+    if len(cells) > MAX_CELLS:
+        raise GricolZooError(f"{file.name} holds {len(cells)} cells, and at most {MAX_CELLS} are taken at once. Split it.")
+    for name, cell in cells.items():
+        _check_count(f"the cell {name!r}", len(cell), "Put each cell's images into a folder of its own.")
+    return Upload(file.name, cells, images.notes)
+
+
+def _check_count(what: str, count: int, advice: str) -> None:
+    if count > MAX_IMAGES:
+        raise GricolZooError(
+            f"Expected about 46 images of one cell, at most {MAX_IMAGES}, but {what} has {count} images. {advice}"
+        )
+
+
+def check_zip(file: Path) -> None:
+    """Refuse a zip by what it says of itself, before anything is unpacked.
+
+    Raises:
+        GricolZooError: larger than the limits of this module, encrypted, or no zip.
+    """
+    try:
+        with _Reluctant(file) as stream, zipfile.ZipFile(stream) as archive:
+            members = archive.infolist()
+    except _TooLongError:
+        raise GricolZooError(f"{file.name} lists far too many files; at most {MAX_MEMBERS} are taken.") from None
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        raise GricolZooError(f"{file.name} cannot be read as a zip: {error}.") from error
+    if len(members) > MAX_MEMBERS:
+        raise GricolZooError(f"{file.name} holds {len(members)} files; at most {MAX_MEMBERS} are taken.")
+    images = [member for member in members if PurePosixPath(member.filename).suffix.lower() in SUFFIXES]
+    if any(member.flag_bits & 1 for member in members):
+        raise GricolZooError(f"{file.name} is encrypted. Unpack it, and pack it again without a password.")
+    unpacked = sum(member.file_size for member in images)
+    if unpacked > MAX_UNPACKED:
+        raise GricolZooError(
+            f"The images of {file.name} unpack to {unpacked / 2**20:.0f} MiB, and at most {MAX_UNPACKED // 2**20} MiB are "
+            "taken. A chromosome's crop has a few KiB."
+        )
+    if any(member.filename == MANIFEST and member.file_size > MAX_MANIFEST for member in members):
+        raise GricolZooError(f"The {MANIFEST} of {file.name} is larger than {MAX_MANIFEST // 2**20} MiB.")
+
+
+class _TooLongError(Exception):
+    pass
+
+
+class _Reluctant(io.FileIO):
+    """A file of which no more is read at once than a reasonable list of members: zipfile reads that list in one piece."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(os.fspath(file), "rb")
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as a file does.
+
+        Raises:
+            _TooLongError: more than ``MAX_DIRECTORY`` asked for.
+        """
+        if size is not None and size > MAX_DIRECTORY:
+            raise _TooLongError
+        return super().read(-1 if size is None else size) or b""
+
+
+def check_cell(cell: ImageSet) -> None:
+    """Refuse a cell whose images are photographs, by their headers: each is read, none is decoded.
+
+    Raises:
+        GricolZooError: more than ``MAX_CELL_PIXELS`` together.
+    """
+    pixels = 0
+    for record in cell.records:
+        try:
+            with Image.open(io.BytesIO(cell.read(record))) as image:
+                pixels += image.width * image.height
+        except (ImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            continue  # it is shown as unreadable, with its reason, when the cell is classified
+    if pixels > MAX_CELL_PIXELS:
+        raise GricolZooError(
+            f"The images of {cell.name} have {pixels / 1e6:.0f} megapixels together, and at most {MAX_CELL_PIXELS / 1e6:.0f} "
+            "are taken. Cut single chromosomes out, or shrink the images."
+        )
