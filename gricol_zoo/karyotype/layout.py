@@ -235,6 +235,15 @@ def _list(sheet: Sheet, y: float, karyotype: Karyotype) -> float:
 def describe_doubt(item: Chromosome) -> str:
     """Return one line that says what speaks for a chromosome's class, and for which other."""
     others = sorted(item.probabilities.items(), key=lambda pair: -pair[1])
-    seen = ", ".join(f"{label} {value:.0%}" for label, value in others[:3] if value >= 0.005)
-    where = f"as {item.assigned}, sure to {item.confidence:.0%}" if item.assigned else "unassigned"
+    seen = ", ".join(f"{label} {percent(value)}" for label, value in others[:3] if value >= 0.005)
+    where = f"as {item.assigned}, sure to {percent(item.confidence)}" if item.assigned else "unassigned"
     return f"no. {item.id}: {where}; by itself {seen}"
+
+
+def percent(value: float) -> str:
+    """Return a share as whole percents, and never as 100: no network is that sure.
+
+    >>> percent(0.873), percent(0.9996)
+    ('87%', 'over 99%')
+    """
+    return f"{value:.0%}" if value < 0.995 else "over 99%"

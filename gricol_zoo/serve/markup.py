@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draft import NOTE
 from gricol_zoo.karyotype.draw import to_png, to_svg
-from gricol_zoo.karyotype.layout import colour_of, lay_out
+from gricol_zoo.karyotype.layout import colour_of, lay_out, percent
 from gricol_zoo.karyotype.table import COLUMNS, chromosome_rows
 from gricol_zoo.rows import to_csv
 from gricol_zoo.serve.details import Details
@@ -50,7 +50,7 @@ def karyogram(cell: Cell, selected: int | None) -> str:
 def _title(item: Chromosome) -> str:
     if item.error:
         return f"no. {item.id}: could not be read: {item.error}"
-    where = f"{item.assigned}, sure to {item.confidence:.0%}" if item.assigned else "unassigned"
+    where = f"{item.assigned}, sure to {percent(item.confidence)}" if item.assigned else "unassigned"
     if item.edited:
         where = f"{item.assigned or 'unassigned'}, by hand"
     return f"no. {item.id}: {where}"
@@ -82,8 +82,8 @@ def doubts(karyotype: Karyotype | None, selected: int | None) -> str:
 
 def _doubt(item: Chromosome, selected: int | None) -> str:
     ranked = sorted(item.probabilities.items(), key=lambda pair: -pair[1])[:3]
-    seen = ", ".join(f"{label}: {value:.0%}" for label, value in ranked if value >= 0.005)
-    where = f"as {item.assigned}, {item.confidence:.0%}" if item.assigned else "unassigned"
+    seen = ", ".join(f"{label}: {percent(value)}" for label, value in ranked if value >= 0.005)
+    where = f"as {item.assigned}, {percent(item.confidence)}" if item.assigned else "unassigned"
     shown = text(item.error) if item.error else f"{text(where)} <i>by itself {text(seen)}</i>"
     chosen = " chosen" if item.id == selected else ""
     return f'<button class="doubt{chosen}" data-id="{item.id}"><b>{item.id}</b><span>{shown}</span></button>'
@@ -114,7 +114,7 @@ def details(found: Details | None, ready: bool) -> str:
 def _now(item: Chromosome) -> str:
     if item.edited:
         return f"{item.assigned or 'unassigned'}, by hand (automatic: {item.automatic or 'unassigned'})"
-    return f"{item.assigned}, sure to {item.confidence:.0%}" if item.assigned else "unassigned"
+    return f"{item.assigned}, sure to {percent(item.confidence)}" if item.assigned else "unassigned"
 
 
 def _figure(png: bytes, caption: str, kind: str = "") -> str:
