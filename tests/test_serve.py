@@ -22,6 +22,7 @@ import pytest
 from PIL import Image
 
 from gricol_zoo import DEFAULT_MODEL, GricolZooError, create_model
+from gricol_zoo.cli import main
 from gricol_zoo.data.table import MAX_FILE, Store
 from gricol_zoo.errors import ImageError
 from gricol_zoo.karyotype.document import read_karyotype
@@ -138,6 +139,18 @@ def test_the_files_agree_with_each_other(done, tmp_path):
     assert rows[0]["path"].endswith(ODD)
     assert Image.open(io.BytesIO(picture.data)).width > 1400
     assert drawing.data.decode().count("<image") == 46
+
+
+def test_what_the_page_gives_can_be_verified(done, crops, tmp_path, capsys):
+    done.select(1)
+    done.move("21", by="AB")
+    names = [f"cell 1/{ODD}", *(f"cell 1/{number:02d}.png" for number in range(1, 46))]
+    kept = write_zip(tmp_path / "kept.zip", dict(zip(names, crops, strict=True)))  # the upload itself was moved
+    (tmp_path / "k.json").write_bytes(markup.files_of(done.cells["cell 1"])[1].data)
+    assert main(["verify", str(tmp_path / "k.json")]) == 2
+    assert "Say with --images" in capsys.readouterr().err
+    assert main(["verify", str(tmp_path / "k.json"), "--images", str(kept)]) == 0
+    assert "1 edit(s) noted" in capsys.readouterr().out
 
 
 def test_details(done, models):
