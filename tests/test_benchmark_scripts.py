@@ -53,6 +53,14 @@ def test_the_ablations_page_shows_both_seeds_and_the_difference(script):
     assert "3 epochs of" in page
 
 
+def test_the_committed_page_is_that_of_the_committed_rows(script):
+    ablations = script("ablations")
+    rows = ablations.done()
+    assert ablations.PAGE.read_text() == ablations.page(rows)
+    assert {(row["line"], row["seed"]) for row in rows} == {(line, seed) for line in ablations.LINES for seed in "01"}
+    assert {row["part"] for row in rows} == {"val"}
+
+
 def test_lines_differ_in_one_thing_from_what_exists(script):
     ablations = script("ablations")
     for line in ablations.LINES.values():
