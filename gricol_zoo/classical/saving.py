@@ -65,7 +65,7 @@ def save(model: ClassicalModel, folder: str | Path) -> None:
         "sha256": file_sha256(folder / WEIGHTS_FILE),
         "size": (folder / WEIGHTS_FILE).stat().st_size,
     }
-    write_atomically(folder / CONFIG_FILE, (json.dumps({KEY: config}, indent=2) + "\n").encode())
+    write_atomically(folder / CONFIG_FILE, (json.dumps({KEY: config}, indent=2, sort_keys=True) + "\n").encode())
 
 
 def load(folder: str | Path) -> ClassicalModel:
