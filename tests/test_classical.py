@@ -19,6 +19,7 @@ from gricol_zoo.classical.straighten import METHODS, straighten
 from gricol_zoo.classical.system import Settings
 from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.cli import main
+from gricol_zoo.commands.classical import is_classical
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import Record
 from gricol_zoo.errors import CheckpointError, ConfigError, CorruptWeightsError, GricolZooError, ImageError
@@ -87,9 +88,10 @@ def test_the_arms_are_cut_and_turned_upright():
     assert straight.shape[1] < 0.6 * grey.shape[1]
 
 
+@pytest.mark.parametrize("bend", [30, 120, -120])  # the first is straight enough to be left whole by the arms' method
 @pytest.mark.parametrize("method", METHODS)
-def test_what_is_up_stays_up_and_a_light_background_stays_light(method):
-    grey = draw("2", bend=30)
+def test_what_is_up_stays_up_and_a_light_background_stays_light(method, bend):
+    grey = draw("2", bend=bend)
     upper = np.corrcoef(measure(straighten(grey, method)).density, measure(draw("2")).density)[0, 1]
     turned = np.corrcoef(measure(straighten(grey[::-1].copy(), method)).density, measure(draw("2")).density[::-1])[0, 1]
     assert min(upper, turned) > 0.9
@@ -222,6 +224,20 @@ def test_a_hostile_config_is_refused(model, tmp_path, harm, says):
         load(tmp_path)
 
 
+def test_a_tree_that_is_not_whole_is_refused(images, tmp_path):
+    save(fit("wang2009", images, settings=Settings(hidden=4, epochs=2)), tmp_path)
+    text = (tmp_path / "config.json").read_text()
+    for harm, says in (
+        (lambda n: n.pop("A"), "expected the networks"),
+        (lambda n: n["A"].update(classes=[3, 5]), "of its group"),
+    ):
+        whole = json.loads(text)
+        harm(whole["gricol_zoo_classical"]["networks"])
+        (tmp_path / "config.json").write_text(json.dumps(whole))
+        with pytest.raises(ConfigError, match=says):
+            load(tmp_path)
+
+
 def test_harmed_weights_are_refused(model, tmp_path):
     from safetensors.numpy import load as from_bytes
     from safetensors.numpy import save as to_bytes
@@ -294,6 +310,14 @@ def test_options_of_networks_are_refused(more, says, tmp_path, capsys):
     asked = ["train", "--data", str(tmp_path), "--model", "wang2009", "--out", str(tmp_path / "o"), *more]
     assert main(asked) == 2
     assert says in capsys.readouterr().err
+
+
+def test_no_name_is_not_the_folder_one_stands_in(model, tmp_path, monkeypatch):
+    save(model, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert is_classical(str(tmp_path))
+    assert not is_classical("")
+    assert not is_classical("r18half_128")
 
 
 def test_a_name_without_weights_says_so(tmp_path, capsys, images):

@@ -24,7 +24,7 @@ def is_classical(name: str) -> bool:
     from gricol_zoo.classical.saving import is_saved
     from gricol_zoo.classical.table import CLASSICAL
 
-    return name in CLASSICAL or (Path(name).is_dir() and is_saved(name))
+    return name in CLASSICAL or (name != "" and is_saved(name))  # "" is the packaged model, not this folder
 
 
 def train_classical(options: argparse.Namespace) -> int:
