@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
+from gricol_zoo.commands.classical import is_classical, write_classical
 from gricol_zoo.commands.common import load_model, model_option, positive, run_options
 
 HELP = "classify images; one row an image"
@@ -28,11 +30,16 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.predict import open_paths, write_predictions
 
     sets = open_paths(options.paths)
-    model = load_model(options.model, options.device, deployed=True)
+    if is_classical(options.model):
+        write = partial(write_classical, options.model)
+    else:
+        model = load_model(options.model, options.device, deployed=True)
+        settings = {"batch_size": options.batch_size, "dtype": options.dtype, "workers": options.workers}
+        write = partial(write_predictions, model, **settings)
     total, failed, review = sum(map(len, sets)), 0, 0
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with options.out.open("w", newline="", encoding="utf-8") as stream, tqdm(total=total, unit="image") as bar:
-        for rows in write_predictions(model, sets, stream, options.batch_size, options.dtype, options.workers):
+        for rows in write(sets, stream):
             failed += sum(bool(row["error"]) for row in rows)
             review += sum(row["review"] == 1 for row in rows)
             bar.update(len(rows))

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from gricol_zoo.commands.classical import is_classical, train_classical
 from gricol_zoo.commands.common import data_option, read_training, training_options
 
 HELP = "train a model; run it under `accelerate launch` for several GPUs"
@@ -23,6 +24,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
+    if is_classical(options.model):
+        return train_classical(options)
     from gricol_zoo.data.split import read_split, split_for
     from gricol_zoo.train import train
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from gricol_zoo.commands.classical import evaluate_classical, is_classical
 from gricol_zoo.commands.common import data_option, load_model, model_option, part_options, read_part, run_options
 
 HELP = "score a model on labelled images"
@@ -27,18 +28,21 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.presets import DEFAULT_MODEL
 
     images, part, split = read_part(options)
-    model = load_model(options.model, options.device, deployed=not options.full)
     name = options.model or DEFAULT_MODEL
-    report, _ = evaluate(
-        model,
-        images,
-        name=name,
-        weights_sha256=str(model.info.get("sha256", "")),
-        split=split,
-        part=part,
-        dtype=options.dtype,
-        full=options.full,
-    )
+    if is_classical(name):
+        report = evaluate_classical(options, images, part, split)
+    else:
+        model = load_model(options.model, options.device, deployed=not options.full)
+        report, _ = evaluate(
+            model,
+            images,
+            name=name,
+            weights_sha256=str(model.info.get("sha256", "")),
+            split=split,
+            part=part,
+            dtype=options.dtype,
+            full=options.full,
+        )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_report(report, options.out)
     low, high = report["accuracy_ci95"] or (float("nan"), float("nan"))

@@ -1,0 +1,169 @@
+"""A trained classical system: images in, probabilities of the 24 classes out; and how one is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gricol_zoo.calibration import fit_temperature, review_threshold, softmax
+from gricol_zoo.classical.features import Scale, turn, typical_scale
+from gricol_zoo.classical.network import Network
+from gricol_zoo.classical.profiles import Profiles, measure
+from gricol_zoo.classical.system import Settings
+from gricol_zoo.classical.table import get_system
+from gricol_zoo.data.arrays import label_indices
+from gricol_zoo.data.images import read_grey
+from gricol_zoo.data.split import group_of
+from gricol_zoo.data.table import ImageSet, Record
+from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs, assign
+from gricol_zoo.spec import CHROMOSOMES
+
+LEAST = 1e-12  # a smaller probability counts as this much: hard decisions give zeros, which have no logarithm
+
+
+@dataclass(frozen=True)
+class ClassicalModel:
+    """A trained system.
+
+    Attributes:
+        system: its name in ``CLASSICAL``.
+        settings: it was trained with.
+        typical: scale for chromosomes without a cell.
+        networks: by name.
+        info: temperature, review threshold, training record.
+    """
+
+    system: str
+    settings: Settings
+    typical: Scale
+    networks: Mapping[str, Network]
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def logits_of(self, profiles: Sequence[Profiles], cells: Sequence[str]) -> np.ndarray:
+        """Return (n, 24) float64 log probabilities, before calibration, of measured chromosomes.
+
+        Args:
+            profiles: as ``measure`` gives them.
+            cells: (n,) the cell of each, "" if unknown. A cell of few chromosomes is measured by the training cells' scale.
+        """
+        if not len(profiles):
+            return np.zeros((0, len(CHROMOSOMES)))
+        system = get_system(self.system)
+        features = system.features(turn(profiles, self.settings.orientation), cells, self.typical)
+        return np.log(np.maximum(system.probabilities(self.networks, features, self.settings), LEAST))
+
+    def predict_logits(self, images: ImageSet) -> np.ndarray:
+        """Return (n, 24) float64 log probabilities of a set, before calibration.
+
+        Raises:
+            GricolZooError: an image that cannot be read or measured (the file is named).
+        """
+        return self.logits_of(measure_all(images), cells_of(images.records))
+
+    def predict_probabilities(self, images: ImageSet) -> np.ndarray:
+        """Return (n, 24) float64 calibrated probabilities of a set; each image by itself but for its cell's scale.
+
+        Raises:
+            GricolZooError: as ``predict_logits``.
+        """
+        return softmax(self.predict_logits(images), float(self.info.get("temperature", 1.0)))
+
+
+def fit(
+    system: str, images: ImageSet, val: ImageSet | None = None, settings: Settings | None = None, seed: int = 0
+) -> ClassicalModel:
+    """Train a system on labelled images.
+
+    Args:
+        system: a name of ``CLASSICAL``.
+        images: the train part.
+        val: images to fit the temperature and the review threshold on; None leaves them out.
+        settings: None takes the system's own.
+        seed: of the networks' first weights and the order of the images.
+
+    Raises:
+        GricolZooError: an unknown system, an unknown label, or an image that cannot be read or measured (the file is named).
+    """
+    get_system(system)
+    label_indices(images.records, CHROMOSOMES, str(images.store.root))  # before the minutes that measuring takes
+    if val is not None and len(val):
+        label_indices(val.records, CHROMOSOMES, str(val.store.root))
+        return fit_measured(system, images.records, measure_all(images), val.records, measure_all(val), settings, seed)
+    return fit_measured(system, images.records, measure_all(images), settings=settings, seed=seed)
+
+
+def fit_measured(
+    system: str,
+    records: Sequence[Record],
+    profiles: Sequence[Profiles],
+    val_records: Sequence[Record] = (),
+    val_profiles: Sequence[Profiles] = (),
+    settings: Settings | None = None,
+    seed: int = 0,
+) -> ClassicalModel:
+    """Train a system on what has been measured already; arguments and errors as for ``fit``."""
+    parts = get_system(system)
+    settings = settings or parts.settings
+    labels = label_indices(records, CHROMOSOMES, "the train part")
+    turned, cells = turn(profiles, settings.orientation), cells_of(records)
+    if not turned:
+        raise GricolZooError("Expected at least one image to train on, but got none.")
+    typical = typical_scale(turned, cells)
+    networks = parts.fit(parts.features(turned, cells, typical), labels, settings, seed)
+    groups = sorted({group_of(record) or record.path for record in records})
+    info: dict[str, Any] = {"training": {"groups": groups, "images": len(records), "seed": seed}}
+    model = ClassicalModel(system, settings, typical, networks, info)
+    if len(val_records):
+        logits = model.logits_of(val_profiles, cells_of(val_records))
+        truth = label_indices(val_records, CHROMOSOMES, "the val part")
+        info["temperature"] = fit_temperature(logits, truth)
+        sure = softmax(logits, info["temperature"])
+        info["review_threshold"] = review_threshold(sure.max(1), sure.argmax(1) == truth)
+    return model
+
+
+def cells_of(records: Sequence[Record]) -> list[str]:
+    """Return each record's cell with its case, "" where it has no cell."""
+    return [f"{record.case}/{record.cell}" if record.cell else "" for record in records]
+
+
+def measure_all(images: ImageSet) -> list[Profiles]:
+    """Measure every image of a set.
+
+    Raises:
+        GricolZooError: an image that cannot be read or measured (the file is named).
+    """
+    found = []
+    for record in images.records:
+        try:
+            found.append(measure(read_grey(images.read(record))))
+        except (ImageError, OSError) as error:
+            raise GricolZooError(
+                f"{record.path} of {images.store.root}: {error}. Mend it or take it out of the table."
+            ) from error
+    return found
+
+
+def reassign(probabilities: np.ndarray, records: Sequence[Record], costs: Costs = DEFAULT_COSTS) -> np.ndarray:
+    """Give the chromosomes of each cell their classes together (Poletti et al. 2012; the costs are ``assign``'s).
+
+    Args:
+        probabilities: (n, 24) calibrated.
+        records: (n,) that say which cell each image is of; those without a cell keep their likeliest class.
+        costs: of departures from the normal karyotype.
+
+    Returns:
+        (n,) int class indices, ``UNASSIGNED`` (-1) for a chromosome that no class fits.
+
+    Raises:
+        GricolZooError: as ``assign``.
+    """
+    cells = np.array(cells_of(records))
+    classes = probabilities.argmax(1).astype(int)
+    for cell in sorted(set(cells.tolist()) - {""}):
+        classes[cells == cell] = assign(probabilities[cells == cell], costs).classes
+    return classes
