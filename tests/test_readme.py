@@ -68,6 +68,15 @@ def test_the_karyotypes_in_readme_are_the_committed_ones():
     assert (ROOT / "benchmarks" / "results" / "karyotype.md").read_text().strip() in README
 
 
+def test_the_classical_systems_in_readme_are_the_committed_ones():
+    rows = [row for row in read_csv(ROOT / "benchmarks" / "results" / "classical.csv") if row["orientation"] == "as-is"]
+    first = {name: next(row for row in rows if row["name"] == name) for name in ("poletti2012", "wang2009")}
+    shown = [f"{100 * float(row[key]):.1f}" for row in first.values() for key in ("accuracy", "low", "high")]
+    single = "{} % ({} to {} by cell) and {} % ({} to {})".format(*shown)
+    together = "{:.1f} % and {:.1f} %".format(*(100 * float(row["reassigned"]) for row in first.values()))
+    assert f"{single} by single images, {together} with the\ncell assigned together" in README
+
+
 SPEED = (ROOT / "docs" / "SPEED.md").read_text()
 MEASURED = ("speed", "speed_ratios", "speed_profile", "speed_batch", "predict_speed", "predict_memory", "predict_overlap")
 MEASURED += ("predict_parity", "training_step", "training_step_profile", "scaling", "startup")
