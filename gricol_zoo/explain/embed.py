@@ -124,7 +124,7 @@ def tsne(features: np.ndarray, seed: int = 0) -> np.ndarray:
     """Map (n, F) features to the plane by t-SNE, begun from the principal components: (n, 2) float32.
 
     The perplexity is 30, or a third of the images where there are fewer than 91. The same seed gives the same map on the same
-    machine and version of scikit-learn.
+    machine, version of scikit-learn and number of threads.
 
     Raises:
         GricolZooError: fewer than 4 images.
