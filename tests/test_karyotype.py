@@ -319,7 +319,16 @@ def test_edits_by_hand_are_noted_drawn_and_never_lost(cell, tmp_path, capsys):
     assert len(read_karyotype(tmp_path / "again" / "karyotype.json").edits) == 1  # noted once
 
 
-@pytest.mark.parametrize("option", ["--model=x", "--cell=x", "--extra=1"])
+def test_a_file_of_another_name_does_not_overwrite_edits(done, tmp_path, capsys):
+    done.move(1, "").write(tmp_path / "karyotype.json")
+    done.write(tmp_path / "other.json")
+    before = (tmp_path / "karyotype.json").read_bytes()
+    assert run("karyotype", tmp_path / "other.json", "--out", tmp_path) == 2
+    assert "would be lost" in capsys.readouterr().err
+    assert (tmp_path / "karyotype.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--model=x", "--cell=x", "--extra=1", "--extra=0"])
 def test_drawing_again_takes_no_other_classes(done, tmp_path, option, capsys):
     done.write(tmp_path / "k.json")
     assert run("karyotype", tmp_path / "k.json", "--out", tmp_path, option) == 2

@@ -83,15 +83,15 @@ def _keep_edits(folder: Path) -> None:
 
 def _draw_again(options: argparse.Namespace) -> int:
     from gricol_zoo.karyotype.document import read_karyotype
-    from gricol_zoo.karyotype.output import write_karyotype
+    from gricol_zoo.karyotype.output import DOCUMENT, write_karyotype
     from gricol_zoo.karyotype.run import find_cell
 
     for name in ("model", "cell", "extra", "missing", "unassigned"):
-        if getattr(options, name):
+        if getattr(options, name) not in ("", None):
             raise GricolZooError(
                 f"--{name} changes the classes, but a karyotype.json is only drawn again. Give the images instead."
             )
-    if (options.out / options.source.name).exists() and options.out.resolve() != options.source.resolve().parent:
+    if (options.out / DOCUMENT).resolve() != options.source.resolve():
         _keep_edits(options.out)
     result = read_karyotype(options.source).note_edits(options.by)
     write_karyotype(result, find_cell(result, options.images), options.out)
