@@ -304,7 +304,11 @@ def test_the_commands(system, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("more", "says"),
-    [(["--change", "grid=2"], "--change is of networks alone"), (["--recipe", "paper"], "--recipe is of networks alone")],
+    [
+        (["--change", "grid=2"], "--change is of networks alone"),
+        (["--recipe", "paper"], "--recipe is of networks alone"),
+        (["--device", "cuda"], "--device is of"),
+    ],
 )
 def test_options_of_networks_are_refused(more, says, tmp_path, capsys):
     asked = ["train", "--data", str(tmp_path), "--model", "wang2009", "--out", str(tmp_path / "o"), *more]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
 
 RECIPE = "light"  # the option's default, which says nothing
-ONLY_NETWORKS = ("epochs", "init", "change", "resume", "grad_checkpointing", "compile")
+ONLY_NETWORKS = ("epochs", "init", "change", "resume", "grad_checkpointing", "compile", "device")
 
 
 def is_classical(name: str) -> bool:
