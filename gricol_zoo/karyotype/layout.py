@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gricol_zoo.karyotype.document import Chromosome, Karyotype
+from gricol_zoo.karyotype.document import DOUBTFUL, Chromosome, Karyotype
 from gricol_zoo.karyotype.draft import NOTE
 from gricol_zoo.karyotype.pictures import WIDTH
 
@@ -23,7 +23,7 @@ ROWS = (
 """Groups and their classes, row by row. X belongs to group C and Y to G by shape; they stand apart, as ISCN has it."""
 
 SURE, FAIR, DOUBTFUL_COLOUR, EDITED, GREY = "#2166ac", "#f4a582", "#b2182b", "#762a83", "#777777"
-FAIR_FROM, SURE_FROM = 0.9, 0.99
+SURE_FROM = 0.99
 MARGIN, GAP, GROUP_GAP, LINE = 24, 18, 48, 19
 LEAST_HEIGHT = 36.0  # of a row; also of the box that stands for an unreadable image
 MOST_LISTED = 12
@@ -84,7 +84,7 @@ def colour_of(item: Chromosome) -> str:
     """Return the colour that tells how sure a chromosome's class is, or that a person gave it."""
     if item.edited:
         return EDITED
-    if not item.assigned or item.confidence < FAIR_FROM:
+    if not item.assigned or item.confidence < DOUBTFUL:
         return DOUBTFUL_COLOUR
     return SURE if item.confidence >= SURE_FROM else FAIR
 
@@ -146,7 +146,7 @@ def _legend(sheet: Sheet, y: float) -> float:
     x = float(MARGIN)
     for colour, words in (
         (SURE, f"sure (from {SURE_FROM:.0%})"),
-        (FAIR, f"from {FAIR_FROM:.0%}"),
+        (FAIR, f"from {DOUBTFUL:.0%}"),
         (DOUBTFUL_COLOUR, "doubtful"),
         (EDITED, "moved by a person"),
     ):
@@ -168,10 +168,8 @@ def _group(
     start = x
     for label, items in classes:
         places = max(2, len(items))
-        for place in range(places):
-            if place < len(items):
-                left = x + place * WIDTH
-                _chromosome(sheet, left, base, items[place], pictures, zoom)
+        for place, item in enumerate(items):
+            _chromosome(sheet, x + place * WIDTH, base, item, pictures, zoom)
         foot = base + 26
         width = places * WIDTH
         sheet.shapes.append(Bar(x + 4, foot, width - 8, 1, fill="#000000"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +110,7 @@ def karyotype(
         layout: how they were read, to find them again.
 
     Raises:
-        GricolZooError: too many images for a cell.
+        GricolZooError: too many images for a cell, or a `short_arm` in the manifest that is neither up nor down.
     """
     _check_size(cell or images.name, len(images))
     items, canvases = _read(images, model)
@@ -121,6 +121,29 @@ def karyotype(
     else:
         probabilities = np.zeros((0, model.num_classes))
     labels = model.spec.labels
+    classified, sex = _classify(readable, probabilities, costs, labels)
+    used = dtype_of(model) if is_optimized(model) else choose_dtype(dtype, next(model.parameters()).device)
+    return Karyotype(
+        cell=cell or images.name,
+        chromosomes=[classified.get(item.id, item) for item in items],
+        labels=list(labels),
+        sex=sex,
+        model={
+            "name": name or model.name,
+            "weights_sha256": str(model.info.get("sha256", "")),
+            "hub_ref": model.hub_ref,
+        },
+        options={"dtype": used, "costs": dataclasses.asdict(costs), "layout": layout},
+        versions=versions(),
+        source=source,
+        time=now(),
+    )
+
+
+def _classify(
+    readable: Sequence[Chromosome], probabilities: np.ndarray, costs: Costs, labels: Sequence[str]
+) -> tuple[dict[int, Chromosome], str]:
+    """Return the n chromosomes with their classes, by id, and the sex, from their (n, classes) probabilities."""
     assignment = assign(probabilities, costs, labels)
     sure = confidences(probabilities, assignment, costs, labels)
     classified = {}
@@ -135,22 +158,7 @@ def karyotype(
             assigned=class_,
             confidence=round(float(sure[row]), 4),
         )
-    used = dtype_of(model) if is_optimized(model) else choose_dtype(dtype, next(model.parameters()).device)
-    return Karyotype(
-        cell=cell or images.name,
-        chromosomes=[classified.get(item.id, item) for item in items],
-        labels=list(labels),
-        sex=assignment.sex,
-        model={
-            "name": name or model.name,
-            "weights_sha256": str(model.info.get("sha256", "")),
-            "hub_ref": model.hub_ref,
-        },
-        options={"dtype": used, "costs": dataclasses.asdict(costs), "layout": layout},
-        versions=versions(),
-        source=source,
-        time=now(),
-    )
+    return classified, assignment.sex
 
 
 def _read(images: ImageSet, model: GridModel | DeployedModel) -> tuple[list[Chromosome], list[np.ndarray]]:
