@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.lower import LowerBranch, check_pool, make_classifier
+from gricol_zoo.lower import LowerBranch, check_pool, make_classifier, reset_classes
 from gricol_zoo.spec import ModelSpec
 
 
@@ -25,6 +25,8 @@ class DeployedModel(LowerBranch):
     """
 
     def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Any, global_pool: str = "avg") -> None:
+        if hasattr(backbone, "auxiliary"):  # of the training alone
+            backbone.auxiliary = nn.Identity()
         super().__init__(spec, overview, backbone, global_pool)
         self.head_hidden_size = self.num_features
         # The overview shrinks the image before the backbone sees it; reductions are counted from the image.
@@ -67,6 +69,7 @@ class DeployedModel(LowerBranch):
         training = self.training
         if num_classes != self.num_classes:
             self.spec = self.spec.replace(num_classes=num_classes)
+            reset_classes(self.backbone, num_classes)
         self.num_classes = num_classes
         self.classifier = make_classifier(self.num_features, num_classes, like)
         self.classifier.train(training)

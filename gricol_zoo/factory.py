@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from gricol_zoo.backbones import BACKBONES
+from gricol_zoo import baselines  # noqa: F401  (registers)
+from gricol_zoo.backbones import build_backbone
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import CheckpointError, GricolZooError
 from gricol_zoo.heads import build_head
 from gricol_zoo.hub import find_on_hub
 from gricol_zoo.model import GridModel
-from gricol_zoo.names import parse_backbone_name, parse_model_name
+from gricol_zoo.names import parse_model_name
 from gricol_zoo.overview import build_overview
 from gricol_zoo.parts import build_part
 from gricol_zoo.presets import MODELS, WEIGHTS
@@ -151,14 +152,7 @@ def build_deployed(
 
 def _build_lower_parts(spec: ModelSpec) -> tuple[nn.Module, nn.Module]:
     overview, seen = build_overview(spec.overview, spec.in_chans, spec.image_size, spec.cell_size)
-    offered = {"in_chans": spec.in_chans, "input_size": seen}
-    is_timm, name = parse_backbone_name(spec.backbone)
-    if is_timm:
-        from gricol_zoo.backbones.from_timm import TimmBackbone
-
-        offered["name"] = name
-        return overview, build_part("backbone", spec.backbone, TimmBackbone, offered, spec.backbone_options)
-    return overview, build_part("backbone", name, BACKBONES.get(name), offered, spec.backbone_options)
+    return overview, build_backbone(spec.backbone, spec.in_chans, seen, spec.num_classes, spec.backbone_options)
 
 
 def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:

@@ -33,6 +33,10 @@ class GridLoss:
         """Return the loss, a scalar; ``labels`` (B,) int64 classes, or (B, classes) probabilities."""
         return grid_loss(output, labels, epoch, self.beta, self.ramp_epoch, self.label_smoothing)
 
+    def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the cross entropy of one classifier, a scalar: (B, classes) logits; labels as for the whole loss."""
+        return cross_entropy(logits, labels, self.label_smoothing)
+
     def uses_upper(self, epoch: float, num_cells: int) -> bool:
         """Say whether any classifier of the upper branch has a weight that float32 can tell from 0."""
         cells, merged = branch_weights(epoch, num_cells, self.beta, self.ramp_epoch)
@@ -76,15 +80,15 @@ def grid_loss(
         label_smoothing: of the cross entropy, 0..1.
     """
     cell_weights, merged_weight = branch_weights(epoch, output.cell_logits.shape[1], beta, ramp_epoch)
-    total = _cross_entropy(output.logits, labels, label_smoothing)
+    total = cross_entropy(output.logits, labels, label_smoothing)
     for k, weight in enumerate(cell_weights):
-        total = total + weight * _cross_entropy(output.cell_logits[:, k], labels, label_smoothing)
+        total = total + weight * cross_entropy(output.cell_logits[:, k], labels, label_smoothing)
     if output.merged_logits is not None:
-        total = total + merged_weight * _cross_entropy(output.merged_logits, labels, label_smoothing)
+        total = total + merged_weight * cross_entropy(output.merged_logits, labels, label_smoothing)
     return total
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
     """Return the mean over the batch, in float32 or in the logits' own dtype if that is wider."""
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)

@@ -10,7 +10,8 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.spec import ModelSpec
 
 POOLS = ("avg", "max", "")
-GRID_KEYS = ("head.", "splitter.", "cell_norm.")  # how the names of tensors begin that only the full form has
+GRID_KEYS = ("head.", "splitter.", "cell_norm.", "backbone.auxiliary.")
+"""How the names of tensors begin that only the full form has."""
 
 
 def pool_map(features: Tensor, kind: str) -> Tensor:
@@ -89,6 +90,13 @@ def check_pool(kind: str, num_classes: int) -> str:
     if kind == "" and num_classes > 0:
         raise GricolZooError("Expected `num_classes=0` with `global_pool=''`: a classifier needs pooled features.")
     return kind
+
+
+def reset_classes(backbone: Any, num_classes: int) -> None:
+    """Renew the classifiers that a backbone has of its own, if it has any (``gricol_zoo.baselines``)."""
+    reset = getattr(backbone, "reset_classes", None)
+    if reset is not None:
+        reset(num_classes)
 
 
 def make_classifier(num_features: int, num_classes: int, like: Tensor | None = None) -> nn.Module:

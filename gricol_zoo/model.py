@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gricol_zoo.cell_norm import copy_norms, with_norms
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.heads import build_head
-from gricol_zoo.lower import LowerBranch, check_images, make_classifier, pool_map
+from gricol_zoo.lower import LowerBranch, check_images, make_classifier, pool_map, reset_classes
 from gricol_zoo.spec import GridOutput, ModelSpec
 
 
@@ -95,6 +95,7 @@ class GridModel(LowerBranch):
         self.spec = self.spec.replace(num_classes=num_classes)
         self.num_classes = num_classes
         self.classifier = make_classifier(self.num_features, num_classes, like)
+        reset_classes(self.backbone, num_classes)
         head = build_head(self.spec, self.num_features, int(self.splitter.num_cells))  # type: ignore[arg-type]
         self.head = head.to(like.device, like.dtype)
 

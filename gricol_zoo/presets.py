@@ -17,7 +17,14 @@ MODELS.add("gricol_r50half_n4", GRICOL.replace(grid=4))
 MODELS.add("gricol_r50half_n3_nooverlap", GRICOL.replace(splitter="tiles"))
 MODELS.add("gril_r50half", GRICOL.replace(head="per_cell"))
 MODELS.add("r50half", GRICOL.replace(splitter="none", head="none"))
+
+# The systems that the paper compares itself with (Table 3).
 MODELS.add("resnet50", ModelSpec("r50"))
+MODELS.add("mmhpn_r50", ModelSpec("mmhpn"))
+MODELS.add("multiregion_r50", ModelSpec("multiregion"))
+MODELS.add("cirnet", ModelSpec("cirnet", image_size=(224, 224)))
+MODELS.add("cirnet_pooled", ModelSpec("timm/inception_resnet_v2", image_size=(224, 224)))
+MODELS.add("hu2019", ModelSpec("hu2019", image_size=(224, 224)))
 
 # Light family. The crop is turned upright and enlarged 1.5 times, so a canvas of 128x96 holds a chromosome of
 # up to 84 crop pixels unshrunk (`train` sets the scale by the data's own lengths). The lower branch sees it whole: halving it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from gricol_zoo.losses import GridLoss
@@ -24,8 +26,12 @@ class TrainingTask(nn.Module):
     def forward(self, images: Tensor, labels: Tensor, epoch: float) -> Tensor:
         """Return the loss (a scalar) of (B, C, H, W) images and (B,) int64 labels at an epoch (Eq. 6).
 
+        A backbone without a grid that has a ``training_loss`` of its own (``gricol_zoo.baselines``) gives that instead.
         Where the whole upper branch has weight 0 (only with ``beta=0``, long before ``ramp_epoch``), it is not computed.
         """
+        own: Any = getattr(self.model.backbone, "training_loss", None)
+        if own is not None and not self.model.splitter.num_cells:
+            return own(self.model.overview(images), labels, epoch, self.model.forward_head, self.loss.criterion)
         if self.loss.uses_upper(epoch, int(self.model.splitter.num_cells)):  # type: ignore[arg-type]
             return self.loss(self.model.branches(images), labels, epoch)
         logits = self.model(images)

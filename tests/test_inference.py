@@ -41,7 +41,8 @@ def test_same_logits_without_batch_norm(name, deployed):
     fast = optimize(model, "fp32")
     images = torch.randn(3, 1, *SMALL["image_size"])
     assert type(fast) is type(model)
-    assert (norms(model.backbone) > 0, norms(fast)) == (True, 0)
+    assert norms(fast) == 0
+    assert norms(model.backbone) > 0 or name == "hu2019"  # which has none
     assert_close(fast(images), model(images).detach())
     if not deployed:
         assert_close(fast.full(images), model.full(images).detach())

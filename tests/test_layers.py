@@ -15,6 +15,7 @@ FLOORS = [
         "splitters",
         "backbones",
         "heads",
+        "baselines",
         "overview",
         "lower",
         "presets",

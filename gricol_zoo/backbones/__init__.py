@@ -1,11 +1,11 @@
 """Backbones: (B, C, h, w) images -> (B, F, h', w') feature map. Pooling belongs to the model.
 
-Constructor: takes by name what it needs of ``in_chans`` and ``input_size`` ((height, width) it will see), plus its own
-options. Attribute: ``num_features`` (F). Optional, for timm's feature contract: ``feature_info``,
+Constructor: takes by name what it needs of ``in_chans``, ``input_size`` ((height, width) it will see) and ``num_classes``, plus
+its own options. Attribute: ``num_features`` (F). Optional, for timm's feature contract: ``feature_info``,
 ``forward_intermediates``, ``prune_intermediate_layers``, ``set_grad_checkpointing``, ``group_matcher``.
 """
 
-from gricol_zoo.backbones.table import BACKBONES
+from gricol_zoo.backbones.table import BACKBONES, build_backbone
 from gricol_zoo.backbones import resnet  # noqa: F401  (registers)
 
-__all__ = ["BACKBONES"]
+__all__ = ["BACKBONES", "build_backbone"]

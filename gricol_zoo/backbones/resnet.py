@@ -167,12 +167,27 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, F, h/32, w/32)."""
+        x = self.before_last_stage(x)
+        if self.grad_checkpointing and not torch.jit.is_scripting():
+            return checkpointed(self.layer4, x)
+        return self.layer4(x)
+
+    def before_last_stage(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, F', h/16, w/16): the stem and the first three stages."""
         x = self.maxpool(self.act1(self.bn1(self.conv1(x))))
         if self.grad_checkpointing and not torch.jit.is_scripting():
-            for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            for stage in (self.layer1, self.layer2, self.layer3):
                 x = checkpointed(stage, x)
             return x
-        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.layer3(self.layer2(self.layer1(x)))
+
+    @torch.jit.ignore
+    def keep_resolution(self) -> None:
+        """Take the stride out of the last stage, whose map then has the size of the one before: h/16 x w/16."""
+        for module in self.layer4.modules():
+            if isinstance(module, nn.Conv2d):
+                module.stride = (1, 1)
+        self.feature_info[-1]["reduction"] = self.feature_info[-2]["reduction"]
 
     @torch.jit.ignore
     def set_grad_checkpointing(self, enable: bool = True) -> None:

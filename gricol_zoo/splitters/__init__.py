@@ -7,6 +7,6 @@ shows, in the order of the cells.
 """
 
 from gricol_zoo.splitters.table import SPLITTERS
-from gricol_zoo.splitters import none, overlap, tiles  # noqa: F401  (register)
+from gricol_zoo.splitters import none, overlap, regions, tiles  # noqa: F401  (register)
 
 __all__ = ["SPLITTERS"]

@@ -1,0 +1,38 @@
+"""What networks with fully connected layers share: a map made flat, as a vector in the shape of a map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def as_map(vector: Tensor) -> Tensor:
+    """(B, F) -> (B, F, 1, 1), which a model's pooling leaves as it is."""
+    return vector[:, :, None, None]
+
+
+def map_size(net: nn.Module, in_chans: int, input_size: tuple[int, int]) -> tuple[int, int, int]:
+    """Return (F, h', w') of a network's map for images of (h, w) pixels, without touching its state."""
+    training = net.training
+    with torch.no_grad():
+        features = net.eval()(torch.zeros(1, in_chans, *input_size))
+    net.train(training)
+    return features.shape[1], features.shape[2], features.shape[3]
+
+
+class Flat(nn.Module):
+    """(B, F, h, w) -> (B, F * rows * columns): the map of any image, brought to the size of the model's own, in one row.
+
+    At the model's own image size that changes nothing; of another image each position is the mean of a part of its map.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        super().__init__()
+        self.size: Any = (rows, columns)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Flatten it."""
+        return F.adaptive_avg_pool2d(x, self.size).flatten(1)
