@@ -55,10 +55,10 @@ def number(text: str) -> Any:
     return text
 
 
-def write(name: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, str]]) -> None:
-    """Write rows as CSV and the columns for people as markdown, and print the table."""
+def write(name: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, str]], note: str = "") -> None:
+    """Write rows as CSV, and the columns for people with a note below as markdown; print the table."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.csv").write_text(to_csv([{"command": COMMAND, "commit": COMMIT, **row} for row in rows]))
-    table = to_markdown(rows, columns)
+    table = to_markdown(rows, columns) + (f"\n{note}\n" if note else "")
     (RESULTS / f"{name}.md").write_text(table)
     print(f"\n{name}\n{table}")

@@ -73,3 +73,23 @@ def mcnemar_exact(first: np.ndarray, second: np.ndarray) -> McNemar:
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     both = only_first + only_second
     return McNemar(only_first, only_second, float(binomtest(only_first, both).pvalue) if both else 1.0)
+
+
+def paired_t_test(first: np.ndarray, second: np.ndarray) -> TTest | None:
+    """Compare accuracies of paired runs by the ordinary t-test, as the paper's Table 1 does.
+
+    It takes the runs as independent. Runs that share training images are not, and those that differ in their seed alone say
+    nothing of other images: with enough of either any difference becomes significant. Kept to stand beside the printed
+    figures; ``corrected_t_test`` is the one to judge by.
+
+    Args:
+        first: (k,) accuracies of one.
+        second: (k,) accuracies of the other in the same runs.
+
+    Returns:
+        The test, or None where all runs differ by the same amount.
+
+    Raises:
+        GricolZooError: other lengths, or fewer than two runs.
+    """
+    return corrected_t_test(first, second, 0.0)

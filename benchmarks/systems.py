@@ -1,0 +1,112 @@
+"""The systems of the paper's Tables 1 to 3, at two budgets: what is trained, how, and what the paper prints for it.
+
+At full size each is its named model. The light budget puts the light family's trunk (`r18half`) wherever a system has a
+ResNet-50, whole or half, and gives all of them 128x96 images, so that it compares the forms of the systems on one trunk;
+CIR-Net and Hu's network have trunks of their own and keep them. `resnet50` is then the light control.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gricol_zoo.recipes import Recipe, get_recipe
+
+
+@dataclass(frozen=True)
+class System:
+    """A line of a table.
+
+    Attributes:
+        label: for people.
+        full: the model at full size.
+        light, light_changes: the one at the light budget, and what is changed of it.
+        paper: accuracy in % by image set, as the paper prints it (Table 3; Table 1 without overlap, Table 2 for N = 2 and 4).
+        classical: it is a classical system, trained by its own settings.
+    """
+
+    label: str
+    full: str
+    light: str = "r18half_128"
+    light_changes: Mapping[str, Any] = field(default_factory=dict)
+    paper: Mapping[str, float] = field(default_factory=dict)
+    classical: bool = False
+
+
+def _paper(g_band: float, fish: float, q_band: float) -> dict[str, float]:
+    return {"gband": g_band, "fish": fish, "qband": q_band}
+
+
+GRICOL = "gricol_r18half_n3_128"
+ON_LIGHT_TRUNK = {"trunk": "r18half"}
+SYSTEMS = {
+    "resnet50": System("ResNet-50", "resnet50", paper=_paper(86.4, 92.6, 95.3)),
+    "mmhpn": System(
+        "horizontal pooling [34]",
+        "mmhpn_r50",
+        light_changes={"backbone": "mmhpn", "backbone_options": {**ON_LIGHT_TRUNK, "width": 32}},
+        paper=_paper(93.4, 92.0, 87.8),
+    ),
+    "multiregion": System(
+        "multi-region [35]",
+        "multiregion_r50",
+        light_changes={"backbone": "multiregion", "backbone_options": ON_LIGHT_TRUNK},
+        paper=_paper(95.3, 93.4, 91.7),
+    ),
+    "cirnet": System("CIR-Net [28]", "cirnet", light_changes={"backbone": "cirnet"}, paper=_paper(96.0, 83.3, 86.5)),
+    "hu2019": System("Hu 2019 [29]", "hu2019", light_changes={"backbone": "hu2019"}, paper=_paper(94.7, 93.7, 87.7)),
+    "poletti2012": System("Poletti 2012", "poletti2012", light="poletti2012", classical=True),
+    "wang2009": System("Wang 2009 [30]", "wang2009", light="wang2009", paper={"qband": 94.0}, classical=True),
+    "gril": System("GRiL", "gril_r50half", light="gril_r18half_128", paper=_paper(98.3, 95.8, 95.9)),
+    "gricol": System("GRiCoL, N = 3", "gricol_r50half_n3", light=GRICOL, paper=_paper(99.5, 97.2, 97.3)),
+    "gricol_nooverlap": System(
+        "GRiCoL without overlap",
+        "gricol_r50half_n3_nooverlap",
+        light=GRICOL,
+        light_changes={"splitter": "tiles"},
+        paper=_paper(98.1, 96.2, 95.3),
+    ),
+    "gricol_n2": System(
+        "GRiCoL, N = 2", "gricol_r50half_n2", light=GRICOL, light_changes={"grid": 2}, paper=_paper(98.5, 96.1, 95.8)
+    ),
+    "gricol_n4": System(
+        "GRiCoL, N = 4", "gricol_r50half_n4", light=GRICOL, light_changes={"grid": 4}, paper=_paper(99.2, 97.8, 97.6)
+    ),
+}
+TABLE1 = ("gricol", "gricol_nooverlap")
+TABLE2 = ("gricol_n2", "gricol", "gricol_n4")
+TABLE3 = ("mmhpn", "multiregion", "cirnet", "resnet50", "hu2019", "wang2009", "poletti2012", "gril", "gricol")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is trained.
+
+    Attributes:
+        recipe: the one recipe of every network.
+        tested: which of the five folds are tested on; a light run has one.
+        seeds: of weights, order and augmentation.
+    """
+
+    recipe: Recipe
+    tested: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+def _without_bends(recipe: Recipe) -> Recipe:
+    """Return a recipe that bends nothing: what grids do against bending is then theirs (see bend.py)."""
+    return dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, bend=0.0, elastic=0.0, arc=0.0))
+
+
+BUDGETS = {
+    "light": Budget(_without_bends(get_recipe("light", epochs=12, lr=1e-3, ema_decay=0.99)), (0,), (0, 1, 2)),
+    "full": Budget(_without_bends(get_recipe("large")), (0, 1, 2, 3, 4), (0, 1, 2)),
+}
+FOLDS, FOLD_SEED = 5, 0
+
+
+def of_budget(system: System, budget: str) -> tuple[str, dict[str, Any]]:
+    """Return the model's name and what is changed of it."""
+    return (system.full, {}) if budget == "full" else (system.light, dict(system.light_changes))
