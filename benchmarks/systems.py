@@ -101,7 +101,7 @@ def _without_bends(recipe: Recipe) -> Recipe:
 
 
 BUDGETS = {
-    "light": Budget(_without_bends(get_recipe("light", epochs=12, lr=1e-3, ema_decay=0.99)), (0,), (0, 1, 2)),
+    "light": Budget(_without_bends(get_recipe("light", epochs=8, ema_decay=0.99)), (0,), (0, 1, 2)),
     "full": Budget(_without_bends(get_recipe("large")), (0, 1, 2, 3, 4), (0, 1, 2)),
 }
 FOLDS, FOLD_SEED = 5, 0

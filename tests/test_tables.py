@@ -55,7 +55,7 @@ def test_the_recipe_bends_nothing_and_is_the_same_for_all(script):
 
 
 def test_light_trunks_are_as_many_parameters_as_their_forms_say(script):
-    """By hand: mmhpn has 15 reductions of 256 x 32 with a norm, and 480 x 24 + 24 to classify; multi-region 6 x 256 x 24 + 24."""
+    """By hand: mmhpn has 15 reductions of 256 x 32 with a norm and 480 features; multi-region 6 x 256 features."""
     systems = script("systems")
     trunk = sum(p.numel() for p in create_model("r18half_128").backbone.parameters())
     counted = {}
@@ -104,9 +104,11 @@ def test_runs_are_done_once_and_score_the_unseen_fold_alone(quick, tmp_path):
 
 def test_a_stopped_run_goes_on(quick, tmp_path, monkeypatch):
     runs, folder, calls = quick
-    monkeypatch.setattr(runs.time, "monotonic", lambda now=iter(range(10**6)): float(next(now)))
+    seconds = iter(range(10**6))
+    monkeypatch.setattr(runs.time, "monotonic", lambda: float(next(seconds)))
     runs.do_runs(work_of(runs, folder, tmp_path, ("resnet50",), deadline=6.0))
-    assert calls and not runs.read_rows(runs.runs_file("light", "qband"))
+    assert calls
+    assert not runs.read_rows(runs.runs_file("light", "qband"))
     assert (tmp_path / "runs" / "resnet50.0.0" / "checkpoint.pt").exists()
     runs.do_runs(work_of(runs, folder, tmp_path, ("resnet50",)))
     assert len(read_csv(runs.runs_file("light", "qband"))) == 2
@@ -130,30 +132,13 @@ def test_a_classical_system_runs_beside_them(quick, tmp_path):
 
 def write_runs(script, columns, accuracies, cells=("c1", "c1", "c2", "c2")):
     runs = script("runs")
-    rows = [
-        {
-            "path": f"{index}.png",
-            "case": "",
-            "cell": cell,
-            "label": "1",
-            "fold": "0",
-            **{k: v[index] for k, v in columns.items()},
-        }
-        for index, cell in enumerate(cells)
-    ]
+    rows = []
+    for i, cell in enumerate(cells):
+        known = {"path": f"{i}.png", "case": "", "cell": cell, "label": "1", "fold": "0"}
+        rows.append({**known, **{run: predicted[i] for run, predicted in columns.items()}})
     runs.predictions_file("light", "qband").write_text(to_csv(rows))
-    lines = [
-        {
-            "system": k.split(".")[0],
-            "seed": k.split(".")[1],
-            "fold": 0,
-            "accuracy": a,
-            "images": 4,
-            "train_images": 16,
-            "seconds": 1,
-        }
-        for k, a in accuracies.items()
-    ]
+    sizes = {"fold": 0, "images": 4, "train_images": 16, "seconds": 1}
+    lines = [{"system": run[:-2], "seed": run[-1], "accuracy": value, **sizes} for run, value in accuracies.items()]
     runs.runs_file("light", "qband").write_text(to_csv(lines))
 
 
