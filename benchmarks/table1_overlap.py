@@ -17,24 +17,12 @@ import numpy as np
 from record import write
 from runs import do_runs, parse
 from systems import TABLE1
-from tables import Result, conditions, line_of, read_result
+from tables import COLUMNS, Result, conditions, line_of, read_result
 
 from gricol_zoo.metrics import bootstrap_mean
 from gricol_zoo.significance import corrected_t_test, mcnemar_exact, paired_t_test
 
 PAPER_P = {"gband": 2.66e-22, "fish": 0.52, "qband": 1.71e-8}
-COLUMNS = {
-    "name": ("model", ""),
-    "accuracy": ("accuracy, %", ".1f"),
-    "spread": ("spread", ".1f"),
-    "low": ("95 % by cell, from", ".1f"),
-    "high": ("to", ".1f"),
-    "full": ("all classifiers, %", ".1f"),
-    "paper_qband": ("paper, Q-band, %", ""),
-    "paper_gband": ("paper, G-band", ""),
-    "paper_fish": ("paper, FISH", ""),
-    "runs": ("runs", ""),
-}
 TEST_COLUMNS = {
     "test": ("test", ""),
     "difference": ("with minus without overlap, points", "+.2f"),

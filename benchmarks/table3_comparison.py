@@ -12,23 +12,7 @@ from __future__ import annotations
 from record import write
 from runs import do_runs, parse
 from systems import TABLE3
-from tables import conditions, line_of
-
-COLUMNS = {
-    "name": ("system", ""),
-    "accuracy": ("accuracy, %", ".1f"),
-    "spread": ("spread", ".1f"),
-    "low": ("95 % by cell, from", ".1f"),
-    "high": ("to", ".1f"),
-    "full": ("all classifiers, %", ".1f"),
-    "reassigned": ("reassigned within the cell, %", ".1f"),
-    "paper_qband": ("paper, Q-band, %", ""),
-    "paper_gband": ("paper, G-band", ""),
-    "paper_fish": ("paper, FISH", ""),
-    "params_m": ("parameters, M", ".2f"),
-    "gmacs": ("Gflops (multiply-adds)", ".3f"),
-    "runs": ("runs", ""),
-}
+from tables import COLUMNS, conditions, line_of
 
 
 def main() -> None:

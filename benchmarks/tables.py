@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,21 @@ from systems import BUDGETS, FOLDS, SYSTEMS
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import Record
 from gricol_zoo.metrics import bootstrap_mean
+
+COLUMNS = {
+    "name": ("system", ""),
+    "shown": ("accuracy, % ± spread", ""),
+    "interval": ("95 % by cell", ""),
+    "full": ("all classifiers, %", ".1f"),
+    "reassigned": ("reassigned within the cell, %", ".1f"),
+    "paper_qband": ("paper: Q-band", ""),
+    "paper_gband": ("G-band", ""),
+    "paper_fish": ("FISH", ""),
+    "params_m": ("parameters, M", ".2f"),
+    "gmacs": ("Gflops (multiply-adds)", ".3f"),
+    "runs": ("runs", ""),
+}
+"""What people are shown of a line."""
 
 
 class Result(NamedTuple):
@@ -60,9 +76,12 @@ def _summary(result: Result) -> dict[str, Any]:
     line = {key: first[key] for key in ("model", "changes", "params_m", "image_size", "epochs") if first.get(key, "") != ""}
     if first.get("gmacs_lower", "") != "":
         line["gmacs"] = first["gmacs_lower"]
-    low, high = interval or (float("nan"), float("nan"))
-    line |= {"accuracy": 100 * float(result.right.mean()), "spread": spread(100 * result.right.mean(0))}
-    line |= {"low": 100 * low, "high": 100 * high, "runs": len(result.lines), "images": len(result.right)}
+    accuracy, low, high = (100 * value for value in (float(result.right.mean()), *(interval or (math.nan, math.nan))))
+    apart = spread(100 * result.right.mean(0))
+    line |= {"accuracy": accuracy, "spread": apart, "low": low, "high": high}
+    line["shown"] = f"{accuracy:.1f}" + (f" ± {apart:.1f}" if apart != "" else "")
+    line["interval"] = f"{low:.1f} to {high:.1f}"
+    line |= {"runs": len(result.lines), "images": len(result.right)}
     for key in ("full", "reassigned"):
         if first.get(key, "") != "":
             line[key] = 100 * float(np.mean([row[key] for row in result.lines]))
