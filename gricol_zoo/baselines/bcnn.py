@@ -33,15 +33,14 @@ def vgg16(in_chans: int) -> nn.Sequential:
 
 
 def bilinear(x: Tensor) -> Tensor:
-    """(B, F, h, w) -> (B, F * F): mean outer product over the positions, signed square root, length 1; in float32 at least.
+    """(B, F, h, w) -> (B, F * F): mean outer product over the positions, signed square root, length 1; float32.
 
     The square root is taken 1e-5 off 0, where its slope has no bound.
     """
     x = x.flatten(2)
     products = torch.bmm(x, x.transpose(1, 2)).flatten(1)
     # bfloat16 has 8 bits: enough for the products, whose sums are float32 inside, and too few for their norm.
-    products = products.double() if products.dtype == torch.float64 else products.float()
-    products = products / x.shape[2]
+    products = products.float() / x.shape[2]
     return F.normalize(products.sign() * (products.abs() + 1e-5).sqrt())
 
 
