@@ -2,10 +2,10 @@
 
     python benchmarks/baselines.py
 
-Writes results/baselines.csv and .md. Gflops are multiply-adds (one multiply-add = 1), counted by fvcore at the stated image size
-with one channel and 24 classes, batch-norm and pooling included, as it runs at inference; parameters are the full form's. The
-reference figures were computed from the published
-descriptions before this package had the systems; the note says which of them were given as approximate.
+Writes results/baselines.csv and .md. Gflops are multiply-adds (one multiply-add = 1), counted by fvcore at the stated image
+size with one channel and 24 classes, batch-norm and pooling included, as it runs at inference; parameters are the full form's.
+The reference figures were computed from the published descriptions before this package had the systems; the note says which of
+them were given as approximate.
 """
 
 from __future__ import annotations

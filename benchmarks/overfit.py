@@ -2,10 +2,11 @@
 
     python benchmarks/overfit.py --data FOLDER [--most 400] [NAME ...]
 
-Writes results/overfit.csv and .md. 32 images of the Q-band train part (four of each of eight classes, seed 0), no augmentation,
-Adam, all 32 a step; every ten steps the accuracy on them in evaluation mode, until it is 100 % or the steps are used up. Running
-batch-norm statistics would trail the weights by tens of steps, so before each look they are those of one pass over the same 32
-images. A step counts as an epoch, so siamese2017 learns from pairs for 35 steps first. Image sizes are small, for processors.
+Writes results/overfit.csv and .md. 32 images of the Q-band train part (four of each of eight classes, seed 0), without
+augmentation, by Adam, all 32 a step; every ten steps the accuracy on them in evaluation mode, until it is 100 % or the steps
+are used up. Running batch-norm statistics would trail the weights by tens of steps, so before each look they are set to those
+of one pass over the same 32 images. A step counts as an epoch, so siamese2017 learns from pairs for 35 steps first. Image
+sizes are small, for processors.
 Names that are not given keep their rows.
 """
 
@@ -64,7 +65,7 @@ COLUMNS = {
 
 
 class Outcome(NamedTuple):
-    """Where it ended: accuracy (0..1) in evaluation mode, steps taken, seconds of processor time (others may be at work too)."""
+    """Where it ended: accuracy (0..1) in evaluation mode, steps taken, seconds of processor time."""
 
     accuracy: float
     steps: int

@@ -65,7 +65,7 @@ def first_logits(maps):
 @pytest.fixture
 def references(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
-    yield importlib.import_module("baselines")
+    return importlib.import_module("baselines")
 
 
 def assert_near(rows):
@@ -239,7 +239,7 @@ def test_dcl_adds_three_losses(labels):
     for image in range(4):
         for place in range(4):
             source = place if image < 2 else int(index[image - 2, place])
-            off += abs(float(where[image, 0, place // 2, place % 2]) - (source / 3 - 0.5)) / 16
+            off += abs(where[image, 0, place // 2, place % 2].item() - (source / 3 - 0.5)) / 16
     expected = cross_entropy(first_logits(maps), torch.cat([labels, labels])) + cross_entropy(told, kinds) + 0.01 * off
     torch.testing.assert_close(objective(dcl, images, labels), expected)
 
@@ -419,6 +419,19 @@ def test_a_recipe_that_ends_before_the_last_stage_is_refused():
         check_stages(task(), "siamese2017", Recipe(epochs=24))
     check_stages(task(backbone_options={"pair_epochs": 10}), "siamese2017", Recipe(epochs=24))
     check_stages(task(name="hu2019", image_size=(64, 64)), "hu2019", Recipe(epochs=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("sharma2017", {"image_size": (30, 30)}, "30x30 pixels is too small"),
+        ("dcl_r50", {"backbone_options": {"grid": 1}}, "`grid` to be at least 2, but got 1"),
+        ("ntsnet_r50", {"backbone_options": {"parts": 7}}, "`regions` <= 21, but got 7 and 6"),
+    ],
+)
+def test_mistakes_are_named(name, changes, message):
+    with pytest.raises(GricolZooError, match=message):
+        create_model(name, **changes)
 
 
 # Table 3

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LEVELS = ((32, 48, (1, 2)), (64, 96, (0,)), (128, 192, (0, 1, 2)))
+LEVELS = ((32, 48, (1, 2)), (64, 96, (1, 2)), (128, 192, (0, 1, 2)))
 """(stride, side, scales) of the anchors in pixels, whatever the image is; scale s makes boxes 2 ** (s / 3) times larger."""
 RATIOS = (2 / 3, 1.0, 1.5)
 """Height / width."""

@@ -83,6 +83,9 @@ class DCL(nn.Module):
         trunk: the registered backbone inside.
         grid: patches to a side.
         gamma: weight of the location's loss.
+
+    Raises:
+        GricolZooError: a grid of fewer than 2x2 patches.
     """
 
     first_conv = "trunk.conv1"
@@ -97,6 +100,8 @@ class DCL(nn.Module):
         gamma: float = 0.01,
     ) -> None:
         super().__init__()
+        if grid < 2:
+            raise GricolZooError(f"Expected `grid` to be at least 2, but got {grid}.")
         self.trunk = build_backbone(trunk, in_chans, input_size)
         self.num_features = int(self.trunk.num_features)
         self.grid, self.gamma = grid, gamma

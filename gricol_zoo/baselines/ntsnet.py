@@ -17,6 +17,10 @@ from torch.nn import functional as F
 from gricol_zoo.backbones import BACKBONES, build_backbone
 from gricol_zoo.baselines.anchors import Navigator, choose, crop
 from gricol_zoo.baselines.vector import as_map
+from gricol_zoo.errors import GricolZooError
+
+MOST = 21
+"""Anchors at one position, which is all that the smallest image has."""
 
 
 def ranking_loss(scores: Tensor, losses: Tensor) -> Tensor:
@@ -41,6 +45,9 @@ class NTSNet(nn.Module):
         trunk: the registered backbone inside, of reduction 32.
         regions: M, which teach the navigator.
         parts: K <= M, which are classified.
+
+    Raises:
+        GricolZooError: other numbers of regions than the smallest image has anchors for.
     """
 
     first_conv = "trunk.conv1"
@@ -56,6 +63,8 @@ class NTSNet(nn.Module):
         parts: int = 4,
     ) -> None:
         super().__init__()
+        if not 1 <= parts <= regions <= MOST:
+            raise GricolZooError(f"Expected 1 <= `parts` <= `regions` <= {MOST}, but got {parts} and {regions}.")
         self.trunk = build_backbone(trunk, in_chans, input_size)
         self.trunk_features = int(self.trunk.num_features)
         self.navigator = Navigator(self.trunk_features)
