@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from gricol_zoo import GricolZooError, GridLoss, TrainingTask, create_model
 from gricol_zoo.backbones import build_backbone
+from gricol_zoo.backbones.resnet import BasicBlock
 from gricol_zoo.baselines.anchors import Level, Navigator, choose, crop
 from gricol_zoo.baselines.bcnn import bilinear, vgg16
 from gricol_zoo.baselines.dcl import region_confusion, shuffle
@@ -221,10 +222,10 @@ def test_shuffling_copies_whole_patches():
 
 @pytest.mark.parametrize("labels", [torch.tensor([0, 2]), torch.tensor([[0.5, 0.5, 0], [0, 0.25, 0.75]])])
 def test_dcl_adds_three_losses(labels):
-    dcl, images = net("dcl", grid=2, **LIGHT), torch.randn(2, 1, 64, 64)
+    dcl, images = net("dcl", (128, 128), grid=4, gamma=3, **LIGHT), torch.randn(2, 1, 128, 128)
     torch.manual_seed(5)
-    index = region_confusion(2, 2)
-    both = torch.cat([images, shuffle(images, index, 2)])
+    index = region_confusion(2, 4)
+    both = torch.cat([images, shuffle(images, index, 4)])
     maps = dcl.trunk(both)
     pooled = maps.mean((-2, -1))
     told = torch.cat([pooled @ dcl.auxiliary.whole.weight.T, pooled @ dcl.auxiliary.shuffled.weight.T], 1)
@@ -234,13 +235,13 @@ def test_dcl_adds_three_losses(labels):
         kinds = torch.zeros(4, 2 * CLASSES)
         kinds[:2, :CLASSES] = kinds[2:, CLASSES:] = labels
     where = torch.tanh(F.conv2d(maps, dcl.auxiliary.location.weight, dcl.auxiliary.location.bias))
-    assert where.shape[-2:] == (2, 2)
+    assert where.shape[-2:] == (4, 4)
     off = 0.0
     for image in range(4):
-        for place in range(4):
+        for place in range(16):
             source = place if image < 2 else int(index[image - 2, place])
-            off += abs(where[image, 0, place // 2, place % 2].item() - (source / 3 - 0.5)) / 16
-    expected = cross_entropy(first_logits(maps), torch.cat([labels, labels])) + cross_entropy(told, kinds) + 0.01 * off
+            off += abs(where[image, 0, place // 4, place % 4].item() - (source / 15 - 0.5)) / 64
+    expected = cross_entropy(first_logits(maps), torch.cat([labels, labels])) + cross_entropy(told, kinds) + 3 * off
     torch.testing.assert_close(objective(dcl, images, labels), expected)
 
 
@@ -447,12 +448,16 @@ def test_multiregion_sees_quadrants_centre_and_all():
 
 def test_mmhpn_pools_stripes():
     mmhpn, images = net("mmhpn", (96, 64), **LIGHT), torch.randn(2, 1, 96, 64)
-    x = mmhpn.trunk.before_last_stage(images)
-    first = mmhpn.trunk.layer4[0](x)  # the light trunk has two blocks, so the first stands for blocks 1 and 2 alike
-    last = mmhpn.trunk.layer4[1](first)
+    third = BasicBlock(256, 256, 1, 1)  # the light trunk has two, so that one more makes it the paper's case
+    torch.nn.init.normal_(third.conv2.weight, std=0.1)
+    mmhpn.trunk.layer4.append(third)
+    mmhpn.eval()
+    first = mmhpn.trunk.layer4[0](mmhpn.trunk.before_last_stage(images))
+    second = mmhpn.trunk.layer4[1](first)
+    last = third(second)
     assert last.shape[2:] == (6, 4)  # h/16 x w/16
     parts = []
-    for count, block in ((1, last), (2, first), (4, first), (8, first)):
+    for count, block in ((1, last), (2, second), (4, first), (8, first)):
         for i in range(count):
             rows = block[:, :, i * 6 // count : -((-(i + 1) * 6) // count)]
             parts.append(rows.mean((2, 3), keepdim=True))
