@@ -245,6 +245,15 @@ def test_dcl_adds_three_losses(labels):
     torch.testing.assert_close(objective(dcl, images, labels), expected)
 
 
+def test_the_location_is_where_each_patch_came_from():
+    dcl, index = net("dcl", grid=4, **LIGHT), region_confusion(3, 4)
+    dcl.auxiliary.location = torch.nn.Identity()
+    true = torch.cat([torch.arange(16).expand(3, 16), index]) / 15 - 0.5
+    maps = true.atanh().reshape(6, 1, 4, 4)
+    assert dcl._location(maps, index).item() == pytest.approx(0, abs=1e-6)
+    assert dcl._location(maps, index.flip(1)).item() > 0.1
+
+
 # Bilinear CNN
 
 
