@@ -39,7 +39,10 @@ def chromosomes(size, classes=("1", "9", "16", "21"), copies=2):
     return (batch - batch.mean()) / batch.std(), torch.arange(len(classes)).repeat_interleave(copies)
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+SLOW = {"sharma2017"}  # sigmoids over dropout: it takes the most steps
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in SYSTEMS])
 def test_it_learns_by_heart(overfit, name):
     model = create_model(name, num_classes=4, **SYSTEMS[name])
     images, labels = chromosomes(model.spec.image_size)
