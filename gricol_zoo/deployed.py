@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.lower import LowerBranch, check_pool, make_classifier, reset_classes
+from gricol_zoo.lower import LowerBranch, check_pool, make_classifier
 from gricol_zoo.spec import ModelSpec
 
 
@@ -69,7 +69,6 @@ class DeployedModel(LowerBranch):
         training = self.training
         if num_classes != self.num_classes:
             self.spec = self.spec.replace(num_classes=num_classes)
-            reset_classes(self.backbone, num_classes)
         self.num_classes = num_classes
         self.classifier = make_classifier(self.num_features, num_classes, like)
         self.classifier.train(training)

@@ -92,11 +92,12 @@ def check_pool(kind: str, num_classes: int) -> str:
     return kind
 
 
-def reset_classes(backbone: Any, num_classes: int) -> None:
-    """Renew the classifiers that a backbone has of its own, if it has any (``gricol_zoo.baselines``)."""
+def reset_classes(backbone: Any, num_classes: int, like: Tensor) -> None:
+    """Renew the classifiers that a backbone has of its own, if any (``gricol_zoo.baselines``); device and dtype of ``like``."""
     reset = getattr(backbone, "reset_classes", None)
     if reset is not None:
         reset(num_classes)
+        backbone.auxiliary.to(like.device, like.dtype)
 
 
 def make_classifier(num_features: int, num_classes: int, like: Tensor | None = None) -> nn.Module:

@@ -95,7 +95,7 @@ class GridModel(LowerBranch):
         self.spec = self.spec.replace(num_classes=num_classes)
         self.num_classes = num_classes
         self.classifier = make_classifier(self.num_features, num_classes, like)
-        reset_classes(self.backbone, num_classes)
+        reset_classes(self.backbone, num_classes, like)
         head = build_head(self.spec, self.num_features, int(self.splitter.num_cells))  # type: ignore[arg-type]
         self.head = head.to(like.device, like.dtype)
 

@@ -26,6 +26,14 @@ MODELS.add("cirnet", ModelSpec("cirnet", image_size=(224, 224)))
 MODELS.add("cirnet_pooled", ModelSpec("timm/inception_resnet_v2", image_size=(224, 224)))
 MODELS.add("hu2019", ModelSpec("hu2019", image_size=(224, 224)))
 
+# Systems that its introduction names.
+MODELS.add("sharma2017", ModelSpec("sharma2017", image_size=(120, 120)))
+MODELS.add("siamese2017", ModelSpec("siamese2017", image_size=(128, 32)))
+MODELS.add("abn_r50", ModelSpec("abn"))
+MODELS.add("bcnn_vgg16", ModelSpec("bcnn"))
+MODELS.add("dcl_r50", ModelSpec("dcl"))
+MODELS.add("ntsnet_r50", ModelSpec("ntsnet"))
+
 # Light family. The crop is turned upright and enlarged 1.5 times, so a canvas of 128x96 holds a chromosome of
 # up to 84 crop pixels unshrunk (`train` sets the scale by the data's own lengths). The lower branch sees it whole: halving it
 # to a cell would blur the bands away. It is larger than a cell, so the cells have batch-norms of their own.

@@ -23,6 +23,11 @@ class TrainingTask(nn.Module):
         self.model = model
         self.loss = loss
 
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """First epochs of the stages of a backbone's own objective, if it has any (``gricol_zoo.baselines``)."""
+        return () if self.model.splitter.num_cells else tuple(getattr(self.model.backbone, "stages", ()))
+
     def forward(self, images: Tensor, labels: Tensor, epoch: float) -> Tensor:
         """Return the loss (a scalar) of (B, C, H, W) images and (B,) int64 labels at an epoch (Eq. 6).
 

@@ -198,6 +198,8 @@ def train(
     labels = {part: label_indices(parts[part].records, spec.labels, images.name) for part in canvases}
     model, start = start_model(spec, model_name, recipe.seed, init, say)
     task = TrainingTask(model, GridLoss(recipe.beta, recipe.ramp * recipe.epochs, recipe.label_smoothing))
+    check_stages(task, model_name, recipe)
+    unused.find_unused_parameters |= bool(task.stages)
     task.to(memory_format=torch.channels_last)
     run = Training(task, make_optimizer(task, recipe), {key: value.clone() for key, value in model.state_dict().items()})
     seen = parts["train"]
@@ -242,6 +244,19 @@ def train(
         write_result(job, model.name, {**data, "init_sha256": str(start.get("sha256", "")), "groups": sorted(groups)})
     accelerator.wait_for_everyone()
     return True
+
+
+def check_stages(task: TrainingTask, model_name: str, recipe: Recipe) -> None:
+    """Refuse a recipe that ends before the model's last stage, which would leave its classifier untrained.
+
+    Raises:
+        GricolZooError: says how many epochs it takes.
+    """
+    if task.stages and recipe.epochs <= task.stages[-1]:
+        raise GricolZooError(
+            f"{model_name} trains in stages, the last of which begins after {task.stages[-1]} epochs, but the recipe has "
+            f"{recipe.epochs}. Set `epochs` higher, or let it begin sooner: `--change backbone_options...`, see its backbone."
+        )
 
 
 def train_epoch(job: Job) -> bool:

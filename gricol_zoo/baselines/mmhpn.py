@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from gricol_zoo.backbones import BACKBONES, build_backbone
 
-STRIPES = ((1, 1), (2, 2), (4, 3), (8, 3))
-"""(how many stripes, which block counted from the last): a shorter stage gives its first block instead."""
+STRIPES = 1 + 2 + 4 + 8
 
 
 @BACKBONES.register("mmhpn")
@@ -36,20 +35,29 @@ class MMHPN(nn.Module):
         self.trunk.keep_resolution()
         features = int(self.trunk.num_features)
         self.reduce = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(features, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
-            for _ in range(sum(count for count, _ in STRIPES))
+            nn.Sequential(nn.Conv2d(features, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()) for _ in range(STRIPES)
         )
         self.num_features = width * len(self.reduce)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 15 * width, 1, 1)."""
         x = self.trunk.before_last_stage(x)
-        outputs = []
+        outputs: list[Tensor] = []
         for block in self.trunk.layer4:
             x = block(x)
             outputs.append(x)
+        # A shorter stage gives its first block where one farther back is asked for.
+        second, third = outputs[max(0, len(outputs) - 2)], outputs[max(0, len(outputs) - 3)]
+        stripes = torch.cat(
+            [
+                F.adaptive_avg_pool2d(x, (1, 1)),
+                F.adaptive_avg_pool2d(second, (2, 1)),
+                F.adaptive_avg_pool2d(third, (4, 1)),
+                F.adaptive_avg_pool2d(third, (8, 1)),
+            ],
+            dim=2,
+        )
         parts: list[Tensor] = []
-        for count, back in STRIPES:
-            stripes = F.adaptive_avg_pool2d(outputs[max(0, len(outputs) - back)], (count, 1))
-            parts.extend(stripes.split(1, dim=2))
-        return torch.cat([reduce(part) for reduce, part in zip(self.reduce, parts, strict=True)], dim=1)
+        for index, reduce in enumerate(self.reduce):
+            parts.append(reduce(stripes[:, :, index : index + 1]))
+        return torch.cat(parts, dim=1)

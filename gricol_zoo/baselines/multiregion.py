@@ -40,5 +40,5 @@ class MultiRegion(nn.Module):
         regions = self.regions(x)
         if len(self.trunks) == 1:
             features = self.trunks[0](regions.flatten(0, 1)).mean((-2, -1))
-            return as_map(features.reshape(len(x), self.num_features))
+            return as_map(features.reshape(-1, self.num_features))
         return as_map(torch.cat([trunk(regions[:, k]).mean((-2, -1)) for k, trunk in enumerate(self.trunks)], dim=1))

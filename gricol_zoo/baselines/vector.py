@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gricol_zoo.errors import GricolZooError
+
 
 def as_map(vector: Tensor) -> Tensor:
     """(B, F) -> (B, F, 1, 1), which a model's pooling leaves as it is."""
@@ -15,10 +17,18 @@ def as_map(vector: Tensor) -> Tensor:
 
 
 def map_size(net: nn.Module, in_chans: int, input_size: tuple[int, int]) -> tuple[int, int, int]:
-    """Return (F, h', w') of a network's map for images of (h, w) pixels, without touching its state."""
+    """Return (F, h', w') of a network's map for images of (h, w) pixels, without touching its state.
+
+    Raises:
+        GricolZooError: the images are too small for it.
+    """
     training = net.training
-    with torch.no_grad():
-        features = net.eval()(torch.zeros(1, in_chans, *input_size))
+    try:
+        with torch.no_grad():
+            features = net.eval()(torch.zeros(1, in_chans, *input_size))
+    except RuntimeError as error:
+        height, width = input_size
+        raise GricolZooError(f"An image of {height}x{width} pixels is too small: nothing is left of it. Enlarge it.") from error
     net.train(training)
     return features.shape[1], features.shape[2], features.shape[3]
 
