@@ -4,8 +4,8 @@
 
 Writes results/table2_grid_size.<budget>.<set>.csv and .md. Gflops are multiply-adds (one multiply-add = 1), counted by fvcore
 at 1x448x456, batch-norm and pooling included, upper branch alone: that reading, cut off at one decimal, gives back all six of
-the paper's figures. The lower branch, which alone runs at inference, stands beside it. Accuracies are those of the runs that are
-recorded at the budget (see runs.py); with --data the missing ones are done first, and stopped, the same command goes on.
+the paper's figures. The lower branch, which alone runs at inference, stands beside it. Accuracies are those of the runs that
+are recorded at the budget (see runs.py); with --data the missing ones are done first, and stopped, the same command goes on.
 """
 
 from __future__ import annotations
