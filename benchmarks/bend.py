@@ -1,6 +1,6 @@
 """Accuracy against bend, for the control (no grid), GRiL and GRiCoL: does gridding weaken the effect of bending?
 
-    python benchmarks/bend.py --data FOLDER [--runs RUNS ...] [--no-released]
+    python benchmarks/bend.py --data FOLDER [--runs RUNS ...] [--no-released] [--lower]
 
 The paper says so without a measurement. Three parts: synthetic chromosomes at each angle, nearly straight Q-band test images
 bent by an arc (``classical.bend``), and all Q-band test images by the bend of their medial axis. The released weights were
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from bend_numbers import BENT, Outcome, mean_of, outcome_of, rows_of
-from bend_page import draw, page
+from bend_page import PARTS, draw, page
 from bend_pictures import STRAIGHT, UNMEASURED, Pictures, edges_of, measure, real, synthetic, warped
 from record import COMMIT, RESULTS, write
 from sets import open_part
@@ -192,13 +192,25 @@ def group_rows(group: Group, pictures: Pictures, data_part: str, work: Path, low
     return rows
 
 
+def note_of(group: Group, images: ImageSet, bends: Mapping[str, float | None]) -> str:
+    """Say how many images a group of weights was scored on, and name those whose bend cannot be measured."""
+    found = [bends[record.path] for record in images.records]
+    near = sum(value is not None and value < STRAIGHT for value in found)
+    lost = [record.path for record, value in zip(images.records, found, strict=True) if value is None]
+    return (
+        f"{group.name}: of {len(images)} images of cells that these weights have not seen, {near} lie below {STRAIGHT:g} "
+        f"degrees (warped), {len(lost)} cannot be measured ({', '.join(lost) or 'none'}; bin '{UNMEASURED}')."
+    )
+
+
 def main() -> None:
     """Score what is not scored yet, and write table, page and figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of trainings")
     parser.add_argument("--released", action=argparse.BooleanOptionalAction, default=True, help="the released weights")
-    parser.add_argument("--part", default="test", choices=["val", "test"], help="val to try the script out")
+    parser.add_argument("--part", default="test", choices=["val", "test"], help="of the split; val to try it out")
+    parser.add_argument("--only", nargs="+", default=list(PARTS), choices=list(PARTS), help="parts of the benchmark")
     parser.add_argument("--lower", action="store_true", help="the lower branch alone: a tenth of the work")
     parser.add_argument("--work", type=Path, default=Path("runs/bend"))
     options = parser.parse_args()
@@ -209,14 +221,9 @@ def main() -> None:
     for group in groups:
         fair = unseen(images, group.each())
         for pictures in (real(fair, bends, edges), warped(fair, bends), synthetic()):
-            rows += group_rows(group, pictures, options.part, options.work, options.lower)
-        found = [bends[record.path] for record in fair.records]
-        near = sum(value is not None and value < STRAIGHT for value in found)
-        lost = [record.path for record, value in zip(fair.records, found, strict=True) if value is None]
-        notes.append(
-            f"{group.name}: of {len(fair)} images of cells that these weights have not seen, {near} lie below {STRAIGHT:g} "
-            f"degrees (warped), {len(lost)} cannot be measured ({', '.join(lost) or 'none'}; bin '{UNMEASURED}')."
-        )
+            if pictures.part in options.only:
+                rows += group_rows(group, pictures, options.part, options.work, options.lower)
+        notes.append(note_of(group, fair, bends))
     share = np.mean([value < STRAIGHT for value in spread.values() if value is not None])
     notes.append(f"Of the train part {100 * share:.0f} % lie below {STRAIGHT:g} degrees; it sets the bins of the real part.")
     name = "bend" if options.part == "test" else f"bend_{options.part}"

@@ -39,8 +39,9 @@ interval: gridding "weakens" the effect where the whole interval is below 0, "st
 
 - synthetic: {cells} cells from class profiles of the train part, each chromosome at each angle with one look, side and noise.
 - warped: nearly straight images, bent to both sides; the angle is the turn of the arc from end to end.
-- real: bins by the measured turn from the first third of the medial axis to the last: of an arc, two thirds of its turn. Bins
-  differ in their classes (long chromosomes bend more), so read a model against the other models, not against its first bin.
+- real: bins by the measured turn from the first third of the medial axis to the last: of an arc, half to two thirds of its
+  turn. Bins differ in their classes (long chromosomes bend more), so read a model against the other models, not against its
+  own first bin.
 """
 SUMMARY = {
     "part": ("part", ""),
@@ -130,13 +131,19 @@ def levels(rows: Sequence[Row]) -> str:
 def draw(rows: Sequence[Row], file: Path) -> None:
     """Draw the figure: a column a part, and for each group of weights the accuracies above and the losses below."""
     groups = list(dict.fromkeys(row["weights"] for row in rows))
+    parts = [part for part in PARTS if any(row["part"] == part for row in rows)]
     said = "\n".join(textwrap.fill(line, 150) for line in conclusions(rows))
     height = 5.6 * len(groups) + 0.3 + 0.2 * said.count("\n")
     figure, axes = plt.subplots(
-        2 * len(groups), 3, figsize=(12, height), height_ratios=[1.6, 1] * len(groups), squeeze=False, layout="constrained"
+        2 * len(groups),
+        len(parts),
+        figsize=(12, height),
+        height_ratios=[1.6, 1] * len(groups),
+        squeeze=False,
+        layout="constrained",
     )
     for index, group in enumerate(groups):
-        for column, part in enumerate(PARTS):
+        for column, part in enumerate(parts):
             own = [row for row in rows if row["weights"] == group and row["part"] == part]
             top, bottom = axes[2 * index, column], axes[2 * index + 1, column]
             curves(top, own)
