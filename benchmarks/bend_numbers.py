@@ -146,8 +146,10 @@ def verdict(more: Estimate) -> str:
 
 
 def points(more: Estimate) -> str:
-    """Return an estimate in points of accuracy."""
-    return f"{100 * more.mean:+.1f} ({100 * more.low:+.1f} to {100 * more.high:+.1f})"
+    """Return an estimate in points of accuracy, "" where there is none."""
+    if math.isnan(more.mean):
+        return ""
+    return "{:+.1f} ({:+.1f} to {:+.1f})".format(*(round(100 * value, 1) + 0.0 for value in more))  # + 0.0: no "-0.0"
 
 
 def conclusion(found: Mapping[str, Estimate]) -> str:

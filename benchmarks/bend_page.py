@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-from bend_numbers import BENT, Estimate, conclusion
+from bend_numbers import BENT, Estimate, conclusion, points
 from bend_pictures import CELLS, UNMEASURED
 
 from gricol_zoo.benchmark.table import to_markdown
@@ -35,7 +36,8 @@ Written by `python benchmarks/bend.py`; every number, with command, commit and h
 
 The numbers in brackets: by how many points of accuracy GRiCoL's lower branch loses more than the control's from straight to
 bent (all bent levels together), with the 95 % interval by bootstrap over cells, paired by image. The sentence is made from the
-interval: gridding "weakens" the effect where the whole interval is below 0, "strengthens" it where it is above.
+interval: gridding "weakens" the effect where the whole interval is below 0, "strengthens" it where it is above. Single angles
+and bins are many looks at the same images: nothing is concluded from one of them.
 
 - synthetic: {cells} cells from class profiles of the train part, each chromosome at each angle with one look, side and noise.
 - warped: nearly straight images, bent to both sides; the angle is the turn of the arc from end to end.
@@ -77,7 +79,7 @@ def conclusions(rows: Sequence[Row]) -> list[str]:
         found = {}
         for part in PARTS:
             for row in shown(rows, weights=group, part=part, system="gricol", inference="lower", level=BENT):
-                found[part] = Estimate(*(number(row, key) for key in ("more", "more_low", "more_high")))
+                found[part] = estimate_of(row, "more")
         training = next(row["training"] for row in rows if row["weights"] == group)
         if found:
             said.append(f"{group} weights, trained {training}: {conclusion(found)}")
@@ -111,8 +113,12 @@ def page(rows: Sequence[Row], notes: Sequence[str]) -> str:
 
 def interval(row: Row, key: str) -> str:
     """Return a difference in points with its interval, "" where there is none."""
-    values = [100 * number(row, name) for name in (key, f"{key}_low", f"{key}_high")]
-    return "" if values[0] != values[0] else "{:+.1f} ({:+.1f} to {:+.1f})".format(*values)
+    return points(estimate_of(row, key))
+
+
+def estimate_of(row: Row, key: str) -> Estimate:
+    """Return a number of a row with its interval."""
+    return Estimate(*(number(row, name) for name in (key, f"{key}_low", f"{key}_high")))
 
 
 def levels(rows: Sequence[Row]) -> str:
@@ -132,7 +138,9 @@ def draw(rows: Sequence[Row], file: Path) -> None:
     """Draw the figure: a column a part, and for each group of weights the accuracies above and the losses below."""
     groups = list(dict.fromkeys(row["weights"] for row in rows))
     parts = [part for part in PARTS if any(row["part"] == part for row in rows)]
-    said = "\n".join(textwrap.fill(line, 150) for line in conclusions(rows))
+    # An estimate and its interval stay on one line.
+    whole = [re.sub(r" (\(|to [+-])", "\xa0\\1", line).replace("to ", "to\xa0") for line in conclusions(rows)]
+    said = "\n".join(textwrap.fill(line, 140) for line in whole)
     height = 5.6 * len(groups) + 0.3 + 0.2 * said.count("\n")
     figure, axes = plt.subplots(
         2 * len(groups),
@@ -148,16 +156,21 @@ def draw(rows: Sequence[Row], file: Path) -> None:
             top, bottom = axes[2 * index, column], axes[2 * index + 1, column]
             curves(top, own)
             losses(bottom, own)
+            top.set_xlim(bottom.get_xlim())
             bottom.set_xlabel("turn from end to end, degrees" if part != "real" else "measured bend, degrees; images below")
             heading(top, own, part)
         axes[2 * index, 0].set_ylabel("accuracy, %")
-        axes[2 * index + 1, 0].set_ylabel("loses more than the\ncontrol, points")
+        axes[2 * index + 1, 0].set_ylabel("loses more than the control,\npoints (below 0: weakens)")
+        # One scale where the levels are angles; the bins of real images, some with few, need their own.
+        angles = [column for column, part in enumerate(parts) if part != "real"]
         for row in (2 * index, 2 * index + 1):
-            limits = [axis.get_ylim() for axis in axes[row]]
-            for axis in axes[row]:
-                axis.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+            limits = [axes[row, column].get_ylim() for column in angles]
+            for column in angles:
+                axes[row, column].set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
     axes[0, 0].legend(loc="lower left", fontsize=9)
-    figure.suptitle(f"Bending and the grid: Q-band, lower branch alone, 95 % intervals\n{said}", fontsize=9.5, ha="center")
+    figure.suptitle(
+        f"Bending and the grid: BioImLab Q-band, lower branch alone, 95 % intervals\n{said}", fontsize=9.5, ha="center"
+    )
     figure.savefig(file, dpi=130)
     plt.close(figure)
 
@@ -217,6 +230,7 @@ def losses(axis: Any, rows: Sequence[Row]) -> None:
         y, low, high = ([100 * number(row, key) for row in own] for key in ("more", "more_low", "more_high"))
         bars = [[b - a for a, b in zip(low, y, strict=True)], [b - a for a, b in zip(y, high, strict=True)]]
         axis.errorbar(x, y, bars, color=colour, marker=marker, linestyle="none", markersize=5, elinewidth=1)
+    axis.set_xlim(-0.6 * step, right + 0.8 * step)
     ticks(axis, rows, {**at, "all": right})
 
 
@@ -224,8 +238,7 @@ def ticks(axis: Any, rows: Sequence[Row], at: Mapping[str, float]) -> None:
     """Label the levels; under a bin of real images stands how many it has."""
     counts = {row["level"]: row["images"] for row in rows}
     real = rows[0]["part"] == "real"
-    names = [name for name in at if real or name == "all" or int(name) % 45 == 0]
-    words = [f"{name}\n{counts.get(name, counts[BENT])}" if real else name for name in names]
-    axis.set_xticks([at[name] for name in names], words, fontsize=8)
+    words = [f"{name}\n{counts.get(name, counts[BENT])}" if real else name for name in at]
+    axis.set_xticks(list(at.values()), words, fontsize=8)
     axis.grid(axis="y", color="0.9")
     axis.set_axisbelow(True)
