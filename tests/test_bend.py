@@ -20,7 +20,8 @@ from gricol_zoo.presets import MODELS
 from gricol_zoo.render import Look, load_profiles, render
 from gricol_zoo.rows import read_csv
 
-FOLDER = Path(__file__).parent.parent / "benchmarks"
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "benchmarks"
 SCRIPTS = ("bend", "bend_numbers", "bend_page", "bend_pictures", "record", "sets", "weights")
 
 
@@ -395,6 +396,14 @@ def test_the_committed_page_is_that_of_the_committed_rows(script):
         if row["level"] == numbers.BENT and row["system"] != "control":
             more = numbers.Estimate(*(float(row[key]) for key in ("more", "more_low", "more_high")))
             assert row["verdict"] == numbers.verdict(more)
+    released = [row for row in rows if (row["weights"], row["system"], row["level"]) == ("released", "gricol", numbers.BENT)]
+    released = [row for row in released if row["inference"] == "lower"]
+    (verdict,) = {row["verdict"] for row in released}  # else README has to say which part says what
+    assert f"gridding {verdict} the effect of bending" in (ROOT / "README.md").read_text()
+    decisions = (ROOT / "docs" / "DECISIONS.md").read_text()
+    for row in released:
+        more, low, high = (round(100 * float(row[key]), 1) + 0.0 for key in ("more", "more_low", "more_high"))
+        assert f"{more:+.1f}{' points' if row['part'] == 'synthetic' else ''} ({low:+.1f} to {high:+.1f})" in decisions
     angles = [
         float(level)
         for level in dict.fromkeys(row["level"] for row in rows if row["part"] == "warped")
