@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import re
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -404,10 +405,7 @@ def test_the_committed_page_is_that_of_the_committed_rows(script):
     decisions = (ROOT / "docs" / "DECISIONS.md").read_text()
     for row in released:
         more, low, high = (round(100 * float(row[key]), 1) + 0.0 for key in ("more", "more_low", "more_high"))
-        assert (
-            f"{more:+.1f}{' points' if (row['part'], row['inference']) == ('synthetic', 'lower') else ''} ({low:+.1f} to {high:+.1f})"
-            in decisions
-        )
+        assert re.search(re.escape(f"{more:+.1f}") + "( points)? " + re.escape(f"({low:+.1f} to {high:+.1f})"), decisions)
     angles = [
         float(level)
         for level in dict.fromkeys(row["level"] for row in rows if row["part"] == "warped")
