@@ -5,6 +5,7 @@ Made by ``GridModel.deploy()``, by ``create_model(..., deployed=True)`` and by t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,9 +77,10 @@ class DeployedModel(LowerBranch):
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Return the patterns by which layer-wise learning rates group the parameters."""
+        first, layer = getattr(self.backbone, "first_conv", "conv1"), r"^backbone\.(?:\w+\.)*?layer"
         return {
-            "stem": r"^overview|^backbone\.(?:conv1|bn1)\.",
-            "blocks": r"^backbone\.layer(\d+)" if coarse else r"^backbone\.layer(\d+)\.(\d+)",
+            "stem": rf"^overview|^backbone\.(?:{re.escape(first)}|bn1)\.",
+            "blocks": rf"{layer}(\d+)" if coarse else rf"{layer}(\d+)\.(\d+)",
         }
 
     @torch.jit.ignore

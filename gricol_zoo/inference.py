@@ -155,7 +155,7 @@ def _folded(net: nn.Module, pairs: list[tuple[Any, Any]]) -> nn.Module:
 
 
 def _watch(net: nn.Module, x: Tensor) -> tuple[list[tuple[Any, Any]], Tensor]:
-    """Return the (convolution, norm) pairs seen in a forward pass, each module in it called once, and the output."""
+    """Return the pairs of a convolution and a norm that only ever come together in a forward pass, and the output."""
     made: dict[int, tuple[nn.Module, Tensor]] = {}  # the tensor is kept, so that its id stays its own
     pairs: list[tuple[nn.Module, nn.Module]] = []
     calls: Counter[int] = Counter()
@@ -174,8 +174,9 @@ def _watch(net: nn.Module, x: Tensor) -> tuple[list[tuple[Any, Any]], Tensor]:
     finally:
         for handle in handles:
             handle.remove()
-    readers = Counter(id(conv) for conv, _ in pairs)
-    return [(c, n) for c, n in pairs if calls[id(c)] == calls[id(n)] == readers[id(c)] == 1], output
+    seen = Counter((id(conv), id(norm)) for conv, norm in pairs)
+    each = {(id(conv), id(norm)): (conv, norm) for conv, norm in pairs}
+    return [pair for key, pair in each.items() if seen[key] == calls[key[0]] == calls[key[1]]], output
 
 
 def _what_is_left(norm: nn.Module) -> nn.Module:

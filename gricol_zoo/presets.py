@@ -23,7 +23,7 @@ MODELS.add("resnet50", ModelSpec("r50"))
 MODELS.add("mmhpn_r50", ModelSpec("mmhpn"))
 MODELS.add("multiregion_r50", ModelSpec("multiregion"))
 MODELS.add("cirnet", ModelSpec("cirnet", image_size=(224, 224)))
-MODELS.add("cirnet_pooled", ModelSpec("timm/inception_resnet_v2", image_size=(224, 224)))
+MODELS.add("cirnet_pooled", ModelSpec("cirnet", image_size=(224, 224), backbone_options={"flat": False}))
 MODELS.add("hu2019", ModelSpec("hu2019", image_size=(224, 224)))
 
 # Systems that its introduction names.

@@ -41,7 +41,10 @@ class TimmBackbone(nn.Module):
             self.net: Any = net
             self.net.eval()
             with torch.no_grad():
-                features = self._map(self.net.forward_features(torch.zeros(1, in_chans, *input_size)))
+                # What its features look like is seen once, so that `forward` can be traced and scripted.
+                given = self.net.forward_features(torch.zeros(1, in_chans, *input_size))
+                self.layout, self.prefix = layout_of(self.net, given), int(getattr(self.net, "num_prefix_tokens", 0))
+                features = self._map(given)
         except Exception as error:  # timm's models refuse in many ways, a missing download among them
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise GricolZooError(
@@ -55,18 +58,29 @@ class TimmBackbone(nn.Module):
         return self._map(self.net.forward_features(x))
 
     def _map(self, features: Tensor) -> Tensor:
-        if not isinstance(features, Tensor):
-            raise ValueError(f"its features are a {type(features).__name__}, not one tensor")
-        if features.ndim == 4:
-            channels_last = getattr(self.net, "output_fmt", "NCHW") == "NHWC"
-            return features.permute(0, 3, 1, 2) if channels_last else features
-        if features.ndim == 3:
-            tokens = features[:, getattr(self.net, "num_prefix_tokens", 0) :]
+        if self.layout == "NHWC":
+            return features.permute(0, 3, 1, 2)
+        if self.layout == "tokens":
             # The model pools over positions only, so one row of tokens is as good as their square.
-            return tokens.transpose(1, 2).unsqueeze(2)
-        raise ValueError(f"its features have shape {tuple(features.shape)}, neither a map nor tokens")
+            return features[:, self.prefix :].transpose(1, 2).unsqueeze(2)
+        return features
 
     @torch.jit.ignore
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Trade time for memory, where the timm model can."""
         self.net.set_grad_checkpointing(enable)
+
+
+def layout_of(net: Any, features: Any) -> str:
+    """Return "NCHW", "NHWC" or "tokens": how a timm model's features lie.
+
+    Raises:
+        ValueError: none of them.
+    """
+    if not isinstance(features, Tensor):
+        raise ValueError(f"its features are a {type(features).__name__}, not one tensor")
+    if features.ndim == 4:
+        return str(getattr(net, "output_fmt", "NCHW"))
+    if features.ndim == 3:
+        return "tokens"
+    raise ValueError(f"its features have shape {tuple(features.shape)}, neither a map nor tokens")
