@@ -43,6 +43,7 @@ def run_folds(
     group: str = "case",
     seed: int = 0,
     resume: bool = False,
+    measured: Measured | None = None,
 ) -> dict[str, Any]:
     """Cross-validate a classical system.
 
@@ -56,7 +57,8 @@ def run_folds(
         group: "case" keeps each case (or cell) on one side; "image" splits single images, each measured by the typical scale,
             for its cell is then not known.
         seed: of the folds.
-        resume: go on with what is in the folder; the images are measured again.
+        resume: go on with what is in the folder.
+        measured: the images, where another system's folds had them measured already.
 
     Returns:
         The pooled report; ``reassigned`` in it is what becomes of the same predictions with each cell's classes given together.
@@ -69,17 +71,21 @@ def run_folds(
     truth = label_indices(images.records, CHROMOSOMES, str(images.store.root))
     asked = {"model": system, "settings": asdict(settings), "training_seed": training_seed}
     plan = start(images, asked, out, say, folds=folds, group=group, seed=seed, resume=resume)
-    say(f"measuring {len(images)} images")
-    measured = measure_images(images)
+    todo = [fold for fold in range(folds) if not (plan.folder(fold) / LOGITS).exists()]
+    if todo and measured is None:
+        say(f"measuring {len(images)} images")
+    measured = measured or measure_images(images if todo else images.subset([]))
     if measured.errors:
         say(f"warning: {name_errors(images, measured)}. They are left out of training, and count as wrong.")
-    for fold in range(folds):
-        if not (plan.folder(fold) / LOGITS).exists():
-            say(f"fold {fold + 1} of {folds}")
-            _fit_fold(plan, fold, measured, system, settings, training_seed)
+    for fold in todo:
+        say(f"fold {fold + 1} of {folds}")
+        _fit_fold(plan, fold, measured, system, settings, training_seed)
     infos = [read_config(plan.folder(fold) / CONFIG_FILE) for fold in range(folds)]
-    report = write_pooled(plan, CHROMOSOMES, infos, system, measured.errors)
-    report["reassigned"] = reassigned_scores(pool(plan, CHROMOSOMES), truth, images)
+    logits = pool(plan, CHROMOSOMES)
+    unanswered = np.nonzero(np.isnan(logits).any(1))[0].tolist()
+    why = measure_images(images.subset(unanswered)).errors
+    report = write_pooled(plan, CHROMOSOMES, infos, system, {unanswered[place]: error for place, error in why.items()})
+    report["reassigned"] = reassigned_scores(logits, truth, images)
     if report["reassigned"] is None:
         say(f"nothing is reassigned: no image names its cell, or a cell has more than {MAX_CHROMOSOMES} images")
     write_report(report, out / REPORT)

@@ -15,6 +15,7 @@ from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
+    from gricol_zoo.karyotype.classifier import Classifier
 
 # Options that say nothing of a classical system, with their defaults: given otherwise, they are refused.
 OF_TRAINING: dict[str, Any] = {
@@ -62,8 +63,8 @@ def refuse_classical(name: str) -> None:
     """
     if is_classical(name):
         raise GricolZooError(
-            f"{name!r} is a classical system, and this command takes networks alone. Classical systems are for train, validate, "
-            "predict, crossval and info."
+            f"{name!r} is a classical system, and this command takes networks alone. Classical systems are for train, "
+            "validate, predict, crossval, karyotype, verify and info."
         )
 
 
@@ -220,6 +221,18 @@ def write_classical(options: argparse.Namespace, sets: Iterable[ImageSet], strea
         rows = [{column: row.get(column, "") for column in COLUMNS} for row in rows]
         writer.writerows(rows)
         yield rows
+
+
+def load_classifier(options: argparse.Namespace, name: str) -> Classifier:
+    """Load a trained system for `karyotype` or `verify`.
+
+    Raises:
+        GricolZooError: not trained, or an option that only networks have.
+    """
+    from gricol_zoo.classical.classifier import as_classifier
+
+    refuse(options, OF_KARYOTYPE if hasattr(options, "device") else {})
+    return as_classifier(_load(name), name)
 
 
 def _load(name: str) -> Any:
