@@ -17,7 +17,8 @@ from pathlib import Path
 from record import write
 from sets import open_set
 
-from gricol_zoo.crossval import FOLDS, compare_runs, run_folds
+from gricol_zoo.crossval import compare_runs, run_folds
+from gricol_zoo.out_of_fold import FOLDS
 from gricol_zoo.recipes import get_recipe
 from gricol_zoo.rows import read_csv
 

@@ -32,7 +32,6 @@ from weights import create, released
 
 import gricol_zoo
 from gricol_zoo.calibration import softmax
-from gricol_zoo.crossval import FOLDS as FOLDS_FILE
 from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.outliers import OUTLIERS
@@ -47,6 +46,7 @@ from gricol_zoo.karyotype.draw import to_png
 from gricol_zoo.karyotype.layout import lay_out
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.run import karyotype
+from gricol_zoo.out_of_fold import FOLDS as FOLDS_FILE
 from gricol_zoo.presets import DEFAULT_MODEL
 from gricol_zoo.render import render_cell
 from gricol_zoo.rows import read_csv

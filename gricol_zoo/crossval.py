@@ -1,18 +1,11 @@
-"""Cross-validation: train on each fold's complement, keep every image's out-of-fold prediction, score them together.
+"""Cross-validation of networks: train on each fold's complement, keep each image's out-of-fold prediction, score all together.
 
-``run_folds`` writes into one folder:
-
-    crossval.json    what was asked for; another question is refused there
-    fold1/, ...      one training each (see ``gricol_zoo.train``), its out-of-fold logits, no checkpoint once it is done
-    predictions.csv  one row an image, out of fold: the columns of ``predict``, and ``fold``
-    folds.csv        one row a fold
-    report.json      the pooled scores, and which protocol they follow
+``run_folds`` leaves what ``gricol_zoo.out_of_fold`` describes; a fold's folder is a training's (``gricol_zoo.train``), without
+its checkpoint once it is done. ``compare_runs`` compares two such folders, whatever was trained in them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import math
 import time
@@ -22,26 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from gricol_zoo.calibration import softmax
-from gricol_zoo.data.arrays import label_indices, load_canvases
-from gricol_zoo.data.folds import PROTOCOLS, assign_folds, fold_split, warn_of_folds
-from gricol_zoo.data.split import group_of, own_groups
+from gricol_zoo.data.arrays import load_canvases
+from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.evaluate import predict_logits, score, seen_in_training, write_report
+from gricol_zoo.evaluate import predict_logits, seen_in_training
 from gricol_zoo.factory import create_model, find_weights
-from gricol_zoo.files import write_atomically
 from gricol_zoo.metrics import bootstrap_mean
-from gricol_zoo.predict import COLUMNS as PREDICTION_COLUMNS
-from gricol_zoo.predict import describe
+from gricol_zoo.out_of_fold import FOLDS, LOGITS, PREDICTIONS, QUESTION, start, write_logits, write_pooled
 from gricol_zoo.progress import Speaker
 from gricol_zoo.recipes import Recipe
-from gricol_zoo.rows import read_csv, to_csv
+from gricol_zoo.rows import read_csv
 from gricol_zoo.significance import corrected_t_test, mcnemar_exact
 from gricol_zoo.train import CHECKPOINT_FILE, changed_spec, train
-
-QUESTION, LOGITS, PREDICTIONS, FOLDS, REPORT = "crossval.json", "logits.npy", "predictions.csv", "folds.csv", "report.json"
-COLUMNS = [*PREDICTION_COLUMNS, "fold"]
 
 
 def run_folds(
@@ -84,55 +70,35 @@ def run_folds(
             that answers another question.
     """
     deadline, say = time.monotonic() + time_limit, Speaker(True)
-    if group not in PROTOCOLS:
-        raise GricolZooError(f"Expected `group` to be one of {', '.join(PROTOCOLS)}, but got {group!r}.")
-    whole = images  # whose cells the bootstrap and the perfect cells go by, whatever the folds go by
-    images = own_groups(images) if group == "image" else images
-    fold_of = assign_folds(images, folds, seed)
-    question = {
+    asked = {
         "model": model_name,
         "changes": dict(changes or {}),
         "recipe": recipe.to_dict(),
-        "init_sha256": unseeing_start(init, whole.records, say),
-        "protocol": PROTOCOLS[group],
-        "folds": folds,
-        "fold_seed": seed,
-        "data": images.name,
-        "data_sha256": whole.sha256(),
-        "folds_sha256": hash_folds(whole.records, fold_of),
+        "init_sha256": unseeing_start(init, images.records, say),
     }
-    ask(out, question, resume)
-    say(f"{folds}-fold cross-validation, {PROTOCOLS[group]}: {len(images)} images")
-    for note in warn_of_folds(images, fold_of):
-        say(f"warning: {note}")
-    rows, pooled = [], np.zeros((len(images), 0), np.float32)
+    plan = start(images, asked, out, say, folds=folds, group=group, seed=seed, resume=resume)
     for fold in range(folds):
-        folder, tested = out / f"fold{fold + 1}", np.nonzero(fold_of == fold)[0]
-        if not (folder / LOGITS).exists():
-            say(f"fold {fold + 1} of {folds}")
-            split = fold_split(images, fold_of, fold, seed)
-            finished = train(
-                images,
-                split,
-                model_name,
-                recipe,
-                folder,
-                init=init,
-                changes=changes,
-                resume=True,
-                time_limit=deadline - time.monotonic(),
-                device=device,
-                split_name=f"fold {fold + 1} of {folds}, {PROTOCOLS[group]}, seed {seed}",
-            )
-            if not finished:
-                return None
-            predict_fold(images.subset(tested), folder)
-        logits = np.load(folder / LOGITS)
-        pooled = pooled if pooled.shape[1] else np.zeros((len(images), logits.shape[1]), np.float32)
-        pooled[tested] = logits
-        rows.append(fold_row(fold, logits, [whole.records[index] for index in tested], folder))
-    spec = changed_spec(model_name, whole, changes)
-    return write_pooled(out, question, whole.records, spec.labels, fold_of, pooled, rows)
+        if (plan.folder(fold) / LOGITS).exists():
+            continue
+        say(f"fold {fold + 1} of {folds}")
+        finished = train(
+            plan.images,
+            plan.split(fold),
+            model_name,
+            recipe,
+            plan.folder(fold),
+            init=init,
+            changes=changes,
+            resume=True,
+            time_limit=deadline - time.monotonic(),
+            device=device,
+            split_name=f"fold {fold + 1} of {folds}, {plan.question['protocol']}, seed {seed}",
+        )
+        if not finished:
+            return None
+        predict_fold(plan.images.subset(plan.tested(fold)), plan.folder(fold))
+    infos = [_info(plan.folder(fold)) for fold in range(folds)]
+    return write_pooled(plan, changed_spec(model_name, images, changes).labels, infos)
 
 
 def unseeing_start(init: str, records: Sequence[Record], say: Speaker) -> str:
@@ -155,86 +121,19 @@ def unseeing_start(init: str, records: Sequence[Record], say: Speaker) -> str:
     return start.sha256
 
 
-def hash_folds(records: Sequence[Record], fold_of: np.ndarray) -> str:
-    """Return a hash of each image's case, cell and fold: data_sha256 has paths, labels and pixels alone."""
-    lines = (f"{record.case}\0{record.cell}\0{fold}" for record, fold in zip(records, fold_of, strict=True))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def ask(out: Path, question: Mapping[str, Any], resume: bool) -> None:
-    """Write down what a folder is to answer, or check that it answers just that.
-
-    Raises:
-        GricolZooError: it is in use, or answers another question.
-    """
-    question = json.loads(json.dumps(question))
-    file = out / QUESTION
-    if not file.exists():
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, (json.dumps(question, indent=2) + "\n").encode())
-        return
-    if not resume:
-        raise GricolZooError(f"{out} holds a cross-validation already. Give --resume to go on with it, or another --out.")
-    found = json.loads(file.read_text(encoding="utf-8"))
-    for key, value in question.items():
-        if found.get(key) != value:
-            raise GricolZooError(
-                f"{out} is of another cross-validation: its {key} differs. Use the same command, or another --out."
-            )
-
-
 def predict_fold(images: ImageSet, folder: Path) -> None:
     """Write a fold's out-of-fold logits, divided by the temperature that its val part gave, and drop its checkpoint."""
     model = create_model(f"local-dir:{folder}", pretrained=True, deployed=True)
     logits = predict_logits(model, load_canvases(images, model.spec)) / float(model.info["temperature"])
-    buffer = io.BytesIO()
-    np.save(buffer, logits.astype(np.float32))
-    write_atomically(folder / LOGITS, buffer.getvalue())
+    write_logits(logits, folder)
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
 
 
-def fold_row(fold: int, logits: np.ndarray, records: list[Record], folder: Path) -> dict[str, Any]:
-    """Return a fold's line of folds.csv."""
+def _info(folder: Path) -> dict[str, Any]:
+    """Return what a training kept of itself."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    names, training = config["label_names"], config["gricol_zoo"]["training"]
-    report = score(logits, label_indices(records, names, "the fold"), records, names)
-    return {
-        "fold": fold + 1,
-        "train_images": training["images"],
-        **{key: report[key] for key in ("images", "cells", "cases")},
-        **{key: round(report[key], 6) for key in ("accuracy", "macro_f1", "ece")},
-        "val_accuracy": round(config["gricol_zoo"]["val"]["accuracy"], 6),
-        "review_threshold": config["gricol_zoo"]["review_threshold"],
-    }
-
-
-def write_pooled(
-    out: Path,
-    question: Mapping[str, Any],
-    records: list[Record],
-    names: tuple[str, ...],
-    fold_of: np.ndarray,
-    logits: np.ndarray,
-    rows: list[dict[str, Any]],
-) -> dict[str, Any]:
-    """Write folds.csv, predictions.csv and report.json; return the report."""
-    write_atomically(out / FOLDS, to_csv(rows).encode())
-    lines = []
-    for record, fold, values in zip(records, fold_of, logits, strict=True):
-        known = {"path": record.path, "case": record.case, "cell": record.cell, "label": record.label, "fold": fold + 1}
-        lines.append({**known, **describe(softmax(values[None])[0], names, rows[fold]["review_threshold"])})
-    write_atomically(out / PREDICTIONS, to_csv(lines, COLUMNS).encode())
-    scores = score(logits, label_indices(records, names, str(out)), records, names)
-    del scores["temperature"]  # each fold's logits were divided by its own
-    report = {
-        **question,
-        "part": "out of fold",
-        "inference": "lower",
-        **scores,
-        "fold_accuracies": [row["accuracy"] for row in rows],
-    }
-    write_report(report, out / REPORT)
-    return report
+    info: dict[str, Any] = config["gricol_zoo"]
+    return info
 
 
 def compare_runs(first: Path, second: Path) -> dict[str, Any]:

@@ -157,11 +157,11 @@ def evaluate(
 def score(
     logits: np.ndarray, labels: np.ndarray, records: Sequence[Record], names: Sequence[str], temperature: float = 1.0
 ) -> dict[str, Any]:
-    """Return the scores of (n, classes) logits against (n,) labels, as JSON-able data."""
-    probabilities = softmax(logits, temperature)
-    predictions = probabilities.argmax(1)
+    """Return the scores of (n, classes) logits against (n,) labels, as JSON-able data; a row of NaN is no answer, and wrong."""
+    probabilities, answered = softmax(logits, temperature), ~np.isnan(logits).any(1)
+    predictions = np.where(answered, probabilities.argmax(1), len(names))  # no answer is one more class, which nothing is
     correct = predictions == labels
-    matrix = confusion_matrix(labels, predictions, len(names))
+    matrix = confusion_matrix(labels, predictions, len(names) + 1)
     classes = per_class_scores(matrix)
     groups = [group_of(record) for record in records]
     cells = [f"{record.case}/{record.cell}" if record.cell else "" for record in records]
@@ -173,14 +173,14 @@ def score(
         "cases": len({record.case for record in records if record.case}),
         "accuracy": float(correct.mean()),
         "accuracy_ci95": None if interval is None else list(interval),
-        "macro_f1": macro_f1(matrix),
+        "macro_f1": macro_f1(matrix, len(names)),
         "per_class": {
             name: {"images": int(matrix[i].sum()), **{key: float(values[i]) for key, values in classes.items()}}
             for i, name in enumerate(names)
         },
         "perfect_cells": perfect,
         "perfect_cells_fraction": perfect / cell_count if cell_count else None,
-        "ece": expected_calibration_error(probabilities.max(1), correct),
+        "ece": expected_calibration_error(probabilities[answered].max(1), correct[answered]),
         "temperature": temperature,
     }
 

@@ -42,9 +42,9 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def format_info(info: dict[str, Any], style: str) -> str:
-    """Return the data as "table", "csv" or "json"."""
+    """Return the data, of a network or of a classical system, as "table", "csv" or "json"."""
     if style == "json":
-        return json.dumps({**info, "unit": UNIT}, indent=2)
+        return json.dumps({**info, "unit": UNIT} if "gmacs_lower" in info else info, indent=2)
     if style == "csv":
         stream = io.StringIO()
         writer = csv.DictWriter(stream, info.keys(), lineterminator="\n")
@@ -55,6 +55,7 @@ def format_info(info: dict[str, Any], style: str) -> str:
         "gmacs_upper": "Gflops (multiply-adds), upper branch",
         "gmacs_lower": "Gflops (multiply-adds), lower branch",
         "gmacs_full": "Gflops (multiply-adds), both",
+        "params": "parameters",
         "params_m": "parameters (M), full form",
         "params_deployed_m": "parameters (M), deployed form",
     }

@@ -25,10 +25,10 @@ def per_class_scores(matrix: np.ndarray) -> dict[str, np.ndarray]:
     return {"precision": precision, "recall": recall, "f1": f1}
 
 
-def macro_f1(matrix: np.ndarray) -> float:
-    """Return the mean F1 over the classes that occur, as a truth or as a prediction."""
-    present = (matrix.sum(0) + matrix.sum(1)) > 0
-    return float(per_class_scores(matrix)["f1"][present].mean()) if present.any() else 0.0
+def macro_f1(matrix: np.ndarray, num_classes: int | None = None) -> float:
+    """Return the mean F1 over the classes that occur, as a truth or as a prediction; of the first ``num_classes`` if given."""
+    present = ((matrix.sum(0) + matrix.sum(1)) > 0)[:num_classes]
+    return float(per_class_scores(matrix)["f1"][:num_classes][present].mean()) if present.any() else 0.0
 
 
 def perfect_groups(correct: np.ndarray, groups: Sequence[str]) -> tuple[int, int]:

@@ -11,7 +11,8 @@ from conftest import tiny_set
 from gricol_zoo.classical.axis import bend_of, find_axis, length_of
 from gricol_zoo.classical.features import ENOUGH, poletti_features, typical_scale, wang_features
 from gricol_zoo.classical.mask import find_mask
-from gricol_zoo.classical.model import cells_of, fit, measure_all, reassign
+from gricol_zoo.classical.measuring import measure_all
+from gricol_zoo.classical.model import cells_of, fit, reassign
 from gricol_zoo.classical.network import fit_network
 from gricol_zoo.classical.profiles import SAMPLES, centromere, flipped, measure, polarity, short_arm_first
 from gricol_zoo.classical.saving import is_saved, load, save

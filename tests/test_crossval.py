@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import tiny_set
 from scipy.stats import t as student
-from scipy.stats import ttest_rel
+from scipy.stats import ttest_ind, ttest_rel
 
 from gricol_zoo import GricolZooError, create_model
 from gricol_zoo.cli import main
@@ -26,7 +26,7 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import apply_split, check_leaks, group_of, own_groups
 from gricol_zoo.metrics import bootstrap_mean
 from gricol_zoo.recipes import LIGHT
-from gricol_zoo.significance import corrected_t_test, mcnemar_exact
+from gricol_zoo.significance import corrected_t_test, mcnemar_exact, paired_t_test, two_sample_t_test
 
 QUICK = dataclasses.replace(LIGHT, epochs=1, batch_size=8, precision="fp32")
 
@@ -230,6 +230,33 @@ def test_t_test_without_overlap_is_the_paired_one():
         corrected_t_test(np.ones(1), np.ones(1), 0.25)
 
 
+@pytest.mark.parametrize("runs", [2, 5, 100])
+def test_t_tests_as_printed_against_scipy(runs):
+    rng = np.random.default_rng(runs)
+    first, second, third = rng.normal(0.95, 0.01, runs), rng.normal(0.94, 0.01, runs), rng.normal(0.94, 0.01, runs + 3)
+    for got, expected, difference in (
+        (paired_t_test(first, second), ttest_rel(first, second), first.mean() - second.mean()),
+        (two_sample_t_test(first, third), ttest_ind(first, third), first.mean() - third.mean()),
+    ):
+        assert got == (pytest.approx(difference), pytest.approx(expected.statistic), pytest.approx(expected.pvalue))
+    assert paired_t_test(first, second).p < corrected_t_test(first, second, 1 / 4).p  # what is wrong with it
+
+
+def test_t_tests_as_printed_by_hand():
+    """Differences 1, 2, 3: mean 2, deviation 1, t = 2 sqrt 3 with 2 degrees of freedom, whose p is 1 - t / sqrt(t^2 + 2)."""
+    t = 2 * math.sqrt(3)
+    expected = (pytest.approx(2.0), pytest.approx(t), pytest.approx(1 - t / math.sqrt(t**2 + 2)))
+    assert paired_t_test(np.array([2.0, 4, 6]), np.array([1.0, 2, 3])) == expected
+    # Means 4 and 2, variances 4 and 1: t = 2 / sqrt((4 + 1) / 3) with 4 degrees of freedom.
+    assert two_sample_t_test(np.array([2.0, 4, 6]), np.array([1.0, 2, 3])).t == pytest.approx(2 / math.sqrt(5 / 3))
+    assert paired_t_test(np.ones(3), np.zeros(3)) is None
+    assert two_sample_t_test(np.ones(3), np.zeros(2)) is None
+    with pytest.raises(GricolZooError, match="two at least"):
+        paired_t_test(np.ones(3), np.ones(2))
+    with pytest.raises(GricolZooError, match="two runs of each"):
+        two_sample_t_test(np.ones(3), np.ones(1))
+
+
 @pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (5, 0), (8, 3), (6, 6), (40, 21)])
 def test_mcnemar_against_the_binomial_sum(only_first, only_second):
     first = np.array([True] * only_first + [False] * only_second + [True] * 9 + [False] * 4)
@@ -248,3 +275,20 @@ def test_bootstrap_of_a_difference_against_every_draw():
     expected = np.percentile(np.repeat(draws, 400), [2.5, 97.5])
     np.testing.assert_allclose(bootstrap_mean(first.astype(int) - second, groups, samples=10_000), expected, atol=0.01)
     assert bootstrap_mean(first.astype(int) - second, ["a"] * 7) is None
+
+
+def test_bootstrap_by_case_against_a_naive_loop():
+    """Cases of one to nine images, wholly copied image by image into each draw."""
+    rng = np.random.default_rng(3)
+    sizes = rng.integers(1, 10, 12)
+    groups = np.repeat([f"case {i:02d}" for i in range(12)], sizes)
+    correct = rng.random(len(groups)) < np.repeat(rng.random(12), sizes)
+    order = rng.permutation(len(groups))  # images of a case need not stand together
+    groups, correct = groups[order], correct[order]
+    draws, names, means = np.random.default_rng(0), sorted(set(groups)), []
+    for _ in range(2000):
+        drawn = []
+        for index in draws.integers(0, len(names), len(names)):
+            drawn += [right for group, right in zip(groups, correct, strict=True) if group == names[index]]
+        means.append(sum(drawn) / len(drawn))
+    assert bootstrap_mean(correct, groups.tolist()) == pytest.approx(np.percentile(means, [2.5, 97.5]).tolist(), abs=1e-12)

@@ -84,7 +84,7 @@ def _is_scale(value: Any) -> bool:
 
 
 _OTHERS = {key: (fits, expected) for key, fits, expected in INFO}
-OPTIONAL = ("temperature", "review_threshold", "training")
+OPTIONAL = ("temperature", "review_threshold", "val", "training")
 FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "format": (lambda value: type(value) is int and value == FORMAT, f"{FORMAT}"),
     "system": (lambda value: isinstance(value, str) and value in CLASSICAL, f"one of {', '.join(CLASSICAL)}"),
@@ -96,6 +96,7 @@ FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "sha256": _OTHERS["sha256"],
     "temperature": _OTHERS["temperature"],
     "review_threshold": _OTHERS["review_threshold"],
+    "val": _OTHERS["val"],
     "training": _OTHERS["training"],
 }
 """Every field of the key: whether a value fits, and what was expected."""

@@ -10,6 +10,11 @@ from gricol_zoo.errors import ImageError
 LEAST_PIXELS = 30  # of a mask
 # Of the largest piece, that 3x3 squares inside it must cover: 0.90 and more of val crops, at most 0.25 of shuffled ones.
 LEAST_SOLID = 0.6
+# The next three are past what the crops of single chromosomes have: of Q-band's and Pki-3's train and val parts (24461 crops)
+# none is refused by them.
+MOST_HOLE = 0.2  # of the filled mask, in one hole: a faint band makes 0.14 at most
+MOST_SECOND = 0.25  # of the largest piece, in another piece that lies apart; a faint centromere tears a chromosome in two, ...
+APART = 0.75  # ... whose pieces lie nearer than this much of the largest one's width
 
 
 def find_mask(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -23,7 +28,9 @@ def find_mask(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         (H, W) bool.
 
     Raises:
-        ImageError: no (H, W) array, not finite, blank, too few pixels, or scattered ones as in noise.
+        ImageError: no (H, W) array, not finite, blank, too few pixels, scattered ones as in noise, a ring, or two pieces that
+            are no one chromosome. (Chromosomes that touch are one piece, which is not told from a bent one; nor is one that
+            the crop cuts off told from one that fills its crop, as a third of Pki-3's do.)
     """
     from scipy import ndimage
 
@@ -35,12 +42,41 @@ def find_mask(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not bright.any():
         raise ImageError("blank: nothing on it is brighter than its background")
     pieces, _ = ndimage.label(bright, np.ones((3, 3)))
-    sizes = np.bincount(pieces.ravel())[1:]
-    piece = pieces == sizes.argmax() + 1
-    squares = ndimage.binary_opening(np.pad(piece, 1, mode="edge"), np.ones((3, 3)))[1:-1, 1:-1]
+    piece = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
     mask = ndimage.binary_fill_holes(piece)
     if mask.sum() < LEAST_PIXELS:
         raise ImageError(f"a mask of {mask.sum()} pixels is too small to measure: expected at least {LEAST_PIXELS}")
+    squares = ndimage.binary_opening(np.pad(piece, 1, mode="edge"), np.ones((3, 3)))[1:-1, 1:-1]
     if squares.sum() < LEAST_SOLID * piece.sum():
         raise ImageError("no chromosome: its bright pixels are scattered as noise is, not in one solid piece")
+    _check_single(pieces, piece, mask)
     return np.where(mask, value, 0.0), mask
+
+
+def _check_single(pieces: np.ndarray, piece: np.ndarray, mask: np.ndarray) -> None:
+    """Refuse what an axis cannot describe.
+
+    Args:
+        pieces: (H, W) int, the numbered pieces of the foreground, 0 outside.
+        piece: (H, W) bool, the largest one.
+        mask: (H, W) bool, the same with its holes filled.
+
+    Raises:
+        ImageError: says which.
+    """
+    from scipy import ndimage
+
+    holes, _ = ndimage.label(mask & ~piece)
+    hole = np.bincount(holes.ravel(), minlength=2)[1:].max()
+    if hole > MOST_HOLE * mask.sum():
+        raise ImageError(f"a ring, which has no two ends: a hole of {hole} pixels in a mask of {mask.sum()}")
+    sizes = np.bincount(pieces.ravel())
+    large = np.nonzero(sizes[1:] > MOST_SECOND * piece.sum())[0] + 1
+    if len(large) < 2:
+        return
+    gaps = ndimage.distance_transform_edt(~piece)
+    width = 2 * ndimage.distance_transform_edt(np.pad(piece, 1)).max()
+    for number in large:
+        gap = gaps[pieces == number].min()
+        if gap > APART * width:
+            raise ImageError(f"two chromosomes, or none: pieces of {piece.sum()} and {sizes[number]} pixels, {gap:.0f} apart")

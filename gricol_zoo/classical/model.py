@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,15 +11,15 @@ import numpy as np
 
 from gricol_zoo.calibration import fit_temperature, review_threshold, softmax
 from gricol_zoo.classical.features import Scale, turn, typical_scale
+from gricol_zoo.classical.measuring import measure_all, measure_images, name_errors
 from gricol_zoo.classical.network import Network
-from gricol_zoo.classical.profiles import Profiles, measure
+from gricol_zoo.classical.profiles import Profiles
 from gricol_zoo.classical.system import Settings
 from gricol_zoo.classical.table import get_system
 from gricol_zoo.data.arrays import label_indices
-from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet, Record
-from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.errors import GricolZooError
 from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs, assign
 from gricol_zoo.spec import CHROMOSOMES
 
@@ -34,7 +35,7 @@ class ClassicalModel:
         settings: it was trained with.
         typical: scale for chromosomes without a cell.
         networks: by name.
-        info: temperature, review threshold, training record.
+        info: temperature, review threshold and accuracy on val, training record.
     """
 
     system: str
@@ -85,15 +86,26 @@ def fit(
         settings: None takes the system's own.
         seed: of the networks' first weights and the order of the images.
 
+    Images that cannot be read or measured are left out, with a warning that counts and names them.
+
     Raises:
-        GricolZooError: an unknown system, an unknown label, or an image that cannot be read or measured (the file is named).
+        GricolZooError: an unknown system or label, or nothing to train on.
     """
     get_system(system)
-    label_indices(images.records, CHROMOSOMES, str(images.store.root))  # before the minutes that measuring takes
-    if val is not None and len(val):
-        label_indices(val.records, CHROMOSOMES, str(val.store.root))
-        return fit_measured(system, images.records, measure_all(images), val.records, measure_all(val), settings, seed)
-    return fit_measured(system, images.records, measure_all(images), settings=settings, seed=seed)
+    for part in [images] if val is None else [images, val]:  # before the minutes that measuring takes
+        label_indices(part.records, CHROMOSOMES, str(part.store.root))
+    records, profiles = _measurable(images)
+    val_records, val_profiles = _measurable(val) if val is not None else ([], [])
+    return fit_measured(system, records, profiles, val_records, val_profiles, settings, seed)
+
+
+def _measurable(images: ImageSet) -> tuple[list[Record], list[Profiles]]:
+    """Return the images that can be measured, and their profiles; warn of the others."""
+    measured = measure_images(images)
+    if measured.errors:
+        warnings.warn(f"{name_errors(images, measured)}. They are left out.", stacklevel=3)
+    kept, profiles = measured.among(range(len(images)))
+    return [images.records[index] for index in kept], profiles
 
 
 def fit_measured(
@@ -122,30 +134,15 @@ def fit_measured(
         truth = label_indices(val_records, CHROMOSOMES, "the val part")
         info["temperature"] = fit_temperature(logits, truth)
         sure = softmax(logits, info["temperature"])
-        info["review_threshold"] = review_threshold(sure.max(1), sure.argmax(1) == truth)
+        correct = sure.argmax(1) == truth
+        info["review_threshold"] = review_threshold(sure.max(1), correct)
+        info["val"] = {"images": len(truth), "accuracy": float(correct.mean())}
     return model
 
 
 def cells_of(records: Sequence[Record]) -> list[str]:
     """Return each record's cell with its case, "" where it has no cell."""
     return [f"{record.case}/{record.cell}" if record.cell else "" for record in records]
-
-
-def measure_all(images: ImageSet) -> list[Profiles]:
-    """Measure every image of a set.
-
-    Raises:
-        GricolZooError: an image that cannot be read or measured (the file is named).
-    """
-    found = []
-    for record in images.records:
-        try:
-            found.append(measure(read_grey(images.read(record))))
-        except (ImageError, OSError) as error:
-            raise GricolZooError(
-                f"{record.path} of {images.store.root}: {error}. Mend it or take it out of the table."
-            ) from error
-    return found
 
 
 def reassign(probabilities: np.ndarray, records: Sequence[Record], costs: Costs = DEFAULT_COSTS) -> np.ndarray:

@@ -1,22 +1,35 @@
-"""What `train`, `validate` and `predict` do for a classical system: the one place that knows of both kinds of model."""
+"""What the commands do for a classical system: the one place that knows of both kinds of model."""
 
 from __future__ import annotations
 
 import argparse
 import csv
+import math
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
+    from gricol_zoo.karyotype.classifier import Classifier
 
-RECIPE = "light"  # the option's default, which says nothing
-ONLY_NETWORKS = ("epochs", "init", "change", "resume", "grad_checkpointing", "compile", "device")
+# Options that say nothing of a classical system, with their defaults: given otherwise, they are refused.
+OF_TRAINING: dict[str, Any] = {
+    "epochs": None,
+    "init": "",
+    "change": [],
+    "device": "",
+    "recipe": "light",
+    "time_limit": math.inf,
+}
+OF_TRAIN = {**OF_TRAINING, "resume": False, "grad_checkpointing": False, "compile": False, "checkpoint_every": 120}
+OF_VALIDATE: dict[str, Any] = {"device": "cpu", "full": False}
+OF_PREDICT: dict[str, Any] = {"device": "cpu", "batch_size": 0, "workers": 0}
+OF_KARYOTYPE: dict[str, Any] = {"device": "cpu"}
 
 
 def is_classical(name: str) -> bool:
@@ -27,25 +40,50 @@ def is_classical(name: str) -> bool:
     return name in CLASSICAL or (name != "" and is_saved(name))  # "" is the packaged model, not this folder
 
 
+def refuse(options: argparse.Namespace, defaults: Mapping[str, Any]) -> None:
+    """Refuse options that are of networks alone; ``--dtype`` may ask for less than the float64 it always is, but not bf16.
+
+    Raises:
+        GricolZooError: names the option.
+    """
+    for name, default in defaults.items():
+        if getattr(options, name) != default:
+            raise GricolZooError(
+                f"--{name.replace('_', '-')} is of networks alone; {options.model!r} is a classical system. Leave it out."
+            )
+    if getattr(options, "dtype", "") == "bf16":
+        raise GricolZooError(f"--dtype bf16 is of networks alone; {options.model!r} computes in float64. Leave it out.")
+
+
+def refuse_classical(name: str) -> None:
+    """Refuse a classical system where a network is needed.
+
+    Raises:
+        GricolZooError: it is one.
+    """
+    if is_classical(name):
+        raise GricolZooError(
+            f"{name!r} is a classical system, and this command takes networks alone. Classical systems are for train, "
+            "validate, predict, crossval, karyotype, verify and info."
+        )
+
+
 def train_classical(options: argparse.Namespace) -> int:
     """Train a system as `train`'s options say; return the exit status.
 
     Raises:
         GricolZooError: an option that only networks have, or anything wrong with the images or the split.
     """
-    from gricol_zoo.classical.model import fit
+    from gricol_zoo.classical.measuring import measure_images, name_errors
+    from gricol_zoo.classical.model import fit_measured
     from gricol_zoo.classical.saving import save
-    from gricol_zoo.classical.table import CLASSICAL
+    from gricol_zoo.data.arrays import label_indices
     from gricol_zoo.data.readers import open_images
     from gricol_zoo.data.split import apply_split, check_leaks, read_split, split_for
+    from gricol_zoo.spec import CHROMOSOMES
 
-    for name in ONLY_NETWORKS:
-        if getattr(options, name):
-            raise GricolZooError(f"--{name.replace('_', '-')} is of networks alone; {options.model!r} has none. Leave it out.")
-    if options.recipe != RECIPE:
-        raise GricolZooError(f"--recipe is of networks alone; {options.model!r} has its own settings. Leave it out.")
-    if options.model not in CLASSICAL:
-        raise GricolZooError(f"{options.model!r} is trained already. Expected one of the names {', '.join(CLASSICAL)}.")
+    refuse(options, OF_TRAIN)
+    _check_untrained(options.model)
     images, seed = open_images(options.data, options.layout), options.seed or 0
     if options.split:
         split = read_split(options.split)
@@ -54,24 +92,86 @@ def train_classical(options: argparse.Namespace) -> int:
         print(f"no --split given: {name}", file=sys.stderr)
     parts = apply_split(images, split)
     check_leaks(parts)
-    print(f"{options.model}: measuring {len(parts['train'])} and {len(parts['val'])} images", file=sys.stderr)
-    save(fit(options.model, parts["train"], parts["val"], seed=seed), options.out)
+    used: list[Any] = []
+    for part in ("train", "val"):
+        label_indices(parts[part].records, CHROMOSOMES, str(images.store.root))
+        print(f"{options.model}: measuring {len(parts[part])} images to {part}", file=sys.stderr)
+        measured = measure_images(parts[part])
+        if measured.errors:
+            print(f"warning: {name_errors(parts[part], measured)}. They are left out.", file=sys.stderr)
+        kept, profiles = measured.among(range(len(parts[part])))
+        used += [[parts[part].records[index] for index in kept], profiles]
+    save(fit_measured(options.model, used[0], used[1], used[2], used[3], seed=seed), options.out)
     print(f"saved in {options.out}", file=sys.stderr)
     return 0
+
+
+def _check_untrained(name: str) -> None:
+    from gricol_zoo.classical.table import CLASSICAL
+
+    if name not in CLASSICAL:
+        raise GricolZooError(f"{name!r} is trained already. Expected one of the names {', '.join(CLASSICAL)}.")
+
+
+def crossval_classical(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """Cross-validate a system as `crossval`'s options say; return the set's name and the report.
+
+    Raises:
+        GricolZooError: an option that only networks have, or anything wrong with the images or the folder.
+    """
+    from gricol_zoo.classical.crossval import run_folds
+    from gricol_zoo.data.readers import open_images
+
+    refuse(options, OF_TRAINING)
+    _check_untrained(options.model)
+    images = open_images(options.data, options.layout)
+    for note in images.notes:
+        print(note, file=sys.stderr)
+    report = run_folds(
+        images,
+        options.model,
+        options.out,
+        training_seed=options.seed or 0,
+        folds=options.folds,
+        group=options.group,
+        seed=options.fold_seed,
+        resume=options.resume,
+    )
+    return images.name, report
+
+
+def list_classical(pattern: str) -> list[str]:
+    """Return the names of the classical systems that match a pattern such as ``*2012``."""
+    from fnmatch import fnmatchcase
+
+    from gricol_zoo.classical.table import CLASSICAL
+
+    return [name for name in CLASSICAL if fnmatchcase(name, pattern)]
+
+
+def describe_classical(name: str) -> dict[str, Any]:
+    """Return what `info` says of a classical system: its name's defaults, or what a folder holds.
+
+    Raises:
+        GricolZooError: a folder that cannot be read.
+    """
+    from gricol_zoo.classical.info import describe, describe_trained
+    from gricol_zoo.classical.table import CLASSICAL
+
+    return describe(name) if name in CLASSICAL else describe_trained(name, _load(name))
 
 
 def evaluate_classical(options: argparse.Namespace, images: ImageSet, part: str, split: str) -> dict[str, Any]:
     """Return the report of a trained system, each image by itself; the keys are those of ``evaluate``.
 
     Raises:
-        GricolZooError: not trained, `--full`, or an image that cannot be measured.
+        GricolZooError: not trained, an option that only networks have, or an image that cannot be measured.
     """
     from gricol_zoo.data.arrays import label_indices
     from gricol_zoo.evaluate import score, seen_in_training
     from gricol_zoo.spec import CHROMOSOMES
 
-    if options.full:
-        raise GricolZooError("--full is of grid models alone: a classical system has one classifier. Leave it out.")
+    refuse(options, OF_VALIDATE)
     model, start = _load(options.model), time.perf_counter()
     labels = label_indices(images.records, CHROMOSOMES, str(images.store.root))
     logits = model.predict_logits(images)
@@ -90,32 +190,30 @@ def evaluate_classical(options: argparse.Namespace, images: ImageSet, part: str,
     }
 
 
-def write_classical(name: str, sets: Iterable[ImageSet], stream: TextIO) -> Iterator[list[dict[str, Any]]]:
+def write_classical(options: argparse.Namespace, sets: Iterable[ImageSet], stream: TextIO) -> Iterator[list[dict[str, Any]]]:
     """Write predictions.csv to a stream and yield the rows, set by set: a cell's scale needs all of its images.
 
     Raises:
-        GricolZooError: not trained. An image that cannot be measured is a row with its error.
+        GricolZooError: not trained. (An image that cannot be measured is a row with its error.)
     """
     from gricol_zoo.calibration import softmax
+    from gricol_zoo.classical.measuring import measure_images
     from gricol_zoo.classical.model import cells_of
-    from gricol_zoo.classical.profiles import measure
-    from gricol_zoo.data.images import read_grey
     from gricol_zoo.predict import COLUMNS, describe
     from gricol_zoo.spec import CHROMOSOMES
 
-    model = _load(name)
+    model = _load(options.model)
     writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for images in sets:
-        rows: list[dict[str, Any]] = []
-        found, good = [], []
-        for index, record in enumerate(images.records):
-            rows.append({"path": record.path, "case": record.case, "cell": record.cell, "label": record.label, "review": ""})
-            try:
-                found.append(measure(read_grey(images.read(record))))
-                good.append(index)
-            except (ImageError, OSError) as error:
-                rows[-1]["error"] = " ".join(str(error).split())
+        measured = measure_images(images)
+        rows: list[dict[str, Any]] = [
+            {"path": record.path, "case": record.case, "cell": record.cell, "label": record.label, "review": ""}
+            for record in images.records
+        ]
+        for index, error in measured.errors.items():
+            rows[index]["error"] = error
+        good, found = measured.among(range(len(images)))
         logits = model.logits_of(found, cells_of([images.records[index] for index in good]))
         threshold = float(model.info.get("review_threshold", 0.0))
         for index, values in zip(good, softmax(logits, float(model.info.get("temperature", 1.0))), strict=True):
@@ -123,6 +221,18 @@ def write_classical(name: str, sets: Iterable[ImageSet], stream: TextIO) -> Iter
         rows = [{column: row.get(column, "") for column in COLUMNS} for row in rows]
         writer.writerows(rows)
         yield rows
+
+
+def load_classifier(options: argparse.Namespace, name: str) -> Classifier:
+    """Load a trained system for `karyotype` or `verify`.
+
+    Raises:
+        GricolZooError: not trained, or an option that only networks have.
+    """
+    from gricol_zoo.classical.classifier import as_classifier
+
+    refuse(options, OF_KARYOTYPE if hasattr(options, "device") else {})
+    return as_classifier(_load(name), name)
 
 
 def _load(name: str) -> Any:

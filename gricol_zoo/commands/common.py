@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gricol_zoo.commands.classical import refuse_classical
 from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:
@@ -188,8 +189,9 @@ def load_model(name: str, device: str = "cpu", deployed: bool = False) -> GridMo
     """Load a model with its weights by name, or from a folder.
 
     Raises:
-        GricolZooError: unknown, without weights, or a device that is not there.
+        GricolZooError: unknown, without weights, a classical system, or a device that is not there.
     """
+    refuse_classical(name)
     import torch
 
     from gricol_zoo.factory import create_model

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
+from gricol_zoo.commands.classical import crossval_classical, is_classical
 from gricol_zoo.commands.common import data_option, not_negative, positive, read_training, training_options
 
 HELP = "k-fold cross-validation by case or cell: train on each complement, score all out-of-fold predictions together"
@@ -25,6 +27,25 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
+    name, report = crossval_classical(options) if is_classical(options.model) else _crossval_network(options)
+    if report is None:
+        return 0
+    low, high = report["accuracy_ci95"] or (float("nan"), float("nan"))
+    folds = ", ".join(f"{accuracy:.4f}" for accuracy in report["fold_accuracies"])
+    print(
+        f"{options.model} on {name}, {report['folds']} folds {report['protocol']}: out-of-fold accuracy "
+        f"{report['accuracy']:.4f} (95 % by case or cell: {low:.4f} to {high:.4f}), "
+        f"{report['images']} images; fold by fold {folds}"
+    )
+    together = report.get("reassigned")
+    if together:
+        low, high = together["accuracy_ci95"] or (float("nan"), float("nan"))
+        print(f"each cell's classes given together: {together['accuracy']:.4f} ({low:.4f} to {high:.4f})")
+    return 0
+
+
+def _crossval_network(options: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:
+    """Cross-validate a network; return the set's name, and the report if it was not stopped."""
     from gricol_zoo.crossval import run_folds
 
     images, recipe, changes = read_training(options)
@@ -42,12 +63,4 @@ def run(options: argparse.Namespace) -> int:
         time_limit=options.time_limit,
         device=options.device,
     )
-    if report is not None:
-        low, high = report["accuracy_ci95"] or (float("nan"), float("nan"))
-        folds = ", ".join(f"{accuracy:.4f}" for accuracy in report["fold_accuracies"])
-        print(
-            f"{options.model} on {images.name}, {report['folds']} folds {report['protocol']}: out-of-fold accuracy "
-            f"{report['accuracy']:.4f} (95 % by case or cell: {low:.4f} to {high:.4f}), "
-            f"{report['images']} images; fold by fold {folds}"
-        )
-    return 0
+    return images.name, report

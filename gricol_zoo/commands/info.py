@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "print a model's parts, parameters and Gflops (multiply-adds)"
+from gricol_zoo.commands.classical import describe_classical, is_classical
+
+HELP = "print a model's parts, parameters and Gflops (multiply-adds); of a classical system its features and networks"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -17,5 +19,6 @@ def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     from gricol_zoo.info import describe, format_info
 
-    print(format_info(describe(options.name), options.format))
+    info = describe_classical(options.name) if is_classical(options.name) else describe(options.name)
+    print(format_info(info, options.format))
     return 0

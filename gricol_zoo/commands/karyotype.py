@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gricol_zoo.commands.classical import is_classical, load_classifier
 from gricol_zoo.commands.common import load_model, model_option, run_options
 from gricol_zoo.errors import GricolZooError
 
@@ -49,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
     folders = [options.out] if len(cells) == 1 else [options.out / name for name in folder_names(cells)]
     for folder in folders:
         _keep_edits(folder)
-    model = load_model(options.model, options.device, deployed=True)
+    classical = is_classical(options.model)
+    model = load_classifier(options, options.model) if classical else load_model(options.model, options.device, deployed=True)
     done = []
     for (cell, members), folder in zip(cells.items(), folders, strict=True):
         result = karyotype(

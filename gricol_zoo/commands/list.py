@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "print the model names, one a line"
+from gricol_zoo.commands.classical import list_classical
+
+HELP = "print the model names, one a line; classical systems last"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -17,6 +19,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     from gricol_zoo.factory import list_models
 
-    for name in list_models(options.pattern, options.pretrained):
+    names = list_models(options.pattern, options.pretrained)
+    for name in names if options.pretrained else [*names, *list_classical(options.pattern)]:
         print(name)
     return 0

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from gricol_zoo.commands.classical import is_classical, write_classical
+from gricol_zoo.commands.classical import OF_PREDICT, is_classical, refuse, write_classical
 from gricol_zoo.commands.common import load_model, model_option, positive, run_options
 
 HELP = "classify images; one row an image"
@@ -31,7 +31,8 @@ def run(options: argparse.Namespace) -> int:
 
     sets = open_paths(options.paths)
     if is_classical(options.model):
-        write = partial(write_classical, options.model)
+        refuse(options, OF_PREDICT)
+        write = partial(write_classical, options)
     else:
         model = load_model(options.model, options.device, deployed=True)
         settings = {"batch_size": options.batch_size, "dtype": options.dtype, "workers": options.workers}

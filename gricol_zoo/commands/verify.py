@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from gricol_zoo.commands.classical import is_classical, load_classifier
 from gricol_zoo.commands.common import load_model
 
 HELP = "run a karyotype.json again and compare: the same weights, images and options must give the same classes"
@@ -28,7 +29,8 @@ def run(options: argparse.Namespace) -> int:
     record = read_karyotype(options.record)
     images = find_cell(record, options.images)
     try:
-        model = load_model(options.model or record.model.get("name", ""), deployed=True)
+        name = options.model or record.model.get("name", "")
+        model = load_classifier(options, name) if is_classical(name) else load_model(name, deployed=True)
         found = differences(record, model, images)
     except CorruptWeightsError as error:
         found = [" ".join(str(error).split())]

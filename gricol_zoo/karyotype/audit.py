@@ -10,6 +10,7 @@ from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.karyotype.assign import Costs
+from gricol_zoo.karyotype.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.run import karyotype
 from gricol_zoo.karyotype.versions import versions
@@ -18,7 +19,7 @@ from gricol_zoo.model import GridModel
 TOLERANCE = 1e-4  # of a probability or confidence: another processor, or number of threads, rounds otherwise
 
 
-def differences(record: Karyotype, model: GridModel | DeployedModel, images: ImageSet) -> list[str]:
+def differences(record: Karyotype, model: GridModel | DeployedModel | Classifier, images: ImageSet) -> list[str]:
     """Return what is no longer as a karyotype says, one line each; none if all of it is.
 
     Compared are the weights and the images by their hashes, the noted edits with the classes now, and then, if the inputs are
@@ -32,7 +33,8 @@ def differences(record: Karyotype, model: GridModel | DeployedModel, images: Ima
     Raises:
         GricolZooError: the record lacks an option that the run needs.
     """
-    found = [*_inputs(record, model, images), *_edits(record)]
+    classifier = model if isinstance(model, Classifier) else of_network(model)
+    found = [*_inputs(record, classifier, images), *_edits(record)]
     if found:
         return found
     options = record.options
@@ -54,11 +56,11 @@ def other_versions(record: Karyotype) -> list[str]:
     return [f"{name} was {old}, is {here.get(name)}" for name, old in record.versions.items() if here.get(name) != old]
 
 
-def _inputs(record: Karyotype, model: GridModel | DeployedModel, images: ImageSet) -> Iterator[str]:
-    sha256 = str(model.info.get("sha256", ""))
+def _inputs(record: Karyotype, model: Classifier, images: ImageSet) -> Iterator[str]:
+    sha256 = model.weights_sha256
     if sha256 != record.model.get("weights_sha256"):
         yield f"the weights are {sha256[:12] or 'unknown'}..., and were {record.model.get('weights_sha256', '')[:12]}..."
-    if list(model.spec.labels) != list(record.labels):
+    if list(model.labels) != list(record.labels):
         yield "the model has other classes"
     old, new = [item.path for item in record.chromosomes], [item.path for item in images.records]
     if old != new:

@@ -5,25 +5,22 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from gricol_zoo.calibration import softmax
 from gricol_zoo.data.images import read_grey
-from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError, ImageError
-from gricol_zoo.evaluate import predict_logits
-from gricol_zoo.inference import dtype_of, is_optimized
 from gricol_zoo.karyotype.assign import DEFAULT_COSTS, MAX_CHROMOSOMES, UNASSIGNED, Costs, assign, confidences
+from gricol_zoo.karyotype.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, now
 from gricol_zoo.karyotype.versions import versions
 from gricol_zoo.model import GridModel
-from gricol_zoo.precision import choose_dtype
 
 SHORT_ARMS = ("up", "down")
 
@@ -85,7 +82,7 @@ def _check_size(name: str, count: int) -> None:
 
 
 def karyotype(
-    model: GridModel | DeployedModel,
+    model: GridModel | DeployedModel | Classifier,
     images: ImageSet,
     *,
     cell: str = "",
@@ -100,12 +97,12 @@ def karyotype(
     An image that cannot be read stays in the karyotype with its error; nothing is dropped.
 
     Args:
-        model: either form, with weights; the lower branch classifies.
+        model: a network of either form with weights, whose lower branch classifies, or any ``Classifier``.
         images: of one cell.
         cell: its name; "" takes the set's.
         name: what to call the model, such as it can be loaded again by (default: its registered name).
         costs: of departures from two of each.
-        dtype: "auto", "fp32" or "bf16".
+        dtype: of a network: "auto", "fp32" or "bf16".
         source: where the images are, and
         layout: how they were read, to find them again.
 
@@ -113,27 +110,22 @@ def karyotype(
         GricolZooError: too many images for a cell, or a `short_arm` in the manifest that is neither up nor down.
     """
     _check_size(cell or images.name, len(images))
-    items, canvases = _read(images, model)
+    classifier = model if isinstance(model, Classifier) else of_network(model, dtype)
+    items, prepared = _read(images, classifier.prepare)
     readable = [item for item in items if not item.error]
-    if readable:
-        logits = predict_logits(model, np.stack(canvases), dtype=dtype)
-        probabilities = softmax(logits, float(model.info.get("temperature", 1.0)))
-    else:
-        probabilities = np.zeros((0, model.num_classes))
-    labels = model.spec.labels
-    classified, sex = _classify(readable, probabilities, costs, labels)
-    used = dtype_of(model) if is_optimized(model) else choose_dtype(dtype, next(model.parameters()).device)
+    probabilities = classifier.classify(prepared) if readable else np.zeros((0, len(classifier.labels)))
+    classified, sex = _classify(readable, probabilities, costs, classifier.labels)
     return Karyotype(
         cell=cell or images.name,
         chromosomes=[classified.get(item.id, item) for item in items],
-        labels=list(labels),
+        labels=list(classifier.labels),
         sex=sex,
         model={
-            "name": name or model.name,
-            "weights_sha256": str(model.info.get("sha256", "")),
-            "hub_ref": model.hub_ref,
+            "name": name or classifier.name,
+            "weights_sha256": classifier.weights_sha256,
+            "hub_ref": classifier.hub_ref,
         },
-        options={"dtype": used, "costs": dataclasses.asdict(costs), "layout": layout},
+        options={"dtype": classifier.dtype, "costs": dataclasses.asdict(costs), "layout": layout},
         versions=versions(),
         source=source,
         time=now(),
@@ -161,19 +153,19 @@ def _classify(
     return classified, assignment.sex
 
 
-def _read(images: ImageSet, model: GridModel | DeployedModel) -> tuple[list[Chromosome], list[np.ndarray]]:
-    """Return a chromosome without a class for each image, and the canvases of those that can be read."""
-    items, canvases = [], []
+def _read(images: ImageSet, prepare: Callable[[np.ndarray], Any]) -> tuple[list[Chromosome], list[Any]]:
+    """Return a chromosome without a class for each image, and those that can be read as ``prepare`` gives them."""
+    items, prepared = [], []
     for id, record in enumerate(images.records, start=1):
         item, error, digest = _identify(id, record), "", ""
         try:
             data = images.read(record)
             digest = hashlib.sha256(data).hexdigest()
-            canvases.append(to_canvas(read_grey(data), model.spec.preprocess, model.spec.image_size))
+            prepared.append(prepare(read_grey(data)))
         except (ImageError, OSError) as failure:  # what a file can be guilty of
             error = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
         items.append(dataclasses.replace(item, sha256=digest, error=error))
-    return items, canvases
+    return items, prepared
 
 
 def _identify(id: int, record: Record) -> Chromosome:

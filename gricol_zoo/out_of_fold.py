@@ -1,0 +1,221 @@
+"""What every cross-validation does, whatever is trained on its folds: one question a folder, the folds, the pooled scores.
+
+``gricol_zoo.crossval`` trains networks on the folds, ``gricol_zoo.classical.crossval`` classical systems. Either leaves in
+one folder:
+
+    crossval.json    what was asked for; another question is refused there
+    fold1/, ...      one training each, and its out-of-fold logits
+    predictions.csv  one row an image, out of fold: the columns of ``predict``, and ``fold``
+    folds.csv        one row a fold
+    report.json      the pooled scores, and which protocol they follow
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gricol_zoo.calibration import softmax
+from gricol_zoo.data.arrays import label_indices
+from gricol_zoo.data.folds import PROTOCOLS, assign_folds, fold_split, warn_of_folds
+from gricol_zoo.data.split import own_groups
+from gricol_zoo.data.table import ImageSet, Record
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.evaluate import score, write_report
+from gricol_zoo.files import write_atomically
+from gricol_zoo.predict import COLUMNS as PREDICTION_COLUMNS
+from gricol_zoo.predict import describe
+from gricol_zoo.progress import Speaker
+from gricol_zoo.rows import to_csv
+
+QUESTION, LOGITS, PREDICTIONS, FOLDS, REPORT = "crossval.json", "logits.npy", "predictions.csv", "folds.csv", "report.json"
+COLUMNS = [*PREDICTION_COLUMNS, "fold"]
+
+
+class Plan(NamedTuple):
+    """The folds of one cross-validation.
+
+    Attributes:
+        images: the set, by whose cases and cells the folds go; image-level each image is a cell of its own.
+        records: the same images with their true cases and cells, by which scores go.
+        fold_of: (n,) int, the fold in which each image is tested.
+        seed: of the folds.
+        question: what crossval.json says.
+        out: the folder.
+    """
+
+    images: ImageSet
+    records: list[Record]
+    fold_of: np.ndarray
+    seed: int
+    question: dict[str, Any]
+    out: Path
+
+    @property
+    def folds(self) -> int:
+        """How many there are."""
+        return int(self.question["folds"])
+
+    def folder(self, fold: int) -> Path:
+        """Return where a fold's training is."""
+        return self.out / f"fold{fold + 1}"
+
+    def split(self, fold: int) -> dict[tuple[str, str], str]:
+        """Return a fold as a split, (case, cell) -> part."""
+        return fold_split(self.images, self.fold_of, fold, self.seed)
+
+    def tested(self, fold: int) -> list[int]:
+        """Return which images a fold is tested on."""
+        return np.nonzero(self.fold_of == fold)[0].tolist()
+
+
+def start(
+    images: ImageSet, asked: Mapping[str, Any], out: Path, say: Speaker, *, folds: int, group: str, seed: int, resume: bool
+) -> Plan:
+    """Assign the folds, and write down in the folder what it is to answer.
+
+    Args:
+        images: the whole labelled set.
+        asked: what is trained, and how: the first part of the question.
+        out: the folder.
+        say: prints what is to be known of the folds.
+        folds: how many.
+        group: "case" or "image", see ``PROTOCOLS``.
+        seed: of the folds.
+        resume: the folder may hold a beginning already.
+
+    Raises:
+        GricolZooError: groups missing or too few, a folder in use, or one that answers another question.
+    """
+    if group not in PROTOCOLS:
+        raise GricolZooError(f"Expected `group` to be one of {', '.join(PROTOCOLS)}, but got {group!r}.")
+    grouped = own_groups(images) if group == "image" else images
+    fold_of = assign_folds(grouped, folds, seed)
+    question = {
+        **asked,
+        "protocol": PROTOCOLS[group],
+        "folds": folds,
+        "fold_seed": seed,
+        "data": images.name,
+        "data_sha256": images.sha256(),
+        "folds_sha256": hash_folds(images.records, fold_of),
+    }
+    ask(out, question, resume)
+    say(f"{folds}-fold cross-validation, {PROTOCOLS[group]}: {len(images)} images")
+    for note in warn_of_folds(grouped, fold_of):
+        say(f"warning: {note}")
+    return Plan(grouped, images.records, fold_of, seed, question, out)
+
+
+def hash_folds(records: Sequence[Record], fold_of: np.ndarray) -> str:
+    """Return a hash of each image's case, cell and fold: data_sha256 has paths, labels and pixels alone."""
+    lines = (f"{record.case}\0{record.cell}\0{fold}" for record, fold in zip(records, fold_of, strict=True))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def ask(out: Path, question: Mapping[str, Any], resume: bool) -> None:
+    """Write down what a folder is to answer, or check that it answers just that.
+
+    Raises:
+        GricolZooError: it is in use, or answers another question.
+    """
+    question = json.loads(json.dumps(question))
+    file = out / QUESTION
+    if not file.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, (json.dumps(question, indent=2) + "\n").encode())
+        return
+    if not resume:
+        raise GricolZooError(f"{out} holds a cross-validation already. Give --resume to go on with it, or another --out.")
+    found = json.loads(file.read_text(encoding="utf-8"))
+    for key, value in question.items():
+        if found.get(key) != value:
+            raise GricolZooError(
+                f"{out} is of another cross-validation: its {key} differs. Use the same command, or another --out."
+            )
+
+
+def write_logits(logits: np.ndarray, folder: Path) -> None:
+    """Write a fold's out-of-fold logits, (n, classes) and calibrated, as float32."""
+    buffer = io.BytesIO()
+    np.save(buffer, logits.astype(np.float32))
+    write_atomically(folder / LOGITS, buffer.getvalue())
+
+
+def fold_row(
+    fold: int, logits: np.ndarray, records: list[Record], names: Sequence[str], info: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a fold's line of folds.csv.
+
+    Args:
+        fold: from 0.
+        logits: (n, classes) out of fold, of the images it was tested on.
+        records: (n,) these images, with their true cases and cells.
+        names: of the classes.
+        info: what the training kept of itself: training, and, where it had images to calibrate on, val and review_threshold.
+    """
+    report = score(logits, label_indices(records, names, "the fold"), records, names)
+    return {
+        "fold": fold + 1,
+        "train_images": info["training"]["images"],
+        **{key: report[key] for key in ("images", "cells", "cases")},
+        **{key: round(report[key], 6) for key in ("accuracy", "macro_f1", "ece")},
+        "val_accuracy": round(info["val"]["accuracy"], 6) if "val" in info else "",
+        "review_threshold": info.get("review_threshold", 0.0),
+    }
+
+
+def pool(plan: Plan, names: Sequence[str]) -> np.ndarray:
+    """Return the out-of-fold logits of all images, (n, classes) float32, from what the folds wrote."""
+    pooled = np.zeros((len(plan.records), len(names)), np.float32)
+    for fold in range(plan.folds):
+        pooled[plan.tested(fold)] = np.load(plan.folder(fold) / LOGITS)
+    return pooled
+
+
+def write_pooled(
+    plan: Plan,
+    names: Sequence[str],
+    infos: Sequence[Mapping[str, Any]],
+    inference: str = "lower",
+    errors: Mapping[int, str] | None = None,
+) -> dict[str, Any]:
+    """Write folds.csv, predictions.csv and report.json; return the report.
+
+    Args:
+        plan: whose folds are all done.
+        names: of the classes.
+        infos: one a fold, as for ``fold_row``.
+        inference: what the predictions are of.
+        errors: why an image has no answer (its logits are NaN), by its index; its row has only that, and counts as wrong.
+    """
+    logits, errors = pool(plan, names), errors or {}
+    tested = [plan.tested(fold) for fold in range(plan.folds)]
+    rows = [
+        fold_row(fold, logits[own], [plan.records[index] for index in own], names, infos[fold])
+        for fold, own in enumerate(tested)
+    ]
+    write_atomically(plan.out / FOLDS, to_csv(rows).encode())
+    lines = []
+    for index, (record, fold, values) in enumerate(zip(plan.records, plan.fold_of, logits, strict=True)):
+        known = {"path": record.path, "case": record.case, "cell": record.cell, "label": record.label, "fold": fold + 1}
+        told = describe(softmax(values[None])[0], names, rows[fold]["review_threshold"]) if index not in errors else {}
+        lines.append({**known, **told, "error": errors.get(index, "")})
+    write_atomically(plan.out / PREDICTIONS, to_csv(lines, COLUMNS).encode())
+    scores = score(logits, label_indices(plan.records, names, str(plan.out)), plan.records, names)
+    del scores["temperature"]  # each fold's logits were divided by its own
+    report = {
+        **plan.question,
+        "part": "out of fold",
+        "inference": inference,
+        **scores,
+        "fold_accuracies": [row["accuracy"] for row in rows],
+    }
+    write_report(report, plan.out / REPORT)
+    return report
