@@ -75,7 +75,7 @@ def quick(script, tmp_path, monkeypatch):
     """The runs module with a training of a moment: one epoch, and a count of how often it was called."""
     runs = script("runs")
     folder = tiny_set(tmp_path / "set", cells=15)
-    recipe = dataclasses.replace(runs.BUDGETS["light"].recipe, epochs=1, batch_size=8)
+    recipe = dataclasses.replace(runs.BUDGETS["light"].recipe, epochs=1, batch_size=8, precision="fp32")
     monkeypatch.setitem(runs.BUDGETS, "light", dataclasses.replace(runs.BUDGETS["light"], recipe=recipe, seeds=(0, 1)))
     calls, real = [], runs.train
     monkeypatch.setattr(runs, "train", lambda *a, **k: calls.append((a[2], a[3].seed)) or real(*a, **k))
