@@ -2,11 +2,11 @@
 
     python benchmarks/bend.py --data FOLDER [--runs RUNS ...] [--no-released] [--lower]
 
-The paper says so without a measurement. Three parts: synthetic chromosomes at each angle, nearly straight Q-band test images
-bent by an arc (``classical.bend``), and all Q-band test images by the bend of their medial axis. The released weights were
-trained with bends; ``--runs`` adds a folder of trainings, one subfolder ``<control|gril|gricol>.<seed>`` each, such as of a
-recipe without them. Writes results/bend.csv, bend.md and bend.png. What was scored is kept in ``--work``: stopped, the same
-command goes on.
+The paper says so without a measurement. Three parts: synthetic chromosomes at each angle, nearly straight Q-band images bent by
+an arc (``classical.bend``), and Q-band images as they are, by the bend of their medial axis. The released weights were trained
+with bends and are scored on the test part. ``--runs`` adds a folder of trainings, a subfolder ``<control|gril|gricol>.<seed>``
+each, such as of a recipe without bends; they are scored on all images of cells that they have not seen. Writes
+results/bend.csv, bend.md and bend.png. What was scored is kept in ``--work``: stopped, the same command goes on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bend_numbers import BENT, Outcome, mean_of, outcome_of, rows_of
 from bend_page import PARTS, draw, page
 from bend_pictures import STRAIGHT, UNMEASURED, Pictures, edges_of, measure, real, synthetic, warped
 from record import COMMIT, RESULTS, write
-from sets import open_part
+from sets import open_part, open_set
 from weights import create
 
 from gricol_zoo.data.arrays import label_indices
@@ -35,6 +35,7 @@ from gricol_zoo.files import write_atomically
 
 RELEASED = {"control": "r18half_128.qband", "gril": "gril_r18half_128.qband", "gricol": "gricol_r18half_n3_128.qband"}
 BENDS = ("arc", "bend", "elastic")  # of an augmentation
+WHOLE = "unseen"  # where the runs' own folds, and not the split, say what they have not seen
 COLUMNS = {
     "part": ("part", ""),
     "weights": ("weights", ""),
@@ -211,18 +212,20 @@ def main() -> None:
     parser.add_argument("--released", action=argparse.BooleanOptionalAction, default=True, help="the released weights")
     parser.add_argument("--part", default="test", choices=["val", "test"], help="of the split; val to try it out")
     parser.add_argument("--only", nargs="+", default=list(PARTS), choices=list(PARTS), help="parts of the benchmark")
-    parser.add_argument("--lower", action="store_true", help="the lower branch alone: a tenth of the work")
+    parser.add_argument("--lower", action="store_true", help="of --runs by the lower branch alone: a tenth of the work")
     parser.add_argument("--work", type=Path, default=Path("runs/bend"))
     options = parser.parse_args()
-    groups = ([read_released()] if options.released else []) + [read_runs(folder) for folder in options.runs]
-    train, images = (open_part("qband", options.data, part) for part in ("train", options.part))
-    spread, bends = measure(train, options.work), measure(images, options.work)
+    released = [read_released()] if options.released else []
+    groups = [(group, options.part) for group in released] + [(read_runs(folder), WHOLE) for folder in options.runs]
+    spread = measure(open_part("qband", options.data, "train"), options.work)
     edges, rows, notes = edges_of(spread), [], []
-    for group in groups:
-        fair = unseen(images, group.each())
+    for group, data_part in groups:
+        images = open_set("qband", options.data) if data_part == WHOLE else open_part("qband", options.data, data_part)
+        bends, fair = measure(images, options.work), unseen(images, group.each())
+        lower = options.lower and data_part == WHOLE
         for pictures in (real(fair, bends, edges), warped(fair, bends), synthetic()):
             if pictures.part in options.only:
-                rows += group_rows(group, pictures, options.part, options.work, options.lower)
+                rows += group_rows(group, pictures, data_part, options.work, lower)
         notes.append(note_of(group, fair, bends))
     share = np.mean([value < STRAIGHT for value in spread.values() if value is not None])
     notes.append(f"Of the train part {100 * share:.0f} % lie below {STRAIGHT:g} degrees; it sets the bins of the real part.")
