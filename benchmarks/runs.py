@@ -174,7 +174,7 @@ def _network(
 ) -> tuple[dict[str, Any], np.ndarray] | None:
     """Return a run's line and its logits of the test fold, or None where the time was over before the training was."""
     name, changes = of_budget(SYSTEMS[run.system], work.budget)
-    recipe = dataclasses.replace(work.plan.recipe, seed=run.seed)
+    recipe = dataclasses.replace(work.plan.recipe, seed=run.seed, precision=SYSTEMS[run.system].precision)
     out, started = work.folder / f"{run.system}.{run.seed}.{run.fold}", time.monotonic()
     if not (out / "config.json").exists():  # written last
         left = work.deadline - started
@@ -201,6 +201,7 @@ def _network(
         "model": name,
         "changes": "; ".join(f"{key}={value}" for key, value in changes.items()),
         "epochs": recipe.epochs,
+        "precision": recipe.precision,
         **cost.rows(),
         "val_accuracy": float(log[-1]["val_accuracy"]),
         "sha256": model.info["sha256"],
