@@ -174,7 +174,8 @@ def _network(
 ) -> tuple[dict[str, Any], np.ndarray] | None:
     """Return a run's line and its logits of the test fold, or None where the time was over before the training was."""
     name, changes = of_budget(SYSTEMS[run.system], work.budget)
-    recipe = dataclasses.replace(work.plan.recipe, seed=run.seed, precision=SYSTEMS[run.system].precision)
+    precision = SYSTEMS[run.system].precision or work.plan.recipe.precision
+    recipe = dataclasses.replace(work.plan.recipe, seed=run.seed, precision=precision)
     out, started = work.folder / f"{run.system}.{run.seed}.{run.fold}", time.monotonic()
     if not (out / "config.json").exists():  # written last
         left = work.deadline - started

@@ -25,7 +25,7 @@ class System:
         light, light_changes: the one at the light budget, and what is changed of it.
         paper: accuracy in % by image set, as the paper prints it (Table 3; Table 1 without overlap, Table 2 for N = 2 and 4).
         classical: it is a classical system, trained by its own settings.
-        precision: "fp32" where bf16 fails; "auto" takes what the machine has.
+        precision: "fp32" where bf16 fails; "" leaves it to the recipe.
     """
 
     label: str
@@ -34,7 +34,7 @@ class System:
     light_changes: Mapping[str, Any] = field(default_factory=dict)
     paper: Mapping[str, float] = field(default_factory=dict)
     classical: bool = False
-    precision: str = "auto"
+    precision: str = ""
 
 
 def _paper(g_band: float, fish: float, q_band: float) -> dict[str, float]:

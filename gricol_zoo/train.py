@@ -178,6 +178,7 @@ def train(
     if grad_checkpointing and compile:
         raise GricolZooError("Gradient checkpointing and compiling do not go together. Choose one.")
     from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate.state import AcceleratorState
 
     deadline = time.monotonic() + time_limit
     checkpoint = out / CHECKPOINT_FILE
@@ -187,6 +188,7 @@ def train(
     # With beta 0 the upper branch sits out the first epochs, which data-parallel training must be told.
     unused = DistributedDataParallelKwargs(find_unused_parameters=recipe.beta == 0)
     precision = "bf16" if dtype == "bf16" else "no"
+    AcceleratorState._reset_state()  # it keeps the precision of whatever trained before in this process
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[unused])
     say = Speaker(accelerator.is_main_process)
     parts = check_parts(images, split)

@@ -83,6 +83,16 @@ def test_a_network_learns_a_dozen_images_by_heart(tmp_path):
     assert float(rows[-1]["train_loss"]) < 0.1
 
 
+def test_a_training_of_another_precision_may_have_gone_before(chromosomes, tmp_path):
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state()
+    Accelerator(cpu=True, mixed_precision="bf16")
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    assert train(images, split, MODEL, dataclasses.replace(QUICK, epochs=1), tmp_path / "run", device="cpu")
+
+
 def test_labels_other_than_chromosomes(tmp_path):
     folder = tiny_set(tmp_path / "set", cells=6)
     text = (folder / "manifest.csv").read_text().replace(",21,", ",marker,")
