@@ -101,9 +101,10 @@ def conditions(budget: str, tag: str, lines: Sequence[Mapping[str, Any]]) -> str
     images = sorted({int(line["images"]) for line in lines if "images" in line})
     folds = f"fold {plan.tested[0] + 1}" if len(plan.tested) == 1 else f"{len(plan.tested)} folds"
     bends = "no augmentation that bends"
+    trunk = "`r18half` stands for every ResNet-50 and images are 128x96; " if budget == "light" else ""
     return (
         f"{NAMES[tag]}, {folds} of {FOLDS} by case or cell ({', '.join(map(str, images))} unseen images), "
         f"{' or '.join(map(str, runs))} runs each (seeds from 0), random start, {plan.recipe.epochs} epochs of AdamW at "
-        f"{plan.recipe.lr:g}, {bends}; the last epoch's averaged weights, nothing selected. Accuracy of single images, %, mean "
+        f"{plan.recipe.lr:g}, {bends}; {trunk}the last epoch's averaged weights, nothing selected. Accuracy of single images, %, mean "
         "of the runs; the spread is their standard deviation, the 95 % interval draws whole cases or cells."
     )
