@@ -105,6 +105,6 @@ def conditions(budget: str, tag: str, lines: Sequence[Mapping[str, Any]]) -> str
     return (
         f"{NAMES[tag]}, {folds} of {FOLDS} by case or cell ({', '.join(map(str, images))} unseen images), "
         f"{' or '.join(map(str, runs))} runs each (seeds from 0), random start, {plan.recipe.epochs} epochs of AdamW at "
-        f"{plan.recipe.lr:g}, {bends}; {trunk}the last epoch's averaged weights, nothing selected. Accuracy of single images, %, mean "
-        "of the runs; the spread is their standard deviation, the 95 % interval draws whole cases or cells."
+        f"{plan.recipe.lr:g}, {bends}; {trunk}the last epoch's averaged weights, nothing selected. Accuracy of single images, "
+        "%, mean of the runs; the spread is their standard deviation, the 95 % interval draws whole cases or cells."
     )
