@@ -79,7 +79,7 @@ def test_the_classical_systems_in_readme_are_the_committed_ones():
 
 def test_the_out_of_fold_figures_in_readme_are_the_committed_ones():
     rows = read_csv(ROOT / "benchmarks" / "results" / "classical_crossval.csv")
-    one, two = ([row for row in rows if row["name"] == name][0] for name in ("poletti2012", "wang2009"))
+    one, two = (next(row for row in rows if row["name"] == name) for name in ("poletti2012", "wang2009"))
     assert [int(one[key]) for key in ("images", "cells")] == [4370, 95]
     keys = ("accuracy", "low", "high", "reassigned", "reassigned_low", "reassigned_high")
     first, second = ([f"{100 * float(row[key]):.1f}" for key in keys] for row in (one, two))
