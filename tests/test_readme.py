@@ -92,6 +92,16 @@ def test_the_classical_systems_in_readme_are_the_committed_ones():
     assert f"{single} by single images, {together} with the\ncell assigned together" in README
 
 
+def test_the_out_of_fold_figures_in_readme_are_the_committed_ones():
+    rows = read_csv(ROOT / "benchmarks" / "results" / "classical_crossval.csv")
+    one, two = (next(row for row in rows if row["name"] == name) for name in ("poletti2012", "wang2009"))
+    assert [int(one[key]) for key in ("images", "cells")] == [4370, 95]
+    keys = ("accuracy", "low", "high", "reassigned", "reassigned_low", "reassigned_high")
+    first, second = ([f"{100 * float(row[key]):.1f}" for key in keys] for row in (one, two))
+    assert "`poletti2012` {} % ({} to {} by cell), {} % ({} to {}) assigned together".format(*first) in README
+    assert "`wang2009` {} % ({} to {}) and {} % ({} to {})".format(*second) in README
+
+
 SPEED = (ROOT / "docs" / "SPEED.md").read_text()
 MEASURED = ("speed", "speed_ratios", "speed_profile", "speed_batch", "predict_speed", "predict_memory", "predict_overlap")
 MEASURED += ("predict_parity", "training_step", "training_step_profile", "scaling", "startup")
