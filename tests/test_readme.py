@@ -50,15 +50,11 @@ def test_the_papers_tables_in_readme_are_the_committed_results(table):
     assert "874 unseen images" in conditions
 
 
-def test_what_readme_says_of_overlap_and_of_the_classical_systems_is_committed():
+def test_what_readme_says_of_overlap_is_committed():
     results = ROOT / "benchmarks" / "results"
     gap = {row["test"]: row for row in read_csv(results / "table1_tests.light.qband.csv")}["bootstrap by case or cell"]
     said = "worth {:.1f}\npoints over no overlap ({:.1f} to {:.1f} by bootstrap over cells"
     assert said.format(*(float(gap[key]) for key in ("difference", "low", "high"))) in README
-    rows = [row for row in read_csv(results / "classical_crossval.csv") if row["protocol"] == "5 folds by cell"]
-    together = {row["name"]: 100 * float(row["reassigned"]) for row in rows}
-    assert f"{together['poletti2012']:.1f} and {together['wang2009']:.1f} % beside a published" in README
-    assert {row["images"] for row in rows} == {"4370"}
 
 
 def test_the_accuracy_in_readme_is_the_committed_report():
