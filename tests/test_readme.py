@@ -50,6 +50,15 @@ def test_the_papers_tables_in_readme_are_the_committed_results(table):
     assert "874 unseen images" in conditions
 
 
+def test_what_readme_says_of_bends_is_committed():
+    page = (ROOT / "benchmarks" / "results" / "bend.md").read_text()
+    said = README.split("## Does the grid weaken bending?")[1].split("##")[0].replace("\n", " ")
+    found = re.findall(r"(synthetic|warped|real) ([+-]\d\.\d \([+-]\d\.\d to [+-]\d\.\d\))", said)
+    assert len(found) == 6
+    for part, interval in found:
+        assert f"{part} {interval}" in page
+
+
 def test_what_readme_says_of_overlap_is_committed():
     results = ROOT / "benchmarks" / "results"
     gap = {row["test"]: row for row in read_csv(results / "table1_tests.light.qband.csv")}["bootstrap by case or cell"]
