@@ -135,8 +135,8 @@ def do_runs(work: Work) -> None:
             for name in work.systems:
                 run = Run(name, seed, fold)
                 with _mine(work.folder / f"{name}.{seed}.{fold}") as mine:
-                    if mine and not _is_done(work, run) and time.monotonic() < work.deadline:
-                        _do(work, run, fold_of)
+                    if mine and not _is_done(work, run) and (time.monotonic() > work.deadline or not _do(work, run, fold_of)):
+                        return
 
 
 def _is_done(work: Work, run: Run) -> bool:
@@ -144,13 +144,14 @@ def _is_done(work: Work, run: Run) -> bool:
     return any((row["system"], row["seed"], row["fold"]) == key for row in read_rows(runs_file(work.budget, work.tag)))
 
 
-def _do(work: Work, run: Run, fold_of: np.ndarray) -> None:
+def _do(work: Work, run: Run, fold_of: np.ndarray) -> bool:
+    """Do one run; False if it was stopped, by the deadline or by a signal."""
     split = fold_split(work.images, fold_of, run.fold, FOLD_SEED)
     parts = apply_split(work.images, split)
     print(f"{run.system}, seed {run.seed}, fold {run.fold + 1}", flush=True)
     found = _classical(run, parts) if SYSTEMS[run.system].classical else _network(work, run, parts, split)
     if found is None:
-        return
+        return False
     row, logits = found
     test = parts["test"]
     scores = score(logits, label_indices(test.records, CHROMOSOMES, test.name), test.records, CHROMOSOMES)
@@ -158,6 +159,7 @@ def _do(work: Work, run: Run, fold_of: np.ndarray) -> None:
     known = {"system": run.system, "seed": run.seed, "fold": run.fold, "budget": work.budget, "data": work.tag}
     line = {**known, **kept, "train_images": len(parts["train"]), **row, "commit": COMMIT, "command": COMMAND}
     _write(work, run, line, test, [CHROMOSOMES[index] for index in logits.argmax(1)])
+    return True
 
 
 def _classical(run: Run, parts: dict[str, ImageSet]) -> tuple[dict[str, Any], np.ndarray]:

@@ -114,6 +114,14 @@ def test_a_stopped_run_goes_on(quick, tmp_path, monkeypatch):
     assert len(read_csv(runs.runs_file("light", "qband"))) == 2
 
 
+def test_a_signal_stops_the_runs_after_it_too(quick, tmp_path, monkeypatch):
+    runs, folder, _ = quick
+    seeds = []
+    monkeypatch.setattr(runs, "train", lambda *a, **k: bool(seeds.append(a[3].seed)))  # says that it was stopped
+    runs.do_runs(work_of(runs, folder, tmp_path, ("resnet50",)))
+    assert seeds == [0]
+
+
 def test_a_run_that_another_process_has_is_left_to_it(quick, tmp_path):
     runs, folder, calls = quick
     with runs._mine(tmp_path / "runs" / "resnet50.0.0") as mine:
