@@ -391,7 +391,7 @@ def test_the_committed_page_is_that_of_the_committed_rows(script):
     text = (FOLDER / "results" / "bend.md").read_text()
     for said in pages.conclusions(rows):
         assert f"**{said}**" in text
-    assert {row["images_of"] for row in rows} == {"renderer", "Q-band test"}
+    assert {row["images_of"] for row in rows} == {"renderer", "Q-band test", "Q-band unseen"}
     assert not [row for row in rows if row["commit"].endswith("+")]
     for row in rows:
         if row["level"] == numbers.BENT and row["system"] != "control":
