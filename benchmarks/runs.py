@@ -80,14 +80,6 @@ class Work(NamedTuple):
         return BUDGETS[self.budget]
 
 
-class Asked(NamedTuple):
-    """What a table script was asked for; ``work`` is None where nothing is to be trained."""
-
-    budget: str
-    tag: str
-    work: Work | None
-
-
 def runs_file(budget: str, tag: str) -> Path:
     """Return where the lines are."""
     return RESULTS / f"table_runs.{budget}.{tag}.csv"
@@ -103,8 +95,8 @@ def read_rows(file: Path) -> list[dict[str, str]]:
     return read_csv(file) if file.exists() else []
 
 
-def parse(doc: str | None, systems: Sequence[str]) -> Asked:
-    """Read the command line that the three tables share."""
+def do_missing(doc: str | None, systems: Sequence[str]) -> tuple[str, str]:
+    """Read the command line that the three tables share, and do what runs are missing; return the budget and the image set."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with qband.zip and pki3.zip; without it nothing is trained")
     parser.add_argument("--set", choices=sorted(NAMES), default="qband")
@@ -118,13 +110,13 @@ def parse(doc: str | None, systems: Sequence[str]) -> Asked:
     parser.add_argument("--device", default="")
     options = parser.parse_args()
     if options.data is None:
-        return Asked(options.budget, options.set, None)
+        return options.budget, options.set
     seeds = tuple(options.seeds or BUDGETS[options.budget].seeds)
     deadline = time.monotonic() + options.time_limit
     images, folder = open_set(options.set, options.data), options.runs / f"{options.budget}.{options.set}"
     only = tuple(options.only)
-    work = Work(options.budget, options.set, images, folder, only, seeds, deadline, options.device)
-    return Asked(options.budget, options.set, work)
+    do_runs(Work(options.budget, options.set, images, folder, only, seeds, deadline, options.device))
+    return options.budget, options.set
 
 
 def do_runs(work: Work) -> None:

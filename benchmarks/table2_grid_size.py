@@ -13,9 +13,9 @@ from __future__ import annotations
 import math
 
 from record import write
-from runs import do_runs, parse
+from runs import do_missing
 from systems import SYSTEMS, TABLE2
-from tables import COLUMNS, conditions, line_of
+from tables import COLUMNS, table_of
 
 import gricol_zoo
 
@@ -49,13 +49,11 @@ def counts_of(system: str) -> dict[str, object]:
 
 def main() -> None:
     """Do what runs are missing, count the three models, and write the table."""
-    asked = parse(__doc__, TABLE2)
-    if asked.work is not None:
-        do_runs(asked.work)
-    lines = [line_of(asked.budget, asked.tag, system) for system in TABLE2]
+    budget, tag = do_missing(__doc__, TABLE2)
+    lines, conditions = table_of(budget, tag, TABLE2)
     rows = [{**line, **counts_of(system)} for system, line in zip(TABLE2, lines, strict=True)]
-    note = "Gflops and parameters are the full-size models'. Accuracy: " + conditions(asked.budget, asked.tag, lines)
-    write(f"table2_grid_size.{asked.budget}.{asked.tag}", rows, SHOWN, note)
+    note = f"Gflops and parameters are the full-size models'. Accuracy: {conditions}"
+    write(f"table2_grid_size.{budget}.{tag}", rows, SHOWN, note)
 
 
 if __name__ == "__main__":

@@ -10,19 +10,16 @@ its comparison systems were; Gflops are multiply-adds (one multiply-add = 1) of 
 from __future__ import annotations
 
 from record import write
-from runs import do_runs, parse
+from runs import do_missing
 from systems import TABLE3
-from tables import COLUMNS, conditions, line_of
+from tables import COLUMNS, table_of
 
 
 def main() -> None:
     """Do what is missing and write the table."""
-    asked = parse(__doc__, TABLE3)
-    if asked.work is not None:
-        do_runs(asked.work)
-    lines = [line_of(asked.budget, asked.tag, system) for system in TABLE3]
-    note = conditions(asked.budget, asked.tag, lines)
-    write(f"table3_comparison.{asked.budget}.{asked.tag}", lines, COLUMNS, note)
+    budget, tag = do_missing(__doc__, TABLE3)
+    lines, note = table_of(budget, tag, TABLE3)
+    write(f"table3_comparison.{budget}.{tag}", lines, COLUMNS, note)
 
 
 if __name__ == "__main__":

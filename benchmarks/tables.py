@@ -61,6 +61,12 @@ def read_result(budget: str, tag: str, system: str) -> Result | None:
     return Result([{key: number(value) for key, value in row.items()} for row in kept], right, groups)
 
 
+def table_of(budget: str, tag: str, systems: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
+    """Return a table's lines, and the note under it that says the conditions."""
+    lines = [line_of(budget, tag, system) for system in systems]
+    return lines, conditions(budget, tag, lines)
+
+
 def line_of(budget: str, tag: str, system: str) -> dict[str, Any]:
     """Return a system's line of a table: accuracies in %, their spread over the runs, the 95 % interval by case or cell."""
     known = SYSTEMS[system]

@@ -257,7 +257,7 @@ def check_stages(task: TrainingTask, model_name: str, recipe: Recipe) -> None:
     if task.stages and recipe.epochs <= task.stages[-1]:
         raise GricolZooError(
             f"{model_name} trains in stages, the last of which begins after {task.stages[-1]} epochs, but the recipe has "
-            f"{recipe.epochs}. Set `epochs` higher, or let it begin sooner: `--change backbone_options...`, see its backbone."
+            f"{recipe.epochs}. Raise `epochs`, or let it begin sooner: `--change backbone_options.OPTION=EPOCHS`."
         )
 
 

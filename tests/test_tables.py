@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import tiny_set
-from scipy.stats import ttest_rel
+from scipy.stats import ttest_ind, ttest_rel
 
 from gricol_zoo import MODELS, create_model
 from gricol_zoo.classical.table import CLASSICAL
@@ -138,16 +138,16 @@ def test_a_classical_system_runs_beside_them(quick, tmp_path):
     assert 0 <= float(line["reassigned"]) <= 1
 
 
-def write_runs(script, columns, accuracies, cells=("c1", "c1", "c2", "c2")):
+def write_runs(script, columns, accuracies, cells=("c1", "c1", "c2", "c2"), tag="qband"):
     runs = script("runs")
     rows = []
     for i, cell in enumerate(cells):
         known = {"path": f"{i}.png", "case": "", "cell": cell, "label": "1", "fold": "0"}
         rows.append({**known, **{run: predicted[i] for run, predicted in columns.items()}})
-    runs.predictions_file("light", "qband").write_text(to_csv(rows))
+    runs.predictions_file("light", tag).write_text(to_csv(rows))
     sizes = {"fold": 0, "images": 4, "train_images": 16, "seconds": 1}
     lines = [{"system": run[:-2], "seed": run[-1], "accuracy": value, **sizes} for run, value in accuracies.items()]
-    runs.runs_file("light", "qband").write_text(to_csv(lines))
+    runs.runs_file("light", tag).write_text(to_csv(lines))
 
 
 def test_a_line_by_hand(script):
@@ -185,13 +185,27 @@ def test_the_tests_of_table_1_by_hand(script):
     rows = module.tests_of(*pair, 1e-8)
     expected = ttest_rel([1, 0.75, 1], [0.5, 0.25, 0.75])
     assert rows[0]["difference"] == pytest.approx(100 * (0.5 + 0.5 + 0.25) / 3)
-    assert rows[0]["p"] == pytest.approx(expected.pvalue)
-    assert rows[1]["p"] > rows[0]["p"]
-    assert [row["p"] for row in rows[2:5]] == [0.5, 0.5, 1.0]  # 2, 2 and 1 images, all one way: 2 * 0.5 ** n, at most 1
+    assert rows[0]["p"] == pytest.approx(ttest_ind([1, 0.75, 1], [0.5, 0.25, 0.75]).pvalue)
+    assert rows[1]["p"] == pytest.approx(expected.pvalue)
+    assert rows[2]["p"] > rows[1]["p"]
+    assert [row["p"] for row in rows[3:6]] == [0.5, 0.5, 1.0]  # 2, 2 and 1 images, all one way: 2 * 0.5 ** n, at most 1
     # Two cells: drawing them gives either one twice or both, so the ends of the interval are the cells' own means.
     gap = pair[0].right.mean(1) - pair[1].right.mean(1)
-    assert (rows[5]["low"], rows[5]["high"]) == (100 * gap[:2].mean(), 100 * gap[2:].mean())
-    assert rows[5]["difference"] == pytest.approx(100 * gap.mean())
+    assert (rows[6]["low"], rows[6]["high"]) == (100 * gap[:2].mean(), 100 * gap[2:].mean())
+    assert rows[6]["difference"] == pytest.approx(100 * gap.mean())
+
+
+@pytest.mark.parametrize("tag", ["qband", "pki3"])
+def test_the_table_scripts_write_without_images(script, tag, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["table1_overlap.py", "--set", tag])  # the paper has no figure for Pki-3
+    runs = {f"{name}.{seed}": values for name in ("gricol", "gricol_nooverlap") for seed, values in ((0, "1112"), (1, "1111"))}
+    runs["gricol.0"] = "1122"
+    write_runs(script, runs, {run: values.count("1") / 4 for run, values in runs.items()}, tag=tag)
+    script("table1_overlap").main()
+    results = script("record").RESULTS
+    tests = read_csv(results / f"table1_tests.light.{tag}.csv")
+    assert [row["paper_p"] for row in tests][:2] == (["1.71e-08", ""] if tag == "qband" else ["", ""])
+    assert "bootstrap by case or cell" in (results / f"table1_tests.light.{tag}.md").read_text()
 
 
 def test_groups_are_those_of_the_split(script):

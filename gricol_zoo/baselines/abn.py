@@ -6,11 +6,10 @@ the features are weighed before they go through the last stage. It is what the p
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
 
 from gricol_zoo.backbones import BACKBONES, build_backbone
+from gricol_zoo.baselines.objective import Classify, Criterion
 
 
 @BACKBONES.register("abn")
@@ -62,14 +61,7 @@ class ABN(nn.Module):
         """Return where it looks: (B, C, h, w) -> (B, 1, h/16, w/16), 0..1."""
         return self.attention(self.branch(self.trunk.before_last_stage(images)))
 
-    def training_loss(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        epoch: float,
-        classify: Callable[[Tensor], Tensor],
-        criterion: Callable[[Tensor, Tensor], Tensor],
-    ) -> Tensor:
+    def training_loss(self, images: Tensor, labels: Tensor, epoch: float, classify: Classify, criterion: Criterion) -> Tensor:
         """Return the sum of both classifiers' losses, of the attention's and of the perception's."""
         x = self.trunk.before_last_stage(images)
         maps = self.branch(x)

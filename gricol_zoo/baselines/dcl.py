@@ -6,7 +6,6 @@ classify both, to tell which is which, and to say where each patch came from. At
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gricol_zoo.backbones import BACKBONES, build_backbone
+from gricol_zoo.baselines.objective import Classify, Criterion
 from gricol_zoo.errors import GricolZooError
 
 
@@ -115,14 +115,7 @@ class DCL(nn.Module):
         """(B, C, h, w) -> (B, F, h/32, w/32): the trunk."""
         return self.trunk(x)
 
-    def training_loss(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        epoch: float,
-        classify: Callable[[Tensor], Tensor],
-        criterion: Callable[[Tensor, Tensor], Tensor],
-    ) -> Tensor:
+    def training_loss(self, images: Tensor, labels: Tensor, epoch: float, classify: Classify, criterion: Criterion) -> Tensor:
         """Return classes + whole or shuffled (2K-way) + gamma * location, each over originals and shuffled copies.
 
         Raises:

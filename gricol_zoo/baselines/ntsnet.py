@@ -7,7 +7,6 @@ training the regions' own losses teach the navigator how to rank them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 
 from gricol_zoo.backbones import BACKBONES, build_backbone
 from gricol_zoo.baselines.anchors import Navigator, choose, crop
+from gricol_zoo.baselines.objective import Classify, Criterion
 from gricol_zoo.baselines.vector import as_map
 from gricol_zoo.errors import GricolZooError
 
@@ -93,14 +93,7 @@ class NTSNet(nn.Module):
         whole, regions, _ = self.look(x, self.parts)
         return as_map(torch.cat([whole, regions.flatten(1)], dim=1))
 
-    def training_loss(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        epoch: float,
-        classify: Callable[[Tensor], Tensor],
-        criterion: Callable[[Tensor, Tensor], Tensor],
-    ) -> Tensor:
+    def training_loss(self, images: Tensor, labels: Tensor, epoch: float, classify: Classify, criterion: Criterion) -> Tensor:
         """Return the losses of the image, of its regions (their mean) and of all together, and the ranking's."""
         whole, regions, scores = self.look(images, self.regions)
         together = classify(as_map(torch.cat([whole, regions[:, : self.parts].flatten(1)], dim=1)))

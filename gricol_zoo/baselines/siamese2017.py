@@ -7,13 +7,12 @@ choice, so 128x32 becomes a map of 128 channels and 32x8. See docs/METHOD.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gricol_zoo.backbones import BACKBONES
+from gricol_zoo.baselines.objective import Classify, Criterion
 from gricol_zoo.baselines.vector import Flat, as_map, map_size
 from gricol_zoo.errors import GricolZooError
 
@@ -77,14 +76,7 @@ class Siamese2017(nn.Module):
         """(B, C, h, w) -> (B, 256, 1, 1)."""
         return as_map(self.fc(self.twin(x)))
 
-    def training_loss(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        epoch: float,
-        classify: Callable[[Tensor], Tensor],
-        criterion: Callable[[Tensor, Tensor], Tensor],
-    ) -> Tensor:
+    def training_loss(self, images: Tensor, labels: Tensor, epoch: float, classify: Classify, criterion: Criterion) -> Tensor:
         """Return the loss of the pairs before ``pair_epochs``, and the classifier's from then on.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,7 +75,12 @@ class ClassicalModel:
 
 
 def fit(
-    system: str, images: ImageSet, val: ImageSet | None = None, settings: Settings | None = None, seed: int = 0
+    system: str,
+    images: ImageSet,
+    val: ImageSet | None = None,
+    settings: Settings | None = None,
+    seed: int = 0,
+    say: Callable[[str], None] = warnings.warn,
 ) -> ClassicalModel:
     """Train a system on labelled images.
 
@@ -85,8 +90,7 @@ def fit(
         val: images to fit the temperature and the review threshold on; None leaves them out.
         settings: None takes the system's own.
         seed: of the networks' first weights and the order of the images.
-
-    Images that cannot be read or measured are left out, with a warning that counts and names them.
+        say: is told which images cannot be read or measured, how many, and why; they are left out. Default: a warning.
 
     Raises:
         GricolZooError: an unknown system or label, or nothing to train on.
@@ -94,16 +98,16 @@ def fit(
     get_system(system)
     for part in [images] if val is None else [images, val]:  # before the minutes that measuring takes
         label_indices(part.records, CHROMOSOMES, str(part.store.root))
-    records, profiles = _measurable(images)
-    val_records, val_profiles = _measurable(val) if val is not None else ([], [])
+    records, profiles = _measurable(images, say)
+    val_records, val_profiles = _measurable(val, say) if val is not None else ([], [])
     return fit_measured(system, records, profiles, val_records, val_profiles, settings, seed)
 
 
-def _measurable(images: ImageSet) -> tuple[list[Record], list[Profiles]]:
-    """Return the images that can be measured, and their profiles; warn of the others."""
+def _measurable(images: ImageSet, say: Callable[[str], None]) -> tuple[list[Record], list[Profiles]]:
+    """Return the images that can be measured, and their profiles; name the others."""
     measured = measure_images(images)
     if measured.errors:
-        warnings.warn(f"{name_errors(images, measured)}. They are left out.", stacklevel=3)
+        say(f"{name_errors(images, measured)}. They are left out.")
     kept, profiles = measured.among(range(len(images)))
     return [images.records[index] for index in kept], profiles
 

@@ -74,13 +74,10 @@ def train_classical(options: argparse.Namespace) -> int:
     Raises:
         GricolZooError: an option that only networks have, or anything wrong with the images or the split.
     """
-    from gricol_zoo.classical.measuring import measure_images, name_errors
-    from gricol_zoo.classical.model import fit_measured
+    from gricol_zoo.classical.model import fit
     from gricol_zoo.classical.saving import save
-    from gricol_zoo.data.arrays import label_indices
     from gricol_zoo.data.readers import open_images
     from gricol_zoo.data.split import apply_split, check_leaks, read_split, split_for
-    from gricol_zoo.spec import CHROMOSOMES
 
     refuse(options, OF_TRAIN)
     _check_untrained(options.model)
@@ -92,16 +89,11 @@ def train_classical(options: argparse.Namespace) -> int:
         print(f"no --split given: {name}", file=sys.stderr)
     parts = apply_split(images, split)
     check_leaks(parts)
-    used: list[Any] = []
-    for part in ("train", "val"):
-        label_indices(parts[part].records, CHROMOSOMES, str(images.store.root))
-        print(f"{options.model}: measuring {len(parts[part])} images to {part}", file=sys.stderr)
-        measured = measure_images(parts[part])
-        if measured.errors:
-            print(f"warning: {name_errors(parts[part], measured)}. They are left out.", file=sys.stderr)
-        kept, profiles = measured.among(range(len(parts[part])))
-        used += [[parts[part].records[index] for index in kept], profiles]
-    save(fit_measured(options.model, used[0], used[1], used[2], used[3], seed=seed), options.out)
+    print(f"{options.model}: measuring {len(parts['train'])} and {len(parts['val'])} images", file=sys.stderr)
+    model = fit(
+        options.model, parts["train"], parts["val"], seed=seed, say=lambda note: print(f"warning: {note}", file=sys.stderr)
+    )
+    save(model, options.out)
     print(f"saved in {options.out}", file=sys.stderr)
     return 0
 
