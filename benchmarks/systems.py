@@ -42,6 +42,14 @@ def _paper(g_band: float, fish: float, q_band: float) -> dict[str, float]:
 
 
 GRICOL = "gricol_r18half_n3_128"
+
+
+def _cut_after(stage: int) -> System:
+    """Return GRiCoL whose cells are cut from the feature map after a stage."""
+    changes = {"splitter": "feature_overlap", "splitter_options": {"stage": stage}}
+    return System(f"GRiCoL, cut after stage {stage}", "gricol_r50half_n3", light=GRICOL, light_changes=changes)
+
+
 ON_LIGHT_TRUNK = {"trunk": "r18half"}
 SYSTEMS = {
     "resnet50": System("ResNet-50", "resnet50", paper=_paper(86.4, 92.6, 95.3)),
@@ -82,9 +90,11 @@ SYSTEMS = {
     "gricol_n4": System(
         "GRiCoL, N = 4", "gricol_r50half_n4", light=GRICOL, light_changes={"grid": 4}, paper=_paper(99.2, 97.8, 97.6)
     ),
+    **{f"gricol_cut{stage}": _cut_after(stage) for stage in range(1, 4)},
 }
 TABLE1 = ("gricol", "gricol_nooverlap")
 TABLE2 = ("gricol_n2", "gricol", "gricol_n4")
+CHEAPER = ("gricol", *(f"gricol_cut{stage}" for stage in range(1, 4)))
 TABLE3 = ("mmhpn", "multiregion", "cirnet", "resnet50", "hu2019", "wang2009", "poletti2012", "gril", "gricol")
 
 

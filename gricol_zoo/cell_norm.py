@@ -8,14 +8,20 @@ branch, which is all that inference runs, is normalised by it. Compare the auxil
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-def copy_norms(backbone: nn.Module) -> nn.ModuleDict:
-    """Return a copy of every batch-norm of a backbone, by its name with "/" for "."."""
-    norms = {name.replace(".", "/"): module for name, module in backbone.named_modules() if isinstance(module, _BatchNorm)}
+def copy_norms(backbone: nn.Module, parts: Iterable[nn.Module] | None = None) -> nn.ModuleDict:
+    """Return a copy of every batch-norm of a backbone (of these parts of it alone), by its name with "/" for "."."""
+    within = {id(module) for part in (parts if parts is not None else [backbone]) for module in part.modules()}
+    norms = {
+        name.replace(".", "/"): module
+        for name, module in backbone.named_modules()
+        if isinstance(module, _BatchNorm) and id(module) in within
+    }
     return nn.ModuleDict({name: copy.deepcopy(module) for name, module in norms.items()})
 
 
@@ -27,7 +33,7 @@ def with_norms(backbone: nn.Module, norms: nn.ModuleDict, prefix: str = "") -> n
     """
     if prefix in norms:
         return norms[prefix]
-    if not any(isinstance(module, _BatchNorm) for module in backbone.modules()):
+    if isinstance(backbone, _BatchNorm) or not any(isinstance(module, _BatchNorm) for module in backbone.modules()):
         return backbone
     twin = copy.copy(backbone)
     twin._compiled_call_impl = None

@@ -30,7 +30,7 @@ class Cost:
     Attributes:
         upper: 1e9 multiply-adds of the upper branch: K backbone passes, gates, linear layers, classifiers of Y_0..Y_K.
         lower: 1e9 multiply-adds of the lower branch: overview, one backbone pass, one classifier.
-        full: both.
+        full: both; less than their sum where they share the first stages (splitter ``feature_overlap``).
         params, params_deployed: millions, of the full and of the deployed form.
         image_size: (channels, height, width) counted at.
     """
@@ -85,12 +85,13 @@ def count(model: GridModel) -> Cost:
     try:
         upper = _count(model, lambda images: _tensors(model.upper(images)), x) if model.splitter.num_cells else 0.0
         lower = _count(model, model, x)
+        full = _count(model, lambda images: _tensors(model.branches(images)), x) if model.shares_stages else upper + lower
     finally:
         model.cell_norm = norms
         model.train(training)
     params = sum(parameter.numel() for parameter in model.parameters())
     deployed = sum(p.numel() for name, p in model.named_parameters() if not name.startswith(GRID_KEYS))
-    return Cost(upper, lower, upper + lower, params / 1e6, deployed / 1e6, (spec.in_chans, *spec.image_size))
+    return Cost(upper, lower, full, params / 1e6, deployed / 1e6, (spec.in_chans, *spec.image_size))
 
 
 def count_forward(model: nn.Module, x: Tensor) -> tuple[float, float]:
@@ -112,7 +113,7 @@ def count_forward(model: nn.Module, x: Tensor) -> tuple[float, float]:
     return _count(model, model, x), total / 1e6
 
 
-def _tensors(output: tuple[Tensor, Tensor | None]) -> tuple[Tensor, ...]:
+def _tensors(output: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
     return tuple(tensor for tensor in output if tensor is not None)
 
 

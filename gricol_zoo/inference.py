@@ -49,6 +49,16 @@ class InferenceBackbone(nn.Module):
         with torch.inference_mode():
             return self.net(x.to(self.dtype, memory_format=torch.channels_last)).float()
 
+    def to_stage(self, x: Tensor, stage: int) -> Tensor:
+        """(B, C, h, w) -> the map after a stage, in ``dtype``."""
+        with torch.inference_mode():
+            return self.net.to_stage(x.to(self.dtype, memory_format=torch.channels_last), stage)
+
+    def from_stage(self, x: Tensor, stage: int) -> Tensor:
+        """Run what comes after a stage on its map; gives (B, F, h', w') float32."""
+        with torch.inference_mode():
+            return self.net.from_stage(x.to(self.dtype, memory_format=torch.channels_last), stage).float()
+
     def forward_intermediates(self, *arguments: Any) -> Any:
         """Refuse.
 

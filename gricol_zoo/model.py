@@ -13,9 +13,30 @@ from torch import Tensor, nn
 
 from gricol_zoo.cell_norm import copy_norms, with_norms
 from gricol_zoo.deployed import DeployedModel
+from gricol_zoo.errors import GricolZooError
 from gricol_zoo.heads import build_head
 from gricol_zoo.lower import LowerBranch, check_images, make_classifier, pool_map, reset_classes
 from gricol_zoo.spec import GridOutput, ModelSpec
+
+
+def check_cut(spec: ModelSpec, backbone: Any, splitter: Any) -> int | None:
+    """Return the backbone's stage after which the splitter cuts; None where it cuts the image.
+
+    Raises:
+        GricolZooError: the backbone cannot be run in two parts, or has no such stage, or none after it.
+    """
+    stage = getattr(splitter, "stage", None)
+    if stage is None:
+        return None
+    if not hasattr(backbone, "from_stage"):
+        raise GricolZooError(
+            f"The splitter {spec.splitter!r} cuts the map after a stage of the backbone, but {spec.backbone!r} cannot be run "
+            "in two parts. Take r18half, r50half or r50, or the splitter 'overlap'."
+        )
+    last = len(backbone.stages_after(0)) - 1
+    if stage > last:
+        raise GricolZooError(f"Expected `stage` in 0..{last} of the backbone {spec.backbone!r}, but got {stage}.")
+    return int(stage)
 
 
 class GridModel(LowerBranch):
@@ -29,7 +50,16 @@ class GridModel(LowerBranch):
         super().__init__(spec, overview, backbone)
         self.splitter = splitter
         self.head = head
-        self.cell_norm: nn.Module | None = copy_norms(backbone) if spec.cell_norm == "own" and splitter.num_cells else None
+        self.cut_after = check_cut(spec, backbone, splitter)
+        own = spec.cell_norm == "own" and splitter.num_cells
+        # Of stages that the two branches compute as one, the cells have no norms.
+        parts = self.backbone.stages_after(self.cut_after) if self.shares_stages else None
+        self.cell_norm: nn.Module | None = copy_norms(backbone, parts) if own else None
+
+    @property
+    def shares_stages(self) -> bool:
+        """Whether the stages before the cut are run once for both branches."""
+        return self.cut_after is not None and self.spec.overview == "none"
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, classes): the lower branch (paper, step 7).
@@ -47,20 +77,38 @@ class GridModel(LowerBranch):
             GricolZooError: images of another shape than the spec's.
         """
         check_images(x, self.spec)
-        cells = self.splitter(x)
-        overview = self.overview(x)
+        lower_map, features = self._both(x) if self.cut_after is None else self._both_cut(x, self.cut_after)
+        cell_logits, merged_logits = self.head(features)
+        return GridOutput(self.forward_head(lower_map), cell_logits, merged_logits)
+
+    def _both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the lower branch's map (B, F, h', w') and the cells' features (B, K, F); cells are pixels."""
+        cells, overview = self.splitter(x), self.overview(x)
         batch, num_cells = cells.shape[:2]
         flat = cells.flatten(0, 1)
         if self.cell_norm is None and flat.shape[1:] == overview.shape[1:]:
             # One call of the shared backbone (Eq. 1), so that its batch-norm sees cells and overviews together.
             maps = self.backbone(torch.cat([overview, flat]))
-            lower_map, cell_maps = maps[:batch], maps[batch:]
-        else:
-            lower_map = self.backbone(overview)
-            cell_maps = self.cell_backbone(flat) if num_cells else lower_map[:0]
-        features = pool_map(cell_maps, "avg").reshape(batch, num_cells, self.num_features)
-        cell_logits, merged_logits = self.head(features)
-        return GridOutput(self.forward_head(lower_map), cell_logits, merged_logits)
+            return maps[:batch], self._pool_cells(maps[batch:], batch, num_cells)
+        lower_map = self.backbone(overview)
+        cell_maps = self.cell_backbone(flat) if num_cells else lower_map[:0]
+        return lower_map, self._pool_cells(cell_maps, batch, num_cells)
+
+    def _both_cut(self, x: Tensor, stage: int) -> tuple[Tensor, Tensor]:
+        """Return the same, where the cells are cut from a map after a stage of the backbone."""
+        early = self.backbone.to_stage(self.overview(x), stage)
+        return self.backbone.from_stage(early, stage), self._cut(early if self.shares_stages else self._whole(x, stage), stage)
+
+    def _whole(self, x: Tensor, stage: int) -> Tensor:
+        net = self.backbone if self.shares_stages else self.cell_backbone
+        return net.to_stage(x, stage)
+
+    def _cut(self, whole: Tensor, stage: int) -> Tensor:
+        cells = self.splitter(whole)
+        return self._pool_cells(self.cell_backbone.from_stage(cells.flatten(0, 1), stage), *cells.shape[:2])
+
+    def _pool_cells(self, maps: Tensor, batch: int, num_cells: int) -> Tensor:
+        return pool_map(maps, "avg").reshape(batch, num_cells, self.num_features)
 
     @property
     def cell_backbone(self) -> Any:
@@ -76,9 +124,10 @@ class GridModel(LowerBranch):
     def cell_features(self, x: Tensor) -> Tensor:
         """Return the pooled features y_1..y_K of the cells: (B, C, H, W) -> (B, K, F)."""
         check_images(x, self.spec)
+        if self.cut_after is not None:
+            return self._cut(self._whole(x, self.cut_after), self.cut_after)
         cells = self.splitter(x)
-        maps = self.cell_backbone(cells.flatten(0, 1))
-        return pool_map(maps, "avg").reshape(*cells.shape[:2], self.num_features)
+        return self._pool_cells(self.cell_backbone(cells.flatten(0, 1)), *cells.shape[:2])
 
     def full(self, x: Tensor) -> Tensor:
         """Return the log of the mean probability over all classifiers: (B, C, H, W) -> (B, classes)."""

@@ -182,6 +182,23 @@ class ResNet(nn.Module):
         return self.layer3(self.layer2(self.layer1(x)))
 
     @torch.jit.ignore
+    def to_stage(self, x: Tensor, stage: int) -> Tensor:
+        """(B, C, h, w) -> the map after stage ``stage``; 0 is the stem, pooling included."""
+        return self.forward_intermediates(x, stage, set())[0]
+
+    @torch.jit.ignore
+    def from_stage(self, x: Tensor, stage: int) -> Tensor:
+        """Run what comes after stage ``stage`` on that stage's map; gives (B, F, h', w')."""
+        for layer in self.stages_after(stage):
+            x = checkpointed(layer, x) if self.grad_checkpointing else layer(x)
+        return x
+
+    @torch.jit.ignore
+    def stages_after(self, stage: int) -> list[nn.Module]:
+        """Return the stages after stage ``stage``, 0 being the stem."""
+        return [self.get_submodule(f"layer{later}") for later in range(stage + 1, self.num_stages + 1)]
+
+    @torch.jit.ignore
     def keep_resolution(self) -> None:
         """Take the stride out of the last stage, whose map then has the size of the one before: h/16 x w/16."""
         for module in self.layer4.modules():
