@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from record import write
 from runs import do_missing
-from systems import CHEAPER, SYSTEMS
+from systems import CHEAPER, SYSTEMS, of_budget
 from tables import line_of, read_result, spread, table_of
 
 import gricol_zoo
@@ -38,9 +38,8 @@ SHOWN = {
 
 def cost_of(system: str) -> dict[str, Any]:
     """Return what a system costs, at the light size and at the paper's."""
-    known = SYSTEMS[system]
-    light = gricol_zoo.count(gricol_zoo.create_model(known.light, **known.light_changes))
-    full = gricol_zoo.count(gricol_zoo.create_model(known.full, **known.light_changes))
+    made = [of_budget(SYSTEMS[system], budget) for budget in ("light", "full")]
+    light, full = (gricol_zoo.count(gricol_zoo.create_model(name, **changes)) for name, changes in made)
     return {**light.rows(), "full_size": full.full}
 
 
@@ -55,10 +54,9 @@ def against(system: str, budget: str, tag: str) -> dict[str, Any]:
         "full_shown": f"{full.mean():.1f}" + (f" ± {apart:.1f}" if apart != "" else ""),
         "full_spread": apart,
     }
-    shared = min(one.right.shape[1], pixel.right.shape[1])  # the seeds that both have
-    if system == CHEAPER[0] or not shared:
-        return row
-    gap = one.right[:, :shared].mean(1) - pixel.right[:, :shared].mean(1)
+    if system == CHEAPER[0] or [line["seed"] for line in one.lines] != [line["seed"] for line in pixel.lines]:
+        return row  # equal seeds or no comparison
+    gap = one.right.mean(1) - pixel.right.mean(1)
     low, high = bootstrap_mean(gap, one.groups) or (math.nan, math.nan)
     difference, low, high = (100 * float(value) for value in (gap.mean(), low, high))
     shown = f"{difference:+.1f} ({low:+.1f} to {high:+.1f})"

@@ -21,7 +21,7 @@ class System:
 
     Attributes:
         label: for people.
-        full: the model at full size.
+        full, full_changes: the model at full size, and what is changed of it.
         light, light_changes: the one at the light budget, and what is changed of it.
         paper: accuracy in % by image set, as the paper prints it (Table 3; Table 1 without overlap, Table 2 for N = 2 and 4).
         classical: it is a classical system, trained by its own settings.
@@ -33,6 +33,7 @@ class System:
     light: str = "r18half_128"
     light_changes: Mapping[str, Any] = field(default_factory=dict)
     paper: Mapping[str, float] = field(default_factory=dict)
+    full_changes: Mapping[str, Any] = field(default_factory=dict)
     classical: bool = False
     precision: str = ""
 
@@ -47,7 +48,9 @@ GRICOL = "gricol_r18half_n3_128"
 def _cut_after(stage: int) -> System:
     """Return GRiCoL whose cells are cut from the feature map after a stage."""
     changes = {"splitter": "feature_overlap", "splitter_options": {"stage": stage}}
-    return System(f"GRiCoL, cut after stage {stage}", "gricol_r50half_n3", light=GRICOL, light_changes=changes)
+    return System(
+        f"GRiCoL, cut after stage {stage}", "gricol_r50half_n3", light=GRICOL, light_changes=changes, full_changes=changes
+    )
 
 
 ON_LIGHT_TRUNK = {"trunk": "r18half"}
@@ -127,4 +130,4 @@ FOLDS, FOLD_SEED = 5, 0
 
 def of_budget(system: System, budget: str) -> tuple[str, dict[str, Any]]:
     """Return the model's name and what is changed of it."""
-    return (system.full, {}) if budget == "full" else (system.light, dict(system.light_changes))
+    return (system.full, dict(system.full_changes)) if budget == "full" else (system.light, dict(system.light_changes))

@@ -18,7 +18,17 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.rows import read_csv, to_csv
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
-SCRIPTS = ("record", "sets", "systems", "runs", "tables", "table1_overlap", "table2_grid_size", "table3_comparison")
+SCRIPTS = (
+    "record",
+    "sets",
+    "systems",
+    "runs",
+    "tables",
+    "table1_overlap",
+    "table2_grid_size",
+    "table3_comparison",
+    "cheaper_grids",
+)
 
 
 @pytest.fixture
@@ -37,7 +47,7 @@ def script(monkeypatch, tmp_path):
 @pytest.mark.parametrize("budget", ["light", "full"])
 def test_every_system_is_one_that_can_be_built(script, budget):
     systems = script("systems")
-    assert {*systems.TABLE1, *systems.TABLE2, *systems.TABLE3} == set(systems.SYSTEMS)
+    assert {*systems.TABLE1, *systems.TABLE2, *systems.TABLE3, *systems.CHEAPER} == set(systems.SYSTEMS)
     for name, system in systems.SYSTEMS.items():
         model, changes = systems.of_budget(system, budget)
         if system.classical:
@@ -47,6 +57,9 @@ def test_every_system_is_one_that_can_be_built(script, budget):
             assert create_model(model, **changes).spec.image_size == (128, 96), name
         else:
             assert model in MODELS
+            MODELS.get(model).replace(**changes)
+    cut = systems.of_budget(systems.SYSTEMS["gricol_cut2"], budget)[1]
+    assert cut["splitter_options"] == {"stage": 2}  # what is cheaper is cheaper at either size
 
 
 def test_the_recipe_bends_nothing_and_is_the_same_for_all(script):
@@ -206,6 +219,25 @@ def test_the_table_scripts_write_without_images(script, tag, monkeypatch):
     tests = read_csv(results / f"table1_tests.light.{tag}.csv")
     assert [row["paper_p"] for row in tests][:2] == (["1.71e-08", ""] if tag == "qband" else ["", ""])
     assert "bootstrap by case or cell" in (results / f"table1_tests.light.{tag}.md").read_text()
+
+
+def test_a_cheaper_grid_is_compared_at_equal_seeds_by_hand(script):
+    predicted = {
+        "gricol.0": "1112",
+        "gricol.1": "1111",
+        "gricol_cut3.0": "1222",
+        "gricol_cut3.1": "1112",
+        "gricol_cut2.0": "1111",
+    }
+    write_runs(script, predicted, {run: values.count("1") / 4 for run, values in predicted.items()})
+    runs = script("runs").runs_file("light", "qband")
+    runs.write_text(to_csv([{**row, "full": 0.5 + 0.1 * int(row["seed"])} for row in read_csv(runs)]))
+    row = script("cheaper_grids").against("gricol_cut3", "light", "qband")
+    assert row["difference"] == pytest.approx(100 * (1 / 4 + 3 / 4 - 3 / 4 - 1) / 2)
+    assert (row["gap_low"], row["gap_high"]) == (-50, -25)  # cell c2 loses two of its four, c1 one
+    assert row["full_shown"] == "55.0 ± 7.1"
+    assert "difference" not in script("cheaper_grids").against("gricol_cut2", "light", "qband")  # one seed beside two
+    assert "difference" not in script("cheaper_grids").against("gricol", "light", "qband")
 
 
 def test_groups_are_those_of_the_split(script):
