@@ -25,6 +25,7 @@ COMMANDS = (
     "verify",
     "explain",
     "embed",
+    "export",
     "serve",
     "train",
     "crossval",
@@ -33,7 +34,14 @@ COMMANDS = (
     "demo",
 )
 DONE, OTHER, MISTAKE = 0, 1, 2
-EXTRA_OF = {"accelerate": "train", "sklearn": "train", "scipy": "karyotype", "matplotlib": "viz", "gradio": "serve"}
+EXTRA_OF = {
+    "accelerate": "train",
+    "sklearn": "train",
+    "scipy": "karyotype",
+    "matplotlib": "viz",
+    "gradio": "serve",
+    **dict.fromkeys(("onnx", "onnxscript", "onnxruntime"), "export"),
+}
 
 
 class _Parser(argparse.ArgumentParser):

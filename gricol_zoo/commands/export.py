@@ -1,0 +1,82 @@
+"""``gricol-zoo export``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gricol_zoo.commands.common import load_model, part_options, positive, read_part
+from gricol_zoo.errors import GricolZooError
+
+if TYPE_CHECKING:
+    from gricol_zoo.export.check import Agreement
+
+HELP = "write a model for other runtimes (ONNX, torch.export, int8), checked against the one in Python"
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    command.add_argument("name", metavar="NAME", help="a name with weights, or a folder of `train`")
+    command.add_argument(
+        "--format", choices=["onnx", "pt2", "int8"], default="onnx", help="int8 is ONNX in 8 bits (default: onnx)"
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="F", help="to write; .onnx, or .pt2 for pt2")
+    command.add_argument(
+        "--preprocess", action="store_true", help="take grey crops of any size and make the canvas in the graph"
+    )
+    command.add_argument("--data", metavar="D", help="images to check it on, and for int8 to calibrate on (default: synthetic)")
+    command.add_argument("--layout", default="auto", help="of the data (default: auto)")
+    part_options(command, "val")
+    command.add_argument("--images", type=positive, default=256, help="of the data, at most, for each purpose (default: 256)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it; return the exit status."""
+    check_options(options)
+    from gricol_zoo.export import export_model
+    from gricol_zoo.export.check import read_crops, thinned
+
+    model = load_model(options.name)
+    images, what = None, "synthetic chromosomes"
+    if options.data:
+        whole, part, _ = read_part(options)
+        images, what = thinned(whole, options.images), f"images of {options.data} ({part})"
+    calibrate = []
+    if options.format == "int8":
+        options.part = "train"
+        calibrate = read_crops(thinned(read_part(options)[0], options.images))
+    check = [] if images is None else read_crops(images)
+    found = export_model(model, options.out, options.format, crops=options.preprocess, check=check, calibrate=calibrate)
+    truth = [record.label for record in images.records] if images is not None else []
+    print(f"{options.out}: on {found.images} {what}, {sentence(found, truth, model.spec.labels)}", file=sys.stderr)
+    return 0
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse what cannot be, before anything is loaded.
+
+    Raises:
+        GricolZooError: int8 without data and split, or a split without data.
+    """
+    if options.format == "int8" and not (options.data and options.split):
+        raise GricolZooError(
+            "int8 needs images: how large activations become is measured on the train part, and what it costs on the val part. "
+            "Give --data and --split."
+        )
+    if options.split and not options.data:
+        raise GricolZooError("--split says which of the images of --data to take. Give --data too, or leave --split out.")
+
+
+def sentence(found: Agreement, truth: Sequence[str], labels: Sequence[str]) -> str:
+    """Say how a file compares with the model in Python, and what both are worth where the truth is known."""
+    text = (
+        f"logits differ by at most {found.difference:.2g} (the largest is {found.scale:.2g}), and {found.changed} "
+        f"{'image' if found.changed == 1 else 'images'} got another class"
+    )
+    if not truth or not all(truth):
+        return text
+    right = [100 * sum(labels[index] == label for index, label in zip(each, truth, strict=True)) for each in found[2:]]
+    return f"{text}; accuracy {right[0] / len(truth):.2f} % in Python, {right[1] / len(truth):.2f} % exported"

@@ -1,0 +1,130 @@
+"""Does an exported file answer as the model in Python does? What does not pass is not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gricol_zoo.data.images import read_grey
+from gricol_zoo.data.preprocess import to_canvas
+from gricol_zoo.data.table import ImageSet
+from gricol_zoo.deployed import DeployedModel
+from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.evaluate import predict_logits
+from gricol_zoo.export.reader import ExportedModel
+from gricol_zoo.model import GridModel
+from gricol_zoo.render import load_profiles, random_look, render
+
+
+class Bound(NamedTuple):
+    """What an exported file may differ by.
+
+    Attributes:
+        difference: of a logit, as a share of the largest logit there is.
+        changed: share of the images that may get another class.
+    """
+
+    difference: float
+    changed: float
+
+
+# fp32 on the same canvases differs by the order of sums alone. A canvas made in the graph is rounded to whole grey levels from
+# sums in another order, so a few pixels of it may be one level off. int8 is an approximation: its classes have to hold.
+BOUNDS = {
+    ("fp32", "canvases"): Bound(1e-3, 0.0),
+    ("fp32", "crops"): Bound(0.05, 0.01),
+    ("int8", "canvases"): Bound(1.0, 0.03),
+    ("int8", "crops"): Bound(1.0, 0.03),
+}
+
+
+class Agreement(NamedTuple):
+    """How an exported model compares with the one in Python.
+
+    Attributes:
+        difference: the largest of a logit.
+        scale: the largest logit.
+        before: (n,) index of the class that each image has in Python.
+        after: the same of the exported model.
+    """
+
+    difference: float
+    scale: float
+    before: np.ndarray
+    after: np.ndarray
+
+    @property
+    def images(self) -> int:
+        """How many were compared."""
+        return len(self.before)
+
+    @property
+    def changed(self) -> int:
+        """How many got another class."""
+        return int((self.before != self.after).sum())
+
+
+def synthetic_crops(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Return rendered chromosomes of all classes, straight and bent, (H, W) float32 in 0..1 each."""
+    profiles, random = list(load_profiles().values()), np.random.default_rng(seed)
+    return [render(profiles[i % len(profiles)], random_look(random), random).astype(np.float32) for i in range(count)]
+
+
+def thinned(images: ImageSet, most: int) -> ImageSet:
+    """Return up to ``most`` images of a set, evenly spread over it."""
+    return images.subset(np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int)).tolist())
+
+
+def read_crops(images: ImageSet) -> list[np.ndarray]:
+    """Return the crops of a set, (H, W) float32 in 0..1 each.
+
+    Raises:
+        GricolZooError: one that cannot be read (the file is named).
+    """
+    crops = []
+    for record in images.records:
+        try:
+            crops.append(read_grey(images.read(record)))
+        except (ImageError, OSError) as error:
+            raise GricolZooError(
+                f"{record.path} of {images.store.root}: {error}. Take it out, or choose other images."
+            ) from error
+    return crops
+
+
+def canvases_of(model: GridModel | DeployedModel, crops: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the crops' canvases, (n, H, W) uint8."""
+    return np.stack([to_canvas(crop, model.spec.preprocess, model.spec.image_size) for crop in crops])
+
+
+def compare(model: GridModel | DeployedModel, exported: ExportedModel, crops: Sequence[np.ndarray]) -> Agreement:
+    """Compare the logits of both on crops; the model in Python is the plain one, in fp32."""
+    canvases = canvases_of(model, crops)
+    expected = predict_logits(model, canvases, dtype="fp32")
+    if exported.takes_crops:  # each has a size of its own
+        got = np.concatenate([exported.logits(crop[None]) for crop in crops])
+    else:
+        got = np.concatenate([exported.logits(canvases[start : start + 7]) for start in range(0, len(canvases), 7)])
+    if got.shape != expected.shape:
+        raise GricolZooError(f"The exported model gives logits of shape {got.shape}, the one in Python {expected.shape}.")
+    apart, largest = float(np.abs(got - expected).max()), float(np.abs(expected).max())
+    return Agreement(apart, largest, expected.argmax(1), got.argmax(1))
+
+
+def insist(agreement: Agreement, exported: ExportedModel) -> None:
+    """Refuse an exported model that differs by more than ``BOUNDS`` allow.
+
+    Raises:
+        GricolZooError: says by how much.
+    """
+    bound = BOUNDS[exported.info["precision"], exported.info["input"]]
+    near = agreement.difference <= bound.difference * max(1.0, agreement.scale)  # False for NaN
+    allowed = max(bound.changed * agreement.images, 1.0)  # a tie may fall either way
+    if not near or agreement.changed > allowed:
+        raise GricolZooError(
+            f"The exported model does not answer as the one in Python: of {agreement.images} images {agreement.changed} got "
+            f"another class, and logits differ by up to {agreement.difference:.3g} (the largest is {agreement.scale:.3g}; allowed "
+            f"are {bound.difference:g} of it, and {allowed:.0f} classes). Nothing was written."
+        )

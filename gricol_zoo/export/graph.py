@@ -1,0 +1,100 @@
+"""What is exported: one network from grey pixels to logits, and what its reader has to know."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gricol_zoo.data.arrays import normalise
+from gricol_zoo.deployed import DeployedModel
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.export.canvas import CanvasInGraph
+from gricol_zoo.inference import fold_batch_norm, is_optimized
+from gricol_zoo.model import GridModel
+
+CANVASES, CROPS = "canvases", "crops"
+FORMAT = "1"
+
+
+class PortableModel(nn.Module):
+    """(B, H, W) grey images -> (B, classes) float32 logits: the lower branch, in fp32, batch-norm folded.
+
+    Args:
+        model: either form.
+        crops: make the canvas in the graph, of crops (float32 in 0..1, any H and W, all of a batch alike); else the input is
+            uint8 canvases of the model's own size, as ``load_canvases`` gives them.
+
+    Raises:
+        GricolZooError: a model that ``optimize`` made.
+    """
+
+    def __init__(self, model: GridModel | DeployedModel, crops: bool = False) -> None:
+        super().__init__()
+        if is_optimized(model):
+            raise GricolZooError("This model was optimized for inference in Python. Export the one it came from.")
+        net = model.deploy() if isinstance(model, GridModel) else copy.deepcopy(model)
+        net = net.cpu().float().eval().requires_grad_(False)
+        example = torch.randn(2, net.in_chans, *net.spec.image_size, generator=torch.Generator().manual_seed(0))
+        net.backbone = fold_batch_norm(net.backbone, net.overview(example))
+        self.net = net
+        self.canvas = CanvasInGraph(net.spec.preprocess, net.spec.image_size) if crops else None
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, H, W) -> (B, classes)."""
+        if self.canvas is not None:
+            images = self.canvas(images)
+        return self.net(normalise(images, self.net.spec))
+
+    @property
+    def example(self) -> Tensor:
+        """Two images of the kind that it takes."""
+        height, width = self.net.spec.image_size
+        if self.canvas is None:
+            return torch.zeros(2, height, width, dtype=torch.uint8)
+        # Sizes that nothing else here has, so that no operator can take one for another.
+        return torch.rand(2, 83, 61, generator=torch.Generator().manual_seed(0))
+
+
+def trace(portable: PortableModel) -> Any:
+    """Return the network as a ``torch.export.ExportedProgram``: any batch, and any size of crops.
+
+    Raises:
+        GricolZooError: torch cannot, or only for one size of the batch.
+    """
+    sizes = {0: torch.export.Dim("batch")}
+    if portable.canvas is not None:
+        sizes |= {1: torch.export.Dim("height", min=8, max=4096), 2: torch.export.Dim("width", min=8, max=4096)}
+    try:
+        with torch.no_grad():
+            return torch.export.export(portable, (portable.example,), dynamic_shapes=(sizes,), strict=False)
+    except Exception as error:  # whatever a third party's part stumbles over
+        name, reason = (
+            portable.net.name or portable.net.spec.backbone,
+            (str(error).strip() or type(error).__name__).splitlines()[0],
+        )
+        raise GricolZooError(f"{name} cannot be exported: torch.export stops at: {reason}") from error
+
+
+def describe(portable: PortableModel, kind: str) -> dict[str, str]:
+    """Return what travels in the file: names to texts, of which those with structure are JSON."""
+    from gricol_zoo import __version__
+
+    spec, info = portable.net.spec, portable.net.info
+    return {
+        "format": FORMAT,
+        "gricol_zoo": __version__,
+        "model": portable.net.name,
+        "weights_sha256": str(info.get("sha256", "")),
+        "precision": "int8" if kind == "int8" else "fp32",
+        "input": CANVASES if portable.canvas is None else CROPS,
+        "image_size": json.dumps(spec.image_size),
+        "labels": json.dumps(spec.labels),
+        "temperature": str(info.get("temperature", 1.0)),
+        "review_threshold": str(info.get("review_threshold", 0.0)),
+        "preprocess": json.dumps(dataclasses.asdict(spec.preprocess)),
+    }
