@@ -125,6 +125,6 @@ def insist(agreement: Agreement, exported: ExportedModel) -> None:
     if not near or agreement.changed > allowed:
         raise GricolZooError(
             f"The exported model does not answer as the one in Python: of {agreement.images} images {agreement.changed} got "
-            f"another class, and logits differ by up to {agreement.difference:.3g} (the largest is {agreement.scale:.3g}; allowed "
-            f"are {bound.difference:g} of it, and {allowed:.0f} classes). Nothing was written."
+            f"another class, and logits differ by up to {agreement.difference:.3g} (the largest is {agreement.scale:.3g}; "
+            f"allowed are {bound.difference:g} of it, and {allowed:.0f} classes). Nothing was written."
         )

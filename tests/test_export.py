@@ -1,0 +1,254 @@
+"""What leaves Python answers as it did there, for every name; and what would not is refused and leaves nothing behind."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from conftest import SMALL, tiny_set
+from torch import nn
+
+from gricol_zoo import GricolZooError, create_model, list_models, optimize
+from gricol_zoo.cli import main
+from gricol_zoo.data.arrays import as_batch
+from gricol_zoo.export import check as checks
+from gricol_zoo.export import export as exporting
+from gricol_zoo.export import export_model, open_exported
+from gricol_zoo.export.check import canvases_of, synthetic_crops
+from gricol_zoo.export.graph import PortableModel, describe, trace
+from gricol_zoo.export.int8 import first_quarter
+
+NAME = "gricol_r18half_n3_128.qband"
+
+
+def awake(model):
+    """Give batch-norms weights at random and the statistics of images, so that logits differ as after a training."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.0)
+            nn.init.uniform_(module.bias, -0.1, 0.1)
+            module.momentum = 1.0
+    with torch.no_grad():
+        model.train()(as_batch(canvases_of(model, synthetic_crops(12, 1)), model.spec))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Models and their files by what is exported of them, which the names of one family share."""
+    known, folder = {}, tmp_path_factory.mktemp("exported")
+
+    def make(name):
+        model = awake(create_model(name, **SMALL))
+        spec = model.spec
+        key = json.dumps([spec.backbone, spec.overview, spec.in_chans, dict(spec.backbone_options), spec.preprocess.mean])
+        if key not in known:
+            portable = PortableModel(model)
+            program, file = trace(portable), folder / f"{len(known)}.onnx"
+            exporting._write_onnx(program, file, describe(portable, "onnx"))
+            known[key] = model, program, open_exported(file, threads=1)
+        return known[key]
+
+    return make
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_every_name_answers_alike_in_onnx_runtime_and_as_pt2(name, made):
+    model, program, onnx_model = made(name)
+    canvases = canvases_of(model, synthetic_crops(7))
+    with torch.no_grad():
+        expected = model(as_batch(canvases, model.spec)).numpy()
+    assert np.ptp(expected, axis=0).max() > 1e-3 * np.abs(expected).max()  # or the check could not fail
+    module, bound = program.module(), 1e-4 * max(1.0, float(np.abs(expected).max()))
+    for batch in (1, 2, 7):
+        np.testing.assert_allclose(onnx_model.logits(canvases[:batch]), expected[:batch], atol=bound, rtol=0)
+        np.testing.assert_allclose(module(torch.from_numpy(canvases[:batch])), expected[:batch], atol=bound, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return create_model(NAME, pretrained=True)
+
+
+@pytest.mark.parametrize(("format", "ending"), [("onnx", "onnx"), ("pt2", "pt2")])
+@pytest.mark.parametrize("crops", [False, True])
+def test_a_file_says_what_it_is_and_answers_alike(model, format, ending, crops, tmp_path):
+    file = tmp_path / "new" / f"model.{ending}"
+    found = export_model(model, file, format, crops=crops)
+    assert (found.images, found.changed) == (48, 0)
+    exported = open_exported(file)
+    assert exported.labels == model.spec.labels
+    assert exported.image_size == (128, 96)
+    assert exported.takes_crops == crops
+    assert exported.info["model"] == "gricol_r18half_n3_128"
+    assert exported.info["weights_sha256"] == model.info["sha256"]
+    assert float(exported.info["temperature"]) == model.info["temperature"]
+    assert json.loads(exported.info["preprocess"])["orientation"] == "upright"
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+    crop = synthetic_crops(1, seed=5)
+    given = crop[0] if crops else canvases_of(model, crop)[0]
+    with torch.no_grad():
+        expected = model(as_batch(canvases_of(model, crop), model.spec)).numpy()
+    np.testing.assert_allclose(exported.logits(np.stack([given] * 3)), np.repeat(expected, 3, 0), atol=2e-2 if crops else 1e-4)
+
+
+def test_int8_is_int8_and_nearly_as_good(model, tmp_path):
+    found = export_model(model, tmp_path / "m.onnx", "int8", check=synthetic_crops(48, 1), calibrate=synthetic_crops(64, 2))
+    assert found.difference > 1e-3  # it was rounded
+    assert found.changed <= 1
+    graph = onnx.load(tmp_path / "m.onnx").graph
+    kinds = {each.name: each.data_type for each in graph.initializer}
+    stored = [each for each in graph.node if each.op_type == "DequantizeLinear" and each.input[0] in kinds]
+    weights = [each for each in stored if kinds[each.input[0]] == onnx.TensorProto.INT8]
+    convolutions = sum(each.op_type == "Conv" for each in graph.node)
+    assert len(weights) == convolutions - convolutions // 4
+    for each in weights:  # seven bits of eight: no overflow where the processor adds products of bytes in 16 bits
+        values = onnx.numpy_helper.to_array(next(one for one in graph.initializer if one.name == each.input[0]))
+        assert np.abs(values).max() <= 64
+    assert (tmp_path / "m.onnx").stat().st_size < 3.5e6
+    assert open_exported(tmp_path / "m.onnx").info["precision"] == "int8"
+
+
+def test_the_first_quarter_is_stem_and_first_stage(model, tmp_path):
+    export_model(model, tmp_path / "m.onnx")
+    names = first_quarter(tmp_path / "m.onnx")
+    graph = onnx.load(tmp_path / "m.onnx").graph
+    shapes = {each.name: list(each.dims) for each in graph.initializer}
+    chosen = [shapes[each.input[1]][:2] for each in graph.node if each.name in names]
+    assert chosen == [[32, 1]] + [[32, 32]] * 4  # and the shortcut of stage 1, or its last convolution
+
+
+def tampered(write):
+    """Wrap a writer so that what it writes answers otherwise."""
+
+    def wrapper(program, file, info):
+        write(program, file, info)
+        graph = onnx.load(file)
+        bias = next(each for each in graph.graph.initializer if each.name.endswith("classifier.bias"))
+        bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.1), bias.name))
+        onnx.save(graph, file)
+
+    return wrapper
+
+
+def test_a_file_that_answers_otherwise_is_refused_and_not_kept(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(exporting, "_write_onnx", tampered(exporting._write_onnx))
+    with pytest.raises(GricolZooError, match=r"does not answer as the one in Python.*differ by up to 0.1.*Nothing was written"):
+        export_model(model, tmp_path / "m.onnx")
+    assert main(["export", NAME, "--out", str(tmp_path / "m.onnx")]) == 2
+    assert "does not answer" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_from_before_stays_where_the_new_one_is_refused(model, tmp_path, monkeypatch):
+    file = tmp_path / "m.onnx"
+    file.write_bytes(b"before")
+    monkeypatch.setattr(exporting, "_write_onnx", tampered(exporting._write_onnx))
+    with pytest.raises(GricolZooError):
+        export_model(model, file)
+    assert file.read_bytes() == b"before"
+
+
+@pytest.mark.parametrize(
+    ("agreement", "refused"),
+    [
+        ((0.0, 5.0, [1, 2], [1, 2]), False),
+        ((0.004, 5.0, [1, 2], [1, 3]), False),  # a tie within the tolerance
+        ((0.006, 5.0, [1, 2], [1, 2]), True),
+        ((0.004, 5.0, [1, 2], [3, 3]), True),
+        ((float("nan"), 5.0, [1, 2], [1, 2]), True),
+    ],
+)
+def test_what_is_refused(agreement, refused):
+    class Exported:
+        info = {"precision": "fp32", "input": "canvases"}  # noqa: RUF012
+
+    found = checks.Agreement(*agreement[:2], *(np.array(each) for each in agreement[2:]))
+    if refused:
+        with pytest.raises(GricolZooError, match="does not answer"):
+            checks.insist(found, Exported())
+    else:
+        checks.insist(found, Exported())
+
+
+class Undecided(nn.Module):
+    """A backbone whose way depends on what it sees."""
+
+    num_features = 4
+
+    def __init__(self, in_chans):
+        super().__init__()
+        self.layer = nn.Conv2d(in_chans, 4, 3)
+
+    def forward(self, x):
+        return self.layer(x) if x.sum() > 0 else self.layer(-x)
+
+
+def test_what_cannot_be_exported_says_why(tmp_path, monkeypatch):
+    from gricol_zoo import BACKBONES
+
+    monkeypatch.setitem(BACKBONES._items, "undecided", Undecided)
+    with pytest.raises(GricolZooError, match=r"cannot be exported: torch.export stops at: "):
+        export_model(create_model("r18half_128", backbone="undecided").eval(), tmp_path / "m.onnx")
+
+
+def test_mistakes_in_python(model, tmp_path):
+    with pytest.raises(GricolZooError, match="one of onnx, pt2, int8, but got 'tflite'"):
+        export_model(model, tmp_path / "m.onnx", "tflite")
+    with pytest.raises(GricolZooError, match=r"ends in \.pt2 for pt2, but got 'm\.onnx'"):
+        export_model(model, tmp_path / "m.onnx", "pt2")
+    with pytest.raises(GricolZooError, match="int8 needs images"):
+        export_model(model, tmp_path / "m.onnx", "int8")
+    with pytest.raises(GricolZooError, match="int8 takes canvases"):
+        export_model(model, tmp_path / "m.onnx", "int8", crops=True, calibrate=synthetic_crops(1))
+    with pytest.raises(GricolZooError, match="Export the one it came from"):
+        export_model(optimize(model, "fp32"), tmp_path / "m.onnx")
+    (tmp_path / "no.onnx").write_bytes(b"no")
+    for file, said in (("no.onnx", "no exported model"), ("nowhere.pt2", "No such file")):
+        with pytest.raises(GricolZooError, match=said):
+            open_exported(tmp_path / file)
+
+
+def test_the_command_on_images_with_known_classes(tmp_path, capsys):
+    data = tiny_set(tmp_path / "set")
+    split = tmp_path / "split.csv"
+    parts = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
+    split.write_text("case,cell,part\n" + "".join(f"c{i:02d},c{i:02d},{part}\n" for i, part in enumerate(parts)))
+    out = tmp_path / "m.onnx"
+    given = ["--data", str(data), "--split", str(split), "--out", str(out), "--images", "5"]
+    assert main(["export", NAME, "--format", "int8", *given]) == 0
+    said = capsys.readouterr().err
+    assert f"{out}: on 5 images of {data} (val), logits differ by at most " in said
+    assert said.count(" % ") == 2
+    assert out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([NAME, "--format", "int8"], "Give --data and --split"),
+        ([NAME, "--split", "s.csv"], "Give --data too"),
+        (["r50half"], "No weights have been released for 'r50half'"),
+        (["poletti2012"], "classical"),
+        ([NAME, "--format", "tflite"], "invalid choice"),
+        (["gricol_r19"], "Unknown model"),
+    ],
+)
+def test_mistakes_at_the_command_line(arguments, said, tmp_path, capsys):
+    out = tmp_path / "m.onnx"
+    try:
+        code = main(["export", *arguments, "--out", str(out)])
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    assert said in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_missing_library_is_named(tmp_path, monkeypatch, capsys):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert main(["export", NAME, "--out", str(tmp_path / "m.onnx")]) == 2
+    assert "pip install 'gricol_zoo[export]'" in capsys.readouterr().err
