@@ -26,10 +26,14 @@ class Recipe:
         schedule: "constant", or "cosine" to zero; warmup_epochs: linear rise before.
         beta, ramp: of the loss; full weight of all classifiers is reached at ``ramp * epochs`` (Eq. 6's lambda).
         label_smoothing: 0..1.
-        mixup: parameter of the Beta distribution by which pairs of images are blended (Zhang et al., ICLR 2018); 0 does not.
+        mixup: parameter of the Beta distribution by which pairs of images are blended (Zhang et al., ICLR 2018), within each
+            process; 0 does not.
         ema_decay: of the averaged weights that are kept in the end; 0 keeps the last ones.
         clip_grad: highest gradient norm; 0 does not clip.
         augment: what is done to the images.
+        freeze_batch_norm: batch-norms keep the statistics of the weights that a training starts from, and normalise by them;
+            their weights and biases are trained. For fine-tuning on little data, and the one way in which several processes
+            compute exactly what one does.
         seed: of everything random.
         precision: "auto" (bf16 where the machine has it), "fp32" or "bf16".
     """
@@ -48,6 +52,7 @@ class Recipe:
     ema_decay: float = 0.0
     clip_grad: float = 0.0
     augment: Augment = field(default_factory=Augment)
+    freeze_batch_norm: bool = False
     seed: int = 0
     precision: str = "auto"
 

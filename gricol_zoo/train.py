@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gricol_zoo.calibration import (
     expected_calibration_error,
@@ -69,6 +70,7 @@ class Job:
         checkpoint_every: seconds between checkpoints.
         stop: set by a signal.
         say: prints progress.
+        stopping: some process has run out of time or was told to stop.
         saved: time.monotonic() of the last checkpoint.
     """
 
@@ -85,12 +87,14 @@ class Job:
     checkpoint_every: float
     stop: Stop
     say: Speaker
+    stopping: bool = False
     saved: float = 0.0
 
     @property
     def batch_size(self) -> int:
-        """Images of a step, over all processes together."""
-        return min(self.recipe.batch_size, len(self.canvases["train"]))
+        """Images of a step, over all processes together, of which each has as many."""
+        most = min(self.recipe.batch_size, len(self.canvases["train"]))
+        return most - most % self.accelerator.num_processes
 
     @property
     def steps(self) -> int:
@@ -120,12 +124,15 @@ class Job:
             "The same command would end the same: train with a lower `lr`, with `clip_grad`, or in fp32, into another --out."
         )
 
-    def must_stop(self) -> bool:
-        """Say whether any process has run out of time or was told to stop."""
+    def share(self, loss: float) -> float:
+        """Return the mean loss over the processes, and learn whether one of them must stop, in one exchange."""
         flag = time.monotonic() > self.deadline or self.stop.is_set
-        if self.accelerator.num_processes == 1:
-            return flag
-        return bool(self.accelerator.gather(torch.tensor([int(flag)], device=self.accelerator.device)).max())
+        if self.accelerator.num_processes > 1:
+            mine = torch.tensor([[loss, float(flag)]], device=self.accelerator.device)
+            every = self.accelerator.gather(mine)
+            loss, flag = float(every[:, 0].mean()), bool(every[:, 1].max())
+        self.stopping = flag
+        return loss
 
 
 def train(
@@ -177,6 +184,8 @@ def train(
     """
     if grad_checkpointing and compile:
         raise GricolZooError("Gradient checkpointing and compiling do not go together. Choose one.")
+    if recipe.freeze_batch_norm and not init:
+        raise GricolZooError("`freeze_batch_norm` keeps the statistics of given weights, but there are none. Give `init`.")
     from accelerate import Accelerator, DistributedDataParallelKwargs
     from accelerate.state import AcceleratorState
 
@@ -192,8 +201,11 @@ def train(
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[unused])
     say = Speaker(accelerator.is_main_process)
     parts = check_parts(images, split)
+    check_share(recipe.batch_size, len(parts["train"]), accelerator.num_processes)
     for note in missing_classes(parts):
         say(f"warning: {note}")
+    if accelerator.num_processes > 1:
+        say(f"{accelerator.num_processes} processes share each batch of {recipe.batch_size}")
     say(f"{len(parts['train'])} images to train on, {len(parts['val'])} for validation; reading them")
     given = set((changes or {}).get("preprocess", {}))
     spec, canvases = prepare_data(parts, changed_spec(model_name, images, changes), given)
@@ -248,6 +260,23 @@ def train(
     return True
 
 
+def check_share(batch_size: int, images: int, processes: int) -> None:
+    """Refuse a batch that processes cannot share evenly: their mean would not be the batch's.
+
+    Raises:
+        GricolZooError: names the sizes that would do; or there are fewer images than processes.
+    """
+    if images < processes:
+        raise GricolZooError(f"Expected at least one image a process, but got {images} for {processes}. Start fewer processes.")
+    if batch_size % processes:
+        below = batch_size - batch_size % processes
+        near = f"{below} or {below + processes}" if below else str(processes)
+        raise GricolZooError(
+            f"`batch_size` is of all {processes} processes together and has to be shared evenly: {batch_size} cannot be, "
+            f"{near} can. Change it in the recipe."
+        )
+
+
 def check_stages(task: TrainingTask, model_name: str, recipe: Recipe) -> None:
     """Refuse a recipe that ends before the model's last stage, which would leave its classifier untrained.
 
@@ -267,13 +296,17 @@ def train_epoch(job: Job) -> bool:
     bar = job.say.bar(job.steps, f"epoch {epoch + 1}/{recipe.epochs}", run.step)
     order = np.random.default_rng([recipe.seed, epoch]).permutation(len(job.canvases["train"]))
     job.wrapped.train()
+    if recipe.freeze_batch_norm:
+        for module in run.task.modules():
+            if isinstance(module, _BatchNorm):
+                module.eval()
     for step in range(run.step, job.steps):
         run.loss_sum += train_step(job, order[step * job.batch_size : (step + 1) * job.batch_size], epoch, step)
         run.step = step + 1
         update_average(run.average, run.task.model, recipe.ema_decay, epoch * job.steps + step)
         bar.set_postfix_str(f"loss {run.loss_sum / run.step:.3f}", refresh=False)
         bar.update()
-        if job.must_stop():
+        if job.stopping:
             bar.close()
             return False
         if time.monotonic() - job.saved > job.checkpoint_every:
@@ -296,21 +329,23 @@ def train_epoch(job: Job) -> bool:
 
 
 def train_step(job: Job, batch: np.ndarray, epoch: int, step: int) -> float:
-    """Do one optimizer step on this process's share of the batch's indices; return its loss."""
+    """Do one optimizer step on this process's share of the batch's indices; return the whole batch's loss."""
     accelerator, recipe, run = job.accelerator, job.recipe, job.run
-    mine = batch[accelerator.process_index :: accelerator.num_processes]
-    seed = int(np.random.SeedSequence([recipe.seed, epoch, step, accelerator.process_index]).generate_state(1)[0])
-    torch.manual_seed(seed)  # dropout, if any
+    index, count = accelerator.process_index, accelerator.num_processes
+    mine = batch[index::count]
+    # One seed for all, by which the images of a batch are augmented alike however many processes share it.
+    seed, own = (int(np.random.SeedSequence([recipe.seed, epoch, step, i]).generate_state(1)[0]) for i in (0, index))
+    torch.manual_seed(own)  # dropout, if any
     images = torch.from_numpy(job.canvases["train"][mine]).to(accelerator.device).float() / 255
-    images = recipe.augment(images, torch.Generator().manual_seed(seed)) * 255
+    images = recipe.augment(images, torch.Generator().manual_seed(seed), index, count) * 255
     labels: torch.Tensor = torch.from_numpy(job.labels["train"][mine]).to(accelerator.device)
     if recipe.mixup:
-        images, labels = mix(images, labels, job.spec.num_classes, recipe.mixup, seed)
+        images, labels = mix(images, labels, job.spec.num_classes, recipe.mixup, own)
     inputs = normalise(images, job.spec).contiguous(memory_format=torch.channels_last)
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate(recipe, epoch + step / job.steps)
     loss = job.wrapped(inputs, labels, float(epoch))
-    value = float(loss.detach())
+    value = job.share(float(loss.detach()))  # before the backward pass, in which processes wait for each other
     if not math.isfinite(value):
         raise job.diverged("the loss")
     accelerator.backward(loss)

@@ -1,7 +1,7 @@
 """Augmentation made for chromosomes, on whole batches: (B, H, W) float 0..1 -> the same shape.
 
 Tilt, scale, shift, flips and an elastic bend are one resampling; contrast, brightness, blur and noise follow. All
-randomness comes from the generator that is given, so a step can be repeated exactly.
+randomness comes from the generator that is given, so a step can be repeated exactly, and by any number of processes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,34 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+
+class Draws:
+    """Random numbers for each image of a batch, or for every n-th image of one that n processes share.
+
+    Numbers are drawn for the whole batch, and this process's kept: so they are the same however many share it.
+
+    Args:
+        generator: on the CPU.
+        batch: images that this process has.
+        first: its images are number ``first``, ``first + step``, ... of the whole batch.
+        step: how many processes share it.
+    """
+
+    def __init__(self, generator: torch.Generator, batch: int, first: int = 0, step: int = 1) -> None:
+        self.generator = generator
+        self.total = batch * step
+        self.mine = slice(first, None, step)
+
+    def rand(self, *shape: int, rows: int = 0) -> Tensor:
+        """Return uniform numbers in 0..1, (batch, *shape), or ``rows`` of that, (rows, batch, *shape)."""
+        if rows:
+            return torch.rand(rows, self.total, *shape, generator=self.generator)[:, self.mine]
+        return torch.rand(self.total, *shape, generator=self.generator)[self.mine]
+
+    def randn(self, *shape: int) -> Tensor:
+        """Return normal numbers, (batch, *shape)."""
+        return torch.randn(self.total, *shape, generator=self.generator)[self.mine]
 
 
 @dataclass(frozen=True)
@@ -51,26 +79,34 @@ class Augment:
     overlap: float = 0.0
     erase: float = 0.0
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Change a batch of images, (B, H, W) float in 0..1, each in its own way."""
+    def __call__(self, images: Tensor, generator: torch.Generator, first: int = 0, step: int = 1) -> Tensor:
+        """Change a batch of images, (B, H, W) float in 0..1, each in its own way.
+
+        Args:
+            images: to change.
+            generator: on the CPU.
+            first: where several processes share a batch, which of its images is the first of these.
+            step: how many share it (see ``Draws``).
+        """
         if self == Augment():
             return images
-        moved = self._move(images, generator)
-        return self._relight(moved, generator).clamp(0, 1)
+        draws = Draws(generator, len(images), first, step)
+        moved = self._move(images, draws)
+        return self._relight(moved, draws).clamp(0, 1)
 
-    def _move(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def _move(self, images: Tensor, draws: Draws) -> Tensor:
         batch, height, width = images.shape
         device = images.device
 
         def uniform(bound: float, *shape: int) -> Tensor:
-            return (torch.rand(*shape, generator=generator).mul(2).sub(1) * bound).to(device)
+            return (draws.rand(*shape).mul(2).sub(1) * bound).to(device)
 
         def coin(probability: float) -> Tensor:
-            return (torch.rand(batch, generator=generator) < probability).to(device).float().mul(-2).add(1)
+            return (draws.rand() < probability).to(device).float().mul(-2).add(1)
 
-        angle = uniform(math.radians(self.tilt), batch)
-        zoom = 1 + uniform(self.scale, batch)
-        tall = 1 + uniform(self.stretch, batch)
+        angle = uniform(math.radians(self.tilt))
+        zoom = 1 + uniform(self.scale)
+        tall = 1 + uniform(self.stretch)
         aspect = height / width
         cos, sin = torch.cos(angle), torch.sin(angle)
         theta = torch.zeros(batch, 2, 3, device=device)
@@ -78,50 +114,50 @@ class Augment:
         theta[:, 0, 1] = sin / zoom * aspect
         theta[:, 1, 0] = -sin / zoom / aspect
         theta[:, 1, 1] = cos / (zoom * tall) * coin(self.flip_arms)
-        theta[:, :, 2] = uniform(2 * self.shift, batch, 2)
+        theta[:, :, 2] = uniform(2 * self.shift, 2)
         grid = F.affine_grid(theta, [batch, 1, height, width], align_corners=False)
         if self.bend:
             # Four control points down the axis give bows and S-curves; the rows only slide, so bands stay level.
-            curve = F.interpolate(uniform(2 * self.bend, batch, 1, 4), height, mode="linear", align_corners=True)
+            curve = F.interpolate(uniform(2 * self.bend, 1, 4), height, mode="linear", align_corners=True)
             curve = F.avg_pool1d(F.pad(curve, (8, 8), mode="replicate"), 17, 1)
             grid[..., 0] += curve.transpose(1, 2)
         if self.arc:
-            turn = uniform(1, batch)
+            turn = uniform(1)
             grid = bend_along_arc(grid, math.radians(self.arc) * turn * turn.abs(), images)
         if self.elastic:
-            coarse = uniform(2 * self.elastic, batch, 2, 5, 4)
+            coarse = uniform(2 * self.elastic, 2, 5, 4)
             field = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=True)
             field[:, 1] /= aspect
             grid += field.permute(0, 2, 3, 1)
         return F.grid_sample(images.unsqueeze(1), grid, mode="bilinear", padding_mode="border", align_corners=False)[:, 0]
 
-    def _relight(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        batch, height, width = images.shape
+    def _relight(self, images: Tensor, draws: Draws) -> Tensor:
+        height, width = images.shape[1:]
         device = images.device
 
         def uniform(bound: float, low: float = -1.0) -> Tensor:
-            values = torch.rand(batch, 1, 1, generator=generator)
+            values = draws.rand(1, 1)
             return (values * (1 - low) + low).mul(bound).to(device)
 
         if self.gamma:
             images = images.clamp_min(0).pow(2 ** uniform(self.gamma))
         images = images * (1 + uniform(self.contrast)) + uniform(self.brightness)
         if self.blur:
-            chosen = (torch.rand(batch, 1, 1, generator=generator) < self.blur).to(device)
+            chosen = (draws.rand(1, 1) < self.blur).to(device)
             soft = F.avg_pool2d(F.pad(images.unsqueeze(1), (1, 1, 1, 1), mode="replicate"), 3, 1)[:, 0]
             images = torch.where(chosen, soft, images)
         if self.noise:
-            grain = torch.randn(batch, height, width, generator=generator).to(device)
+            grain = draws.randn(height, width).to(device)
             images = images + grain * uniform(self.noise, low=0.0)
         if self.overlap:
-            crossed = images * self._stripes(batch, height, width, generator).to(device)
+            crossed = images * self._stripes(height, width, draws).to(device)
             images = crossed * (images.amax((1, 2), keepdim=True) / crossed.amax((1, 2), keepdim=True).clamp_min(1e-6))
         if self.erase:
-            images = images * self._holes(batch, height, width, generator).to(device)
+            images = images * self._holes(height, width, draws).to(device)
         return images
 
-    def _stripes(self, batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-        chosen, angle, place, thick, gain = torch.rand(5, batch, 1, 1, generator=generator)
+    def _stripes(self, height: int, width: int, draws: Draws) -> Tensor:
+        chosen, angle, place, thick, gain = draws.rand(1, 1, rows=5)
         angle = (angle - 0.5) * math.pi
         rows = torch.arange(height).view(1, -1, 1) - height * (0.2 + 0.6 * place)
         columns = torch.arange(width).view(1, 1, -1) - width / 2
@@ -129,8 +165,8 @@ class Augment:
         inside = (distance < height * (0.04 + 0.08 * thick)) & (chosen < self.overlap)
         return 1 + inside.float() * (0.3 + 0.7 * gain)
 
-    def _holes(self, batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-        chosen, top, left, tall, wide = torch.rand(5, batch, 1, 1, generator=generator)
+    def _holes(self, height: int, width: int, draws: Draws) -> Tensor:
+        chosen, top, left, tall, wide = draws.rand(1, 1, rows=5)
         rows = torch.arange(height).view(1, -1, 1) / height
         columns = torch.arange(width).view(1, 1, -1) / width
         inside = (rows >= top) & (rows < top + tall / 5) & (columns >= left) & (columns < left + wide / 5)

@@ -1,0 +1,158 @@
+"""Several processes, by accelerate's own launcher, train what one does."""
+
+import contextlib
+import csv
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_set
+from safetensors.numpy import load_file
+
+from gricol_zoo import GricolZooError
+from gricol_zoo.data.augment import Augment
+from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.split import split_for
+from gricol_zoo.recipes import LIGHT
+from gricol_zoo.train import check_share, train
+
+INIT = "gricol_r18half_n3_128.qband"
+FROZEN = dataclasses.replace(LIGHT, epochs=2, batch_size=4, lr=1e-3, precision="fp32", freeze_batch_norm=True)
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+SECONDS = 240  # a process that waits for another for ever is a failure
+
+
+def free_port():
+    with contextlib.closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def launched(processes, port, machines=1, rank=0):
+    """Return the beginning of a command that runs in several processes."""
+    options = {"num_processes": processes, "num_machines": machines, "machine_rank": rank, "main_process_ip": "127.0.0.1"}
+    options |= {"main_process_port": port, "mixed_precision": "no", "dynamo_backend": "no"}
+    given = [text for key, value in options.items() for text in (f"--{key}", str(value))]
+    # Its --cpu starts one process alone, whatever the number; --multi_gpu starts several, and `train` says on which device.
+    return [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", *given, "-m", "gricol_zoo"]
+
+
+def alone():
+    return [sys.executable, "-m", "gricol_zoo"]
+
+
+def training(start, folder, out, *more):
+    given = ["--data", str(folder / "set"), "--model", "gricol_r18half_n3_128", "--init", INIT, "--device", "cpu"]
+    command = [*start, "train", *given, "--recipe", str(folder / "recipe.json"), "--out", str(out), *more]
+    return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def finish(*runs):
+    """Wait for processes; return what they said, and kill them all if they hang."""
+    try:
+        return [(run.communicate(timeout=SECONDS)[1], run.returncode) for run in runs]
+    finally:
+        for run in runs:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("processes")
+    tiny_set(folder / "set")
+    (folder / "recipe.json").write_text(json.dumps(FROZEN.to_dict()))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(folder):
+    ((said, code),) = finish(training(alone(), folder, folder / "one"))
+    assert code == 0, said
+    return folder / "one"
+
+
+def same(one, other):
+    """Compare logs and weights: sums in another order are all that may differ."""
+    logs = [list(csv.DictReader((out / "log.csv").open())) for out in (one, other)]
+    for key in ("train_loss", "val_loss"):
+        first, second = ([float(row[key]) for row in log] for log in logs)
+        np.testing.assert_allclose(second, first, rtol=1e-4)
+    assert [row["val_accuracy"] for row in logs[0]] == [row["val_accuracy"] for row in logs[1]]
+    first, second = (load_file(out / "model.safetensors") for out in (one, other))
+    assert first.keys() == second.keys()
+    for key, tensor in first.items():
+        if tensor.dtype.kind == "f":  # matrices are kept in fp16
+            np.testing.assert_allclose(second[key].astype(float), tensor.astype(float), rtol=2e-3, atol=1e-3, err_msg=key)
+
+
+def test_two_processes_have_the_loss_curve_of_one(folder, one):
+    ((said, code),) = finish(training(launched(2, free_port()), folder, folder / "two"))
+    assert code == 0, said
+    assert "2 processes share each batch of 4" in said
+    assert said.count("epoch 1: train loss") == 1
+    same(one, folder / "two")
+
+
+@pytest.mark.slow
+def test_two_machines_have_it_too(folder, one):
+    port = free_port()
+    runs = [training(launched(2, port, 2, rank), folder, folder / "machines") for rank in (0, 1)]
+    for said, code in finish(*runs):
+        assert code == 0, said
+    same(one, folder / "machines")
+
+
+@pytest.mark.slow
+def test_two_processes_stop_together_and_go_on(folder, one):
+    out = folder / "stopped"
+    ((said, code),) = finish(training(launched(2, free_port()), folder, out, "--time-limit", "0"))
+    assert "go on with --resume" in said, said
+    ((said, code),) = finish(training(launched(2, free_port()), folder, out, "--resume"))
+    assert code == 0, said
+    assert "resuming at epoch 0, step 1" in said
+    same(one, out)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"), [((3, 9, 4), "3 cannot be, 4 can"), ((8, 3, 4), "one image a process, but got 3 for 4")]
+)
+def test_what_cannot_be_shared(numbers, said):
+    with pytest.raises(GricolZooError, match=said):
+        check_share(*numbers)
+    check_share(8, 9, 4)
+
+
+def test_frozen_norms_need_statistics(chromosomes, tmp_path):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    with pytest.raises(GricolZooError, match="Give `init`"):
+        train(images, split, "r18half_128", FROZEN, tmp_path, device="cpu")
+
+
+def test_frozen_norms_keep_their_statistics(one):
+    from gricol_zoo import create_model
+
+    before = create_model(INIT, pretrained=True).state_dict()
+    after = load_file(one / "model.safetensors")
+    kept = [key for key in before if key.endswith(("running_mean", "running_var"))]
+    assert len(kept) == 84  # both sets
+    for key in kept:
+        np.testing.assert_array_equal(before[key].numpy(), after[key], err_msg=key)
+    assert not np.array_equal(before["backbone.bn1.weight"].numpy(), after["backbone.bn1.weight"])
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_a_batch_is_augmented_alike_however_many_share_it(processes):
+    augment = Augment(**{field.name: 0.3 for field in dataclasses.fields(Augment)})
+    images = torch.rand(6, 40, 30)
+    whole = augment(images, torch.Generator().manual_seed(3))
+    for index in range(processes):
+        mine = augment(images[index::processes], torch.Generator().manual_seed(3), index, processes)
+        torch.testing.assert_close(mine, whole[index::processes], rtol=0, atol=1e-6)
