@@ -126,14 +126,16 @@ def write_predictions(
     batch_size: int = 0,
     dtype: str = "auto",
     workers: int = 0,
+    header: bool = True,
 ) -> Iterator[list[dict[str, Any]]]:
     """Write predictions.csv to a stream, flushed batch by batch, and yield the rows as they are written.
 
-    Args and speed as for ``predict_rows``.
+    Args and speed as for ``predict_rows``; without a header, a file that was begun goes on.
     """
     fast = model if is_optimized(model) else optimize(model, dtype)
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    if header:
+        writer.writeheader()
     for images in sets:
         for rows in predict_rows(fast, images, batch_size, dtype, workers):
             writer.writerows(rows)

@@ -32,7 +32,7 @@ FLOORS = [
     {"factory", "checkpoint"},
     {"flops", "timm_bridge"},
     {"evaluate", "predict", "info", "testing"},
-    {"export"},
+    {"export", "shards"},
     {"train", "demo", "benchmark", "explain", "karyotype", "out_of_fold", "classical"},
     {"crossval", "serve"},
     {"commands"},

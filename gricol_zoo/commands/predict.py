@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gricol_zoo.commands.classical import OF_PREDICT, is_classical, refuse, write_classical
 from gricol_zoo.commands.common import load_model, model_option, positive, run_options
+from gricol_zoo.errors import GricolZooError
+
+if TYPE_CHECKING:
+    from gricol_zoo.shards import Tally
 
 HELP = "classify images; one row an image"
 
@@ -17,7 +23,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     command.add_argument("paths", nargs="+", metavar="PATH", help="images, folders, zips or CSVs")
     model_option(command)
-    command.add_argument("--out", type=Path, required=True, metavar="CSV")
+    where = command.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out", type=Path, metavar="CSV", help="one file for all")
+    where.add_argument(
+        "--shards",
+        type=Path,
+        metavar="DIR",
+        help="one CSV in DIR for each PATH; stopped or killed, the same command goes on, and several share the work",
+    )
     command.add_argument("--batch-size", type=positive, default=0, help="default: what suits the model")
     command.add_argument("--workers", type=positive, default=0, help="batches at once (default: one a core)")
     run_options(command, "auto")
@@ -25,6 +38,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
+    return run_shards(options) if options.shards else run_one(options)
+
+
+def run_one(options: argparse.Namespace) -> int:
+    """Write one file."""
     from tqdm import tqdm
 
     from gricol_zoo.predict import open_paths, write_predictions
@@ -35,8 +53,7 @@ def run(options: argparse.Namespace) -> int:
         write = partial(write_classical, options)
     else:
         model = load_model(options.model, options.device, deployed=True)
-        settings = {"batch_size": options.batch_size, "dtype": options.dtype, "workers": options.workers}
-        write = partial(write_predictions, model, **settings)
+        write = partial(write_predictions, model, **settings(options))
     total, failed, review = sum(map(len, sets)), 0, 0
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with options.out.open("w", newline="", encoding="utf-8") as stream, tqdm(total=total, unit="image") as bar:
@@ -46,3 +63,51 @@ def run(options: argparse.Namespace) -> int:
             bar.update(len(rows))
     print(f"{total} images, {review} to review, {failed} could not be read; rows in {options.out}", file=sys.stderr)
     return 0
+
+
+def settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the options say of how to predict."""
+    return {"batch_size": options.batch_size, "dtype": options.dtype, "workers": options.workers}
+
+
+def run_shards(options: argparse.Namespace) -> int:
+    """Write one file a shard, beside whoever else is at it."""
+    if is_classical(options.model):
+        raise GricolZooError(
+            "--shards is for networks: a classical system measures whole cells together. Use --out, a file a shard."
+        )
+    from tqdm import tqdm
+
+    from gricol_zoo import __version__
+    from gricol_zoo.inference import dtype_of, optimize
+    from gricol_zoo.predict import write_predictions
+    from gricol_zoo.progress import stop_on_signals
+    from gricol_zoo.shards import join_run, own_device, work_on
+
+    model = load_model(options.model, own_device(options.device, os.environ), deployed=True)
+    fast = optimize(model, options.dtype)
+    identity = {"model": model.name, "weights_sha256": model.info.get("sha256", ""), "dtype": dtype_of(fast)}
+    shards = join_run(options.shards, options.paths, {**identity, "gricol_zoo": __version__})
+    with stop_on_signals() as stop, tqdm(unit="image") as bar:
+        tally = work_on(
+            shards,
+            lambda images, stream, header: write_predictions(fast, [images], stream, header=header, **settings(options)),
+            stop,
+            lambda tally: bar.update(tally.images - bar.n),
+        )
+    print(summary(tally, len(shards), options.shards), file=sys.stderr)
+    if tally.failed and not tally.stopped:
+        raise GricolZooError(
+            f"{len(tally.failed)} of {len(shards)} shards could not be predicted, the rest is done: "
+            + " ".join(f"{path}: {reason}" for path, reason in tally.failed.items())
+        )
+    return 1 if tally.stopped else 0
+
+
+def summary(tally: Tally, total: int, folder: Path) -> str:
+    """Say what became of the shards."""
+    text = (
+        f"{total} shards: {tally.here} done here, {tally.elsewhere} by others, {tally.before} before; here {tally.images} "
+        f"images, {tally.review} to review, {tally.unreadable} could not be read; rows in {folder}"
+    )
+    return f"{text}. Stopped: the same command goes on." if tally.stopped else text

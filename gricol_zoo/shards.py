@@ -1,0 +1,190 @@
+"""Bulk prediction over shards (zips, folders, CSVs): one file a shard, by any number of processes, on one machine or many.
+
+Whoever has a shard holds a lock that the operating system takes back when a process dies; a process that finds nothing free
+waits for the others, and takes over what a dead one left. What is done stays done: a finished shard is a whole CSV, an
+unfinished one a ``.part`` that goes on after its last whole row.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from filelock import FileLock, Timeout
+
+from gricol_zoo.data.images import SUFFIXES
+from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.table import ImageSet
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.files import write_atomically
+from gricol_zoo.predict import COLUMNS
+from gricol_zoo.progress import Stop
+
+RUN_FILE, LOCKS = "run.json", ".locks"
+WAIT = 1.0  # seconds between looks at what others have
+Write = Callable[[ImageSet, TextIO, bool], Iterator[list[dict[str, Any]]]]
+"""Writes rows of a set to a stream, with or without the header, and yields them as they are written."""
+
+
+@dataclass
+class Tally:
+    """What a process saw of a run.
+
+    Attributes:
+        before, here, elsewhere: shards that were done already, that it did, and that others did meanwhile.
+        images, review, unreadable: of the shards that it worked on, in this run.
+        failed: shards that could not be opened, with the reason.
+        stopped: it was told to stop.
+    """
+
+    before: int = 0
+    here: int = 0
+    elsewhere: int = 0
+    images: int = 0
+    review: int = 0
+    unreadable: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    stopped: bool = False
+
+
+def join_run(folder: Path, paths: Sequence[str | Path], identity: Mapping[str, Any]) -> dict[str, Path]:
+    """Enter shards into a folder's run, which is begun if need be; return each path's CSV, in order.
+
+    A path keeps the name that it got first: its stem, or that with a number where another path has it.
+
+    Args:
+        folder: of the run.
+        paths: zips, folders or CSVs.
+        identity: what all processes must agree on, JSON-able: model, weights, dtype.
+
+    Raises:
+        GricolZooError: the folder's run is of something else, or a path is an image or given twice.
+    """
+    given = [os.path.normpath(path) for path in paths]
+    for path in given:
+        if given.count(path) > 1:
+            raise GricolZooError(f"The shard {path} is given twice.")
+        if path.lower().endswith(SUFFIXES) and not Path(path).is_dir():
+            raise GricolZooError(f"A shard is a zip, a folder or a CSV, but {path} is one image. Put images into a folder.")
+    (folder / LOCKS).mkdir(parents=True, exist_ok=True)
+    file = folder / RUN_FILE
+    with FileLock(folder / LOCKS / f"{RUN_FILE}.lock"):
+        run = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {**identity, "shards": {}}
+        for key, value in identity.items():
+            if run.get(key) != value:
+                raise GricolZooError(
+                    f"{folder} holds predictions of another run: its {key} is {run.get(key)!r}, not {value!r}. "
+                    "Give another --shards folder."
+                )
+        names = run["shards"]
+        for path in given:
+            if path not in names:
+                names[path] = _free_name(Path(path).stem or "shard", set(names.values()))
+        write_atomically(file, (json.dumps(run, indent=2) + "\n").encode())
+    return {path: folder / f"{names[path]}.csv" for path in given}
+
+
+def _free_name(stem: str, taken: set[str]) -> str:
+    names = [stem, *(f"{stem}-{number}" for number in range(2, len(taken) + 3))]
+    return next(name for name in names if name not in taken)
+
+
+def work_on(shards: Mapping[str, Path], write: Write, stop: Stop, done: Callable[[Tally], None]) -> Tally:
+    """Do the shards that nobody else has, until all are done or ``stop`` is set.
+
+    Args:
+        shards: path -> CSV, as ``join_run`` gives them.
+        write: see ``Write``.
+        stop: looked at between batches.
+        done: called after each batch, for progress.
+
+    Returns:
+        What became of them.
+    """
+    tally = Tally(before=sum(file.exists() for file in shards.values()))
+    left = {path: file for path, file in shards.items() if not file.exists()}
+    while left and not stop.is_set:
+        before = len(left)
+        for path, file in list(left.items()):
+            if _take(path, file, write, stop, done, tally):
+                left.pop(path)
+            if stop.is_set:
+                break
+        if left and len(left) == before and not stop.is_set:
+            time.sleep(WAIT)
+    tally.stopped = bool(left)
+    return tally
+
+
+def _take(path: str, file: Path, write: Write, stop: Stop, done: Callable[[Tally], None], tally: Tally) -> bool:
+    """Do a shard if nobody has it; return whether it is settled, one way or another."""
+    lock = FileLock(file.parent / LOCKS / f"{file.stem}.lock")
+    try:
+        held = lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    with held:
+        if file.exists():
+            tally.elsewhere += 1
+            return True
+        try:
+            images = open_images(path)
+        except (GricolZooError, OSError) as error:
+            tally.failed[path] = str(error)
+            return True
+        finished = _predict(images, file, write, stop, done, tally)
+    tally.here += finished
+    return finished
+
+
+def _predict(images: ImageSet, file: Path, write: Write, stop: Stop, done: Callable[[Tally], None], tally: Tally) -> bool:
+    """Write a shard's CSV from where it was left; False if it was stopped."""
+    part = file.with_name(f"{file.name}.part")
+    known = whole_rows(part, images)
+    with part.open("a", newline="", encoding="utf-8") as stream:
+        rest = images.subset(range(known or 0, len(images)))
+        for rows in write(rest, stream, known is None):
+            tally.images += len(rows)
+            tally.review += sum(row["review"] == 1 for row in rows)
+            tally.unreadable += sum(bool(row["error"]) for row in rows)
+            done(tally)
+            if stop.is_set:
+                return False
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(file)
+    return True
+
+
+def whole_rows(part: Path, images: ImageSet) -> int | None:
+    """Cut a ``.part`` after its last whole row; return how many it has, or None where not even the header is there.
+
+    Raises:
+        GricolZooError: its rows are not the set's first images.
+    """
+    data = part.read_bytes() if part.exists() else b""
+    data = data[: data.rfind(b"\n") + 1]
+    if not data:
+        part.unlink(missing_ok=True)
+        return None
+    with part.open("r+b") as stream:
+        stream.truncate(len(data))
+    header, *rows = csv.reader(data.decode("utf-8").splitlines(keepends=True))
+    expected = [record.path for record in images.records[: len(rows)]]
+    if header != COLUMNS or [row[0] for row in rows] != expected:
+        raise GricolZooError(
+            f"{part} holds rows of other images than {images.store.root}. Delete it, or give another --shards folder."
+        )
+    return len(rows)
+
+
+def own_device(device: str, environment: Mapping[str, str]) -> str:
+    """Return the device of this process: of several on a machine, as launchers number them, each has a GPU of its own."""
+    rank = environment.get("LOCAL_RANK", "")
+    return f"cuda:{rank}" if device == "cuda" and rank else device
