@@ -1,0 +1,252 @@
+"""Exported models: images a second beside Python's, and what int8 costs in accuracy on val.
+
+    pip install '.[export]' && python benchmarks/export.py [--only speed] [--rounds 9]
+    python benchmarks/export.py --only accuracy --data FOLDER [--r50half runs/r50half]
+
+Writes, with their .md:
+- results/export_speed.csv: r50half (random weights) and the packaged light model, batch of `predict`, random images, by torch
+  as `optimize` gives them, by ONNX Runtime in fp32 and int8, and timm's resnet50 as `create_model` gives it, timed in turn;
+- results/export_ratios.csv: what of that was aimed at;
+- results/export_profile.csv: where int8 r50half spends its time in ONNX Runtime;
+- results/export_accuracy.csv: each released model on the val part of its split, in fp32 and in int8, calibrated on 256 images
+  of the train part; all six together below them. --r50half adds a folder of `train`, on the Q-band val part. The one in the
+  table: gricol-zoo train --data qband.zip --split benchmarks/splits/qband.csv --model r50half --recipe light --epochs 6
+  --change preprocess.orientation=upright --change preprocess.contrast=p99 --change preprocess.pad_to=null --device cpu
+  --out runs/r50half
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import record
+import torch
+from sets import open_part, tag_of
+from weights import create, released
+
+import gricol_zoo
+from gricol_zoo.benchmark.machine import describe_machine
+from gricol_zoo.benchmark.models import Subject, inference_step
+from gricol_zoo.benchmark.timing import time_in_turn
+from gricol_zoo.data.arrays import label_indices, load_canvases
+from gricol_zoo.data.split import group_of
+from gricol_zoo.evaluate import best_batch_size, make_classifying
+from gricol_zoo.export import export_model, open_exported
+from gricol_zoo.export.check import read_crops, synthetic_crops, thinned
+from gricol_zoo.export.int8 import CALIBRATION_IMAGES
+from gricol_zoo.metrics import bootstrap_mean
+from gricol_zoo.precision import has_bf16
+
+MODELS = ("r50half", gricol_zoo.DEFAULT_MODEL)
+RESNET = "timm/resnet50, as created"
+SPEED = {
+    "model": ("model", ""),
+    "how": ("how", ""),
+    "batch": ("batch", ""),
+    "per_sec": ("images/s", ".1f"),
+    "ms": ("ms a batch", ".1f"),
+    "low": ("lower quartile", ".1f"),
+    "high": ("upper quartile", ".1f"),
+    "of_resnet50": ("times timm's resnet50", ".2f"),
+    "of_fp32": ("times torch fp32", ".2f"),
+    "mib": ("file, MiB", ".1f"),
+}
+RATIOS = {"what": ("what", ""), "ratio": ("ratio", ".2f"), "aim": ("aim, at least", ".1f"), "reached": ("reached", "")}
+PROFILE = {"operator": ("operator", ""), "calls": ("calls", ""), "ms": ("ms an image", ".2f"), "share": ("share", ".1%")}
+ACCURACY = {
+    "name": ("weights", ""),
+    "images": ("val images", ""),
+    "fp32": ("fp32, accuracy", ".4f"),
+    "int8": ("int8", ".4f"),
+    "lost": ("lost, points", "+.2f"),
+    "low": ("95 % by cell or case, from", "+.2f"),
+    "high": ("to", "+.2f"),
+    "changed": ("classes changed", ""),
+    "difference": ("largest difference of a logit", ".2f"),
+}
+
+
+def files_of(model: Any, folder: Path) -> dict[str, Path]:
+    """Export a model in fp32 and int8; random weights have nothing to agree on, so synthetic images calibrate here."""
+    made = {}
+    for format in ("onnx", "int8"):
+        made[format] = folder / f"{model.name}.{format}.onnx"
+        export_model(model, made[format], format, calibrate=synthetic_crops(32) if format == "int8" else ())
+    return made
+
+
+def steps_of(name: str, folder: Path, threads: int) -> tuple[dict[tuple[str, str], Callable[[], Any]], int, dict[str, Path]]:
+    """Return what is timed of a model, how many images each step has, and its files."""
+    model = gricol_zoo.create_model(name, name in gricol_zoo.list_models(pretrained=True)).eval()
+    model.name = name
+    batch, files = best_batch_size(model.spec), files_of(model, folder)
+    images = np.random.default_rng(0).integers(0, 256, (batch, *model.spec.image_size), np.uint8)
+    steps: dict[tuple[str, str], Callable[[], Any]] = {}
+    for dtype in ("fp32", *(("bf16",) if has_bf16() else ())):
+        classify = make_classifying(gricol_zoo.optimize(model, dtype))
+        steps[name, f"torch, {dtype}"] = lambda classify=classify: classify(images)
+    for format, how in (("onnx", "ONNX Runtime, fp32"), ("int8", "ONNX Runtime, int8")):
+        exported = open_exported(files[format], threads)
+        steps[name, how] = lambda exported=exported: exported.logits(images)
+    return steps, batch, files
+
+
+def speed(rounds: int, folder: Path) -> None:
+    """Time, and write the tables of it."""
+    threads = torch.get_num_threads()
+    steps: dict[tuple[str, str], Callable[[], Any]] = {
+        (RESNET, "torch, fp32"): inference_step(Subject("timm/resnet50", "as is", "fp32", 3), 8)
+    }
+    batches, sizes, files = {RESNET: 8}, {}, {}
+    for name in MODELS:
+        made, batches[name], files[name] = steps_of(name, folder, threads)
+        steps |= made
+        sizes |= {
+            (name, f"ONNX Runtime, {how}"): files[name][key].stat().st_size for key, how in (("onnx", "fp32"), ("int8", "int8"))
+        }
+    times = time_in_turn(steps, rounds)
+    per_sec = {key: batches[key[0]] / times[key].median for key in steps}
+    rows = []
+    for (name, how), found in times.items():
+        milliseconds = {
+            key: round(getattr(found, field) * 1e3, 2) for key, field in (("ms", "median"), ("low", "low"), ("high", "high"))
+        }
+        rate = per_sec[name, how]
+        ratios = {"of_resnet50": rate / per_sec[RESNET, "torch, fp32"], "of_fp32": rate / per_sec[name, "torch, fp32"]}
+        size = {"mib": round(sizes[name, how] / 2**20, 2)} if (name, how) in sizes else {}
+        row = {"model": name, "how": how, "batch": batches[name], "per_sec": round(rate, 2), **milliseconds}
+        rows.append(
+            {**row, **{key: round(value, 3) for key, value in ratios.items()}, **size, "rounds": rounds, **describe_machine()}
+        )
+    record.write("export_speed", rows, SPEED)
+    aims = [
+        (
+            "int8 r50half / timm's resnet50 in fp32, as a user gets each",
+            per_sec["r50half", "ONNX Runtime, int8"] / per_sec[RESNET, "torch, fp32"],
+            5.0,
+        ),
+        *(
+            (
+                f"{name}: ONNX Runtime in fp32 / torch in fp32, optimized",
+                per_sec[name, "ONNX Runtime, fp32"] / per_sec[name, "torch, fp32"],
+                1.0,
+            )
+            for name in MODELS
+        ),
+    ]
+    record.write(
+        "export_ratios",
+        [
+            {"what": what, "ratio": round(ratio, 3), "aim": aim, "reached": "yes" if ratio >= aim else "no"}
+            for what, ratio, aim in aims
+        ],
+        RATIOS,
+    )
+    record.write("export_profile", profile(files["r50half"]["int8"], batches["r50half"], folder), PROFILE)
+
+
+def profile(file: Path, batch: int, folder: Path, runs: int = 8) -> list[dict[str, Any]]:
+    """Return the share of each operator in ONNX Runtime's own profile, the first run left out."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.enable_profiling = torch.get_num_threads(), True
+    options.profile_file_prefix = str(folder / "profile")
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    shape = session.get_inputs()[0].shape[1:]
+    images = np.random.default_rng(0).integers(0, 256, (batch, *shape), np.uint8)
+    for _ in range(runs + 1):
+        session.run(None, {"images": images})
+    events = [each for each in json.loads(Path(session.end_profiling()).read_text()) if each.get("cat") == "Node"]
+    events = [each for each in events if each["name"].endswith("kernel_time")]
+    events = events[len(events) // (runs + 1) :]
+    spent: collections.Counter[str] = collections.Counter()
+    calls: collections.Counter[str] = collections.Counter()
+    for event in events:
+        spent[event["args"]["op_name"]] += event["dur"]
+        calls[event["args"]["op_name"]] += 1
+    total = sum(spent.values())
+    return [
+        {
+            "operator": name,
+            "calls": calls[name] // runs,
+            "ms": round(used / runs / batch / 1e3, 3),
+            "share": round(used / total, 4),
+        }
+        for name, used in spent.most_common(8)
+    ]
+
+
+def accuracy_of(name: str, tag: str, data: Path, folder: Path) -> tuple[dict[str, Any], np.ndarray, list[str]]:
+    """Return a model's line, how each val image's answer changed (-1, 0, 1), and the images' groups."""
+    model, val = create(name), open_part(tag, data, "val")
+    labels = label_indices(val.records, model.spec.labels, val.name)
+    file = folder / "model.onnx"
+    crops = [read_crops(thinned(open_part(tag, data, "train"), CALIBRATION_IMAGES)), read_crops(val)]
+    found = export_model(model, file, "int8", calibrate=crops[0], check=crops[1])
+    canvases = load_canvases(val, model.spec)
+    exported = open_exported(file)
+    again = np.concatenate([exported.logits(canvases[start : start + 32]) for start in range(0, len(canvases), 32)]).argmax(1)
+    if (again != found.after).any():
+        raise SystemExit("the file answers otherwise the second time")
+    before, after = found.before == labels, found.after == labels
+    row = {"name": name, "images": found.images, "fp32": float(before.mean()), "int8": float(after.mean())}
+    row |= {"changed": found.changed, "difference": found.difference}
+    return row, before.astype(float) - after, [group_of(each) for each in val.records]
+
+
+def accuracy(data: Path, r50half: str, folder: Path) -> None:
+    """Score, and write the table of it."""
+    rows, gaps, groups = [], [], []
+    for name in [*released(), *([r50half] if r50half else [])]:
+        tag = "qband" if name == r50half else tag_of(name)
+        row, gap, of = accuracy_of(name, tag, data, folder)
+        rows.append({**row, **lost(gap, of), "split": f"{tag}.csv", "part": "val"})
+        if name == r50half:
+            rows[-1]["name"] = "r50half, 6 epochs on Q-band"
+        else:
+            gaps, groups = [*gaps, gap], [*groups, *of]
+    together = np.concatenate(gaps)
+    six = [row for row in rows if row["name"] in released()]
+    sums = {
+        key: float(np.average([row[key] for row in six], weights=[row["images"] for row in six])) for key in ("fp32", "int8")
+    }
+    whole = {"images": len(together), **sums, "changed": sum(row["changed"] for row in six)}
+    rows.append({"name": f"all {len(six)} released, image by image", **whole, **lost(together, groups)})
+    record.write(
+        "export_accuracy", rows, ACCURACY, "Lost: fp32 minus int8; the interval draws whole cells (Q-band) or cases (Pki-3)."
+    )
+
+
+def lost(gap: np.ndarray, groups: list[str]) -> dict[str, float]:
+    """Return the mean loss in points, with its interval."""
+    low, high = bootstrap_mean(gap, groups) or (float("nan"), float("nan"))
+    return {"lost": 100 * float(gap.mean()), "low": 100 * low, "high": 100 * high}
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=["speed", "accuracy"])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--data", type=Path, help="folder with qband.zip and pki3.zip")
+    parser.add_argument("--r50half", default="", help="a folder of `train`")
+    options = parser.parse_args()
+    if options.only != "speed" and options.data is None:
+        parser.error("accuracy needs --data")
+    with tempfile.TemporaryDirectory() as name:
+        if options.only != "accuracy":
+            speed(options.rounds, Path(name))
+        if options.only != "speed":
+            accuracy(options.data, options.r50half, Path(name))
+
+
+if __name__ == "__main__":
+    main()
