@@ -29,6 +29,7 @@ def test_python_blocks_run(index, hub, tmp_path, monkeypatch):
     names = {
         "gricol_zoo": gricol_zoo,
         "timm": timm,
+        "default": gricol_zoo.create_model(gricol_zoo.DEFAULT_MODEL, pretrained=True),
         "model": gricol_zoo.create_model("hf-hub:you/yours", pretrained=True),
         "images": torch.randn(2, 1, *SMALL["image_size"]),
         "labels": torch.tensor([0, 1]),
@@ -105,6 +106,15 @@ def test_the_out_of_fold_figures_in_readme_are_the_committed_ones():
     first, second = ([f"{100 * float(row[key]):.1f}" for key in keys] for row in (one, two))
     assert "`poletti2012` {} % ({} to {} by cell), {} % ({} to {}) assigned together".format(*first) in README
     assert "`wang2009` {} % ({} to {}) and {} % ({} to {})".format(*second) in README
+
+
+def test_what_readme_says_of_cheaper_grids_is_committed():
+    results = ROOT / "benchmarks" / "results"
+    assert (results / "cheaper_grids.light.qband.md").read_text().partition("\n\n")[0] in README
+    row = next(row for row in read_csv(results / "cheaper_grids.light.qband.csv") if row["system"] == "gricol_cut3")
+    said = "{:.1f} points\nbetter ({:.1f} to {:.1f} by bootstrap over cells)"
+    assert said.format(*(float(row[key]) for key in ("difference", "gap_low", "gap_high"))) in README
+    assert f"cost {100 * float(row['part']):.0f} % of the Gflops" in README
 
 
 SPEED = (ROOT / "docs" / "SPEED.md").read_text()
