@@ -22,8 +22,9 @@ import collections
 import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import record
@@ -46,6 +47,7 @@ from gricol_zoo.precision import has_bf16
 
 MODELS = ("r50half", gricol_zoo.DEFAULT_MODEL)
 RESNET = "timm/resnet50, as created"
+FP32, ORT_FP32, ORT_INT8 = "torch, fp32", "ONNX Runtime, fp32", "ONNX Runtime, int8"
 SPEED = {
     "model": ("model", ""),
     "how": ("how", ""),
@@ -73,83 +75,60 @@ ACCURACY = {
 }
 
 
-def files_of(model: Any, folder: Path) -> dict[str, Path]:
-    """Export a model in fp32 and int8; random weights have nothing to agree on, so synthetic images calibrate here."""
-    made = {}
-    for format in ("onnx", "int8"):
-        made[format] = folder / f"{model.name}.{format}.onnx"
-        export_model(model, made[format], format, calibrate=synthetic_crops(32) if format == "int8" else ())
-    return made
+class Timed(NamedTuple):
+    """What is timed: a step of a batch, and the size of its file in MiB, if it has one."""
+
+    step: Callable[[], Any]
+    batch: int
+    mib: float | str = ""
 
 
-def steps_of(name: str, folder: Path, threads: int) -> tuple[dict[tuple[str, str], Callable[[], Any]], int, dict[str, Path]]:
-    """Return what is timed of a model, how many images each step has, and its files."""
+def subjects_of(name: str, folder: Path) -> dict[tuple[str, str], Timed]:
+    """Return the ways to run a model; random weights have little to agree on, so synthetic images calibrate here."""
     model = gricol_zoo.create_model(name, name in gricol_zoo.list_models(pretrained=True)).eval()
-    model.name = name
-    batch, files = best_batch_size(model.spec), files_of(model, folder)
+    batch = best_batch_size(model.spec)
     images = np.random.default_rng(0).integers(0, 256, (batch, *model.spec.image_size), np.uint8)
-    steps: dict[tuple[str, str], Callable[[], Any]] = {}
+    found = {}
     for dtype in ("fp32", *(("bf16",) if has_bf16() else ())):
         classify = make_classifying(gricol_zoo.optimize(model, dtype))
-        steps[name, f"torch, {dtype}"] = lambda classify=classify: classify(images)
-    for format, how in (("onnx", "ONNX Runtime, fp32"), ("int8", "ONNX Runtime, int8")):
-        exported = open_exported(files[format], threads)
-        steps[name, how] = lambda exported=exported: exported.logits(images)
-    return steps, batch, files
+        found[name, f"torch, {dtype}"] = Timed(partial(classify, images), batch)
+    for format, how in (("onnx", ORT_FP32), ("int8", ORT_INT8)):
+        file = folder / f"{name}.{format}.onnx"
+        export_model(model, file, format, calibrate=synthetic_crops(32) if format == "int8" else ())
+        exported = open_exported(file, torch.get_num_threads())
+        found[name, how] = Timed(partial(exported.logits, images), batch, round(file.stat().st_size / 2**20, 2))
+    return found
 
 
 def speed(rounds: int, folder: Path) -> None:
     """Time, and write the tables of it."""
-    threads = torch.get_num_threads()
-    steps: dict[tuple[str, str], Callable[[], Any]] = {
-        (RESNET, "torch, fp32"): inference_step(Subject("timm/resnet50", "as is", "fp32", 3), 8)
-    }
-    batches, sizes, files = {RESNET: 8}, {}, {}
+    subjects = {(RESNET, FP32): Timed(inference_step(Subject("timm/resnet50", "as is", "fp32", 3), 8), 8)}
     for name in MODELS:
-        made, batches[name], files[name] = steps_of(name, folder, threads)
-        steps |= made
-        sizes |= {
-            (name, f"ONNX Runtime, {how}"): files[name][key].stat().st_size for key, how in (("onnx", "fp32"), ("int8", "int8"))
-        }
-    times = time_in_turn(steps, rounds)
-    per_sec = {key: batches[key[0]] / times[key].median for key in steps}
+        subjects |= subjects_of(name, folder)
+    times = time_in_turn({key: subject.step for key, subject in subjects.items()}, rounds)
+    rate = {key: subject.batch / times[key].median for key, subject in subjects.items()}
     rows = []
-    for (name, how), found in times.items():
-        milliseconds = {
-            key: round(getattr(found, field) * 1e3, 2) for key, field in (("ms", "median"), ("low", "low"), ("high", "high"))
-        }
-        rate = per_sec[name, how]
-        ratios = {"of_resnet50": rate / per_sec[RESNET, "torch, fp32"], "of_fp32": rate / per_sec[name, "torch, fp32"]}
-        size = {"mib": round(sizes[name, how] / 2**20, 2)} if (name, how) in sizes else {}
-        row = {"model": name, "how": how, "batch": batches[name], "per_sec": round(rate, 2), **milliseconds}
-        rows.append(
-            {**row, **{key: round(value, 3) for key, value in ratios.items()}, **size, "rounds": rounds, **describe_machine()}
-        )
+    for (name, how), (_, batch, mib) in subjects.items():
+        found = times[name, how]
+        row = {"model": name, "how": how, "batch": batch, "per_sec": round(rate[name, how], 2), "mib": mib}
+        row |= {"ms": round(found.median * 1e3, 2), "low": round(found.low * 1e3, 2), "high": round(found.high * 1e3, 2)}
+        row |= {"of_resnet50": round(rate[name, how] / rate[RESNET, FP32], 3)}
+        row |= {"of_fp32": round(rate[name, how] / rate[name, FP32], 3)}
+        rows.append({**row, "rounds": rounds, **describe_machine()})
     record.write("export_speed", rows, SPEED)
-    aims = [
-        (
-            "int8 r50half / timm's resnet50 in fp32, as a user gets each",
-            per_sec["r50half", "ONNX Runtime, int8"] / per_sec[RESNET, "torch, fp32"],
-            5.0,
-        ),
-        *(
-            (
-                f"{name}: ONNX Runtime in fp32 / torch in fp32, optimized",
-                per_sec[name, "ONNX Runtime, fp32"] / per_sec[name, "torch, fp32"],
-                1.0,
-            )
-            for name in MODELS
-        ),
+    record.write("export_ratios", [{**row, **describe_machine()} for row in aims(rate)], RATIOS)
+    record.write("export_profile", profile(folder / "r50half.int8.onnx", subjects["r50half", ORT_INT8].batch, folder), PROFILE)
+
+
+def aims(rate: dict[tuple[str, str], float]) -> list[dict[str, Any]]:
+    """Return what was aimed at, and whether it was reached."""
+    wanted = [("int8 r50half / timm's resnet50 in fp32, as a user gets each", ("r50half", ORT_INT8), (RESNET, FP32), 5.0)]
+    wanted += [(f"{name}: ONNX Runtime in fp32 / `optimize` in fp32", (name, ORT_FP32), (name, FP32), 1.0) for name in MODELS]
+    ratios = [(what, rate[one] / rate[other], aim) for what, one, other, aim in wanted]
+    return [
+        {"what": what, "ratio": round(ratio, 3), "aim": aim, "reached": "yes" if ratio >= aim else "no"}
+        for what, ratio, aim in ratios
     ]
-    record.write(
-        "export_ratios",
-        [
-            {"what": what, "ratio": round(ratio, 3), "aim": aim, "reached": "yes" if ratio >= aim else "no"}
-            for what, ratio, aim in aims
-        ],
-        RATIOS,
-    )
-    record.write("export_profile", profile(files["r50half"]["int8"], batches["r50half"], folder), PROFILE)
 
 
 def profile(file: Path, batch: int, folder: Path, runs: int = 8) -> list[dict[str, Any]]:

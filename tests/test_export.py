@@ -14,8 +14,8 @@ from gricol_zoo import GricolZooError, create_model, list_models, optimize
 from gricol_zoo.cli import main
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.export import check as checks
-from gricol_zoo.export import export as exporting
 from gricol_zoo.export import export_model, open_exported
+from gricol_zoo.export import write as exporting
 from gricol_zoo.export.check import canvases_of, synthetic_crops
 from gricol_zoo.export.graph import PortableModel, describe, trace
 from gricol_zoo.export.int8 import first_quarter
