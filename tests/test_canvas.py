@@ -77,7 +77,10 @@ def test_nearly_blank_crops(way, bright):
         assert CanvasInGraph(how, size)(torch.from_numpy(crop)[None]).isfinite().all()  # `read_grey` refuses it before
 
 
-@pytest.mark.parametrize("way", ["paper", "light", "upright as lit", "padded small"])
+OFTEN = ["light", "padded small"]
+
+
+@pytest.mark.parametrize("way", [way if way in OFTEN else pytest.param(way, marks=pytest.mark.slow) for way in WAYS])
 def test_in_onnx_runtime_at_sizes_that_were_not_exported(way, tmp_path):
     how, size = WAYS[way]
     dims = {0: torch.export.Dim("batch"), 1: torch.export.Dim("height"), 2: torch.export.Dim("width")}

@@ -98,7 +98,7 @@ MISTAKES = [
     ("predict {good} --out {tmp}/p.csv --batch-size 0", "expected at least 1, but got 0"),
     ("predict {good} --out {tmp}/file/p.csv", "file"),
     ("predict {good} --out {tmp}/p.csv --device warp", "The device 'warp' cannot be used"),
-    ("predict {good}", "required: --out"),
+    ("predict {good}", "--out --shards is required"),
     ("validate --data {good} --out {tmp}/r.json --split {tmp}/none.csv", "No split file"),
     ("validate --data {good} --out {tmp}/r.json --split {tmp}/text.csv", "expected case,cell,part"),
     ("validate --data {good} --out {tmp}/r.json --layout tape", "Unknown layout 'tape'"),
