@@ -35,8 +35,8 @@ class Bound(NamedTuple):
 BOUNDS = {
     ("fp32", "canvases"): Bound(1e-3, 0.0),
     ("fp32", "crops"): Bound(0.05, 0.01),
-    ("int8", "canvases"): Bound(1.0, 0.03),
-    ("int8", "crops"): Bound(1.0, 0.03),
+    ("int8", "canvases"): Bound(1.0, 0.05),
+    ("int8", "crops"): Bound(1.0, 0.05),
 }
 
 
