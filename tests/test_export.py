@@ -108,7 +108,7 @@ def test_int8_is_int8_and_nearly_as_good(model, tmp_path):
     stored = [each for each in graph.node if each.op_type == "DequantizeLinear" and each.input[0] in kinds]
     weights = [each for each in stored if kinds[each.input[0]] == onnx.TensorProto.INT8]
     convolutions = sum(each.op_type == "Conv" for each in graph.node)
-    assert len(weights) == convolutions == 20
+    assert len(weights) == convolutions == 21
     assert {each.op_type for each in graph.node} >= {"Conv", "Gemm", "QuantizeLinear"}  # the classifier as it was
     for each in weights:  # seven bits of eight: no overflow where the processor adds products of bytes in 16 bits
         values = onnx.numpy_helper.to_array(next(one for one in graph.initializer if one.name == each.input[0]))
