@@ -3,7 +3,7 @@
     python benchmarks/shards.py --data qband.zip [--rounds 3]
 
 Writes results/shards.csv and .md: `gricol-zoo predict --shards` as a command of its own, with the packaged weights, on 1, 2, 4
-and 8 zips of 230 crops each; then the 8 by one and by two processes that have one core each, which share them by themselves.
+and 8 zips of 540 crops each; then the 8 by one and by two processes that have one core each, which share them by themselves.
 Seconds (medians) are of whole commands, start included; peak memory is of the larger process.
 """
 
@@ -27,7 +27,7 @@ from gricol_zoo.benchmark.machine import describe_machine
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.rows import read_csv
 
-CROPS = 230
+CROPS = 540
 COLUMNS = {
     "shards": ("shards", ""),
     "images": ("images", ""),
