@@ -120,6 +120,7 @@ def test_what_readme_says_of_cheaper_grids_is_committed():
 SPEED = (ROOT / "docs" / "SPEED.md").read_text()
 MEASURED = ("speed", "speed_ratios", "speed_profile", "speed_batch", "predict_speed", "predict_memory", "predict_overlap")
 MEASURED += ("predict_parity", "training_step", "training_step_profile", "scaling", "startup")
+MEASURED += ("export_speed", "export_ratios", "export_profile", "export_accuracy", "shards", "processes")
 
 
 @pytest.mark.parametrize("name", MEASURED)
@@ -128,6 +129,6 @@ def test_speed_tables_are_the_committed_results(name):
     assert (ROOT / "benchmarks" / "results" / f"{name}.csv").read_text().count("\n") >= 2
 
 
-@pytest.mark.parametrize("name", ["predict_speed", "speed_ratios"])
+@pytest.mark.parametrize("name", ["predict_speed", "speed_ratios", "shards"])
 def test_speed_tables_in_readme_too(name):
     assert (ROOT / "benchmarks" / "results" / f"{name}.md").read_text().strip() in README
