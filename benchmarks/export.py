@@ -41,10 +41,10 @@ from gricol_zoo.data.split import group_of
 from gricol_zoo.evaluate import best_batch_size, make_classifying
 from gricol_zoo.export import export_model, open_exported
 from gricol_zoo.export.check import read_crops, synthetic_crops, thinned
-from gricol_zoo.export.int8 import CALIBRATION_IMAGES
 from gricol_zoo.metrics import bootstrap_mean
 from gricol_zoo.precision import has_bf16
 
+CALIBRATION_IMAGES = 256
 MODELS = ("r50half", gricol_zoo.DEFAULT_MODEL)
 RESNET = "timm/resnet50, as created"
 FP32, ORT_FP32, ORT_INT8 = "torch, fp32", "ONNX Runtime, fp32", "ONNX Runtime, int8"

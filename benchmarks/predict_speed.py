@@ -68,28 +68,33 @@ PARITY = {
     "changed": ("classes changed", ""),
 }
 
+WATCHED = (
+    "import subprocess, resource, sys\n"
+    "done = subprocess.run(sys.argv[1:], stderr=subprocess.PIPE, text=True)\n"
+    "assert done.returncode == 0, done.stderr\n"
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+)
+"""Runs the command that follows and prints its peak memory in MiB."""
+
 
 def some_of(data: Path, images: int, folder: Path) -> Path:
     """Write a zip with the first images of a set (whole cells, as they lie there), without labels."""
-    chosen = [record.path for record in open_images(data).records[:images]]
-    target = folder / f"{images}.zip"
+    return zip_of(data, slice(images), folder / f"{images}.zip")
+
+
+def zip_of(data: Path, chosen: slice, target: Path) -> Path:
+    """Write a zip with some of a set's images, without labels."""
     with zipfile.ZipFile(data) as source, zipfile.ZipFile(target, "w") as archive:
-        for name in chosen:
-            archive.writestr(name, source.read(name))
+        for each in open_images(data).records[chosen]:
+            archive.writestr(each.path, source.read(each.path))
     return target
 
 
 def run_command(data: Path, model: str, out: Path) -> tuple[float, float]:
     """Run ``gricol-zoo predict``; return seconds and the peak memory in MiB."""
     command = [sys.executable, "-m", "gricol_zoo", "predict", str(data), "--model", model, "--out", str(out)]
-    code = (
-        "import subprocess, resource, sys\n"
-        "done = subprocess.run(sys.argv[1:], stderr=subprocess.PIPE, text=True)\n"
-        "assert done.returncode == 0, done.stderr\n"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
-    )
     started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", WATCHED, *command], capture_output=True, text=True, check=True)
     return time.perf_counter() - started, float(done.stdout)
 
 

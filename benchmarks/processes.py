@@ -11,12 +11,10 @@ threads, which sums in another order too and so shows what rounding alone does. 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
 import dataclasses
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import record
+from torch.distributed.elastic.utils.distributed import get_free_port
 
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import read_split
@@ -60,15 +59,8 @@ def few_cells(split: Path, target: Path, data: Path) -> None:
         csv.writer(stream).writerows([("case", "cell", "part"), *rows])
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with contextlib.closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def main() -> None:
-    """Train three times and compare."""
+    """Train four times and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     options = parser.parse_args()
@@ -83,8 +75,8 @@ def main() -> None:
         plans: dict[str, list[list[str]]] = {
             "1": [[]],
             THREADS: [[]],
-            "2": [launcher(2, 1, 0, free_port())],
-            "2, on two machines": [launcher(2, 2, rank, port) for port in [free_port()] for rank in (0, 1)],
+            "2": [launcher(2, 1, 0, get_free_port())],
+            "2, on two machines": [launcher(2, 2, rank, port) for port in [get_free_port()] for rank in (0, 1)],
         }
         for what, starts in plans.items():
             out = folder / what.replace(", ", "-").replace(" ", "-")

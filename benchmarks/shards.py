@@ -16,15 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import record
+from predict_speed import WATCHED, zip_of
 
 from gricol_zoo.benchmark.machine import describe_machine
-from gricol_zoo.data.readers import open_images
 from gricol_zoo.rows import read_csv
 
 CROPS = 540
@@ -39,25 +38,6 @@ COLUMNS = {
     "peak_mib": ("peak memory, MiB", ".0f"),
     "kib_written": ("written, KiB", ".0f"),
 }
-WATCHED = (
-    "import subprocess, resource, sys\n"
-    "done = subprocess.run(sys.argv[1:], stderr=subprocess.PIPE, text=True)\n"
-    "assert done.returncode == 0, done.stderr\n"
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
-)
-
-
-def make_shards(data: Path, folder: Path, count: int) -> list[str]:
-    """Write zips of crops, without labels."""
-    names = [record.path for record in open_images(data).records]
-    shards = []
-    with zipfile.ZipFile(data) as source:
-        for index in range(count):
-            shards.append(str(folder / f"shard{index}.zip"))
-            with zipfile.ZipFile(shards[-1], "w") as archive:
-                for name in names[index * CROPS : (index + 1) * CROPS]:
-                    archive.writestr(name, source.read(name))
-    return shards
 
 
 def run(shards: list[str], out: Path, processes: int, cores: int) -> tuple[float, float, int]:
@@ -86,7 +66,8 @@ def main() -> None:
     plans = [*((count, 1, cores) for count in (1, 2, 4, 8)), (8, 1, 1), (8, 2, 1)]
     found: dict[tuple[int, int, int], list[tuple[float, float, int]]] = {plan: [] for plan in plans}
     with tempfile.TemporaryDirectory() as name:
-        shards = make_shards(options.data, Path(name), 8)
+        parts = [slice(index * CROPS, (index + 1) * CROPS) for index in range(8)]
+        shards = [str(zip_of(options.data, part, Path(name) / f"{index}.zip")) for index, part in enumerate(parts)]
         for _ in range(options.rounds):
             for plan in plans:
                 found[plan].append(run(shards[: plan[0]], Path(name) / "out", *plan[1:]))

@@ -8,6 +8,7 @@ unfinished one a ``.part`` that goes on after its last whole row.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import time
@@ -175,7 +176,7 @@ def whole_rows(part: Path, images: ImageSet) -> int | None:
         return None
     with part.open("r+b") as stream:
         stream.truncate(len(data))
-    header, *rows = csv.reader(data.decode("utf-8").splitlines(keepends=True))
+    header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))  # a path may hold what str calls a line's end
     expected = [record.path for record in images.records[: len(rows)]]
     if header != COLUMNS or [row[0] for row in rows] != expected:
         raise GricolZooError(

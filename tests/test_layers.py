@@ -30,7 +30,7 @@ FLOORS = [
     {"model", "sources", "hub"},
     {"task", "weights", "progress", "optim"},
     {"factory", "checkpoint"},
-    {"flops", "timm_bridge"},
+    {"flops", "timm_bridge", "job"},
     {"evaluate", "predict", "info", "testing"},
     {"export", "shards"},
     {"train", "demo", "benchmark", "explain", "karyotype", "out_of_fold", "classical"},

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 
@@ -15,6 +14,7 @@ import pytest
 import torch
 from conftest import tiny_set
 from safetensors.numpy import load_file
+from torch.distributed.elastic.utils.distributed import get_free_port
 
 from gricol_zoo import GricolZooError
 from gricol_zoo.data.augment import Augment
@@ -27,12 +27,6 @@ INIT = "gricol_r18half_n3_128.qband"
 FROZEN = dataclasses.replace(LIGHT, epochs=2, batch_size=4, lr=1e-3, precision="fp32", freeze_batch_norm=True)
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 SECONDS = 240  # a process that waits for another for ever is a failure
-
-
-def free_port():
-    with contextlib.closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def launched(processes, port, machines=1, rank=0):
@@ -94,7 +88,7 @@ def same(one, other):
 
 
 def test_two_processes_have_the_loss_curve_of_one(folder, one):
-    ((said, code),) = finish(training(launched(2, free_port()), folder, folder / "two"))
+    ((said, code),) = finish(training(launched(2, get_free_port()), folder, folder / "two"))
     assert code == 0, said
     assert "2 processes share each batch of 4" in said
     assert said.count("epoch 1: train loss") == 1
@@ -103,7 +97,7 @@ def test_two_processes_have_the_loss_curve_of_one(folder, one):
 
 @pytest.mark.slow
 def test_two_machines_have_it_too(folder, one):
-    port = free_port()
+    port = get_free_port()
     runs = [training(launched(2, port, 2, rank), folder, folder / "machines") for rank in (0, 1)]
     for said, code in finish(*runs):
         assert code == 0, said
@@ -113,9 +107,9 @@ def test_two_machines_have_it_too(folder, one):
 @pytest.mark.slow
 def test_two_processes_stop_together_and_go_on(folder, one):
     out = folder / "stopped"
-    ((said, code),) = finish(training(launched(2, free_port()), folder, out, "--time-limit", "0"))
+    ((said, code),) = finish(training(launched(2, get_free_port()), folder, out, "--time-limit", "0"))
     assert "go on with --resume" in said, said
-    ((said, code),) = finish(training(launched(2, free_port()), folder, out, "--resume"))
+    ((said, code),) = finish(training(launched(2, get_free_port()), folder, out, "--resume"))
     assert code == 0, said
     assert "resuming at epoch 0, step 1" in said
     same(one, out)

@@ -78,5 +78,8 @@ def sentence(found: Agreement, truth: Sequence[str], labels: Sequence[str]) -> s
     )
     if not truth or not all(truth):
         return text
-    right = [100 * sum(labels[index] == label for index, label in zip(each, truth, strict=True)) for each in found[2:]]
-    return f"{text}; accuracy {right[0] / len(truth):.2f} % in Python, {right[1] / len(truth):.2f} % exported"
+    before, after = (
+        100 * sum(labels[index] == label for index, label in zip(classes, truth, strict=True)) / len(truth)
+        for classes in (found.before, found.after)
+    )
+    return f"{text}; accuracy {before:.2f} % in Python, {after:.2f} % exported"

@@ -13,7 +13,7 @@ from gricol_zoo.data.table import ImageSet
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.evaluate import predict_logits
-from gricol_zoo.export.reader import ExportedModel
+from gricol_zoo.export.reader import CANVASES, CROPS, ExportedModel
 from gricol_zoo.model import GridModel
 from gricol_zoo.render import load_profiles, random_look, render
 
@@ -33,10 +33,9 @@ class Bound(NamedTuple):
 # fp32 on the same canvases differs by the order of sums alone. A canvas made in the graph is rounded to whole grey levels from
 # sums in another order, so a few pixels of it may be one level off. int8 is an approximation: its classes have to hold.
 BOUNDS = {
-    ("fp32", "canvases"): Bound(1e-3, 0.0),
-    ("fp32", "crops"): Bound(0.05, 0.01),
-    ("int8", "canvases"): Bound(1.0, 0.05),
-    ("int8", "crops"): Bound(1.0, 0.05),
+    ("fp32", CANVASES): Bound(1e-3, 0.0),
+    ("fp32", CROPS): Bound(0.05, 0.01),
+    ("int8", CANVASES): Bound(1.0, 0.05),
 }
 
 

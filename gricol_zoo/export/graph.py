@@ -14,10 +14,10 @@ from gricol_zoo.data.arrays import normalise
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.export.canvas import CanvasInGraph
+from gricol_zoo.export.reader import CANVASES, CROPS
 from gricol_zoo.inference import fold_batch_norm, is_optimized
 from gricol_zoo.model import GridModel
 
-CANVASES, CROPS = "canvases", "crops"
 FORMAT = "1"
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from gricol_zoo.errors import GricolZooError
 
 DESCRIPTION = "gricol_zoo.json"  # inside a pt2 file
+CANVASES, CROPS = "canvases", "crops"
+"""What a file takes: uint8 canvases of the model's size, or float32 grey crops of any size."""
 
 
 class ExportedModel:
@@ -28,7 +30,7 @@ class ExportedModel:
         self.info = info
         self.labels: tuple[str, ...] = tuple(json.loads(info["labels"]))
         self.image_size: tuple[int, int] = tuple(json.loads(info["image_size"]))
-        self.takes_crops = info["input"] == "crops"
+        self.takes_crops = info["input"] == CROPS
         self._run = run
 
     def logits(self, images: np.ndarray) -> np.ndarray:

@@ -1,0 +1,140 @@
+"""What the choices in exporting rest on: how exact graphs are, and what each part of int8 is worth. On val parts alone.
+
+    pip install '.[export]' && python benchmarks/export_checks.py --data FOLDER [--r50half runs/r50half] [--rounds 5]
+
+Writes, with their .md:
+- results/export_parity.csv: 200 val crops of each released model and of the paper's preprocessing at 448x456: pixels of the canvas
+  that a graph makes otherwise than Python, and what becomes of the logits in ONNX Runtime, fp32, from canvases and from crops;
+- results/export_int8.csv: int8 as it is and with one choice changed, calibrated on 256 images of the train part: root mean square
+  of what a logit is off over the val part, and images a second, timed in turn (--r50half: see export.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import record
+import torch
+from sets import NAMES, open_part, tag_of
+from weights import create, released
+
+from gricol_zoo.benchmark.machine import describe_machine
+from gricol_zoo.benchmark.timing import time_in_turn
+from gricol_zoo.data.arrays import load_canvases
+from gricol_zoo.data.preprocess import to_canvas
+from gricol_zoo.evaluate import best_batch_size, predict_logits
+from gricol_zoo.export import export_model, open_exported
+from gricol_zoo.export.canvas import CanvasInGraph
+from gricol_zoo.export.check import read_crops, thinned
+from gricol_zoo.export.int8 import Int8, quantize
+from gricol_zoo.spec import Preprocess
+
+CROPS, CALIBRATION_IMAGES = 200, 256
+SUBJECTS = ("gricol_r18half_n3_128.qband", "r18half_128.qband", "gril_r18half_128.pki3")
+VARIANTS = {
+    "as it is": Int8(),
+    "convolutions alone": Int8(operators=("Conv",)),
+    "classifier too": Int8(operators=(*Int8().operators, "Gemm")),
+    "extreme ranges": Int8(mean_ranges=False),
+    "eight bits": Int8(seven_bits=False),
+    "eight bits, extreme ranges": Int8(seven_bits=False, mean_ranges=False),
+}
+PARITY = {
+    "name": ("weights", ""),
+    "images": ("val crops", ""),
+    "unequal": ("pixels of the canvas unequal", ".1e"),
+    "levels": ("by at most, grey levels", ""),
+    "canvases": ("from canvases, largest difference of a logit", ".1e"),
+    "crops": ("from crops", ".1e"),
+    "scale": ("largest logit", ".1f"),
+    "changed": ("classes changed, either", ""),
+}
+INT8 = {
+    "name": ("weights", ""),
+    "variant": ("int8", ""),
+    "rms": ("a logit is off by (rms)", ".3f"),
+    "largest": ("at most", ".2f"),
+    "changed": ("classes changed", ""),
+    "images": ("val images", ""),
+    "per_sec": ("images/s", ".0f"),
+}
+
+
+def canvas_line(name: str, crops: list[np.ndarray], how: Preprocess, size: tuple[int, int]) -> dict[str, Any]:
+    """Return how many pixels a graph makes otherwise, and by how much."""
+    net, apart = CanvasInGraph(how, size), []
+    for crop in crops:
+        made = net(torch.from_numpy(crop)[None])[0].numpy()
+        apart.append(np.abs(made - to_canvas(crop, how, size)))
+    return {"name": name, "images": len(crops), "unequal": float((np.stack(apart) > 0).mean()), "levels": int(np.max(apart))}
+
+
+def parity(data: Path, folder: Path) -> list[dict[str, Any]]:
+    """Compare canvases and logits."""
+    rows = []
+    for name in released():
+        model, crops = create(name), read_crops(thinned(open_part(tag_of(name), data, "val"), CROPS))
+        found = {
+            what: export_model(model, folder / f"{what}.onnx", crops=what == "crops", check=crops)
+            for what in ("canvases", "crops")
+        }
+        row = canvas_line(name, crops, model.spec.preprocess, model.spec.image_size)
+        row |= {what: agreement.difference for what, agreement in found.items()} | {"scale": found["crops"].scale}
+        rows.append({**row, "changed": sum(agreement.changed for agreement in found.values())})
+    for tag, title in NAMES.items():
+        crops = read_crops(thinned(open_part(tag, data, "val"), CROPS))
+        rows.append(canvas_line(f"the paper's preprocessing, {title}", crops, Preprocess(), (448, 456)))
+    return rows
+
+
+def int8(name: str, tag: str, data: Path, folder: Path, rounds: int) -> list[dict[str, Any]]:
+    """Compare the variants of one model."""
+    model = create(name)
+    val, train = (load_canvases(images, model.spec) for images in parts(tag, data))
+    expected, size = predict_logits(model, val), best_batch_size(model.spec)
+    export_model(model, folder / "fp32.onnx")
+    rows, steps = [], {}
+    for variant, how in VARIANTS.items():
+        file = folder / "int8.onnx"
+        quantize(folder / "fp32.onnx", file, train, how)
+        exported = open_exported(file, torch.get_num_threads())
+        got = np.concatenate([exported.logits(val[start : start + size]) for start in range(0, len(val), size)])
+        steps[variant] = partial(exported.logits, val[:size])
+        off = got - expected
+        row = {"name": name, "variant": variant, "rms": float(np.sqrt((off**2).mean())), "largest": float(np.abs(off).max())}
+        changed = int((got.argmax(1) != expected.argmax(1)).sum())
+        rows.append({**row, "changed": changed, "images": len(val), **dataclasses.asdict(how)})
+    times = time_in_turn(steps, rounds)
+    return [{**row, "per_sec": size / times[row["variant"]].median, **describe_machine()} for row in rows]
+
+
+def parts(tag: str, data: Path) -> tuple[Any, Any]:
+    """Return the val part, and the images of the train part that calibrate."""
+    return open_part(tag, data, "val"), thinned(open_part(tag, data, "train"), CALIBRATION_IMAGES)
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
+    parser.add_argument("--r50half", default="", help="a folder of `train`, on Q-band")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        record.write("export_parity", parity(options.data, folder), PARITY)
+        subjects = [*((each, tag_of(each)) for each in SUBJECTS), *([(options.r50half, "qband")] if options.r50half else [])]
+        rows = [row for each, tag in subjects for row in int8(each, tag, options.data, folder, options.rounds)]
+        for row in rows:
+            row["name"] = "r50half, 6 epochs on Q-band" if row["name"] == options.r50half else row["name"]
+        record.write("export_int8", rows, INT8)
+
+
+if __name__ == "__main__":
+    main()
