@@ -3,10 +3,10 @@
     pip install '.[export]' && python benchmarks/export_checks.py --data FOLDER [--r50half runs/r50half] [--rounds 5]
 
 Writes, with their .md:
-- results/export_parity.csv: 200 val crops of each released model and of the paper's preprocessing at 448x456: pixels of the canvas
-  that a graph makes otherwise than Python, and what becomes of the logits in ONNX Runtime, fp32, from canvases and from crops;
-- results/export_int8.csv: int8 as it is and with one choice changed, calibrated on 256 images of the train part: root mean square
-  of what a logit is off over the val part, and images a second, timed in turn (--r50half: see export.py).
+- results/export_parity.csv: 200 val crops of each released model and of the paper's preprocessing at 448x456: pixels of the
+  canvas that a graph makes otherwise than Python, and the logits of ONNX Runtime in fp32, from canvases and from crops;
+- results/export_int8.csv: int8 as it is and with one choice changed, calibrated on 256 images of the train part: how much a
+  logit is off over the val part (root mean square), and images a second, timed in turn (--r50half: see export.py).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from conftest import tiny_set, zip_folder
 from gricol_zoo import GricolZooError
 from gricol_zoo.cli import main
 from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.table import ImageSet, Record, Store
 from gricol_zoo.predict import COLUMNS
 from gricol_zoo.shards import join_run, own_device, whole_rows
 
@@ -142,6 +143,13 @@ def test_a_row_that_was_cut_is_done_again(data, expected, begun, tmp_path):
     assert whole_rows(begun, open_images(data[1])) == 10
     assert main(arguments(data[1:2], tmp_path)) == 0
     assert rows_of(tmp_path / "1.csv") == expected[1]
+
+
+def test_a_line_ends_where_csv_says(tmp_path):
+    part = tmp_path / "x.csv.part"
+    name = "a\u2028b\x85c.png"  # ends of lines to `str`, not to CSV
+    part.write_text(",".join(COLUMNS) + f"\n{name}" + "," * (len(COLUMNS) - 1) + "\n", encoding="utf-8")
+    assert whole_rows(part, ImageSet("x", [Record(name), Record("d.png")], Store(tmp_path, []))) == 1
 
 
 @pytest.mark.parametrize("text", ["", "path,ca", ",".join(COLUMNS) + "\n"])
