@@ -9,6 +9,8 @@ from hub_server import ENVIRONMENT, LOCAL_HUB
 from PIL import Image
 
 os.environ.update(ENVIRONMENT)  # before huggingface_hub is first imported
+if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:  # tests side by side, and what they start, get a core each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is
 
 import torch
 

@@ -266,7 +266,7 @@ def test_bilinear_is_every_product_of_two_channels():
         products = torch.zeros(5, 5)
         for i in range(5):
             for j in range(5):
-                mean = float((x[image, i] * x[image, j]).mean())
+                mean = float((x[image, i] * x[image, j]).mean().detach())
                 products[i, j] = math.copysign(math.sqrt(abs(mean) + 1e-5), mean) if mean else 0
         torch.testing.assert_close(got[image], products.flatten() / products.norm())
     got.square().sum().backward()

@@ -130,6 +130,7 @@ def test_killed_in_mid_epoch_and_resumed_is_bit_equal(chromosomes, tmp_path, rec
     deadline = time.monotonic() + 240
     while progress(broken / "checkpoint.pt") < (1, 2) and time.monotonic() < deadline:
         assert process.poll() is None, "the training ended before it could be killed"
+        time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     epoch, step = progress(broken / "checkpoint.pt")
