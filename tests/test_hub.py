@@ -293,7 +293,7 @@ def test_a_part_that_needs_memory_to_be_built(hub, tmp_path, monkeypatch):
         def __init__(self, in_chans):
             super().__init__(in_chans, 8, 3)
             self.num_features = 8
-            self.scale = float(self.weight.std())  # which the meta device cannot tell
+            self.scale = float(self.weight.detach().std())  # which the meta device cannot tell
 
     monkeypatch.setitem(gricol_zoo.BACKBONES._items, "computing", Computing)
     create_model(NAME, backbone="computing").save_pretrained(tmp_path / "own")
