@@ -10,7 +10,7 @@ Writes, with their .md:
 - results/export_profile.csv: where int8 r50half spends its time in ONNX Runtime;
 - results/export_accuracy.csv: each released model on the val part of its split, in fp32 and in int8, calibrated on 256 images
   of the train part; all six together below them. --r50half adds a folder of `train`, on the Q-band val part. The one in the
-  table: gricol-zoo train --data qband.zip --split benchmarks/splits/qband.csv --model r50half --recipe light --epochs 6
+  table: gricol-zoo train --data qband.zip --split benchmarks/splits/qband.csv --model r50half --recipe light --epochs 10
   --change preprocess.orientation=upright --change preprocess.contrast=p99 --change preprocess.pad_to=null --device cpu
   --out runs/r50half
 """
@@ -30,7 +30,7 @@ import numpy as np
 import record
 import torch
 from sets import open_part, tag_of
-from weights import create, released
+from weights import create, released, title_of
 
 import gricol_zoo
 from gricol_zoo.benchmark.machine import describe_machine
@@ -187,10 +187,8 @@ def accuracy(data: Path, r50half: str, folder: Path) -> None:
     for name in [*released(), *([r50half] if r50half else [])]:
         tag = "qband" if name == r50half else tag_of(name)
         row, gap, of = accuracy_of(name, tag, data, folder)
-        rows.append({**row, **lost(gap, of), "split": f"{tag}.csv", "part": "val"})
-        if name == r50half:
-            rows[-1]["name"] = "r50half, 6 epochs on Q-band"
-        else:
+        rows.append({**row, **lost(gap, of), "name": title_of(name), "split": f"{tag}.csv", "part": "val"})
+        if name != r50half:
             gaps, groups = [*gaps, gap], [*groups, *of]
     together = np.concatenate(gaps)
     six = [row for row in rows if row["name"] in released()]

@@ -25,7 +25,7 @@ import onnxruntime
 import record
 import torch
 from sets import NAMES, open_part, tag_of
-from weights import create, released
+from weights import create, released, title_of
 
 from gricol_zoo.benchmark.machine import describe_machine
 from gricol_zoo.benchmark.timing import time_in_turn
@@ -122,7 +122,12 @@ def int8(name: str, tag: str, data: Path, folder: Path, rounds: int) -> list[dic
         got = np.concatenate([exported.logits(val[start : start + size]) for start in range(0, len(val), size)])
         steps[variant] = partial(exported.logits, val[:size])
         off = got - expected
-        row = {"name": name, "variant": variant, "rms": float(np.sqrt((off**2).mean())), "largest": float(np.abs(off).max())}
+        row = {
+            "name": title_of(name),
+            "variant": variant,
+            "rms": float(np.sqrt((off**2).mean())),
+            "largest": float(np.abs(off).max()),
+        }
         changed = int((got.argmax(1) != expected.argmax(1)).sum())
         rows.append({**row, "changed": changed, "images": len(val), **dataclasses.asdict(how)})
     times = time_in_turn(steps, rounds)
@@ -150,8 +155,6 @@ def main() -> None:
             return
         subjects = [*((each, tag_of(each)) for each in SUBJECTS), *([(options.r50half, "qband")] if options.r50half else [])]
         rows = [row for each, tag in subjects for row in int8(each, tag, options.data, folder, options.rounds)]
-        for row in rows:
-            row["name"] = "r50half, 6 epochs on Q-band" if row["name"] == options.r50half else row["name"]
         record.write("export_int8", rows, INT8)
 
 

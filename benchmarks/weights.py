@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 from pathlib import Path
 
 import gricol_zoo
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.model import GridModel
+from gricol_zoo.rows import read_csv
 
 HUB = Path(__file__).parent.parent / "hub"
 
@@ -22,3 +24,11 @@ def create(name: str, deployed: bool = True) -> GridModel | DeployedModel:
     """Create a released model, or one from a folder of `train`, with its weights."""
     folder = HUB / name if (HUB / name).is_dir() else Path(name)
     return gricol_zoo.create_model(f"local-dir:{folder}", pretrained=True, deployed=deployed)
+
+
+def title_of(name: str) -> str:
+    """Return what a table calls weights: the released name, or of a folder of `train` the model and how long it was trained."""
+    if name in released():
+        return name
+    epochs, model = len(read_csv(Path(name) / "log.csv")), json.loads((Path(name) / "config.json").read_text())["architecture"]
+    return f"{model}, {epochs} epochs on Q-band"
