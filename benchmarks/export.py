@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import record
 import torch
-from sets import open_part, tag_of
+from sets import calibration_crops, open_part, tag_of
 from weights import create, released, title_of
 
 import gricol_zoo
@@ -40,11 +40,10 @@ from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.split import group_of
 from gricol_zoo.evaluate import best_batch_size, make_classifying
 from gricol_zoo.export import export_model, open_exported
-from gricol_zoo.export.check import read_crops, synthetic_crops, thinned
+from gricol_zoo.export.check import read_crops, synthetic_crops
 from gricol_zoo.metrics import bootstrap_mean
 from gricol_zoo.precision import has_bf16
 
-CALIBRATION_IMAGES = 256
 MODELS = ("r50half", gricol_zoo.DEFAULT_MODEL)
 RESNET = "timm/resnet50, as created"
 FP32, ORT_FP32, ORT_INT8 = "torch, fp32", "ONNX Runtime, fp32", "ONNX Runtime, int8"
@@ -168,8 +167,7 @@ def accuracy_of(name: str, tag: str, data: Path, folder: Path) -> tuple[dict[str
     model, val = create(name), open_part(tag, data, "val")
     labels = label_indices(val.records, model.spec.labels, val.name)
     file = folder / "model.onnx"
-    crops = [read_crops(thinned(open_part(tag, data, "train"), CALIBRATION_IMAGES)), read_crops(val)]
-    found = export_model(model, file, "int8", calibrate=crops[0], check=crops[1])
+    found = export_model(model, file, "int8", calibrate=calibration_crops(tag, data), check=read_crops(val))
     canvases = load_canvases(val, model.spec)
     exported = open_exported(file)
     again = np.concatenate([exported.logits(canvases[start : start + 32]) for start in range(0, len(canvases), 32)]).argmax(1)

@@ -24,22 +24,20 @@ import numpy as np
 import onnxruntime
 import record
 import torch
-from sets import NAMES, open_part, tag_of
+from sets import NAMES, calibration_crops, open_part, tag_of
 from weights import create, released, title_of
 
 from gricol_zoo.benchmark.machine import describe_machine
 from gricol_zoo.benchmark.timing import time_in_turn
-from gricol_zoo.data.arrays import load_canvases
 from gricol_zoo.data.preprocess import to_canvas
-from gricol_zoo.evaluate import best_batch_size, predict_logits
+from gricol_zoo.evaluate import best_batch_size
 from gricol_zoo.export import export_model, open_exported
 from gricol_zoo.export.canvas import CanvasInGraph
-from gricol_zoo.export.check import read_crops, thinned
+from gricol_zoo.export.check import canvases_of, compare, read_crops
 from gricol_zoo.export.int8 import Int8, quantize
 from gricol_zoo.export.write import OPSET
 from gricol_zoo.spec import Preprocess
 
-CALIBRATION_IMAGES = 256
 SUBJECTS = ("gricol_r18half_n3_128.qband", "r18half_128.qband", "gril_r18half_128.pki3")
 VARIANTS = {
     "as it is": Int8(),
@@ -110,33 +108,21 @@ def parity(data: Path, folder: Path) -> list[dict[str, Any]]:
 
 def int8(name: str, tag: str, data: Path, folder: Path, rounds: int) -> list[dict[str, Any]]:
     """Compare the variants of one model."""
-    model = create(name)
-    val, train = (load_canvases(images, model.spec) for images in parts(tag, data))
-    expected, size = predict_logits(model, val), best_batch_size(model.spec)
-    export_model(model, folder / "fp32.onnx")
+    model, val = create(name), read_crops(open_part(tag, data, "val"))
+    train, size = canvases_of(model, calibration_crops(tag, data)), best_batch_size(model.spec)
+    batch = canvases_of(model, val[:size])
+    plain, file = folder / "fp32.onnx", folder / "int8.onnx"
+    export_model(model, plain)
     rows, steps = [], {}
     for variant, how in VARIANTS.items():
-        file = folder / "int8.onnx"
-        quantize(folder / "fp32.onnx", file, train, how)
+        quantize(plain, file, train, how)
         exported = open_exported(file, torch.get_num_threads())
-        got = np.concatenate([exported.logits(val[start : start + size]) for start in range(0, len(val), size)])
-        steps[variant] = partial(exported.logits, val[:size])
-        off = got - expected
-        row = {
-            "name": title_of(name),
-            "variant": variant,
-            "rms": float(np.sqrt((off**2).mean())),
-            "largest": float(np.abs(off).max()),
-        }
-        changed = int((got.argmax(1) != expected.argmax(1)).sum())
-        rows.append({**row, "changed": changed, "images": len(val), **dataclasses.asdict(how)})
+        found = compare(model, exported, val)
+        row = {"name": title_of(name), "variant": variant, "rms": found.rms, "largest": found.difference}
+        rows.append({**row, "changed": found.changed, "images": found.images, **dataclasses.asdict(how)})
+        steps[variant] = partial(exported.logits, batch)
     times = time_in_turn(steps, rounds)
     return [{**row, "per_sec": size / times[row["variant"]].median, **describe_machine()} for row in rows]
-
-
-def parts(tag: str, data: Path) -> tuple[Any, Any]:
-    """Return the val part, and the images of the train part that calibrate."""
-    return open_part(tag, data, "val"), thinned(open_part(tag, data, "train"), CALIBRATION_IMAGES)
 
 
 def main() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import apply_split, read_split
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.export.check import read_crops, thinned
 
 HERE = Path(__file__).parent
 FILES = {"qband": "qband.zip", "pki3": "pki3.zip"}
@@ -27,6 +30,11 @@ def split_file(tag: str) -> Path:
 def open_part(tag: str, folder: Path, part: str) -> ImageSet:
     """Return one part of a tag's images."""
     return apply_split(open_set(tag, folder), read_split(split_file(tag)))[part]
+
+
+def calibration_crops(tag: str, folder: Path) -> list[np.ndarray]:
+    """Return 256 crops of a tag's train part, evenly spread, as `gricol-zoo export` takes for int8; (H, W) float32 each."""
+    return read_crops(thinned(open_part(tag, folder, "train"), 256))
 
 
 def tag_of(name: str) -> str:

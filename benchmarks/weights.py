@@ -27,7 +27,7 @@ def create(name: str, deployed: bool = True) -> GridModel | DeployedModel:
 
 
 def title_of(name: str) -> str:
-    """Return what a table calls weights: the released name, or of a folder of `train` the model and how long it was trained."""
+    """Return what a table calls weights: the released name, or of a folder of `train` (on Q-band) model and epochs."""
     if name in released():
         return name
     epochs, model = len(read_csv(Path(name) / "log.csv")), json.loads((Path(name) / "config.json").read_text())["architecture"]

@@ -18,6 +18,7 @@ from gricol_zoo.export import export_model, open_exported
 from gricol_zoo.export import write as exporting
 from gricol_zoo.export.check import canvases_of, synthetic_crops
 from gricol_zoo.export.graph import PortableModel, describe, trace
+from gricol_zoo.export.int8 import Int8, quantize
 
 NAME = "gricol_r18half_n3_128.qband"
 ON_R50 = ("abn_r50", "dcl_r50", "mmhpn_r50", "multiregion_r50", "ntsnet_r50")  # whose trunk is exported as r50half's is
@@ -117,6 +118,31 @@ def test_int8_is_int8_and_nearly_as_good(model, tmp_path):
     assert open_exported(tmp_path / "m.onnx").info["precision"] == "int8"
 
 
+def parameters_of(file):
+    """Return an int8 file's weights (int8), and the scales of its activations by name."""
+    graph = onnx.load(file).graph
+    values = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
+    activations = [each for each in graph.node if each.op_type == "QuantizeLinear"]
+    return [each for each in values.values() if each.dtype == np.int8], {
+        each.input[0]: values[each.input[1]] for each in activations
+    }
+
+
+def test_each_choice_of_int8_does_something(model, tmp_path):
+    export_model(model, tmp_path / "fp32.onnx")
+    canvases = canvases_of(model, synthetic_crops(24, 2))  # three batches of the calibration
+    found = {}
+    for how in (Int8(), Int8(seven_bits=False), Int8(mean_ranges=False), Int8(operators=("Conv",))):
+        quantize(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", canvases, how)
+        found[how] = parameters_of(tmp_path / "int8.onnx")
+    usual, extreme = found[Int8()][1], found[Int8(mean_ranges=False)][1]
+    assert max(np.abs(each).max() for each in found[Int8(seven_bits=False)][0]) == 127
+    assert usual.keys() == extreme.keys()
+    assert all(usual[name] <= extreme[name] for name in usual)
+    assert sum(usual[name] < 0.99 * extreme[name] for name in usual) > len(usual) / 2
+    assert len(found[Int8(operators=("Conv",))][1]) != len(usual)
+
+
 def tampered(write):
     """Wrap a writer so that what it writes answers otherwise."""
 
@@ -148,21 +174,46 @@ def test_a_file_from_before_stays_where_the_new_one_is_refused(model, tmp_path, 
     assert file.read_bytes() == b"before"
 
 
+def test_a_comparison_says_how_far_apart_logits_are(model):
+    crops = synthetic_crops(9)
+    with torch.no_grad():
+        expected = model(as_batch(canvases_of(model, crops), model.spec)).numpy()
+    seen = []
+
+    class Exported:
+        takes_crops = False
+
+        def logits(self, images):
+            start = sum(seen)
+            seen.append(len(images))
+            return expected[start : start + len(images)] + off[start : start + len(images)]
+
+    off = np.zeros_like(expected)
+    off[8, 3], off[2, 5] = 30, 20  # in another batch each
+    found = checks.compare(model, Exported(), crops)
+    assert found.images == 9
+    assert found.difference == pytest.approx(30, abs=1e-4)
+    assert found.rms == pytest.approx(((30**2 + 20**2) / expected.size) ** 0.5, rel=1e-4)
+    assert found.scale == pytest.approx(np.abs(expected).max(), rel=1e-4)
+    assert (found.changed, found.after[8], found.after[2]) == (2, 3, 5)
+
+
 @pytest.mark.parametrize(
     ("agreement", "refused"),
     [
-        ((0.0, 5.0, [1, 2], [1, 2]), False),
-        ((0.004, 5.0, [1, 2], [1, 3]), False),  # a tie within the tolerance
-        ((0.006, 5.0, [1, 2], [1, 2]), True),
-        ((0.004, 5.0, [1, 2], [3, 3]), True),
-        ((float("nan"), 5.0, [1, 2], [1, 2]), True),
+        ((0.0, [1, 2], [1, 2]), False),
+        ((0.004, [1, 2], [1, 3]), False),  # a tie within the tolerance
+        ((0.006, [1, 2], [1, 2]), True),
+        ((0.004, [1, 2], [3, 3]), True),
+        ((float("nan"), [1, 2], [1, 2]), True),
     ],
 )
 def test_what_is_refused(agreement, refused):
     class Exported:
         info = {"precision": "fp32", "input": "canvases"}  # noqa: RUF012
 
-    found = checks.Agreement(*agreement[:2], *(np.array(each) for each in agreement[2:]))
+    difference, before, after = agreement
+    found = checks.Agreement(difference, 0.0, 5.0, np.array(before), np.array(after))
     if refused:
         with pytest.raises(GricolZooError, match="does not answer"):
             checks.insist(found, Exported())

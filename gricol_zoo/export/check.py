@@ -44,12 +44,14 @@ class Agreement(NamedTuple):
 
     Attributes:
         difference: the largest of a logit.
+        rms: root mean square of the differences of all logits.
         scale: the largest logit.
         before: (n,) index of the class that each image has in Python.
         after: the same of the exported model.
     """
 
     difference: float
+    rms: float
     scale: float
     before: np.ndarray
     after: np.ndarray
@@ -108,8 +110,14 @@ def compare(model: GridModel | DeployedModel, exported: ExportedModel, crops: Se
         got = np.concatenate([exported.logits(canvases[start : start + 7]) for start in range(0, len(canvases), 7)])
     if got.shape != expected.shape:
         raise GricolZooError(f"The exported model gives logits of shape {got.shape}, the one in Python {expected.shape}.")
-    apart, largest = float(np.abs(got - expected).max()), float(np.abs(expected).max())
-    return Agreement(apart, largest, expected.argmax(1), got.argmax(1))
+    apart = got - expected
+    return Agreement(
+        difference=float(np.abs(apart).max()),
+        rms=float(np.sqrt((apart**2).mean())),
+        scale=float(np.abs(expected).max()),
+        before=expected.argmax(1),
+        after=got.argmax(1),
+    )
 
 
 def insist(agreement: Agreement, exported: ExportedModel) -> None:
