@@ -124,13 +124,50 @@ LIGHT_FINETUNE = dataclasses.replace(
 )
 """From weights trained on another set or without a grid; see docs/DECISIONS.md for what differs and why."""
 
+ROBUST_AUGMENT = Augment(
+    tilt=6,
+    scale=0.2,
+    stretch=0.1,
+    shift=0.02,
+    bend=0.05,
+    flip=0.5,
+    contrast=0.25,
+    gamma=0.6,
+    overlap=0.2,
+    erase=0.15,
+    strong_bend=0.35,
+    fit=1.0,
+    rotation=0.2,
+    specks=0.1,
+    neighbour=0.15,
+    blur_sd=1.5,
+    grain=0.08,
+    jpeg=0.1,
+    background=0.1,
+)
+"""For canvases of preparation 2: what other cameras, bent chromosomes and their neighbours make of them. Nothing is turned
+upside down, which is for a training of both polarities to do."""
+
+ROBUST = dataclasses.replace(LIGHT, augment=ROBUST_AUGMENT)
+"""From random weights, on canvases of preparation 2."""
+
+ROBUST_FINETUNE = dataclasses.replace(LIGHT_FINETUNE, augment=ROBUST_AUGMENT)
+"""From weights trained by ``ROBUST`` on another set or without a grid."""
+
 LARGE = dataclasses.replace(
     LIGHT, epochs=60, batch_size=28, lr=1e-3, augment=dataclasses.replace(CHROMOSOME_AUGMENT, overlap=0.0, erase=0.0)
 )
 """For the paper-size models on a GPU; without stripes and holes, which are made for a black background. It has not been run to
 its end: no weights come from it yet."""
 
-RECIPES: dict[str, Recipe] = {"paper": PAPER, "light": LIGHT, "light_finetune": LIGHT_FINETUNE, "large": LARGE}
+RECIPES: dict[str, Recipe] = {
+    "paper": PAPER,
+    "light": LIGHT,
+    "light_finetune": LIGHT_FINETUNE,
+    "robust": ROBUST,
+    "robust_finetune": ROBUST_FINETUNE,
+    "large": LARGE,
+}
 
 
 def get_recipe(name: str, **changes: Any) -> Recipe:

@@ -144,7 +144,8 @@ def test_frozen_norms_keep_their_statistics(one):
 
 @pytest.mark.parametrize("processes", [2, 3])
 def test_a_batch_is_augmented_alike_however_many_share_it(processes):
-    augment = Augment(**{field.name: 0.3 for field in dataclasses.fields(Augment)})
+    strengths = {field.name: 0.3 for field in dataclasses.fields(Augment)}
+    augment = Augment(**{**strengths, "neighbour": 0})  # a piece of another image of the process's own
     images = torch.rand(6, 40, 30)
     whole = augment(images, torch.Generator().manual_seed(3))
     for index in range(processes):

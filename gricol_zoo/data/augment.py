@@ -1,12 +1,15 @@
 """Augmentation made for chromosomes, on whole batches: (B, H, W) float 0..1 -> the same shape.
 
-Tilt, scale, shift, flips and an elastic bend are one resampling; contrast, brightness, blur and noise follow. All
-randomness comes from the generator that is given, so a step can be repeated exactly, and by any number of processes.
+What lies beside a chromosome comes first (``gricol_zoo.data.soil``). Tilt, scale, shift, flips and all bends
+(``gricol_zoo.data.bends``) are one resampling. Light, lens, camera and file follow (``gricol_zoo.data.light``). All randomness
+comes from the generator that is given, so a step can be repeated exactly, and by any number of processes. ``docs/AUGMENT.md``
+shows every field.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,38 +17,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gricol_zoo.data import light, soil
+from gricol_zoo.data.bends import BEND_NUMBERS, StrongBend, bend_along_arc, bend_strongly, extent_of
+from gricol_zoo.data.draws import Draws, replace
 
-class Draws:
-    """Random numbers for each image of a batch, or for every n-th image of one that n processes share.
-
-    Numbers are drawn for the whole batch, and this process's kept: so they are the same however many share it.
-
-    Args:
-        generator: on the CPU.
-        batch: images that this process has.
-        first: its images are number ``first``, ``first + step``, ... of the whole batch.
-        step: how many processes share it.
-    """
-
-    def __init__(self, generator: torch.Generator, batch: int, first: int = 0, step: int = 1) -> None:
-        self.generator = generator
-        self.total = batch * step
-        self.mine = slice(first, None, step)
-
-    def rand(self, *shape: int, rows: int = 0) -> Tensor:
-        """Return uniform numbers in 0..1, (batch, *shape), or ``rows`` of that, (rows, batch, *shape)."""
-        if rows:
-            return torch.rand(rows, self.total, *shape, generator=self.generator)[:, self.mine]
-        return torch.rand(self.total, *shape, generator=self.generator)[self.mine]
-
-    def randn(self, *shape: int) -> Tensor:
-        """Return normal numbers, (batch, *shape)."""
-        return torch.randn(self.total, *shape, generator=self.generator)[self.mine]
+ANGLE_ERROR = math.radians(2)  # standard deviation of the angle by which preparation misses the vertical
 
 
 @dataclass(frozen=True)
 class Augment:
     """How strongly to change images; every range is symmetric and uniform, 0 switches it off.
+
+    The fields after ``erase`` are for canvases that show a chromosome upright on a background of 0: what photographs, crops and
+    preparation (``gricol_zoo.data.preprocess``) make of it.
 
     Attributes:
         tilt: degrees.
@@ -60,6 +44,20 @@ class Augment:
         overlap: probability of a bright stripe across the image, as where another chromosome lay on this one; the rest is the
             darker for it, as after a contrast stretch.
         erase: probability of blanking a random box of up to a fifth of each side.
+        strong_bend: probability that the axis is bent along an arc, by up to 200 degrees from end to end, or at a kink, by up
+            to 150 degrees, and the chromosome laid upright, centred and made to fit again.
+        fit: 1 keeps ``scale`` and ``stretch`` from making a chromosome larger than the canvas, as preparation does; 0 lets it
+            be cut off.
+        rotation: probability that the image was turned by any angle before preparation turned it back: resampled twice more,
+            and upright but for a standard deviation of 2 degrees.
+        specks: probability of 1 to 6 small bright specks on or beside the chromosome.
+        neighbour: probability of a piece of the next image of the batch (within each process) that comes up to the chromosome
+            from a side or an end; the two together are centred.
+        blur_sd: standard deviation in pixels at most of a Gaussian blur of half of the images.
+        grain: standard deviation at most of noise on the chromosome, of full scale, its pixels as large as a crop's.
+        jpeg: probability of a JPEG file's quantisation, at a quality of 20 to 90.
+        background: probability that the chromosome is brighter or darker by a smooth field of up to 0.1 of full scale, as after
+            an uneven background was taken off.
     """
 
     tilt: float = 0.0
@@ -78,6 +76,15 @@ class Augment:
     noise: float = 0.0
     overlap: float = 0.0
     erase: float = 0.0
+    strong_bend: float = 0.0
+    fit: float = 0.0
+    rotation: float = 0.0
+    specks: float = 0.0
+    neighbour: float = 0.0
+    blur_sd: float = 0.0
+    grain: float = 0.0
+    jpeg: float = 0.0
+    background: float = 0.0
 
     def __call__(self, images: Tensor, generator: torch.Generator, first: int = 0, step: int = 1) -> Tensor:
         """Change a batch of images, (B, H, W) float in 0..1, each in its own way.
@@ -91,12 +98,20 @@ class Augment:
         if self == Augment():
             return images
         draws = Draws(generator, len(images), first, step)
-        moved = self._move(images, draws)
-        return self._relight(moved, draws).clamp(0, 1)
+        images = self._photograph(self._move(images, draws), draws)
+        return self._relight(images, draws).clamp(0, 1)
 
     def _move(self, images: Tensor, draws: Draws) -> Tensor:
         batch, height, width = images.shape
         device = images.device
+        joined, turned, bent = None, None, None
+        if self.neighbour:
+            images, joined = soil.add_neighbours(images, draws, self.neighbour)
+        if self.rotation:
+            turned = draws.chosen(self.rotation)
+            images = turn_and_turn_back(images, turned, draws.rand()[turned].to(device) * 2 * math.pi)
+        if self.strong_bend:
+            bent = bend_strongly(images, draws.chosen(self.strong_bend), draws.rand(BEND_NUMBERS).to(device))
 
         def uniform(bound: float, *shape: int) -> Tensor:
             return (draws.rand(*shape).mul(2).sub(1) * bound).to(device)
@@ -105,8 +120,12 @@ class Augment:
             return (draws.rand() < probability).to(device).float().mul(-2).add(1)
 
         angle = uniform(math.radians(self.tilt))
+        if turned is not None:
+            angle[turned] += draws.randn()[turned].to(device) * ANGLE_ERROR
         zoom = 1 + uniform(self.scale)
         tall = 1 + uniform(self.stretch)
+        if self.fit or bent is not None:
+            zoom = zoom.minimum(self._largest(images, bent, tall))
         aspect = height / width
         cos, sin = torch.cos(angle), torch.sin(angle)
         theta = torch.zeros(batch, 2, 3, device=device)
@@ -115,12 +134,16 @@ class Augment:
         theta[:, 1, 0] = -sin / zoom / aspect
         theta[:, 1, 1] = cos / (zoom * tall) * coin(self.flip_arms)
         theta[:, :, 2] = uniform(2 * self.shift, 2)
+        if joined is not None:
+            theta[:, :, 2] += centring(images, joined, None if bent is None else bent.which)
         grid = F.affine_grid(theta, [batch, 1, height, width], align_corners=False)
         if self.bend:
             # Four control points down the axis give bows and S-curves; the rows only slide, so bands stay level.
             curve = F.interpolate(uniform(2 * self.bend, 1, 4), height, mode="linear", align_corners=True)
             curve = F.avg_pool1d(F.pad(curve, (8, 8), mode="replicate"), 17, 1)
             grid[..., 0] += curve.transpose(1, 2)
+        if bent is not None:
+            grid = bent.sample(grid)
         if self.arc:
             turn = uniform(1)
             grid = bend_along_arc(grid, math.radians(self.arc) * turn * turn.abs(), images)
@@ -130,6 +153,30 @@ class Augment:
             field[:, 1] /= aspect
             grid += field.permute(0, 2, 3, 1)
         return F.grid_sample(images.unsqueeze(1), grid, mode="bilinear", padding_mode="border", align_corners=False)[:, 0]
+
+    def _largest(self, images: Tensor, bent: StrongBend | None, tall: Tensor) -> Tensor:
+        """Return by how much each chromosome can be enlarged, (B,), until the canvas has a pixel left on each side."""
+        height, width = images.shape[1:]
+        largest = torch.full_like(tall, math.inf)
+        if self.fit:
+            box = extent_of(images)
+            largest = ((height - 2) / (box.length * tall)).minimum((width - 2) / box.width)
+        if bent is not None:
+            largest[bent.which] = ((height - 2) / (bent.length * tall[bent.which])).minimum((width - 2) / bent.width)
+        return largest
+
+    def _photograph(self, images: Tensor, draws: Draws) -> Tensor:
+        if self.specks:
+            images = soil.add_specks(images, draws, self.specks)
+        if self.background:
+            images = light.add_veil(images, draws, self.background)
+        if self.blur_sd:
+            images = light.blur_some(images, draws, self.blur_sd)
+        if self.grain:
+            images = light.add_grain(images, draws, self.grain)
+        if self.jpeg:
+            images = light.compress_some(images, draws, self.jpeg)
+        return images
 
     def _relight(self, images: Tensor, draws: Draws) -> Tensor:
         height, width = images.shape[1:]
@@ -150,47 +197,44 @@ class Augment:
             grain = draws.randn(height, width).to(device)
             images = images + grain * uniform(self.noise, low=0.0)
         if self.overlap:
-            crossed = images * self._stripes(height, width, draws).to(device)
-            images = crossed * (images.amax((1, 2), keepdim=True) / crossed.amax((1, 2), keepdim=True).clamp_min(1e-6))
+            images = light.cross(images, draws, self.overlap)
         if self.erase:
-            images = images * self._holes(height, width, draws).to(device)
+            images = light.erase(images, draws, self.erase)
         return images
 
-    def _stripes(self, height: int, width: int, draws: Draws) -> Tensor:
-        chosen, angle, place, thick, gain = draws.rand(1, 1, rows=5)
-        angle = (angle - 0.5) * math.pi
-        rows = torch.arange(height).view(1, -1, 1) - height * (0.2 + 0.6 * place)
-        columns = torch.arange(width).view(1, 1, -1) - width / 2
-        distance = (rows * torch.cos(angle) + columns * torch.sin(angle)).abs()
-        inside = (distance < height * (0.04 + 0.08 * thick)) & (chosen < self.overlap)
-        return 1 + inside.float() * (0.3 + 0.7 * gain)
 
-    def _holes(self, height: int, width: int, draws: Draws) -> Tensor:
-        chosen, top, left, tall, wide = draws.rand(1, 1, rows=5)
-        rows = torch.arange(height).view(1, -1, 1) / height
-        columns = torch.arange(width).view(1, 1, -1) / width
-        inside = (rows >= top) & (rows < top + tall / 5) & (columns >= left) & (columns < left + wide / 5)
-        return (~(inside & (chosen < self.erase))).float()
+def turn_and_turn_back(images: Tensor, which: Tensor, angle: Tensor) -> Tensor:
+    """Turn some of the images (B, H, W) by an angle each, (n,) radians, and back: resampled twice, and nothing else."""
+    if not len(which):
+        return images
+    size = images.shape[1:]
+    wide = (max(size) + 8,) * 2  # nothing of a chromosome is cut off, however it is turned
+    aside = F.grid_sample(images[which].unsqueeze(1), turning(angle, wide, size), align_corners=False)
+    return replace(images, which, F.grid_sample(aside, turning(-angle, size, wide), align_corners=False)[:, 0])
 
 
-def bend_along_arc(grid: Tensor, turn: Tensor, images: Tensor) -> Tensor:
-    """Change where each pixel is sampled so that the upright chromosome lies along an arc of a circle, centred again.
+def turning(angle: Tensor, to: Sequence[int], of: Sequence[int]) -> Tensor:
+    """Return where images of a size (height, width) are sampled to be turned by an angle each, and be of a size ``to``."""
+    rows = torch.arange(to[0], device=angle.device).sub((to[0] - 1) / 2).view(1, -1, 1)
+    columns = torch.arange(to[1], device=angle.device).sub((to[1] - 1) / 2).view(1, 1, -1)
+    cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
+    return torch.stack([(columns * cos + rows * sin) * (2 / of[1]), (rows * cos - columns * sin) * (2 / of[0])], 3)
+
+
+def centring(images: Tensor, which: Tensor, but: Tensor | None) -> Tensor:
+    """Return the shifts, (B, 2) x, y as in ``affine_grid``, that centre what is seen in some of the images.
 
     Args:
-        grid: (B, H, W, 2) sampling points in -1..1, x first, as for ``grid_sample``.
-        turn: (B,) radians by which the axis turns from end to end, less than pi.
-        images: (B, H, W), background 0, to see how long each chromosome is.
+        images: (B, H, W), background 0.
+        which: (n,) int64, the ones to centre.
+        but: of those, the ones not to.
     """
-    height, width = images.shape[1:]
-    length = (images > 0.15).any(2).sum(1).clamp_min(1)
-    curvature = (turn / length).view(-1, 1, 1)
-    curvature = torch.where(curvature.abs() < 1e-5, torch.full_like(curvature, 1e-5), curvature)
-    depth = (1 - torch.cos(turn / 2)).view(-1, 1, 1) / curvature  # how far the ends lie aside of the middle
-    x, y = grid[..., 0] * width / 2 + depth / 2, grid[..., 1] * height / 2
-    # The point of the straight chromosome that came to lie at (x, y): its distance from the circle, and its place along it.
-    across = (1 - torch.hypot(1 - curvature * x, curvature * y)) / curvature
-    along = torch.atan2(curvature * y, 1 - curvature * x) / curvature
-    return torch.stack([across * 2 / width, along * 2 / height], dim=-1)
+    shift = torch.zeros(len(images), 2, device=images.device)
+    half = torch.tensor([images.shape[2] / 2, images.shape[1] / 2], device=images.device)
+    shift[which] = extent_of(images[which]).middle / half
+    if but is not None:
+        shift[but] = 0
+    return shift
 
 
 def mix(images: Tensor, labels: Tensor, num_classes: int, strength: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,229 @@
+"""Bends of the chromosome's axis, as changes of where each pixel of a canvas is sampled.
+
+``bend_along_arc`` bends what stays upright. ``StrongBend`` bends as far as a U or a V, and lays the result upright again as
+preparation would lay it, so that image is sampled only once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+FOREGROUND = 0.15  # of full scale: what counts as chromosome on a canvas
+ARC, KINK = math.radians(200), math.radians(150)  # by which an axis turns at most
+LEAST = 0.2  # of that: no less is a strong bend
+BEND_NUMBERS = 5  # that describe a strong bend
+POINTS, COLUMNS = 64, 15  # along the axis; across the chromosome, to measure how it lies
+COARSE = 3  # pixels: spacing of the grid on which nearest points are sought
+
+
+class Extent(NamedTuple):
+    """The box around each chromosome of a batch, (B,) each, in pixels from the middle of the canvas."""
+
+    top: Tensor
+    bottom: Tensor
+    left: Tensor
+    right: Tensor
+
+    @property
+    def length(self) -> Tensor:
+        """Pixels from top to bottom, at least 1."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> Tensor:
+        """Pixels from left to right, at least 1."""
+        return self.right - self.left
+
+    @property
+    def middle(self) -> Tensor:
+        """(B, 2): x, y."""
+        return torch.stack([self.left + self.right, self.top + self.bottom], 1) / 2
+
+
+def extent_of(images: Tensor) -> Extent:
+    """Return the boxes around what is brighter than ``FOREGROUND`` in (B, H, W), background 0."""
+    mask = images > FOREGROUND
+    return Extent(*_ends(mask.any(2)), *_ends(mask.any(1)))
+
+
+def _ends(there: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where the first True of each row of (B, n) begins and the last one ends, from the row's middle."""
+    count = there.shape[1]
+    place = torch.arange(count, device=there.device)
+    first = torch.where(there, place, count - 1).amin(1)
+    last = torch.maximum(torch.where(there, place, 0).amax(1), first) + 1
+    return first - count / 2, last - count / 2
+
+
+def bend_along_arc(grid: Tensor, turn: Tensor, images: Tensor) -> Tensor:
+    """Change where each pixel is sampled so that the upright chromosome lies along an arc of a circle, centred again.
+
+    Args:
+        grid: (B, H, W, 2) sampling points in -1..1, x first, as for ``grid_sample``.
+        turn: (B,) radians by which the axis turns from end to end, less than pi.
+        images: (B, H, W), background 0, to see how long each chromosome is.
+    """
+    height, width = images.shape[1:]
+    length = (images > FOREGROUND).any(2).sum(1).clamp_min(1)
+    curvature = (turn / length).view(-1, 1, 1)
+    curvature = torch.where(curvature.abs() < 1e-5, torch.full_like(curvature, 1e-5), curvature)
+    depth = (1 - torch.cos(turn / 2)).view(-1, 1, 1) / curvature  # how far the ends lie aside of the middle
+    x, y = grid[..., 0] * width / 2 + depth / 2, grid[..., 1] * height / 2
+    # The point of the straight chromosome that came to lie at (x, y): its distance from the circle, and its place along it.
+    across = (1 - torch.hypot(1 - curvature * x, curvature * y)) / curvature
+    along = torch.atan2(curvature * y, 1 - curvature * x) / curvature
+    return torch.stack([across * 2 / width, along * 2 / height], dim=-1)
+
+
+class Axis(NamedTuple):
+    """The bent axes of n chromosomes, P points each from the upper end to the lower, in pixels.
+
+    The middle of an axis is at (0, 0), and runs straight down there.
+
+    Attributes:
+        along: (n, P) place of each point on the straight axis, from its middle.
+        point, tangent, normal: (n, P, 2) x, y; the tangent points to the lower end, and the normal right where it points down.
+        curvature: (n, P) radians a pixel, positive where the axis turns to the right-hand normal.
+    """
+
+    along: Tensor
+    point: Tensor
+    tangent: Tensor
+    normal: Tensor
+    curvature: Tensor
+
+
+def bent_axis(length: Tensor, half: Tensor, numbers: Tensor) -> Axis:
+    """Return axes bent along an arc or at a kink.
+
+    A chromosome bends no tighter than its thickness lets it, so short thick ones turn by less.
+
+    Args:
+        length: (n,) pixels along the chromosome.
+        half: (n,) pixels, half its mean width.
+        numbers: (n, 5) uniform in 0..1: arc or kink; how far it turns; to which side; where the kink is; how sharp.
+    """
+    kind, much, side, where, spread = numbers.unbind(1)
+    kinked = (kind < 0.5)[:, None]
+    limit = torch.where(kinked[:, 0], KINK, ARC).minimum(length / (2.5 * half))
+    turn = (limit * (LEAST + (1 - LEAST) * much) * (side < 0.5).float().mul(2).sub(1))[:, None]
+    along = length[:, None] * torch.linspace(-0.5, 0.5, POINTS, device=length.device)
+    # The turn has come about as a ramp along an arc, and as a smooth step of a certain width at a kink.
+    wide = (half[:, None] * turn.abs() * (1 + 2 * spread[:, None])).clamp_min(1)
+    place = length[:, None] * (where[:, None] - 0.5) / 2
+
+    def heading(along: Tensor) -> Tensor:
+        step = ((along - place) / wide).clamp(-0.5, 0.5)
+        return turn * torch.where(kinked, step + torch.sin(2 * math.pi * step) / (2 * math.pi), along / length[:, None])
+
+    step = ((along - place) / wide).clamp(-0.5, 0.5)
+    curvature = turn * torch.where(kinked, (1 + torch.cos(2 * math.pi * step)) / wide, 1 / length[:, None])
+    curvature[:, 0] = curvature[:, -1] = 0  # what lies beyond the ends goes on straight
+    angle = heading(along) - heading(torch.zeros_like(place))
+    tangent = torch.stack([torch.sin(angle), torch.cos(angle)], 2)
+    normal = torch.stack([torch.cos(angle), -torch.sin(angle)], 2)
+    steps = (tangent[:, 1:] + tangent[:, :-1]) / 2 * (length / (POINTS - 1))[:, None, None]
+    point = F.pad(steps.cumsum(1), (0, 0, 1, 0))
+    point = point - point[:, POINTS // 2 - 1 : POINTS // 2 + 1].mean(1, keepdim=True)
+    return Axis(along, point, tangent, normal, curvature)
+
+
+class StrongBend(NamedTuple):
+    """How n chromosomes of a batch are bent, and laid upright again.
+
+    Attributes:
+        which: (n,) int64, their places in the batch.
+        start: (n, 2) x, y of the middle of the straight chromosome, pixels from the middle of the canvas.
+        axis: the bent axes.
+        down: (n, 2) x, y of the unit vector that points down the canvas once the bent chromosome is upright.
+        middle: (n, 2) x, y of the middle of its extent along and across that.
+        length, width: (n,) pixels, its extent.
+    """
+
+    which: Tensor
+    start: Tensor
+    axis: Axis
+    down: Tensor
+    middle: Tensor
+    length: Tensor
+    width: Tensor
+
+    def sample(self, grid: Tensor) -> Tensor:
+        """Change where the pixels of the chosen images are sampled, (B, H, W, 2) in -1..1 as for ``grid_sample``."""
+        if not len(self.which):
+            return grid
+        height, width = grid.shape[1:3]
+        size = (math.ceil(height / COARSE), math.ceil(width / COARSE))
+        half = torch.tensor([width / 2, height / 2], device=grid.device)
+        coarse = F.interpolate(grid[self.which].permute(0, 3, 1, 2), size, mode="bilinear", align_corners=True)
+        place = coarse.flatten(2).transpose(1, 2) * half
+        field = (self._unbend(place) / half).transpose(1, 2).unflatten(2, size)
+        fine = F.interpolate(field, (height, width), mode="bilinear", align_corners=True)
+        grid[self.which] = fine.permute(0, 2, 3, 1)
+        return grid
+
+    def _unbend(self, place: Tensor) -> Tensor:
+        """Return the points of the straight chromosomes that come to lie at (n, m, 2) x, y of the upright bent ones."""
+        aside = torch.stack([self.down[:, 1], -self.down[:, 0]], 1)
+        place = self.middle[:, None] + place[..., :1] * aside[:, None] + place[..., 1:] * self.down[:, None]
+        point = self.axis.point
+        # The nearest point has the smallest |place - point|^2 / 2, and |place|^2 is the same for all of them.
+        near = torch.baddbmm((point**2).sum(2)[:, None], place, point.transpose(1, 2), beta=-0.5).argmax(2)
+        table = torch.cat([point, self.axis.tangent, self.axis.along[..., None], self.axis.curvature[..., None]], 2)
+        x, y, sin, cos, along, curvature = table.gather(1, near[..., None].expand(-1, -1, 6)).unbind(2)
+        x, y = place[..., 0] - x, place[..., 1] - y
+        across = x * cos - y * sin
+        along = along + (x * sin + y * cos) / (1 - curvature * across).clamp_min(0.3)
+        return torch.stack([across, along], 2) + self.start[:, None]
+
+
+def bend_strongly(images: Tensor, which: Tensor, numbers: Tensor) -> StrongBend:
+    """Bend some of the upright chromosomes of a batch strongly, and find how each lies then.
+
+    The principal axis is turned to the vertical so that the end that was the upper one lies above the other again.
+
+    Args:
+        images: (B, H, W) background 0.
+        which: (n,) int64, the ones to bend.
+        numbers: (B, 5) uniform in 0..1, see ``bent_axis``.
+    """
+    images, numbers = images[which], numbers[which]
+    box, (height, width) = extent_of(images), images.shape[1:]
+    area = (images > FOREGROUND).sum((1, 2))
+    axis = bent_axis(box.length, (area / box.length / 2).clamp_min(1), numbers)
+    # A lattice along and across the straight chromosome, and where its points come to lie.
+    across = box.width[:, None] * torch.linspace(-0.5, 0.5, COLUMNS, device=images.device)
+    lattice = torch.stack(torch.broadcast_tensors(across[:, None], axis.along[..., None]), 3) + box.middle[:, None, None]
+    lattice = lattice / torch.tensor([width / 2, height / 2], device=images.device)
+    inside = F.grid_sample((images > FOREGROUND).float()[:, None], lattice, align_corners=False)[:, 0]
+    inside = (inside * (1 - axis.curvature[..., None] * across[:, None]).clamp_min(0)).flatten(1)  # the inner side is crowded
+    place = (axis.point[:, :, None] + axis.normal[:, :, None] * across[:, None, :, None]).flatten(1, 2)
+    down = _principal_axis(place, inside)
+    forwards = ((axis.point[:, -1] - axis.point[:, 0]) * down).sum(1, keepdim=True)
+    down = torch.where(forwards < 0, -down, down)
+    aside = torch.stack([down[:, 1], -down[:, 0]], 1)
+    low, high = _range((place * down[:, None]).sum(2), inside)
+    left, right = _range((place * aside[:, None]).sum(2), inside)
+    middle = ((low + high)[:, None] * down + (left + right)[:, None] * aside) / 2
+    return StrongBend(which, box.middle, axis, down, middle, high - low, right - left)
+
+
+def _principal_axis(place: Tensor, weight: Tensor) -> Tensor:
+    """Return the unit vectors, (n, 2), of largest variance of points (n, m, 2) of a weight (n, m); y is at least 0."""
+    weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-6)
+    apart = place - (weight[..., None] * place).sum(1, keepdim=True)
+    x, y = apart.unbind(2)
+    angle = torch.atan2(2 * (weight * x * y).sum(1), (weight * (y * y - x * x)).sum(1)) / 2
+    return torch.stack([torch.sin(angle), torch.cos(angle)], 1)
+
+
+def _range(value: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the lowest and the highest of values (n, m) where their weight is not next to nothing, (n,) each."""
+    there = weight > 0.1
+    there |= ~there.any(1, keepdim=True)
+    return torch.where(there, value, math.inf).amin(1), torch.where(there, value, -math.inf).amax(1)

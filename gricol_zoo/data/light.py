@@ -1,0 +1,146 @@
+"""What light, lens, camera and file do to the grey values of a batch of canvases, (B, H, W) float 0..1, background 0."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gricol_zoo.data.draws import Draws, replace
+
+RIM = 0.02  # of full scale: what is darker is background
+VEIL = 0.1  # of full scale: what is left of an uneven ground, at most
+PITCH = 1.5  # canvas pixels to a pixel of a crop, about: noise and JPEG were there before the canvas
+QUALITY = (20, 90)
+BLOCK, FREQUENCIES = 12, 8  # a JPEG block of 8 crop pixels, on the canvas
+LUMINANCE = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+"""The quantisation table of quality 50 that the JPEG standard suggests (ITU-T T.81, table K.1)."""
+
+
+def add_veil(images: Tensor, draws: Draws, probability: float) -> Tensor:
+    """Brighten or darken some of the chromosomes by a smooth field of up to ``VEIL``, and leave the background."""
+    which = draws.chosen(probability)
+    corners = (draws.rand(1, 3, 2)[which] * 2 - 1).to(images.device) * VEIL
+    if not len(which):
+        return images
+    own = images[which]
+    field = F.interpolate(corners, images.shape[1:], mode="bilinear", align_corners=True)[:, 0]
+    return replace(images, which, torch.where(own > RIM, own + field, own))
+
+
+def blur_some(images: Tensor, draws: Draws, highest: float) -> Tensor:
+    """Blur half of the images by a Gaussian of up to ``highest`` pixels; bright bands come out as bright as they were."""
+    which = draws.chosen(0.5)
+    deviation = draws.rand(1)[which].to(images.device) * highest
+    if not len(which):
+        return images
+    own = images[which]
+    reach = math.ceil(3 * highest)
+    distance = torch.arange(-reach, reach + 1, device=images.device)
+    kernel = torch.exp(-((distance / deviation.clamp_min(1e-3)) ** 2) / 2)
+    kernel = (kernel / kernel.sum(1, keepdim=True))[:, None]
+    soft = F.conv2d(own[None], kernel[..., None], padding=(reach, 0), groups=len(which))
+    soft = F.conv2d(soft, kernel[:, :, None], padding=(0, reach), groups=len(which))[0]
+    return replace(images, which, soft * (_brightness(own) / _brightness(soft).clamp_min(1e-6)))
+
+
+def _brightness(images: Tensor) -> Tensor:
+    """Return how bright the bright bands are, (n, 1, 1): a mean of the eighth power."""
+    square = images * images
+    fourth = square * square
+    return (fourth * fourth).mean((1, 2), keepdim=True) ** 0.125
+
+
+def add_grain(images: Tensor, draws: Draws, highest: float) -> Tensor:
+    """Add noise of up to a standard deviation of ``highest`` on the chromosome.
+
+    It is drawn at the pixels of a crop, alone or smoothed over 3 x 3 of them, in between in most cases, and resampled as a crop
+    is: so neighbouring pixels of the canvas have much of it in common.
+    """
+    height, width = images.shape[1:]
+    white = draws.randn(1, math.ceil(height / PITCH), math.ceil(width / PITCH)).to(images.device)
+    strength, smooth = draws.rand(1, 1, 1, rows=2).to(images.device)
+    soft = 3 * F.avg_pool2d(white, 3, 1, 1)
+    # Their covariance is a third, and the resampling takes a third of the standard deviation.
+    gain = 1.5 * highest * strength / (smooth**2 + (1 - smooth) ** 2 + smooth * (1 - smooth) * 2 / 3).sqrt()
+    noise = F.interpolate((white * (1 - smooth) + soft * smooth) * gain, (height, width), mode="bilinear")[:, 0]
+    return images + noise * (images > RIM)
+
+
+def compress_some(images: Tensor, draws: Draws, probability: float) -> Tensor:
+    """Take some of the images through the quantisation of a JPEG file, at a quality of 20 to 90."""
+    which = draws.chosen(probability)
+    quality, top, left = draws.rand(3)[which].unbind(1)
+    if not len(which):
+        return images
+    own = images[which]
+    quality = QUALITY[0] + (QUALITY[1] - QUALITY[0]) * quality.to(images.device)
+    shifts = torch.stack([top, left], 1).mul(BLOCK).long().tolist()
+    near = F.max_pool2d((own > RIM).float(), 5, 1, 2)  # what comes to lie further out is background again
+    return replace(images, which, quantise(own, quality, shifts) * near)
+
+
+def quantise(images: Tensor, quality: Tensor, shifts: list[list[int]]) -> Tensor:
+    """Return (n, H, W) after the discrete cosine transform of a JPEG file and back.
+
+    Args:
+        images: 0..1.
+        quality: (n,) 1 to 100.
+        shifts: (down, right) by which each image lies aside of the blocks, less than a block.
+    """
+    height, width = images.shape[1:]
+    tall, wide = (math.ceil((side + BLOCK) / BLOCK) for side in (height, width))
+    padded = images.new_zeros(len(images), tall * BLOCK, wide * BLOCK)
+    for to, image, (down, right) in zip(padded, images, shifts, strict=True):
+        to[down : down + height, right : right + width] = image
+    place, order = torch.arange(BLOCK, device=images.device), torch.arange(FREQUENCIES, device=images.device)
+    waves = torch.cos(math.pi / BLOCK * (place + 0.5) * order[:, None]) * math.sqrt(2 / BLOCK)
+    waves[0] /= math.sqrt(2)
+    percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None]
+    table = ((torch.tensor(LUMINANCE, device=images.device) * percent + 50) / 100).floor().clamp(1, 255)
+    table = (table * (BLOCK / FREQUENCIES / 255))[:, None, None]
+    blocks = padded.view(-1, tall, BLOCK, wide, BLOCK).transpose(2, 3)
+    kept = ((waves @ blocks @ waves.T) / table).round() * table
+    back = (waves.T @ kept @ waves).transpose(2, 3).reshape(padded.shape)
+    return torch.stack([image[d : d + height, r : r + width] for image, (d, r) in zip(back, shifts, strict=True)])
+
+
+def cross(images: Tensor, draws: Draws, probability: float) -> Tensor:
+    """Lay a bright stripe across some of the images, and darken the rest so that the brightest is as bright as before."""
+    chosen, angle, place, thick, gain = draws.rand(1, 1, rows=5)
+    which = (chosen[:, 0, 0] < probability).nonzero()[:, 0]
+    if not len(which):
+        return images
+    angle, place, thick, gain = angle[which], place[which], thick[which], gain[which]
+    own, (height, width) = images[which], images.shape[1:]
+    angle = (angle - 0.5) * math.pi
+    rows = torch.arange(height).view(1, -1, 1) - height * (0.2 + 0.6 * place)
+    columns = torch.arange(width).view(1, 1, -1) - width / 2
+    distance = (rows * torch.cos(angle) + columns * torch.sin(angle)).abs()
+    stripe = 1 + (distance < height * (0.04 + 0.08 * thick)).float() * (0.3 + 0.7 * gain)
+    crossed = own * stripe.to(images.device)
+    crossed = crossed * (own.amax((1, 2), keepdim=True) / crossed.amax((1, 2), keepdim=True).clamp_min(1e-6))
+    return replace(images, which, crossed)
+
+
+def erase(images: Tensor, draws: Draws, probability: float) -> Tensor:
+    """Blank a random box of up to a fifth of each side in some of the images."""
+    chosen, top, left, tall, wide = draws.rand(1, 1, rows=5)
+    which = (chosen[:, 0, 0] < probability).nonzero()[:, 0]
+    top, left, tall, wide = top[which], left[which], tall[which], wide[which]
+    height, width = images.shape[1:]
+    rows = torch.arange(height).view(1, -1, 1) / height
+    columns = torch.arange(width).view(1, 1, -1) / width
+    inside = (rows >= top) & (rows < top + tall / 5) & (columns >= left) & (columns < left + wide / 5)
+    return replace(images, which, images[which] * (~inside).float().to(images.device))

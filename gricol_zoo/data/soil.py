@@ -1,0 +1,99 @@
+"""What lies beside a chromosome in its crop, and comes with it to the canvas: specks and pieces of neighbours."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gricol_zoo.data.bends import FOREGROUND
+from gricol_zoo.data.draws import Draws, replace
+
+SPECKS = 6  # at most
+SPECK_GREY = 0.5  # of full scale, at most
+SPECK_AWAY = 5.0  # pixels: standard deviation of a speck's distance from the rim
+NEAR, FAR = -10.0, 1.0  # pixels between the boxes of a chromosome and its neighbour; what is round touches later
+MARGIN = 8.0  # pixels of the crop on either side of the chromosome
+VISIBLE = 0.33  # of a neighbour, at most
+
+
+def add_specks(images: Tensor, draws: Draws, probability: float) -> Tensor:
+    """Lay 1 to 6 specks of 1 to 4 pixels on or beside some of the chromosomes, most of them near the rim; (B, H, W)."""
+    which = draws.chosen(probability)
+    count = draws.rand()[which]
+    row, side, size, grey = draws.rand(SPECKS, rows=4)[:, which].to(images.device)
+    away = draws.randn(SPECKS)[which].to(images.device) * SPECK_AWAY
+    if not len(which):
+        return images
+    own, (height, width) = images[which], images.shape[1:]
+    mask = own > FOREGROUND
+    rows, columns = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
+    # The rows of each chromosome in their order, of which a speck takes one, and the columns where it begins and ends there.
+    filled = mask.any(2)
+    order = torch.where(filled, rows, height).sort(1).values
+    y = order.gather(1, (row * filled.sum(1, keepdim=True)).long()).clamp_max(height - 1)
+    there = mask.gather(1, y[..., None].expand(-1, -1, width))
+    first, last = torch.where(there, columns, width).amin(2), torch.where(there, columns, -1).amax(2)
+    x = torch.where(side < 0.5, first, last) + away
+    deviation = (1 + 3 * size) / 2.355  # the size is the full width at half of its grey
+    grey = SPECK_GREY * (0.3 + 0.7 * grey) * (torch.arange(SPECKS) < (1 + count[:, None] * SPECKS).floor()).to(grey)
+    tall = torch.exp(-(((rows - y[..., None]) / deviation[..., None]) ** 2) / 2)
+    wide = torch.exp(-(((columns - x[..., None]) / deviation[..., None]) ** 2) / 2)
+    light = (tall * grey[..., None]).transpose(1, 2) @ wide
+    return replace(images, which, torch.where(light > 0.02, torch.maximum(own, light), own))
+
+
+def add_neighbours(images: Tensor, draws: Draws, probability: float) -> tuple[Tensor, Tensor]:
+    """Lay a piece of the next image of the batch beside some of the chromosomes, so that they touch or nearly do.
+
+    It comes from a side or, more seldom, from an end, turned by any angle; up to a third of it is seen, as of a neighbour that
+    the edge of the crop cuts off. Where both lie, the brighter is seen.
+
+    Returns:
+        The images (B, H, W), and the places (n,) int64 of those that have a neighbour now.
+    """
+    which = draws.chosen(probability)
+    end, jitter, turn, aside, gap, seen = draws.rand(6)[which].to(images.device).unbind(1)
+    if not len(which):
+        return images, which
+    own, other = images[which], images.roll(1, 0)[which]
+    height, width = images.shape[1:]
+    turn = turn * 2 * math.pi
+    # From which direction it comes: right, lower end, left, upper end, give or take 20 degrees.
+    quarter = torch.where(end < 0.7, (end / 0.35).floor() * 2, ((end - 0.7) / 0.15).floor() * 2 + 1)
+    towards = quarter * math.pi / 2 + (jitter - 0.5) * math.radians(40)
+    _, high = _reach(own, towards)
+    left, right = _reach(own, towards + math.pi / 2)
+    other_low, other_high = _reach(other, towards - turn)
+    near = high + NEAR + (FAR - NEAR) * gap
+    middle, offset = near - other_low, (left + right) / 2 + (aside - 0.5) * (right - left)
+    rows = (torch.arange(height, device=images.device) + 0.5 - height / 2).view(1, -1, 1)
+    columns = (torch.arange(width, device=images.device) + 0.5 - width / 2).view(1, 1, -1)
+    cos, sin = torch.cos(towards)[:, None, None], torch.sin(towards)[:, None, None]
+    forth = columns * cos + rows * sin
+    across = rows * cos - columns * sin
+    u, v = forth - middle[:, None, None], across - offset[:, None, None]
+    cos, sin = torch.cos(towards - turn)[:, None, None], torch.sin(towards - turn)[:, None, None]
+    grid = torch.stack([(u * cos - v * sin) * 2 / width, (u * sin + v * cos) * 2 / height], 3)
+    piece = F.grid_sample(other[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
+    cut = near + (0.15 + (VISIBLE - 0.15) * seen) * (other_high - other_low)
+    # The crop's edges are beyond the chromosome on three sides.
+    seen_here = (
+        (forth < cut[:, None, None]) & (across > (left - MARGIN)[:, None, None]) & (across < (right + MARGIN)[:, None, None])
+    )
+    piece = torch.where(seen_here, piece, 0)
+    return replace(images, which, torch.maximum(own, piece)), which
+
+
+def _reach(images: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
+    """Return from where to where chromosomes (n, H, W) extend in a direction each, (n,) radians from x to y; in pixels."""
+    step = 3
+    height, width = images.shape[1:]
+    inside = images[:, ::step, ::step] > FOREGROUND
+    rows = (torch.arange(0, height, step, device=images.device) + 0.5 - height / 2).view(1, -1, 1)
+    columns = (torch.arange(0, width, step, device=images.device) + 0.5 - width / 2).view(1, 1, -1)
+    place = columns * torch.cos(towards)[:, None, None] + rows * torch.sin(towards)[:, None, None]
+    low = torch.where(inside, place, width).amin((1, 2))
+    return low, torch.where(inside, place, -width).amax((1, 2)).maximum(low)
