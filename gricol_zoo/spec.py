@@ -28,6 +28,8 @@ DENVER_GROUPS = {
 
 ORIENTATIONS = ("as-is", "centred", "upright")
 CONTRASTS = ("as-is", "p99")
+GROUNDS = ("auto", "light", "dark")
+VERSIONS = (1, 2)
 CELL_NORMS = ("shared", "own")
 
 
@@ -58,6 +60,12 @@ class Preprocess:
         contrast: "as-is" keeps grey values; "p99" subtracts the border median, inverts a light background,
             and divides by the 99th percentile of the chromosome, so background is 0 and the brightest bands 1.
         mean, std: of the training images after all that, in units of full scale (0..1).
+        version: of the preparation of upright and centred images: 1, by every pixel that stands out of the background; 2, by
+            the chromosome alone (``gricol_zoo.data.find``). Weights that do not say are of 1.
+        ground: which side of the chromosome's grey the background is on, "light" (G-bands) or "dark" (fluorescence); "auto"
+            finds out.
+        length: median length of the training chromosomes along their axes, in crop pixels; 0 where it was not measured. It is
+            what other cameras' crops are scaled to (``gricol_zoo.data.scale``).
     """
 
     orientation: str = "as-is"
@@ -66,14 +74,22 @@ class Preprocess:
     contrast: str = "as-is"
     mean: float = 0.5
     std: float = 0.25
+    version: int = 1
+    ground: str = "auto"
+    length: float = 0.0
 
     def __post_init__(self) -> None:
         if self.pad_to is not None:
             object.__setattr__(self, "pad_to", _pair("pad_to", self.pad_to))
-        for name in ("scale", "mean", "std"):
+        for name in ("scale", "mean", "std", "length"):
             _number(name, getattr(self, name))
         _one_of("orientation", self.orientation, ORIENTATIONS)
         _one_of("contrast", self.contrast, CONTRASTS)
+        _one_of("ground", self.ground, GROUNDS)
+        if self.version not in VERSIONS or isinstance(self.version, bool):
+            raise GricolZooError(f"Expected `version` of the preparation to be 1 or 2, but got {self.version!r}.")
+        if not 0 <= self.length <= 8192:
+            raise GricolZooError(f"Expected `length` to lie in 0..8192 crop pixels, but got {self.length}.")
         if not 0 < self.scale <= 16:
             raise GricolZooError(f"Expected `scale` to lie in (0, 16], but got {self.scale}.")
         if not (0 < self.std <= 16 and -16 <= self.mean <= 16):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gricol_zoo.data.find import find_chromosome
 from gricol_zoo.data.images import read_grey
-from gricol_zoo.data.preprocess import measure_pose, stretch, to_canvas
+from gricol_zoo.data.preprocess import foreground, pose_of, stretch, to_canvas
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
-from gricol_zoo.spec import ModelSpec
+from gricol_zoo.spec import ModelSpec, Preprocess
 
 
 def load_canvases(images: ImageSet, spec: ModelSpec) -> np.ndarray:
@@ -24,7 +26,7 @@ def load_canvases(images: ImageSet, spec: ModelSpec) -> np.ndarray:
     out = np.empty((len(images), *spec.image_size), np.uint8)
     for index, record in enumerate(images.records):
         try:
-            out[index] = to_canvas(read_grey(images.read(record)), spec.preprocess, spec.image_size)
+            out[index] = to_canvas(read_grey(images.read(record), spec.preprocess.ground), spec.preprocess, spec.image_size)
         except (ImageError, OSError) as error:
             raise GricolZooError(
                 f"{record.path} of {images.store.root}: {error}. Mend it or take it out of the table."
@@ -66,25 +68,46 @@ def measure(canvases: np.ndarray) -> tuple[float, float]:
     return round(mean, 5), round(float(np.sqrt(max(square / len(canvases) - mean**2, 1e-6))), 5)
 
 
-def fitting_scale(images: ImageSet, height: int) -> float:
-    """Return how many canvas pixels a crop pixel may get so that 19 of 20 chromosomes fit a canvas of ``height`` unshrunk.
+def measure_extents(images: ImageSet, how: Preprocess) -> np.ndarray:
+    """Return length and width of each chromosome along and across its axis, (n, 2) in crop pixels.
 
-    Microscopes differ in pixels per micrometre; so scaled, chromosomes of one number come out about alike from any of them.
+    Images that cannot be read, or show nothing, are left out: ``load_canvases`` names them.
 
     Raises:
-        GricolZooError: nothing but blank or unreadable images.
+        GricolZooError: nothing but such images.
     """
-    lengths = []
+    extents = []
     for record in images.records:
         try:
-            pose = measure_pose(stretch(read_grey(images.read(record))))
+            grey = read_grey(images.read(record), how.ground)
         except (ImageError, OSError):
-            continue  # load_canvases names it
+            continue
+        mask = find_chromosome(grey, how.ground).mask if how.version > 1 else foreground(stretch(grey, how.ground))
+        pose = pose_of(mask, how.orientation != "centred")
         if pose is not None:
-            lengths.append(pose.length)
-    if not lengths:
+            extents.append((pose.length, pose.width))
+    if not extents:
         raise GricolZooError(f"No image of {images.store.root} shows anything to measure: expected chromosomes.")
-    return round(float((height - 2) / np.percentile(lengths, 95)), 2)
+    return np.array(extents)
+
+
+def fitting_scale(extents: np.ndarray, size: tuple[int, int], version: int) -> float:
+    """Return how many canvas pixels a crop pixel may get so that most chromosomes fit a canvas unshrunk.
+
+    Microscopes differ in pixels per micrometre; so scaled, chromosomes of one number come out about alike from any of them.
+    Preparation 1 lets 19 of 20 fit the height. Preparation 2 lets 199 of 200 fit height and width, since what is shrunk has
+    lost its size, which is half of what tells it from others.
+
+    Args:
+        extents: (n, 2) lengths and widths in crop pixels.
+        size: (height, width) of the canvas.
+        version: of the preparation.
+    """
+    height, width = size
+    if version == 1:
+        return round(float((height - 2) / np.percentile(extents[:, 0], 95)), 2)
+    tall, wide = np.percentile(extents, 99.5, axis=0)
+    return math.floor(100 * min((height - 2) / tall, (width - 2) / wide)) / 100
 
 
 def as_batch(canvases: Sequence[np.ndarray], spec: ModelSpec) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gricol_zoo.data.arrays import fitting_scale, load_canvases, measure
+from gricol_zoo.data.arrays import fitting_scale, load_canvases, measure, measure_extents
 from gricol_zoo.data.split import apply_split, check_leaks
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
@@ -39,9 +39,13 @@ def prepare_data(parts: dict[str, ImageSet], spec: ModelSpec, given: set[str]) -
         given: fields of its preprocessing that were set by hand, and so are not measured.
     """
     measured: dict[str, float] = {}
-    if spec.preprocess.orientation != "as-is" and "scale" not in given:
-        measured["scale"] = min(16.0, fitting_scale(parts["train"], spec.image_size[0]))
-        spec = spec.replace(preprocess=measured)
+    how = spec.preprocess
+    if how.orientation != "as-is":
+        extents = measure_extents(parts["train"], how)
+        measured["scale"] = min(16.0, fitting_scale(extents, spec.image_size, how.version))
+        if how.version > 1:
+            measured["length"] = round(float(np.median(extents[:, 0])), 2)
+        spec = spec.replace(preprocess={key: value for key, value in measured.items() if key not in given})
     canvases = {part: load_canvases(parts[part], spec) for part in ("train", "val")}
     measured["mean"], measured["std"] = measure(canvases["train"])
     return spec.replace(preprocess={key: value for key, value in measured.items() if key not in given}), canvases

@@ -1,7 +1,8 @@
 """From a grey image to the network's canvas: (H, W) float in 0..1 -> (height, width) uint8.
 
-Two ways (``Preprocess`` says which): the paper's (section 2.1: pad to 224x224 with the background, then bilinear to
-448x456) and the light family's (upright, centred, background 0, brightest bands 255).
+Three ways (``Preprocess`` says which): the paper's (section 2.1: pad to 224x224 with the background, then bilinear to
+448x456); preparation 1, of the 128-pixel weights (upright, centred, background 0, brightest bands 255); and preparation 2, the
+same of the chromosome alone, however it was photographed (``gricol_zoo.data.find``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from gricol_zoo.data.find import find_chromosome
 from gricol_zoo.data.images import border_median, percentile
 from gricol_zoo.spec import Preprocess
 
@@ -33,30 +35,101 @@ class Pose(NamedTuple):
     width: float
 
 
-def to_canvas(grey: np.ndarray, how: Preprocess, size: tuple[int, int]) -> np.ndarray:
-    """Bring a grey image to a canvas of ``size`` (height, width) as ``how`` says; returns uint8.
+class Prepared(NamedTuple):
+    """A canvas, and what was measured on the way to it.
+
+    Attributes:
+        canvas: (height, width) uint8.
+        length, width: of the chromosome along and across its axis, in crop pixels; 0 where nothing was found or looked for.
+        shrunk: 1, or the factor below it by which a chromosome too large for the canvas was made to fit.
+        others: how many further pieces of the crop could be chromosomes (preparation 2 alone looks).
+        light: whether the ground was lighter than the chromosome (preparation 2 alone looks).
+    """
+
+    canvas: np.ndarray
+    length: float = 0.0
+    width: float = 0.0
+    shrunk: float = 1.0
+    others: int = 0
+    light: bool = False
+
+
+def to_canvas(grey: np.ndarray, how: Preprocess, size: tuple[int, int], scale: float = 1.0) -> np.ndarray:
+    """Bring a grey image to a canvas of ``size`` (height, width) as ``how`` says; returns uint8. See ``prepare``."""
+    return prepare(grey, how, size, scale).canvas
+
+
+def prepare(grey: np.ndarray, how: Preprocess, size: tuple[int, int], scale: float = 1.0) -> Prepared:
+    """Bring a grey image to a canvas of ``size`` (height, width) as ``how`` says, and measure the chromosome.
 
     Args:
         grey: (H, W) float in 0..1.
         how: the preprocessing that belongs to the weights.
         size: (height, width).
+        scale: what a crop pixel is multiplied by to be as large as one of the training images.
     """
-    if how.contrast == "p99":
-        grey = stretch(grey)
-    if how.orientation != "as-is":
-        canvas = upright(grey, how.scale, size, turn=how.orientation == "upright")
-    else:
-        if how.pad_to is not None:
-            grey = pad(grey, how.pad_to)
-        canvas = resize(grey, size)
+    if how.orientation == "as-is":
+        return Prepared(to_levels(as_it_lies(grey, how, size, scale)))
+    turn, drawn = how.orientation == "upright", how.scale * scale
+    if how.version == 1:
+        value = stretch(grey, how.ground) if how.contrast == "p99" else grey
+        return Prepared(to_levels(upright(value, drawn, size, turn)))
+    found = find_chromosome(grey, how.ground)
+    value = found.value if how.contrast == "p99" else found.value * np.float32(found.top)
+    pose = pose_of(found.mask, turn)
+    if pose is None:
+        return Prepared(to_levels(pad(value, size)), others=found.others, light=found.light)
+    fit = fitting(pose, drawn, size)
+    canvas = place_alone(smooth(value, 1 / fit), pose, fit, size)
+    return Prepared(canvas, pose.length, pose.width, fit / drawn, found.others, found.light)
+
+
+def place_alone(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, int]) -> np.ndarray:
+    """Return the same as ``place`` as levels, uint8, sooner: only where the chromosome comes to lie is anything computed.
+
+    Args:
+        value: (h, w) float32, 0 but for the chromosome and its surroundings of a few pixels.
+        pose, scale, size: as for ``place``.
+    """
+    # How far from the middle the corners of what is not 0 come to lie.
+    y, x = np.array([[-1.5, value.shape[0] + 0.5], [-1.5, value.shape[1] + 0.5]]) - np.array(pose.center)[::-1, None]
+    sin, cos = math.sin(pose.angle), math.cos(pose.angle)
+    far = max(abs(sin * across + cos * down) for down in y for across in x)
+    wide = max(abs(cos * across - sin * down) for down in y for across in x)
+    rows, columns = (min(math.ceil(extent * scale), side // 2) for extent, side in zip((far, wide), size, strict=True))
+    if size[0] % 2 or size[1] % 2:  # the middle lies within a pixel
+        return to_levels(place(value, pose, scale, size))
+    canvas = np.zeros(size, np.uint8)
+    window = canvas[size[0] // 2 - rows : size[0] // 2 + rows, size[1] // 2 - columns : size[1] // 2 + columns]
+    window[:] = to_levels(place(value, pose, scale, (2 * rows, 2 * columns)))
+    return canvas
+
+
+def to_levels(canvas: np.ndarray) -> np.ndarray:
+    """Round (h, w) float in 0..1 to 256 levels, uint8; what lies outside is cut."""
     levels = canvas * 255 + 0.5
     return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
 
-def stretch(grey: np.ndarray) -> np.ndarray:
-    """Return grey with background 0 and the brightest percent at 1 or above; a light background is inverted."""
+def as_it_lies(grey: np.ndarray, how: Preprocess, size: tuple[int, int], scale: float) -> np.ndarray:
+    """Return the canvas of a crop that is neither turned nor centred: the paper's way."""
+    if how.contrast == "p99":
+        grey = stretch(grey, how.ground)
+    if scale != 1:
+        grey = resize(grey, (max(1, round(grey.shape[0] * scale)), max(1, round(grey.shape[1] * scale))))
+    if how.pad_to is not None:
+        grey = pad(grey, how.pad_to)
+    return resize(grey, size)
+
+
+def stretch(grey: np.ndarray, ground: str = "auto") -> np.ndarray:
+    """Return grey with background 0 and the brightest percent at 1 or above; a light background is inverted.
+
+    By itself it takes a background above half of full scale for light, as preparation 1 does.
+    """
     background = border_median(grey)
-    value = background - grey if background > 0.5 else grey - background
+    light = background > 0.5 if ground == "auto" else ground == "light"
+    value = background - grey if light else grey - background
     value = np.maximum(value, 0)
     inside = value[foreground(value)]
     top = percentile(inside, 99) if inside.size else 0.0
@@ -75,7 +148,12 @@ def measure_pose(value: np.ndarray, turn: bool = True) -> Pose | None:
         value: (H, W) float with background 0.
         turn: find the axis; else take the vertical for it.
     """
-    ys, xs = np.nonzero(foreground(value))
+    return pose_of(foreground(value), turn)
+
+
+def pose_of(mask: np.ndarray, turn: bool = True) -> Pose | None:
+    """Measure how what a mask (H, W) bool shows lies; None for fewer than three pixels. See ``measure_pose``."""
+    ys, xs = np.nonzero(mask)
     if len(ys) < 3:
         return None
     x, y = xs.sum() / len(xs), ys.sum() / len(ys)
@@ -101,7 +179,17 @@ def upright(value: np.ndarray, scale: float, size: tuple[int, int], turn: bool =
     pose = measure_pose(np.abs(value - background) if background else value, turn)
     if pose is None:
         return pad(value, size)[:height, :width]
-    scale = min(scale, (height - 2) / pose.length, (width - 2) / pose.width)
+    return place(value, pose, fitting(pose, scale, size), size, background)
+
+
+def fitting(pose: Pose, scale: float, size: tuple[int, int]) -> float:
+    """Return the scale, or a smaller one by which the chromosome fits a canvas of ``size`` with a pixel to spare."""
+    return min(scale, (size[0] - 2) / pose.length, (size[1] - 2) / pose.width)
+
+
+def place(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, int], background: float = 0.0) -> np.ndarray:
+    """Return a canvas (height, width) with the chromosome of a pose upright in its middle, at a scale."""
+    height, width = size
     cos, sin = math.cos(pose.angle) / scale, math.sin(pose.angle) / scale
     # PIL maps a canvas pixel's centre to a source point: (x, y) -> (a x + b y + c, d x + e y + f).
     a, b, d, e = cos, sin, -sin, cos
@@ -112,6 +200,24 @@ def upright(value: np.ndarray, scale: float, size: tuple[int, int], turn: bool =
         (width, height), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR, fillcolor=background
     )
     return np.asarray(turned)
+
+
+def smooth(value: np.ndarray, step: float) -> np.ndarray:
+    """Blur so that every ``step``-th pixel may be taken: by a triangle of that half width, as an antialiasing resize does.
+
+    Below a step of 1 nothing is blurred.
+    """
+    if step <= 1:
+        return value
+    down, across = (triangle(side, step) for side in value.shape)
+    return (down @ value @ across.T).astype(np.float32)
+
+
+def triangle(side: int, half_width: float) -> np.ndarray:
+    """Return the (side, side) float32 matrix that blurs a row of pixels by a triangle; each row sums to 1."""
+    place = np.arange(side)
+    weights = np.maximum(1 - np.abs(place[:, None] - place) / half_width, 0)
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
 def pad(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:

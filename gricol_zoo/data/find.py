@@ -1,0 +1,252 @@
+"""Find the chromosome in a crop, whatever camera it came from: preparation 2.
+
+The rule, in its order. Every number is a share of what is in the crop itself, so that neither exposure, bit depth nor
+resolution matters.
+
+1. A flat frame around another ground is left out (``inner_box``).
+2. The ground is the median of the outermost pixels. The stain lies on that side of it on which the strongest pixels do.
+3. What is brighter than ``FOREGROUND`` of the 99th percentile of the chromosome is foreground.
+4. A ground that rises or falls across the crop is levelled by a plane (``fit_plane``), and the foreground found again.
+5. Foreground that a few steps of dilation join is one piece. The heaviest piece is the chromosome. Another one belongs to it
+   where it lies in line with it, near its end, and is not a crumb: a satellite, or an arm beyond a gap (``belongs``).
+
+``gricol_zoo.export.find`` is the same rule in the operators that a graph has, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from gricol_zoo.data.images import percentile
+
+FOREGROUND = 0.15  # of the 99th percentile of the chromosome
+GRAIN, MOST_GRAIN = 3.0, 0.3  # standard deviations of the ground; and at most this share of the percentile
+FRAME_STEP = 0.1  # of the crop's range: how far a frame's grey must be from the ground inside it
+FRAME_SAME, FRAME_BAND = 0.05, 0.05  # where more of the ring inside a frame than this share is this near to it, it is ground
+UNEVEN = 0.06  # of the contrast: a ground that rises by less is even
+LEAST_GROUND = 0.1  # of the crop: less of it tells nothing of a slope
+ROUNDS = 2  # the plane is fitted again when the foreground is better known
+REACH = 0.07  # dilation steps by the root of the foreground's area: 1 for a small chromosome, 3 for a large one
+MOST_REACH = 6
+CRUMB = 0.015  # of the chromosome's weight: what is less is dirt
+FAR = 0.25  # of the chromosome's length: further beyond its end nothing belongs to it
+ASIDE = 0.5  # of its width: further from its axis neither
+EIGHT = np.ones((3, 3))  # neighbours at the corners count
+SECOND = 0.3  # of the chromosome's weight: a piece like that is another chromosome
+
+
+class Found(NamedTuple):
+    """A chromosome on a ground of 0.
+
+    Attributes:
+        value: (h, w) float32, the part of the crop that it takes: its brightest percent at 1 or above, 0 where it is not.
+        top: how far that percent is from the ground, in the units of the crop.
+        mask: (h, w) bool, its pixels.
+        light: whether the ground was lighter than the chromosome.
+        others: how many further pieces there are that could be chromosomes.
+    """
+
+    value: np.ndarray
+    top: float
+    mask: np.ndarray
+    light: bool
+    others: int
+
+
+def find_chromosome(grey: np.ndarray, ground: str = "auto") -> Found:
+    """Find the chromosome in a grey crop (see the module).
+
+    Args:
+        grey: (H, W) float32, any range.
+        ground: "auto", or whether the ground was "light" (G-bands) or "dark" (Q-bands, other fluorescence).
+    """
+    value, light, bright = stand_out(grey[inner_box(grey)], ground)
+    mask, near = foreground(value, bright)
+    for _ in range(ROUNDS):
+        plane = fit_plane(value, near, bright)
+        if plane is None:
+            break
+        value = value - plane
+        bright = extremes(value)[1]
+        mask, near = foreground(value, bright)
+    others = 0
+    box = box_of(near)
+    if ndimage.label(near[box], EIGHT)[1] > 1:
+        mask, near, others = main_piece(value, mask, near)
+        box = box_of(near)
+    value, mask, near = value[box], mask[box], near[box]
+    inside = value[mask]
+    top = percentile(inside, 99) if inside.size else 0.0
+    value = np.where(near, value, 0)
+    return Found(np.maximum(value, 0, out=value) / np.float32(top or 1), top, mask, light, others)
+
+
+def box_of(mask: np.ndarray) -> tuple[slice, slice]:
+    """Return the rows and the columns that a mask, (H, W) bool, reaches; all of them where it is empty."""
+    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+    if not len(rows):
+        return slice(None), slice(None)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def ring(grey: np.ndarray) -> np.ndarray:
+    """Return the outermost pixels, the corners twice."""
+    return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+
+
+def inner_box(grey: np.ndarray) -> tuple[slice, slice]:
+    """Return the rows and columns of what lies inside a flat frame with a ground of another grey; else all of them."""
+    whole = slice(None), slice(None)
+    flat = grey[0, 0]
+    if not (grey[0] == flat).all():
+        return whole
+    box = box_of(grey != flat)
+    edge = ring(grey[box])
+    span = float(grey.max()) - float(grey.min())
+    stands_off = abs(percentile(edge, 50) - float(flat)) > FRAME_STEP * span
+    if stands_off and np.count_nonzero(np.abs(edge - flat) <= FRAME_BAND * span) <= FRAME_SAME * edge.size:
+        return box
+    return whole
+
+
+def stand_out(grey: np.ndarray, ground: str = "auto") -> tuple[np.ndarray, bool, float]:
+    """Bring the ground to 0 and the stain above it.
+
+    Returns:
+        The value, (H, W) float32; whether the ground was light; and the value's 99.5th percentile.
+    """
+    value = grey - np.float32(percentile(ring(grey), 50))
+    low, high = extremes(value)
+    light = -low > high if ground == "auto" else ground == "light"
+    return (-value, True, -low) if light else (value, False, high)
+
+
+def extremes(values: np.ndarray) -> tuple[float, float]:
+    """Return the 0.5th and the 99.5th percentile, to the pixel."""
+    last = values.size - 1
+    low, high = round(0.005 * last), last - round(0.005 * last)
+    ordered = np.partition(values, (low, high), axis=None)
+    return float(ordered[low]), float(ordered[high])
+
+
+def foreground(value: np.ndarray, bright: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the foreground, and it dilated until its pieces are whole, (H, W) bool both.
+
+    It is looked for twice, so that it does not depend on how much ground there is around it. Of a grainy ground only what
+    stands ``GRAIN`` standard deviations out of it counts, as far as that leaves a chromosome.
+
+    Args:
+        value: (H, W) float32, the ground at 0.
+        bright: its 99.5th percentile.
+    """
+    grain = GRAIN * 1.4826 * percentile(np.abs(ring(value)), 50)  # by the median, which a tip at the edge does not raise
+    inside = value[value > min(max(FOREGROUND * bright, grain), MOST_GRAIN * bright)]
+    top = percentile(inside, 99) if inside.size else 0.0
+    mask = value > np.float32(min(max(FOREGROUND * top, grain), MOST_GRAIN * top))
+    return mask, grow(mask, reach_of(int(np.count_nonzero(mask))))
+
+
+def fit_plane(value: np.ndarray, near: np.ndarray, bright: float) -> np.ndarray | None:
+    """Return how the ground rises and falls across the crop, (H, W) float32; None where it is even, or little of it is seen.
+
+    It is the plane of least squares through all pixels that are not ``near`` the foreground.
+
+    Args:
+        value: (H, W) float32.
+        near: (H, W) bool.
+        bright: the contrast of the crop.
+    """
+    edge = ring(value)[~ring(near)]
+    if not edge.size or edge.max() - edge.min() <= UNEVEN * bright:
+        return None
+    height, width = value.shape
+    weight = (~near).astype(np.float64)
+    y, x = np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2
+    rows, columns, seen = weight.sum(1), weight.sum(0), weight * value
+    n, sx, sy, sxx, sxy, syy = rows.sum(), columns @ x, rows @ y, columns @ x**2, y @ weight @ x, rows @ y**2
+    b, bx, by = seen.sum(), seen.sum(0) @ x, seen.sum(1) @ y
+    # Cramer's rule, as a graph can compute it too.
+    whole = n * (sxx * syy - sxy * sxy) - sx * (sx * syy - sxy * sy) + sy * (sx * sxy - sxx * sy)
+    if n < LEAST_GROUND * value.size or whole <= 0:
+        return None
+    flat = (b * (sxx * syy - sxy * sxy) - sx * (bx * syy - sxy * by) + sy * (bx * sxy - sxx * by)) / whole
+    slope = (n * (bx * syy - sxy * by) - b * (sx * syy - sxy * sy) + sy * (sx * by - bx * sy)) / whole
+    rise = (n * (sxx * by - bx * sxy) - sx * (sx * by - bx * sy) + b * (sx * sxy - sxx * sy)) / whole
+    if abs(slope) * width + abs(rise) * height <= UNEVEN * bright:
+        return None
+    return (flat + slope * x[None] + rise * y[:, None]).astype(np.float32)
+
+
+def grow(mask: np.ndarray, steps: int) -> np.ndarray:
+    """Dilate by a square of ``2 steps + 1`` pixels."""
+    height, width = mask.shape
+    tall = np.zeros((height + 2 * steps, width), bool)
+    for shift in range(2 * steps + 1):
+        tall[shift : shift + height] |= mask
+    tall = tall[steps : steps + height]
+    wide = np.zeros((height, width + 2 * steps), bool)
+    for shift in range(2 * steps + 1):
+        wide[:, shift : shift + width] |= tall
+    return wide[:, steps : steps + width]
+
+
+def reach_of(area: int) -> int:
+    """Return by how many steps a foreground of ``area`` pixels is dilated to find its pieces."""
+    return min(max(round(REACH * math.sqrt(area)), 1), MOST_REACH)
+
+
+def main_piece(value: np.ndarray, mask: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return foreground and its surroundings without what does not belong to the chromosome, and how many others there are.
+
+    Args:
+        value: (H, W) float32.
+        mask, near: of ``foreground``.
+    """
+    labels, count = ndimage.label(near, EIGHT)
+    if count <= 1:
+        return mask, near, 0
+    weights = np.bincount(labels[mask], weights=value[mask], minlength=count + 1)
+    main = int(weights[1:].argmax()) + 1
+    keep, others = [main], 0
+    for piece in range(1, count + 1):
+        if piece != main and weights[piece] >= CRUMB * weights[main]:
+            if belongs(mask & (labels == piece), mask & (labels == main)):
+                keep.append(piece)
+            elif weights[piece] >= SECOND * weights[main]:
+                others += 1
+    kept = np.isin(labels, keep) if len(keep) > 1 else labels == main
+    return mask & kept, kept, others
+
+
+def belongs(piece: np.ndarray, main: np.ndarray) -> bool:
+    """Say whether a piece is part of the chromosome whose main piece is given, (H, W) bool both.
+
+    It must lie in line with it and near its end. What touches an edge of the crop is a neighbour's, unless the crop was cut
+    along the chromosome and the piece together: then the main piece touches an edge as well, and another one.
+    """
+    here, there = _sides(piece), _sides(main)
+    if here.any() and ((here & there).any() or not there.any()):
+        return False
+    ys, xs = np.nonzero(main)
+    x, y = xs.mean(), ys.mean()
+    dx, dy = xs - x, ys - y
+    angle = 0.5 * math.atan2(2 * (dx @ dy), dy @ dy - dx @ dx)
+    sin, cos = math.sin(angle), math.cos(angle)
+    along, across = sin * dx + cos * dy, cos * dx - sin * dy
+    low, high, left, right = along.min(), along.max(), across.min(), across.max()
+    ys, xs = np.nonzero(piece)
+    place, side = sin * (xs - x) + cos * (ys - y), cos * (xs - x) - sin * (ys - y)
+    beyond = max(low - place.max(), place.min() - high, 0.0)
+    inside = low < place.mean() < high
+    return bool(
+        not inside and beyond <= FAR * (high - low + 1) and abs(side.mean() - (left + right) / 2) <= ASIDE * (right - left + 1)
+    )
+
+
+def _sides(mask: np.ndarray) -> np.ndarray:
+    """Return whether a mask touches the top, the bottom, the left and the right edge, (4,) bool."""
+    return np.array([mask[0].any(), mask[-1].any(), mask[:, 0].any(), mask[:, -1].any()])
