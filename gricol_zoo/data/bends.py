@@ -47,8 +47,7 @@ class Extent(NamedTuple):
 
 def extent_of(images: Tensor) -> Extent:
     """Return the boxes around what is brighter than ``FOREGROUND`` in (B, H, W), background 0."""
-    mask = images > FOREGROUND
-    return Extent(*_ends(mask.any(2)), *_ends(mask.any(1)))
+    return Extent(*_ends(images.amax(2) > FOREGROUND), *_ends(images.amax(1) > FOREGROUND))
 
 
 def _ends(there: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,6 +142,7 @@ class StrongBend(NamedTuple):
         down: (n, 2) x, y of the unit vector that points down the canvas once the bent chromosome is upright.
         middle: (n, 2) x, y of the middle of its extent along and across that.
         length, width: (n,) pixels, its extent.
+        thick: (n,) pixels, half the width of the straight chromosome and a bit.
     """
 
     which: Tensor
@@ -152,6 +152,7 @@ class StrongBend(NamedTuple):
     middle: Tensor
     length: Tensor
     width: Tensor
+    thick: Tensor
 
     def sample(self, grid: Tensor) -> Tensor:
         """Change where the pixels of the chosen images are sampled, (B, H, W, 2) in -1..1 as for ``grid_sample``."""
@@ -162,13 +163,15 @@ class StrongBend(NamedTuple):
         half = torch.tensor([width / 2, height / 2], device=grid.device)
         coarse = F.interpolate(grid[self.which].permute(0, 3, 1, 2), size, mode="bilinear", align_corners=True)
         place = coarse.flatten(2).transpose(1, 2) * half
-        field = (self._unbend(place) / half).transpose(1, 2).unflatten(2, size)
-        fine = F.interpolate(field, (height, width), mode="bilinear", align_corners=True)
-        grid[self.which] = fine.permute(0, 2, 3, 1)
+        across, along = (part.unflatten(1, size) for part in self._unbend(place))
+        across = _part(across, along, self.thick, -self.axis.along[:, 0] / 2)
+        field = torch.stack([across + self.start[:, 0, None, None], along + self.start[:, 1, None, None]], 1)
+        fine = F.interpolate(field / half[:, None, None], (height, width), mode="bilinear", align_corners=True)
+        grid[self.which] = fine.permute(0, 2, 3, 1).contiguous()
         return grid
 
-    def _unbend(self, place: Tensor) -> Tensor:
-        """Return the points of the straight chromosomes that come to lie at (n, m, 2) x, y of the upright bent ones."""
+    def _unbend(self, place: Tensor) -> tuple[Tensor, Tensor]:
+        """Return how far across and along the straight axes lies what comes to lie at (n, m, 2) x, y: (n, m) each, in pixels."""
         aside = torch.stack([self.down[:, 1], -self.down[:, 0]], 1)
         place = self.middle[:, None] + place[..., :1] * aside[:, None] + place[..., 1:] * self.down[:, None]
         point = self.axis.point
@@ -178,8 +181,25 @@ class StrongBend(NamedTuple):
         x, y, sin, cos, along, curvature = table.gather(1, near[..., None].expand(-1, -1, 6)).unbind(2)
         x, y = place[..., 0] - x, place[..., 1] - y
         across = x * cos - y * sin
-        along = along + (x * sin + y * cos) / (1 - curvature * across).clamp_min(0.3)
-        return torch.stack([across, along], 2) + self.start[:, None]
+        return across, along + (x * sin + y * cos) / (1 - curvature * across).clamp_min(0.3)
+
+
+def _part(across: Tensor, along: Tensor, thick: Tensor, far: Tensor) -> Tensor:
+    """Move the border between two arms that meet inside a bend out of the chromosome.
+
+    Between two points of the coarse grid that belong to different arms, the field would run through all that lies between
+    them on the axis.
+
+    Args:
+        across, along: (n, h, w) pixels from the middle of the straight axis.
+        thick: (n,) pixels, half the width of the straight chromosome.
+        far: (n,) pixels along the axis, between points of different arms.
+    """
+    far = far[:, None, None]
+    down = F.pad(along.diff(dim=1).abs() > far, (0, 0, 1, 1))
+    right = F.pad(along.diff(dim=2).abs() > far, (1, 1))
+    border = down[:, 1:] | down[:, :-1] | right[..., 1:] | right[..., :-1]
+    return torch.where(border, across.abs().maximum(thick[:, None, None]).copysign(across), across)
 
 
 def bend_strongly(images: Tensor, which: Tensor, numbers: Tensor) -> StrongBend:
@@ -194,13 +214,14 @@ def bend_strongly(images: Tensor, which: Tensor, numbers: Tensor) -> StrongBend:
     """
     images, numbers = images[which], numbers[which]
     box, (height, width) = extent_of(images), images.shape[1:]
-    area = (images > FOREGROUND).sum((1, 2))
+    mask = (images > FOREGROUND).float()
+    area = mask.sum((1, 2))
     axis = bent_axis(box.length, (area / box.length / 2).clamp_min(1), numbers)
     # A lattice along and across the straight chromosome, and where its points come to lie.
     across = box.width[:, None] * torch.linspace(-0.5, 0.5, COLUMNS, device=images.device)
     lattice = torch.stack(torch.broadcast_tensors(across[:, None], axis.along[..., None]), 3) + box.middle[:, None, None]
     lattice = lattice / torch.tensor([width / 2, height / 2], device=images.device)
-    inside = F.grid_sample((images > FOREGROUND).float()[:, None], lattice, align_corners=False)[:, 0]
+    inside = F.grid_sample(mask[:, None], lattice, align_corners=False)[:, 0]
     inside = (inside * (1 - axis.curvature[..., None] * across[:, None]).clamp_min(0)).flatten(1)  # the inner side is crowded
     place = (axis.point[:, :, None] + axis.normal[:, :, None] * across[:, None, :, None]).flatten(1, 2)
     down = _principal_axis(place, inside)
@@ -210,7 +231,7 @@ def bend_strongly(images: Tensor, which: Tensor, numbers: Tensor) -> StrongBend:
     low, high = _range((place * down[:, None]).sum(2), inside)
     left, right = _range((place * aside[:, None]).sum(2), inside)
     middle = ((low + high)[:, None] * down + (left + right)[:, None] * aside) / 2
-    return StrongBend(which, box.middle, axis, down, middle, high - low, right - left)
+    return StrongBend(which, box.middle, axis, down, middle, high - low, right - left, box.width / 2 + 1)
 
 
 def _principal_axis(place: Tensor, weight: Tensor) -> Tensor:

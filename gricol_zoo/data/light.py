@@ -71,7 +71,9 @@ def add_grain(images: Tensor, draws: Draws, highest: float) -> Tensor:
     height, width = images.shape[1:]
     white = draws.randn(1, math.ceil(height / PITCH), math.ceil(width / PITCH)).to(images.device)
     strength, smooth = draws.rand(1, 1, 1, rows=2).to(images.device)
-    soft = 3 * F.avg_pool2d(white, 3, 1, 1)
+    soft = F.pad(white, (1, 1, 1, 1))
+    soft = (soft[..., :-2, :] + soft[..., 1:-1, :] + soft[..., 2:, :]) / 3
+    soft = soft[..., :-2] + soft[..., 1:-1] + soft[..., 2:]
     # Their covariance is a third, and the resampling takes a third of the standard deviation.
     gain = 1.5 * highest * strength / (smooth**2 + (1 - smooth) ** 2 + smooth * (1 - smooth) * 2 / 3).sqrt()
     noise = F.interpolate((white * (1 - smooth) + soft * smooth) * gain, (height, width), mode="bilinear")[:, 0]
@@ -87,8 +89,15 @@ def compress_some(images: Tensor, draws: Draws, probability: float) -> Tensor:
     own = images[which]
     quality = QUALITY[0] + (QUALITY[1] - QUALITY[0]) * quality.to(images.device)
     shifts = torch.stack([top, left], 1).mul(BLOCK).long().tolist()
-    near = F.max_pool2d((own > RIM).float(), 5, 1, 2)  # what comes to lie further out is background again
-    return replace(images, which, quantise(own, quality, shifts) * near)
+    return replace(images, which, quantise(own, quality, shifts) * grow(own > RIM))
+
+
+def grow(mask: Tensor) -> Tensor:
+    """Return masks (n, H, W) grown by two pixels: what comes to lie further out is background again."""
+    height, width = mask.shape[1:]
+    mask = F.pad(mask, (2, 2, 2, 2))
+    tall = torch.stack([mask[:, shift : shift + height] for shift in range(5)]).amax(0)
+    return torch.stack([tall[:, :, shift : shift + width] for shift in range(5)]).amax(0)
 
 
 def quantise(images: Tensor, quality: Tensor, shifts: list[list[int]]) -> Tensor:
@@ -109,10 +118,12 @@ def quantise(images: Tensor, quality: Tensor, shifts: list[list[int]]) -> Tensor
     waves[0] /= math.sqrt(2)
     percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None]
     table = ((torch.tensor(LUMINANCE, device=images.device) * percent + 50) / 100).floor().clamp(1, 255)
-    table = (table * (BLOCK / FREQUENCIES / 255))[:, None, None]
-    blocks = padded.view(-1, tall, BLOCK, wide, BLOCK).transpose(2, 3)
-    kept = ((waves @ blocks @ waves.T) / table).round() * table
-    back = (waves.T @ kept @ waves).transpose(2, 3).reshape(padded.shape)
+    table = (table * (BLOCK / FREQUENCIES / 255)).transpose(1, 2)[:, None, None]
+    # Blocks of rows, then of columns: (n, tall, BLOCK, wide, BLOCK) -> (n, tall, wide, FREQUENCIES, FREQUENCIES) and back.
+    blocks = F.linear(padded.view(-1, tall, BLOCK, wide, BLOCK), waves).permute(0, 1, 3, 4, 2)
+    kept = (F.linear(blocks, waves) / table).round() * table
+    rows = F.linear(kept, waves.T).permute(0, 1, 4, 2, 3)
+    back = F.linear(rows, waves.T).reshape(padded.shape)
     return torch.stack([image[d : d + height, r : r + width] for image, (d, r) in zip(back, shifts, strict=True)])
 
 
