@@ -61,6 +61,8 @@ class DeployedModel(LowerBranch):
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier; 0 classes gives the features, and ``global_pool=""`` the unpooled map.
 
+        The new one is without polarity.
+
         ``global_pool=None`` keeps the pooling, but for an unpooled model that is given classes again: it pools by "avg".
         """
         if global_pool is None:
@@ -68,9 +70,8 @@ class DeployedModel(LowerBranch):
         self.global_pool = check_pool(global_pool, num_classes)
         like = next(self.classifier.parameters(), next(self.parameters()))
         training = self.training
-        if num_classes != self.num_classes:
-            self.spec = self.spec.replace(num_classes=num_classes)
-        self.num_classes = num_classes
+        self.spec = self.spec.replace(num_classes=num_classes, polarity=False)
+        self.num_classes, self.polarity = num_classes, False
         self.classifier = make_classifier(self.num_features, num_classes, like)
         self.classifier.train(training)
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,9 @@ def best_batch_size(spec: ModelSpec, device: str = "cpu", cells: int = 0) -> int
     return 1 << max(0, (PIXELS_AT_ONCE.get(device, PIXELS_AT_ONCE["cpu"]) // pixels).bit_length() - 1)
 
 
-def make_classifying(model: GridModel | DeployedModel, dtype: str = "fp32", full: bool = False) -> Callable[[Any], np.ndarray]:
+def make_classifying(
+    model: GridModel | DeployedModel, dtype: str = "fp32", full: bool = False, polarity: bool = False
+) -> Callable[[Any], Any]:
     """Return a function from b canvases, (H, W) uint8 each, to (b, classes) float32 logits, on the fast path.
 
     It may run in several threads at once; on a GPU the network then takes one batch at a time. (A compiled model compiles at
@@ -54,21 +56,24 @@ def make_classifying(model: GridModel | DeployedModel, dtype: str = "fp32", full
         model: either form; ``full`` needs the full form. It may have been optimized already; then ``dtype`` is left alone.
         dtype: "auto", "fp32" or "bf16".
         full: log probabilities of all classifiers combined instead of the lower branch's logits.
+        polarity: return the logits and the probability that the short arm is up, (b,) float32; needs a model with polarity.
 
     Raises:
-        GricolZooError: ``full`` of the deployed form, or an unknown dtype.
+        GricolZooError: ``full`` of the deployed form, ``polarity`` of a model without, or an unknown dtype.
     """
     if full and not isinstance(model, GridModel):
         raise GricolZooError("`full` inference needs the full form of the model, not the deployed one.")
     device = next(model.parameters()).device
     fast = model if is_optimized(model) else optimize(model, dtype)
-    forward: Any = fast.full if full else fast
-
+    forward: Any = fast.both if polarity else fast.full if full else fast
     alone = contextlib.nullcontext() if device.type == "cpu" else threading.Lock()
 
-    def classify(canvases: Sequence[np.ndarray]) -> np.ndarray:
+    def classify(canvases: Sequence[np.ndarray]) -> Any:
         with alone, torch.inference_mode():
-            return forward(as_batch(canvases, fast.spec).to(device)).float().cpu().numpy()
+            out = forward(as_batch(canvases, fast.spec).to(device))
+            if polarity:
+                return tuple(part.float().cpu().numpy() for part in out)
+            return out.float().cpu().numpy()
 
     return classify
 
@@ -91,10 +96,34 @@ def predict_logits(
         full: all classifiers combined instead of the lower branch alone.
         workers: batches at once; 0 takes one a core.
     """
+    return np.concatenate(list(_by_batches(model, canvases, batch_size, make_classifying(model, dtype, full), full, workers)))
+
+
+def predict_both(
+    model: GridModel | DeployedModel, canvases: np.ndarray, batch_size: int = 0, dtype: str = "fp32", workers: int = 0
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return (n, classes) float32 logits of (n, H, W) uint8 canvases, and (n,) the probability that the short arm is up.
+
+    The second is None for a model without polarity. Args as for ``predict_logits``.
+    """
+    if not model.polarity:
+        return predict_logits(model, canvases, batch_size, dtype, workers=workers), None
+    parts = list(_by_batches(model, canvases, batch_size, make_classifying(model, dtype, polarity=True), False, workers))
+    return np.concatenate([logits for logits, _ in parts]), np.concatenate([up for _, up in parts])
+
+
+def _by_batches(
+    model: GridModel | DeployedModel,
+    canvases: np.ndarray,
+    batch_size: int,
+    classify: Callable[[Any], Any],
+    full: bool,
+    workers: int,
+) -> Iterator[Any]:
     cells = int(model.splitter.num_cells) if full and isinstance(model, GridModel) else 0  # type: ignore[arg-type]
     size = batch_size or best_batch_size(model.spec, next(model.parameters()).device.type, cells)
     batches = [canvases[start : start + size] for start in range(0, len(canvases), size)]
-    return np.concatenate(list(side_by_side(make_classifying(model, dtype, full), batches, workers)))
+    return side_by_side(classify, batches, workers)
 
 
 def seen_in_training(records: Sequence[Record], info: dict[str, Any]) -> int | None:

@@ -33,6 +33,7 @@ class Job:
         accelerator: of Hugging Face accelerate.
         recipe, spec: how and what to train.
         canvases, labels: of the parts "train" and "val"; (n, H, W) uint8 and (n,) int64.
+        arms: of the same, (n,) bool: whether the short arm is up in the file.
         identity: what a checkpoint must agree with.
         out: the folder.
         deadline: of time.monotonic(), at which to stop.
@@ -50,6 +51,7 @@ class Job:
     spec: ModelSpec
     canvases: dict[str, np.ndarray]
     labels: dict[str, np.ndarray]
+    arms: dict[str, np.ndarray]
     identity: dict[str, Any]
     out: Path
     deadline: float

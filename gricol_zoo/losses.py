@@ -29,9 +29,9 @@ class GridLoss:
     ramp_epoch: float = 150.0
     label_smoothing: float = 0.0
 
-    def __call__(self, output: GridOutput, labels: Tensor, epoch: float) -> Tensor:
-        """Return the loss, a scalar; ``labels`` (B,) int64 classes, or (B, classes) probabilities."""
-        return grid_loss(output, labels, epoch, self.beta, self.ramp_epoch, self.label_smoothing)
+    def __call__(self, output: GridOutput, labels: Tensor, epoch: float, polarity: Tensor | None = None) -> Tensor:
+        """Return the loss, a scalar; ``labels`` (B,) int64 classes, or (B, classes) probabilities; ``polarity`` (B,) bool."""
+        return grid_loss(output, labels, epoch, self.beta, self.ramp_epoch, self.label_smoothing, polarity)
 
     def criterion(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the cross entropy of one classifier, a scalar: (B, classes) logits; labels as for the whole loss."""
@@ -66,6 +66,7 @@ def grid_loss(
     beta: float = 0.1,
     ramp_epoch: float = 150.0,
     label_smoothing: float = 0.0,
+    polarity: Tensor | None = None,
 ) -> Tensor:
     """Return the weighted sum of the mean cross entropies of every classifier (Eq. 6); the lower branch has weight 1.
 
@@ -78,14 +79,41 @@ def grid_loss(
         beta: weight of the upper branch at the start.
         ramp_epoch: lambda.
         label_smoothing: of the cross entropy, 0..1.
+        polarity: (B,) bool, whether the short arm is up: the lower branch is then trained on class and polarity together, by
+            ``output.joint_logits``.
+
+    Raises:
+        GricolZooError: a polarity, and no joint logits or no single class an image to go with it.
     """
     cell_weights, merged_weight = branch_weights(epoch, output.cell_logits.shape[1], beta, ramp_epoch)
-    total = cross_entropy(output.logits, labels, label_smoothing)
+    if polarity is None:
+        total = cross_entropy(output.logits, labels, label_smoothing)
+    else:
+        total = joint_cross_entropy(output.joint_logits, labels, polarity, label_smoothing)
     for k, weight in enumerate(cell_weights):
         total = total + weight * cross_entropy(output.cell_logits[:, k], labels, label_smoothing)
     if output.merged_logits is not None:
         total = total + merged_weight * cross_entropy(output.merged_logits, labels, label_smoothing)
     return total
+
+
+def joint_cross_entropy(joint: Tensor | None, labels: Tensor, polarity: Tensor, label_smoothing: float) -> Tensor:
+    """Return the mean cross entropy over the outcomes of class and polarity, a scalar.
+
+    Args:
+        joint: (B, classes, 2) logits, short arm up first.
+        labels: (B,) int64 classes.
+        polarity: (B,) bool, short arm up.
+        label_smoothing: over all outcomes, 0..1.
+
+    Raises:
+        GricolZooError: no joint logits, or labels that are no single classes.
+    """
+    if joint is None:
+        raise GricolZooError("A polarity was given, but the model has none. Create it with `polarity=True`, or leave it out.")
+    if labels.ndim != 1:
+        raise GricolZooError(f"Expected one class an image beside its polarity, but got labels of shape {tuple(labels.shape)}.")
+    return cross_entropy(joint.flatten(1), labels * 2 + (~polarity).long(), label_smoothing)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:

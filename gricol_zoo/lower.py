@@ -43,6 +43,7 @@ class LowerBranch(nn.Module):
         self.load_report: Any = None
         self.hub_ref = ""  # "org/repo@commit" of weights from the Hub
         self.num_classes = spec.num_classes
+        self.polarity = spec.polarity
         self.in_chans = spec.in_chans
         self.num_features = int(backbone.num_features)
         self.drop_rate = spec.drop_rate
@@ -51,7 +52,7 @@ class LowerBranch(nn.Module):
         self.overview = overview
         self.backbone: Any = backbone  # an nn.Module with `num_features`, and perhaps timm's feature methods
         self.drop = nn.Dropout(spec.drop_rate)
-        self.classifier = make_classifier(self.num_features, spec.num_classes)
+        self.classifier = make_classifier(self.num_features, spec.num_classes, polarity=spec.polarity)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, F, h', w'), before pooling."""
@@ -60,11 +61,40 @@ class LowerBranch(nn.Module):
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """(B, F, h', w') -> (B, classes), or (B, F) before the classifier."""
         x = self.drop(pool_map(x, self.global_pool))
-        return x if pre_logits else self.classifier(x)
+        if pre_logits:
+            return x
+        x = self.classifier(x)
+        if self.polarity and self.num_classes > 0:
+            return sum_polarities(x)
+        return x
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, classes)."""
         return self.forward_head(self.forward_features(x))
+
+    @torch.jit.ignore
+    def joint_head(self, x: Tensor) -> Tensor:
+        """(B, F, h', w') -> (B, classes, 2): the logits of each class with its short arm up, and down.
+
+        Raises:
+            GricolZooError: a model without polarity, or without a classifier.
+        """
+        if not self.polarity or self.num_classes == 0:
+            raise GricolZooError(
+                "This model does not tell which end of a chromosome is up. Take weights with polarity, or create and train it "
+                "with `polarity=True`."
+            )
+        return self.classifier(self.drop(pool_map(x, self.global_pool))).unflatten(-1, (-1, 2))
+
+    @torch.jit.ignore
+    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Tell class and polarity from one pass: (B, C, H, W) -> logits (B, classes), probability (B,) that the short arm is up.
+
+        Raises:
+            GricolZooError: a model without polarity.
+        """
+        joint = self.joint_head(self.forward_features(x))
+        return sum_polarities(joint.flatten(1)), short_arm_up(joint)
 
     @torch.jit.ignore
     def set_grad_checkpointing(self, enable: bool = True) -> None:
@@ -77,6 +107,19 @@ class LowerBranch(nn.Module):
             raise GricolZooError(f"The backbone {self.spec.backbone!r} has no gradient checkpointing.")
         self.backbone.set_grad_checkpointing(enable)
         self.grad_checkpointing = enable
+
+
+def sum_polarities(outputs: Tensor) -> Tensor:
+    """(B, classes * 2) logits, each class with its short arm up and down -> (B, classes), in float32 or wider."""
+    joint = outputs.reshape(outputs.shape[0], -1, 2)
+    if joint.dtype != torch.float64:
+        joint = joint.float()
+    return joint.logsumexp(-1)
+
+
+def short_arm_up(joint: Tensor) -> Tensor:
+    """(B, classes, 2) joint logits -> (B,) float32 probability that the short arm is up."""
+    return joint.flatten(1).float().softmax(1).unflatten(1, (-1, 2))[..., 0].sum(1)
 
 
 def check_pool(kind: str, num_classes: int) -> str:
@@ -100,11 +143,14 @@ def reset_classes(backbone: Any, num_classes: int, like: Tensor) -> None:
         backbone.auxiliary.to(like.device, like.dtype)
 
 
-def make_classifier(num_features: int, num_classes: int, like: Tensor | None = None) -> nn.Module:
-    """Return a linear classifier (the identity for no classes), on the device and in the dtype of ``like``."""
+def make_classifier(num_features: int, num_classes: int, like: Tensor | None = None, polarity: bool = False) -> nn.Module:
+    """Return a linear classifier (the identity for no classes), on the device and in the dtype of ``like``.
+
+    With ``polarity`` it has two outputs a class.
+    """
     if num_classes == 0:
         return nn.Identity()
-    layer = nn.Linear(num_features, num_classes)
+    layer = nn.Linear(num_features, num_classes * 2 if polarity else num_classes)
     if like is not None:
         layer = layer.to(device=like.device, dtype=like.dtype)
     nn.init.trunc_normal_(layer.weight, std=0.02)

@@ -15,7 +15,7 @@ from gricol_zoo.cell_norm import copy_norms, with_norms
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.heads import build_head
-from gricol_zoo.lower import LowerBranch, check_images, make_classifier, pool_map, reset_classes
+from gricol_zoo.lower import LowerBranch, check_images, make_classifier, pool_map, reset_classes, sum_polarities
 from gricol_zoo.spec import GridOutput, ModelSpec
 
 
@@ -79,7 +79,10 @@ class GridModel(LowerBranch):
         check_images(x, self.spec)
         lower_map, features = self._both(x) if self.cut_after is None else self._both_cut(x, self.cut_after)
         cell_logits, merged_logits = self.head(features)
-        return GridOutput(self.forward_head(lower_map), cell_logits, merged_logits)
+        if not self.polarity:
+            return GridOutput(self.forward_head(lower_map), cell_logits, merged_logits)
+        joint = self.joint_head(lower_map)
+        return GridOutput(sum_polarities(joint.flatten(1)), cell_logits, merged_logits, joint)
 
     def _both(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the lower branch's map (B, F, h', w') and the cells' features (B, K, F); cells are pixels."""
@@ -139,10 +142,10 @@ class GridModel(LowerBranch):
         return log_probabilities.logsumexp(1) - math.log(log_probabilities.shape[1])
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Give the model new classifiers, all of them, for another number of classes."""
+        """Give the model new classifiers, all of them, for another number of classes; the lower branch's without polarity."""
         like = next(self.classifier.parameters(), next(self.backbone.parameters()))
-        self.spec = self.spec.replace(num_classes=num_classes)
-        self.num_classes = num_classes
+        self.spec = self.spec.replace(num_classes=num_classes, polarity=False)
+        self.num_classes, self.polarity = num_classes, False
         self.classifier = make_classifier(self.num_features, num_classes, like)
         reset_classes(self.backbone, num_classes, like)
         head = build_head(self.spec, self.num_features, int(self.splitter.num_cells))  # type: ignore[arg-type]

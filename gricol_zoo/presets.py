@@ -53,6 +53,15 @@ LIGHT = MODELS.add(
 MODELS.add("gril_r18half_128", LIGHT.replace(head="per_cell"))
 MODELS.add("r18half_128", LIGHT.replace(splitter="none", head="none"))
 
+# The same family on a canvas that holds all but 1 of 200 chromosomes unshrunk, bent ones too, of the chromosome alone whatever
+# camera it came by (preparation 2), with the short arm's end told beside the class.
+TALL = MODELS.add(
+    "gricol_r18half_n3_192",
+    LIGHT.replace(image_size=(192, 96), cell_size=(96, 64), polarity=True, preprocess={"version": 2, "scale": 1.6}),
+)
+MODELS.add("gril_r18half_192", TALL.replace(head="per_cell"))
+MODELS.add("r18half_192", TALL.replace(splitter="none", head="none"))
+
 
 HUB_ORG = "gricol-zoo"
 """Whose the repositories on the Hub are, ``gricol-zoo/<model>.<tag>``: the one place that says so."""

@@ -40,11 +40,13 @@ class GridOutput(NamedTuple):
         logits: (B, classes), the lower branch, Y_I.
         cell_logits: (B, K, classes), Y_1..Y_K (K = 0 without a grid).
         merged_logits: (B, classes), Y_0, or None where the head has no merged classifier.
+        joint_logits: (B, classes, 2), the lower branch's before they are summed over short arm up and down; None without polarity.
     """
 
     logits: Tensor
     cell_logits: Tensor
     merged_logits: Tensor | None
+    joint_logits: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ class ModelSpec:
         backbone_options, splitter_options, head_options: extra keyword arguments of that part.
         cell_norm: "shared": cells and overview go through the same batch-norms, as the paper's one network does; "own":
             the cells have a second set of them (``gricol_zoo.cell_norm``).
+        polarity: whether the lower branch also tells which end is up: its classifier is then joint, (B, classes, 2), first short
+            arm up, then down, and the logits are summed over both (``logsumexp``).
         preprocess: how files become inputs.
     """
 
@@ -129,6 +133,7 @@ class ModelSpec:
     splitter_options: Mapping[str, Any] = field(default_factory=dict)
     head_options: Mapping[str, Any] = field(default_factory=dict)
     cell_norm: str = "shared"
+    polarity: bool = False
     preprocess: Preprocess = field(default_factory=Preprocess)
 
     def __post_init__(self) -> None:
@@ -142,6 +147,7 @@ class ModelSpec:
             _kind(name, getattr(self, name), str, "a name")
         for name in ("backbone_options", "splitter_options", "head_options"):
             _kind(name, getattr(self, name), Mapping, "a mapping")
+        _kind("polarity", self.polarity, bool, "true or false")
         _number("drop_rate", self.drop_rate)
         for name, low, high in (("grid", 1, 16), ("in_chans", 1, 64), ("num_classes", 0, 100_000)):
             _integer(name, getattr(self, name), low, high)

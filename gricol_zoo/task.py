@@ -6,7 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gricol_zoo.errors import GricolZooError
 from gricol_zoo.losses import GridLoss
+from gricol_zoo.lower import sum_polarities
 from gricol_zoo.model import GridModel
 from gricol_zoo.spec import GridOutput
 
@@ -28,16 +30,28 @@ class TrainingTask(nn.Module):
         """First epochs of the stages of a backbone's own objective, if it has any (``gricol_zoo.baselines``)."""
         return () if self.model.splitter.num_cells else tuple(getattr(self.model.backbone, "stages", ()))
 
-    def forward(self, images: Tensor, labels: Tensor, epoch: float) -> Tensor:
+    def forward(self, images: Tensor, labels: Tensor, epoch: float, polarity: Tensor | None = None) -> Tensor:
         """Return the loss (a scalar) of (B, C, H, W) images and (B,) int64 labels at an epoch (Eq. 6).
+
+        ``polarity``, (B,) bool, says where the short arm is up; a model with polarity then learns it beside the class.
 
         A backbone without a grid that has a ``training_loss`` of its own (``gricol_zoo.baselines``) gives that instead.
         Where the whole upper branch has weight 0 (only with ``beta=0``, long before ``ramp_epoch``), it is not computed.
         """
         own: Any = getattr(self.model.backbone, "training_loss", None)
         if own is not None and not self.model.splitter.num_cells:
+            if polarity is not None:
+                raise GricolZooError(f"The objective of {self.model.spec.backbone!r} knows no polarity. Leave it out.")
             return own(self.model.overview(images), labels, epoch, self.model.forward_head, self.loss.criterion)
         if self.loss.uses_upper(epoch, int(self.model.splitter.num_cells)):  # type: ignore[arg-type]
-            return self.loss(self.model.branches(images), labels, epoch)
-        logits = self.model(images)
-        return self.loss(GridOutput(logits, logits.new_empty(len(logits), 0, logits.shape[1]), None), labels, epoch)
+            return self.loss(self.model.branches(images), labels, epoch, polarity)
+        return self.loss(self._lower_alone(images), labels, epoch, polarity)
+
+    def _lower_alone(self, images: Tensor) -> GridOutput:
+        joint = None
+        if self.model.polarity:
+            joint = self.model.joint_head(self.model.forward_features(images))
+            logits = sum_polarities(joint.flatten(1))
+        else:
+            logits = self.model(images)
+        return GridOutput(logits, logits.new_empty(len(logits), 0, logits.shape[1]), None, joint)

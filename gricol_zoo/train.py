@@ -26,13 +26,14 @@ from gricol_zoo.calibration import (
     softmax,
 )
 from gricol_zoo.checkpoint import LOG_COLUMNS, Training, restore
-from gricol_zoo.data.arrays import label_indices, normalise
+from gricol_zoo.data.arrays import arms_up, label_indices, normalise
 from gricol_zoo.data.augment import mix
+from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.prepare import check_parts, missing_classes, prepare_data
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.evaluate import predict_logits
+from gricol_zoo.evaluate import predict_both, predict_logits
 from gricol_zoo.factory import build, find_weights
 from gricol_zoo.job import CHECKPOINT_FILE, Job
 from gricol_zoo.losses import GridLoss
@@ -122,7 +123,9 @@ def train(
     say(f"{len(parts['train'])} images to train on, {len(parts['val'])} for validation; reading them")
     given = set((changes or {}).get("preprocess", {}))
     spec, canvases = prepare_data(parts, changed_spec(model_name, images, changes), given)
+    check_polarity(spec, recipe)
     labels = {part: label_indices(parts[part].records, spec.labels, images.name) for part in canvases}
+    arms = {part: arms_up(parts[part].records) for part in canvases}
     model, start = start_model(spec, model_name, recipe.seed, init, say)
     task = TrainingTask(model, GridLoss(recipe.beta, recipe.ramp * recipe.epochs, recipe.label_smoothing))
     check_stages(task, model_name, recipe)
@@ -150,6 +153,7 @@ def train(
         spec,
         canvases,
         labels,
+        arms,
         identity,
         out,
         deadline,
@@ -250,14 +254,19 @@ def train_step(job: Job, batch: np.ndarray, epoch: int, step: int) -> float:
     seed, own = (int(np.random.SeedSequence([recipe.seed, epoch, step, i]).generate_state(1)[0]) for i in (0, index))
     torch.manual_seed(own)  # dropout, if any
     images = torch.from_numpy(job.canvases["train"][mine]).to(accelerator.device).float() / 255
-    images = recipe.augment(images, torch.Generator().manual_seed(seed), index, count) * 255
+    generator = torch.Generator().manual_seed(seed)
+    polarity = None
+    if job.spec.polarity:
+        up = torch.from_numpy(job.arms["train"][mine]).to(accelerator.device)
+        images, polarity = turn_some(images, up, Draws(generator, len(images), index, count))
+    images = recipe.augment(images, generator, index, count) * 255
     labels: torch.Tensor = torch.from_numpy(job.labels["train"][mine]).to(accelerator.device)
     if recipe.mixup:
         images, labels = mix(images, labels, job.spec.num_classes, recipe.mixup, own)
     inputs = normalise(images, job.spec).contiguous(memory_format=torch.channels_last)
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate(recipe, epoch + step / job.steps)
-    loss = job.wrapped(inputs, labels, float(epoch))
+    loss = job.wrapped(inputs, labels, float(epoch), polarity)
     value = job.share(float(loss.detach()))  # before the backward pass, in which processes wait for each other
     if not math.isfinite(value):
         raise job.diverged("the loss")
@@ -267,6 +276,30 @@ def train_step(job: Job, batch: np.ndarray, epoch: int, step: int) -> float:
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
     return value
+
+
+def turn_some(images: torch.Tensor, up: torch.Tensor, draws: Draws) -> tuple[torch.Tensor, torch.Tensor]:
+    """Turn half of the images by 180 degrees: returns (B, H, W) images, and (B,) bool whether the short arm is up now.
+
+    Args:
+        images: (B, H, W).
+        up: (B,) bool, whether the short arm was up.
+        draws: which are turned.
+    """
+    turned = (draws.rand() < 0.5).to(images.device)
+    return torch.where(turned[:, None, None], images.flip(1, 2), images), up ^ turned
+
+
+def check_polarity(spec: ModelSpec, recipe: Recipe) -> None:
+    """Refuse what would teach a model with polarity the wrong end.
+
+    Raises:
+        GricolZooError: names the field of the recipe.
+    """
+    if spec.polarity and recipe.augment.flip_arms:
+        raise GricolZooError("A model with polarity turns half of its images in training. Set the recipe's `flip_arms` to 0.")
+    if spec.polarity and recipe.mixup:
+        raise GricolZooError("`mixup` blends images that may lie either way up, which a model with polarity cannot learn from.")
 
 
 def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Speaker) -> tuple[GridModel, dict[str, Any]]:
@@ -309,7 +342,7 @@ def write_result(job: Job, name: str, record: dict[str, Any]) -> None:
     model.name = name
     model.load_state_dict(half_precision(model.state_dict()))  # as they will be on disk
     labels = job.labels["val"]
-    logits = predict_logits(model, job.canvases["val"])
+    logits, up = predict_both(model, job.canvases["val"])
     temperature = fit_temperature(logits, labels)
     confidence = softmax(logits, temperature).max(1)
     correct = logits.argmax(1) == labels
@@ -324,6 +357,7 @@ def write_result(job: Job, name: str, record: dict[str, Any]) -> None:
             "accuracy": float(correct.mean()),
             "ece": expected_calibration_error(confidence, correct),
             "review_fraction": float((confidence < threshold).mean()),
+            **({} if up is None else {"polarity_accuracy": float(((up > 0.5) == job.arms["val"]).mean())}),
         },
         "training": {
             **record,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -163,7 +164,13 @@ def _fit(key: str, tensor: Tensor, target: Tensor, old: ModelSpec, new: ModelSpe
     if tensor.shape == target.shape:
         report.kept.append(key)
         return tensor.to(target.dtype)
-    if old.num_classes != new.num_classes and tensor.shape[0] == old.num_classes and tensor.shape[1:] == target.shape[1:]:
+    if old.polarity != new.polarity and old.num_classes == new.num_classes and key.startswith("classifier."):
+        adapted = adapt_polarity(tensor.float(), key.endswith(".bias"), new.polarity)
+        if adapted.shape == target.shape:
+            report.adapted.append(key)
+            return adapted.to(target.dtype)
+    outputs = (old.num_classes, 2 * old.num_classes)
+    if old.num_classes != new.num_classes and tensor.shape[0] in outputs and tensor.shape[1:] == target.shape[1:]:
         report.new.append(key)
         return target
     if old.in_chans != new.in_chans and tensor.ndim == 4:
@@ -175,6 +182,18 @@ def _fit(key: str, tensor: Tensor, target: Tensor, old: ModelSpec, new: ModelSpe
         report.adapted.append(key)
         return tensor.float().mean().expand(new.in_chans).to(target.dtype)
     raise CheckpointError(f"Tensor {key!r} has shape {tuple(tensor.shape)}, but the model needs {tuple(target.shape)}.")
+
+
+def adapt_polarity(tensor: Tensor, bias: bool, polarity: bool) -> Tensor:
+    """Adapt a classifier's weight, (classes, F), or bias, (classes,), to a model with polarity, or to one without.
+
+    With polarity each class gets two outputs alike, less ln 2, so that the summed logits stay what they were. Without it, a
+    class gets the mean of its two, plus ln 2.
+    """
+    step = math.log(2) if bias else 0.0
+    if polarity:
+        return (tensor - step).repeat_interleave(2, 0)
+    return tensor.unflatten(0, (-1, 2)).mean(1) + step
 
 
 def adapt_channels(weight: Tensor, in_chans: int, shape: torch.Size) -> Tensor | None:

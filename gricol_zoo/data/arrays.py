@@ -51,6 +51,19 @@ def label_indices(records: Sequence[Record], labels: Sequence[str], where: str) 
     return out
 
 
+def arms_up(records: Sequence[Record]) -> np.ndarray:
+    """Return whether each chromosome lies short arm up in its file, (n,) bool: up unless the manifest's `short_arm` says down.
+
+    Raises:
+        GricolZooError: a `short_arm` that is neither up nor down.
+    """
+    arms = [record.extra.get("short_arm", "").strip().lower() for record in records]
+    for record, arm in zip(records, arms, strict=True):
+        if arm not in ("", "up", "down"):
+            raise GricolZooError(f"{record.path}: expected `short_arm` to be up, down or empty, but got {arm!r}.")
+    return np.array([arm != "down" for arm in arms], bool)
+
+
 def normalise(canvases: Tensor, spec: ModelSpec) -> Tensor:
     """(B, H, W) uint8 or float 0..255 -> (B, in_chans, H, W) float32, standardised as the weights expect."""
     x = (canvases.float() / 255 - spec.preprocess.mean) / spec.preprocess.std

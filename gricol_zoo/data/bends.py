@@ -171,7 +171,7 @@ class StrongBend(NamedTuple):
         return grid
 
     def _unbend(self, place: Tensor) -> tuple[Tensor, Tensor]:
-        """Return how far across and along the straight axes lies what comes to lie at (n, m, 2) x, y: (n, m) each, in pixels."""
+        """Return how far across and along the straight axes lies what is at (n, m, 2) x, y now: (n, m) each, in pixels."""
         aside = torch.stack([self.down[:, 1], -self.down[:, 0]], 1)
         place = self.middle[:, None] + place[..., :1] * aside[:, None] + place[..., 1:] * self.down[:, None]
         point = self.axis.point
@@ -191,7 +191,8 @@ def _part(across: Tensor, along: Tensor, thick: Tensor, far: Tensor) -> Tensor:
     them on the axis.
 
     Args:
-        across, along: (n, h, w) pixels from the middle of the straight axis.
+        across: (n, h, w) pixels from the straight axis.
+        along: (n, h, w) pixels from its middle.
         thick: (n,) pixels, half the width of the straight chromosome.
         far: (n,) pixels along the axis, between points of different arms.
     """
