@@ -18,7 +18,7 @@ SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 MAX_PIXELS = 4096 * 4096
 
 
-def read_grey(data: bytes) -> np.ndarray:
+def read_grey(data: bytes, ground: str = "auto") -> np.ndarray:
     """Decode a file's bytes to grey, (H, W) float32 in 0..1.
 
     Raises:
