@@ -74,8 +74,9 @@ def add_grain(images: Tensor, draws: Draws, highest: float) -> Tensor:
     soft = F.pad(white, (1, 1, 1, 1))
     soft = (soft[..., :-2, :] + soft[..., 1:-1, :] + soft[..., 2:, :]) / 3
     soft = soft[..., :-2] + soft[..., 1:-1] + soft[..., 2:]
-    # Their covariance is a third, and the resampling takes a third of the standard deviation.
-    gain = 1.5 * highest * strength / (smooth**2 + (1 - smooth) ** 2 + smooth * (1 - smooth) * 2 / 3).sqrt()
+    # What the resampling leaves of their variances, 1 each, and of their covariance, 1/3.
+    variance = 0.42 * (1 - smooth) ** 2 + 0.78 * smooth**2 + 0.67 * smooth * (1 - smooth)
+    gain = highest * strength / variance.sqrt()
     noise = F.interpolate((white * (1 - smooth) + soft * smooth) * gain, (height, width), mode="bilinear")[:, 0]
     return images + noise * (images > RIM)
 

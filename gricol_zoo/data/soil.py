@@ -14,9 +14,10 @@ from gricol_zoo.data.draws import Draws, replace
 SPECKS = 6  # at most
 SPECK_GREY = 0.5  # of full scale, at most
 SPECK_AWAY = 5.0  # pixels: standard deviation of a speck's distance from the rim
-NEAR, FAR = -10.0, 1.0  # pixels between the boxes of a chromosome and its neighbour; what is round touches later
+NEAREST, FURTHEST = -6.0, 1.5  # pixels between a chromosome and the tip of its neighbour; below 0 they overlap
+NEAR_TIP = 6.0  # pixels beside the tip: there the chromosome is looked for
+LEAST, MOST = 0.15, 0.33  # of a neighbour that is seen
 MARGIN = 8.0  # pixels of the crop on either side of the chromosome
-VISIBLE = 0.33  # of a neighbour, at most
 
 
 def add_specks(images: Tensor, draws: Draws, probability: float) -> Tensor:
@@ -64,36 +65,44 @@ def add_neighbours(images: Tensor, draws: Draws, probability: float) -> tuple[Te
     # From which direction it comes: right, lower end, left, upper end, give or take 20 degrees.
     quarter = torch.where(end < 0.7, (end / 0.35).floor() * 2, ((end - 0.7) / 0.15).floor() * 2 + 1)
     towards = quarter * math.pi / 2 + (jitter - 0.5) * math.radians(40)
-    _, high = _reach(own, towards)
-    left, right = _reach(own, towards + math.pi / 2)
-    other_low, other_high = _reach(other, towards - turn)
-    near = high + NEAR + (FAR - NEAR) * gap
-    middle, offset = near - other_low, (left + right) / 2 + (aside - 0.5) * (right - left)
-    rows = (torch.arange(height, device=images.device) + 0.5 - height / 2).view(1, -1, 1)
-    columns = (torch.arange(width, device=images.device) + 0.5 - width / 2).view(1, 1, -1)
-    cos, sin = torch.cos(towards)[:, None, None], torch.sin(towards)[:, None, None]
-    forth = columns * cos + rows * sin
-    across = rows * cos - columns * sin
-    u, v = forth - middle[:, None, None], across - offset[:, None, None]
+    forth, across = _along_and_across(images, towards)
+    # Its tip comes to lie at a place across that direction, before what the chromosome has there.
+    there = own > FOREGROUND
+    left, right = _range(across, there)
+    contact = left + (0.1 + 0.8 * aside) * (right - left)
+    _, high = _range(forth, there & ((across - contact[:, None, None]).abs() < NEAR_TIP))
+    near = high + NEAREST + (FURTHEST - NEAREST) * gap
+    there = other > FOREGROUND
+    along, aside = _along_and_across(images, towards - turn)
+    first, last = _range(along, there)
+    tip = aside.flatten(1).gather(1, torch.where(there, along, math.inf).flatten(1).argmin(1, keepdim=True))[:, 0]
+    u, v = forth - (near - first)[:, None, None], across - (contact - tip)[:, None, None]
     cos, sin = torch.cos(towards - turn)[:, None, None], torch.sin(towards - turn)[:, None, None]
     grid = torch.stack([(u * cos - v * sin) * 2 / width, (u * sin + v * cos) * 2 / height], 3)
     piece = F.grid_sample(other[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
-    cut = near + (0.15 + (VISIBLE - 0.15) * seen) * (other_high - other_low)
-    # The crop's edges are beyond the chromosome on three sides.
-    seen_here = (
-        (forth < cut[:, None, None]) & (across > (left - MARGIN)[:, None, None]) & (across < (right + MARGIN)[:, None, None])
-    )
-    piece = torch.where(seen_here, piece, 0)
+    # The edges of the crop are beyond the chromosome on three sides.
+    cut = near + (LEAST + (MOST - LEAST) * seen) * (last - first)
+    in_crop = across.clamp((left - MARGIN)[:, None, None], (right + MARGIN)[:, None, None]) == across
+    piece = torch.where(in_crop & (forth < cut[:, None, None]), piece, 0)
+    # What the edges of a canvas show goes on beyond them when it is moved, so they show nothing of it.
+    piece[:, 0] = piece[:, -1] = piece[:, :, 0] = piece[:, :, -1] = 0
     return replace(images, which, torch.maximum(own, piece)), which
 
 
-def _reach(images: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
-    """Return from where to where chromosomes (n, H, W) extend in a direction each, (n,) radians from x to y; in pixels."""
-    step = 3
+def _along_and_across(images: Tensor, towards: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where each pixel lies along a direction and across it, (n, H, W) pixels from the middle of images (B, H, W).
+
+    The directions, (n,), are radians from x to y.
+    """
     height, width = images.shape[1:]
-    inside = images[:, ::step, ::step] > FOREGROUND
-    rows = (torch.arange(0, height, step, device=images.device) + 0.5 - height / 2).view(1, -1, 1)
-    columns = (torch.arange(0, width, step, device=images.device) + 0.5 - width / 2).view(1, 1, -1)
-    place = columns * torch.cos(towards)[:, None, None] + rows * torch.sin(towards)[:, None, None]
-    low = torch.where(inside, place, width).amin((1, 2))
-    return low, torch.where(inside, place, -width).amax((1, 2)).maximum(low)
+    rows = (torch.arange(height, device=images.device) + 0.5 - height / 2).view(1, -1, 1)
+    columns = (torch.arange(width, device=images.device) + 0.5 - width / 2).view(1, 1, -1)
+    cos, sin = torch.cos(towards)[:, None, None], torch.sin(towards)[:, None, None]
+    return columns * cos + rows * sin, rows * cos - columns * sin
+
+
+def _range(place: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the lowest and the highest place (n, H, W) of what is there, (n,) each; 0 where nothing is."""
+    low = torch.where(there, place, math.inf).amin((1, 2))
+    high = torch.where(there, place, -math.inf).amax((1, 2))
+    return torch.where(low.isinf(), 0, low), torch.where(high.isinf(), 0, high)
