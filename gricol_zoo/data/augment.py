@@ -1,15 +1,14 @@
 """Augmentation made for chromosomes, on whole batches: (B, H, W) float 0..1 -> the same shape.
 
-What lies beside a chromosome comes first (``gricol_zoo.data.soil``). Tilt, scale, shift, flips and all bends
-(``gricol_zoo.data.bends``) are one resampling. Light, lens, camera and file follow (``gricol_zoo.data.light``). All randomness
-comes from the generator that is given, so a step can be repeated exactly, and by any number of processes. ``docs/AUGMENT.md``
-shows every field.
+What lies beside a chromosome comes first (``gricol_zoo.data.soil``). Tilt, scale, shift, flips and all bends are one resampling
+(``gricol_zoo.data.bends``, ``gricol_zoo.data.grids``). Light, lens, camera and file follow (``gricol_zoo.data.light``). All
+randomness comes from the generator that is given, so a step can be repeated exactly, and by any number of processes.
+``docs/AUGMENT.md`` shows every field.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gricol_zoo.data import light, soil
-from gricol_zoo.data.bends import BEND_NUMBERS, StrongBend, bend_along_arc, bend_strongly, extent_of
-from gricol_zoo.data.draws import Draws, replace
+from gricol_zoo.data.bends import BEND_NUMBERS, StrongBend, bend_strongly
+from gricol_zoo.data.draws import Draws
+from gricol_zoo.data.grids import affine_grid, bend_along_arc, centring, extent_of, turn_and_turn_back
 
 ANGLE_ERROR = math.radians(2)  # standard deviation of the angle by which preparation misses the vertical
 
@@ -136,7 +136,10 @@ class Augment:
         theta[:, :, 2] = uniform(2 * self.shift, 2)
         if joined is not None:
             theta[:, :, 2] += centring(images, joined, None if bent is None else bent.which)
-        grid = F.affine_grid(theta, [batch, 1, height, width], align_corners=False)
+        if self.fit or bent is not None:
+            grid = affine_grid(theta, (height, width))
+        else:  # the same in ten times the time, as recipes without these fields have it to the last bit
+            grid = F.affine_grid(theta, [batch, 1, height, width], align_corners=False)
         if self.bend:
             # Four control points down the axis give bows and S-curves; the rows only slide, so bands stay level.
             curve = F.interpolate(uniform(2 * self.bend, 1, 4), height, mode="linear", align_corners=True)
@@ -201,40 +204,6 @@ class Augment:
         if self.erase:
             images = light.erase(images, draws, self.erase)
         return images
-
-
-def turn_and_turn_back(images: Tensor, which: Tensor, angle: Tensor) -> Tensor:
-    """Turn some of the images (B, H, W) by an angle each, (n,) radians, and back: resampled twice, and nothing else."""
-    if not len(which):
-        return images
-    size = images.shape[1:]
-    wide = (max(size) + 8,) * 2  # nothing of a chromosome is cut off, however it is turned
-    aside = F.grid_sample(images[which].unsqueeze(1), turning(angle, wide, size), align_corners=False)
-    return replace(images, which, F.grid_sample(aside, turning(-angle, size, wide), align_corners=False)[:, 0])
-
-
-def turning(angle: Tensor, to: Sequence[int], of: Sequence[int]) -> Tensor:
-    """Return where images of a size (height, width) are sampled to be turned by an angle each, and be of a size ``to``."""
-    rows = torch.arange(to[0], device=angle.device).sub((to[0] - 1) / 2).view(1, -1, 1)
-    columns = torch.arange(to[1], device=angle.device).sub((to[1] - 1) / 2).view(1, 1, -1)
-    cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
-    return torch.stack([(columns * cos + rows * sin) * (2 / of[1]), (rows * cos - columns * sin) * (2 / of[0])], 3)
-
-
-def centring(images: Tensor, which: Tensor, but: Tensor | None) -> Tensor:
-    """Return the shifts, (B, 2) x, y as in ``affine_grid``, that centre what is seen in some of the images.
-
-    Args:
-        images: (B, H, W), background 0.
-        which: (n,) int64, the ones to centre.
-        but: of those, the ones not to.
-    """
-    shift = torch.zeros(len(images), 2, device=images.device)
-    half = torch.tensor([images.shape[2] / 2, images.shape[1] / 2], device=images.device)
-    shift[which] = extent_of(images[which]).middle / half
-    if but is not None:
-        shift[but] = 0
-    return shift
 
 
 def mix(images: Tensor, labels: Tensor, num_classes: int, strength: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,6 @@
-"""Bends of the chromosome's axis, as changes of where each pixel of a canvas is sampled.
+"""Bends of the chromosome's axis as far as a U or a V, laid upright again as preparation would lay them.
 
-``bend_along_arc`` bends what stays upright. ``StrongBend`` bends as far as a U or a V, and lays the result upright again as
-preparation would lay it, so that image is sampled only once.
+They change where each pixel of a canvas is sampled, so with tilt, scale and shift an image is sampled only once.
 """
 
 from __future__ import annotations
@@ -13,70 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-FOREGROUND = 0.15  # of full scale: what counts as chromosome on a canvas
+from gricol_zoo.data.grids import FOREGROUND, extent_of
+
 ARC, KINK = math.radians(200), math.radians(150)  # by which an axis turns at most
 LEAST = 0.2  # of that: no less is a strong bend
 BEND_NUMBERS = 5  # that describe a strong bend
 POINTS, COLUMNS = 64, 15  # along the axis; across the chromosome, to measure how it lies
 COARSE = 3  # pixels: spacing of the grid on which nearest points are sought
-
-
-class Extent(NamedTuple):
-    """The box around each chromosome of a batch, (B,) each, in pixels from the middle of the canvas."""
-
-    top: Tensor
-    bottom: Tensor
-    left: Tensor
-    right: Tensor
-
-    @property
-    def length(self) -> Tensor:
-        """Pixels from top to bottom, at least 1."""
-        return self.bottom - self.top
-
-    @property
-    def width(self) -> Tensor:
-        """Pixels from left to right, at least 1."""
-        return self.right - self.left
-
-    @property
-    def middle(self) -> Tensor:
-        """(B, 2): x, y."""
-        return torch.stack([self.left + self.right, self.top + self.bottom], 1) / 2
-
-
-def extent_of(images: Tensor) -> Extent:
-    """Return the boxes around what is brighter than ``FOREGROUND`` in (B, H, W), background 0."""
-    return Extent(*_ends(images.amax(2) > FOREGROUND), *_ends(images.amax(1) > FOREGROUND))
-
-
-def _ends(there: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where the first True of each row of (B, n) begins and the last one ends, from the row's middle."""
-    count = there.shape[1]
-    place = torch.arange(count, device=there.device)
-    first = torch.where(there, place, count - 1).amin(1)
-    last = torch.maximum(torch.where(there, place, 0).amax(1), first) + 1
-    return first - count / 2, last - count / 2
-
-
-def bend_along_arc(grid: Tensor, turn: Tensor, images: Tensor) -> Tensor:
-    """Change where each pixel is sampled so that the upright chromosome lies along an arc of a circle, centred again.
-
-    Args:
-        grid: (B, H, W, 2) sampling points in -1..1, x first, as for ``grid_sample``.
-        turn: (B,) radians by which the axis turns from end to end, less than pi.
-        images: (B, H, W), background 0, to see how long each chromosome is.
-    """
-    height, width = images.shape[1:]
-    length = (images > FOREGROUND).any(2).sum(1).clamp_min(1)
-    curvature = (turn / length).view(-1, 1, 1)
-    curvature = torch.where(curvature.abs() < 1e-5, torch.full_like(curvature, 1e-5), curvature)
-    depth = (1 - torch.cos(turn / 2)).view(-1, 1, 1) / curvature  # how far the ends lie aside of the middle
-    x, y = grid[..., 0] * width / 2 + depth / 2, grid[..., 1] * height / 2
-    # The point of the straight chromosome that came to lie at (x, y): its distance from the circle, and its place along it.
-    across = (1 - torch.hypot(1 - curvature * x, curvature * y)) / curvature
-    along = torch.atan2(curvature * y, 1 - curvature * x) / curvature
-    return torch.stack([across * 2 / width, along * 2 / height], dim=-1)
 
 
 class Axis(NamedTuple):

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gricol_zoo.data.bends import FOREGROUND
 from gricol_zoo.data.draws import Draws, replace
+from gricol_zoo.data.grids import FOREGROUND
 
 SPECKS = 6  # at most
 SPECK_GREY = 0.5  # of full scale, at most
