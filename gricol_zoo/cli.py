@@ -11,10 +11,11 @@ import errno
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
-from gricol_zoo.errors import GricolZooError
+from gricol_zoo.errors import GricolZooError, QualityWarning
 
 COMMANDS = (
     "list",
@@ -34,6 +35,7 @@ COMMANDS = (
     "demo",
 )
 DONE, OTHER, MISTAKE = 0, 1, 2
+_SHOW_WARNING = warnings.showwarning
 EXTRA_OF = {
     "accelerate": "train",
     "sklearn": "train",
@@ -54,6 +56,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     options = _parser().parse_args(arguments)
+    warnings.showwarning = _show_warning
+    warnings.simplefilter("always", QualityWarning)
     try:
         return int(options.run(options))
     except GricolZooError as error:
@@ -76,6 +80,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return OTHER
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, QualityWarning):
+        print(f"warning: {message}", file=sys.stderr)
+    else:
+        _SHOW_WARNING(message, category, filename, lineno, file, line)
 
 
 def _mistake(message: str) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 from gricol_zoo.backbones import BACKBONES
 from gricol_zoo.errors import ConfigError, GricolZooError
 from gricol_zoo.presets import MODELS
+from gricol_zoo.quality import is_reference
 from gricol_zoo.spec import ModelSpec, from_mapping
 
 CONFIG_FILE = "config.json"
@@ -112,7 +113,7 @@ def check_timm_keys(config: Mapping[str, Any], spec: ModelSpec) -> None:
         for key, value in values.items():
             if key in WORDS and _is_text(value):
                 continue
-            if key not in true or true[key] != value or isinstance(value, bool):
+            if key not in true or true[key] != value or isinstance(value, bool) != isinstance(true[key], bool):
                 raise ConfigError(f"`{prefix}{key}` is {str(value)[:MAX_TEXT]!r}, which is not what its spec says.")
 
 
@@ -220,6 +221,7 @@ INFO: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("temperature_full", _is_number(1e-3, 1e3), "a number in 0.001..1000"),
     ("review_threshold", _is_number(0, 1), "a number in 0..1"),
     ("val", lambda value: isinstance(value, dict), "a mapping"),
+    ("reference", is_reference, "ranges of what the val part was like"),
     ("training", _is_record, "a mapping whose `groups` are names"),
 )
 """Every field of the key ``gricol_zoo``: its name, whether a value fits, and what was expected."""

@@ -51,3 +51,7 @@ class UnreachableError(HubError):
 
 class CacheError(HubError):
     """The cache's folder cannot be written: full, read-only, or of another user."""
+
+
+class QualityWarning(UserWarning):
+    """An image or a cell that is not like those that the weights were trained on, or could not be checked."""

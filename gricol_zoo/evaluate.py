@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from gricol_zoo.calibration import expected_calibration_error, softmax
-from gricol_zoo.data.arrays import as_batch, label_indices, load_canvases
+from gricol_zoo.data.arrays import arms_up, as_batch, image_factors, label_indices, load_canvases
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.deployed import DeployedModel
@@ -146,6 +146,7 @@ def evaluate(
     part: str = "all",
     dtype: str = "fp32",
     full: bool = False,
+    scale: str | float = "none",
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Score a model on labelled images.
 
@@ -158,6 +159,8 @@ def evaluate(
         part: which part of it ``images`` is.
         dtype: "auto", "fp32" or "bf16"; the report says which it was.
         full: all classifiers combined instead of the lower branch.
+        scale: what the crops' pixels are multiplied by: "none", a number, or "auto", by the lengths of each cell
+            (``gricol_zoo.data.scale``); the report says which, for only with "none" is it a figure of single images.
 
     Returns:
         The report (keys as in docs/FILES.md, fractions in 0..1) and the (n, classes) logits.
@@ -165,7 +168,13 @@ def evaluate(
     start = time.perf_counter()
     dtype = dtype_of(model) if is_optimized(model) else choose_dtype(dtype, next(model.parameters()).device)
     labels = label_indices(images.records, model.spec.labels, str(images.store.root))
-    logits = predict_logits(model, load_canvases(images, model.spec), dtype=dtype, full=full)
+    how = model.spec.preprocess
+    canvases = load_canvases(images, model.spec, image_factors(how, images, scale))
+    up: np.ndarray | None = None
+    if full or not model.polarity:
+        logits = predict_logits(model, canvases, dtype=dtype, full=full)
+    else:
+        logits, up = predict_both(model, canvases, dtype=dtype)
     seconds = time.perf_counter() - start
     temperature = float(model.info.get("temperature_full" if full else "temperature", 1.0))
     report = {
@@ -179,6 +188,10 @@ def evaluate(
         **score(logits, labels, images.records, model.spec.labels, temperature),
         "seen_in_training": seen_in_training(images.records, model.info),
         "seconds": round(seconds, 3),
+        "preparation": how.version,
+        "ground": how.ground,
+        "scale": scale,
+        "polarity_accuracy": None if up is None else float(((up > 0.5) == arms_up(images.records)).mean()),
     }
     return report, logits
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from gricol_zoo.checkpoint import LOG_COLUMNS, Training, dump
+from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import write_atomically
 from gricol_zoo.progress import Speaker, Stop
@@ -33,6 +34,7 @@ class Job:
         accelerator: of Hugging Face accelerate.
         recipe, spec: how and what to train.
         canvases, labels: of the parts "train" and "val"; (n, H, W) uint8 and (n,) int64.
+        val: the images of the val part.
         arms: of the same, (n,) bool: whether the short arm is up in the file.
         identity: what a checkpoint must agree with.
         out: the folder.
@@ -52,6 +54,7 @@ class Job:
     canvases: dict[str, np.ndarray]
     labels: dict[str, np.ndarray]
     arms: dict[str, np.ndarray]
+    val: ImageSet
     identity: dict[str, Any]
     out: Path
     deadline: float

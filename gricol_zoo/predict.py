@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
 from gricol_zoo.calibration import softmax
-from gricol_zoo.data.images import SUFFIXES, read_grey
-from gricol_zoo.data.preprocess import to_canvas
+from gricol_zoo.data.arrays import image_factors
+from gricol_zoo.data.images import SUFFIXES, read_crop
+from gricol_zoo.data.preprocess import prepare
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet, Record, Store
 from gricol_zoo.deployed import DeployedModel
@@ -20,6 +23,7 @@ from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.evaluate import best_batch_size, make_classifying
 from gricol_zoo.inference import is_optimized, optimize
 from gricol_zoo.model import GridModel
+from gricol_zoo.quality import image_warnings, measure, read_reference
 from gricol_zoo.workers import side_by_side
 
 COLUMNS = [
@@ -33,7 +37,10 @@ COLUMNS = [
     "second_probability",
     "review",
     "error",
+    "turned",
+    "warnings",
 ]
+MOST_SEEN = 100_000  # images without a cell among which the same picture is looked for
 
 
 def open_paths(paths: Iterable[str | Path]) -> list[ImageSet]:
@@ -56,9 +63,14 @@ def open_paths(paths: Iterable[str | Path]) -> list[ImageSet]:
 
 
 def predict_rows(
-    model: GridModel | DeployedModel, images: ImageSet, batch_size: int = 0, dtype: str = "auto", workers: int = 0
+    model: GridModel | DeployedModel,
+    images: ImageSet,
+    batch_size: int = 0,
+    dtype: str = "auto",
+    workers: int = 0,
+    factors: np.ndarray | None = None,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield rows (see ``COLUMNS``) batch by batch, in the set's order; nothing is kept between batches.
+    """Yield rows (see ``COLUMNS``) batch by batch, in the set's order; nothing is kept between batches but hashes of pixels.
 
     Each worker reads, decodes, resizes and classifies batches of its own, so that the network never waits for files.
 
@@ -68,36 +80,77 @@ def predict_rows(
         batch_size: images at once; 0 takes what suits the model.
         dtype: "auto" (bf16 where the device has it), "fp32" or "bf16".
         workers: batches at once; 0 takes one a core.
+        factors: (n,) what each crop's pixels are multiplied by (``gricol_zoo.data.scale``); None for 1.
     """
-    classify = make_classifying(model, dtype)
+    work = partial(_predict_batch, model, make_answering(model, dtype), images)
     size = batch_size or best_batch_size(model.spec, next(model.parameters()).device.type)
-    records = iter(images.records)
+    records = iter(zip(images.records, repeat(1.0) if factors is None else factors, strict=False))
     batches = iter(lambda: list(islice(records, size)), [])
-    yield from side_by_side(lambda batch: _predict_batch(model, classify, images, batch), batches, workers)
+    seen = Seen()
+    for answers in side_by_side(work, batches, workers):
+        rows = []
+        for row, digest in answers:
+            twice = seen.before(row, digest)
+            row["warnings"] = "; ".join([*row["warnings"], *([twice] if twice else [])])
+            rows.append(row)
+        yield rows
+
+
+class Seen:
+    """The pixels of the cell at hand, to find the same picture in it twice; of images without a cell, of the whole set."""
+
+    def __init__(self) -> None:
+        self.cell: tuple[str, str] | None = None
+        self.paths: dict[bytes, str] = {}
+
+    def before(self, row: Mapping[str, Any], digest: bytes) -> str:
+        """Return a warning where an image's pixels were there before, "" else; and remember them."""
+        cell = (row["case"], row["cell"])
+        if cell != self.cell or len(self.paths) > MOST_SEEN:
+            self.cell, self.paths = cell, {}
+        if not digest:
+            return ""
+        first = self.paths.setdefault(digest, row["path"])
+        return f"the same picture as {first}: take one out" if first != row["path"] else ""
+
+
+def make_answering(model: GridModel | DeployedModel, dtype: str) -> Callable[[Any], tuple[np.ndarray, np.ndarray | None]]:
+    """Return a function from b canvases to (b, classes) logits and (b,) the probability of short arm up, None without."""
+    classify = make_classifying(model, dtype, polarity=model.polarity)
+    return classify if model.polarity else lambda canvases: (classify(canvases), None)
 
 
 def _predict_batch(
     model: GridModel | DeployedModel,
-    classify: Callable[[Sequence[np.ndarray]], np.ndarray],
+    answer: Callable[[Sequence[np.ndarray]], tuple[np.ndarray, np.ndarray | None]],
     images: ImageSet,
-    batch: Sequence[Record],
-) -> list[dict[str, Any]]:
-    rows = [_row(record) for record in batch]
+    batch: Sequence[tuple[Record, float]],
+) -> list[tuple[dict[str, Any], bytes]]:
+    """Return each image's row, its warnings still a list, and a hash of its pixels."""
+    how, reference = model.spec.preprocess, read_reference(model.info)
+    rows, digests = [_row(record) for record, _ in batch], [b""] * len(batch)
     canvases, readable = [], []
-    for record, row in zip(batch, rows, strict=True):
+    for index, ((record, factor), row) in enumerate(zip(batch, rows, strict=True)):
         try:
-            canvases.append(to_canvas(read_grey(images.read(record)), model.spec.preprocess, model.spec.image_size))
-            readable.append(row)
+            crop = read_crop(images.read(record), how.ground)
+            prepared = prepare(crop.grey, how, model.spec.image_size, float(factor))
         except (ImageError, OSError) as error:  # what a file can be guilty of; anything else is our fault, and stops
             row["error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
+            continue
+        digests[index] = hashlib.blake2b(crop.grey.tobytes(), digest_size=12).digest()
+        said = image_warnings(prepared, measure(prepared, how.length, float(factor)), reference)
+        row["warnings"] = [*crop.notes, *(one.text for one in said)]
+        canvases.append(prepared.canvas)
+        readable.append(row)
     if canvases:
-        for row, values in zip(readable, _describe(model, classify(canvases)), strict=True):
-            row.update(values)
-    return rows
+        logits, up = answer(canvases)
+        for index, (row, values) in enumerate(zip(readable, _describe(model, logits), strict=True)):
+            row.update(values, turned="" if up is None else int(up[index] < 0.5))
+    return list(zip(rows, digests, strict=True))
 
 
 def _row(record: Record) -> dict[str, Any]:
-    known = {"path": record.path, "case": record.case, "cell": record.cell, "label": record.label}
+    known = {"path": record.path, "case": record.case, "cell": record.cell, "label": record.label, "warnings": []}
     return {column: known.get(column, "") for column in COLUMNS}
 
 
@@ -127,17 +180,20 @@ def write_predictions(
     dtype: str = "auto",
     workers: int = 0,
     header: bool = True,
+    scale: str | float = "none",
 ) -> Iterator[list[dict[str, Any]]]:
     """Write predictions.csv to a stream, flushed batch by batch, and yield the rows as they are written.
 
-    Args and speed as for ``predict_rows``; without a header, a file that was begun goes on.
+    Args and speed as for ``predict_rows``; without a header, a file that was begun goes on. With ``scale`` "auto" the crops are
+    read once before, to measure their lengths; what could not be told is then said by ``warnings.warn``.
     """
     fast = model if is_optimized(model) else optimize(model, dtype)
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     if header:
         writer.writeheader()
     for images in sets:
-        for rows in predict_rows(fast, images, batch_size, dtype, workers):
+        factors = image_factors(fast.spec.preprocess, images, scale)
+        for rows in predict_rows(fast, images, batch_size, dtype, workers, factors):
             writer.writerows(rows)
             stream.flush()
             yield rows

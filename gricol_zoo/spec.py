@@ -40,7 +40,7 @@ class GridOutput(NamedTuple):
         logits: (B, classes), the lower branch, Y_I.
         cell_logits: (B, K, classes), Y_1..Y_K (K = 0 without a grid).
         merged_logits: (B, classes), Y_0, or None where the head has no merged classifier.
-        joint_logits: (B, classes, 2), the lower branch's before they are summed over short arm up and down; None without polarity.
+        joint_logits: (B, classes, 2), the lower branch's for short arm up and down, which ``logits`` sum; or None.
     """
 
     logits: Tensor
@@ -113,8 +113,8 @@ class ModelSpec:
         backbone_options, splitter_options, head_options: extra keyword arguments of that part.
         cell_norm: "shared": cells and overview go through the same batch-norms, as the paper's one network does; "own":
             the cells have a second set of them (``gricol_zoo.cell_norm``).
-        polarity: whether the lower branch also tells which end is up: its classifier is then joint, (B, classes, 2), first short
-            arm up, then down, and the logits are summed over both (``logsumexp``).
+        polarity: whether the lower branch also tells which end is up: its classifier is then joint, (B, classes, 2), first
+            short arm up, then down, and the logits are summed over both (``logsumexp``).
         preprocess: how files become inputs.
     """
 

@@ -26,7 +26,7 @@ from gricol_zoo.calibration import (
     softmax,
 )
 from gricol_zoo.checkpoint import LOG_COLUMNS, Training, restore
-from gricol_zoo.data.arrays import arms_up, label_indices, normalise
+from gricol_zoo.data.arrays import arms_up, label_indices, load_prepared, normalise
 from gricol_zoo.data.augment import mix
 from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.prepare import check_parts, missing_classes, prepare_data
@@ -43,6 +43,7 @@ from gricol_zoo.optim import learning_rate, make_optimizer, update_average
 from gricol_zoo.precision import choose_dtype
 from gricol_zoo.presets import MODELS
 from gricol_zoo.progress import Speaker, Stop, peak_memory, stop_on_signals
+from gricol_zoo.quality import UNSURE, Reference, fit_reference, measure
 from gricol_zoo.recipes import Recipe
 from gricol_zoo.spec import CHROMOSOMES, ModelSpec
 from gricol_zoo.task import TrainingTask
@@ -122,8 +123,9 @@ def train(
         say(f"{accelerator.num_processes} processes share each batch of {recipe.batch_size}")
     say(f"{len(parts['train'])} images to train on, {len(parts['val'])} for validation; reading them")
     given = set((changes or {}).get("preprocess", {}))
-    spec, canvases = prepare_data(parts, changed_spec(model_name, images, changes), given)
+    spec = changed_spec(model_name, images, changes)
     check_polarity(spec, recipe)
+    spec, canvases = prepare_data(parts, spec, given)
     labels = {part: label_indices(parts[part].records, spec.labels, images.name) for part in canvases}
     arms = {part: arms_up(parts[part].records) for part in canvases}
     model, start = start_model(spec, model_name, recipe.seed, init, say)
@@ -154,6 +156,7 @@ def train(
         canvases,
         labels,
         arms,
+        parts["val"],
         identity,
         out,
         deadline,
@@ -302,6 +305,36 @@ def check_polarity(spec: ModelSpec, recipe: Recipe) -> None:
         raise GricolZooError("`mixup` blends images that may lie either way up, which a model with polarity cannot learn from.")
 
 
+def val_reference(job: Job, confidence: np.ndarray) -> Reference | None:
+    """Note what the val images are like, for warnings about others; None where the preparation measures nothing.
+
+    Args:
+        job: with its val images.
+        confidence: (n,) calibrated probability of the class that each got.
+    """
+    how = job.spec.preprocess
+    if how.version < 2 or how.orientation == "as-is":
+        return None
+    prepared = load_prepared(job.val, job.spec)
+    measures = [measure(one, how.length) for one in prepared]
+    cells = [f"{record.case}/{record.cell}" if record.cell else "" for record in job.val.records]
+    return fit_reference(measures, cells, confidence < UNSURE, [one.light for one in prepared])
+
+
+def polarity_accuracy(model: GridModel, canvases: np.ndarray, arms: np.ndarray, up: np.ndarray) -> float:
+    """Return how often the upper end is told rightly, of images as they lie and turned by 180 degrees, 0..1.
+
+    Args:
+        model: with polarity.
+        canvases: (n, H, W) uint8.
+        arms: (n,) bool, whether the short arm is up in them.
+        up: (n,) the probability that the model gives it.
+    """
+    _, turned = predict_both(model, np.ascontiguousarray(canvases[:, ::-1, ::-1]))
+    assert turned is not None
+    return float(np.concatenate([(up > 0.5) == arms, (turned > 0.5) == ~arms]).mean())
+
+
 def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Speaker) -> tuple[GridModel, dict[str, Any]]:
     """Return the model to train, and what came with the weights it starts from (nothing for random ones)."""
     torch.manual_seed(seed)
@@ -347,6 +380,7 @@ def write_result(job: Job, name: str, record: dict[str, Any]) -> None:
     confidence = softmax(logits, temperature).max(1)
     correct = logits.argmax(1) == labels
     threshold = review_threshold(confidence, correct)
+    reference = val_reference(job, confidence)
     every = predict_logits(model, job.canvases["val"], full=True) if int(model.splitter.num_cells) else logits  # type: ignore[arg-type]
     info: dict[str, Any] = {
         "temperature": round(temperature, 4),
@@ -357,8 +391,9 @@ def write_result(job: Job, name: str, record: dict[str, Any]) -> None:
             "accuracy": float(correct.mean()),
             "ece": expected_calibration_error(confidence, correct),
             "review_fraction": float((confidence < threshold).mean()),
-            **({} if up is None else {"polarity_accuracy": float(((up > 0.5) == job.arms["val"]).mean())}),
+            **({} if up is None else {"polarity_accuracy": polarity_accuracy(model, job.canvases["val"], job.arms["val"], up)}),
         },
+        **({} if reference is None else {"reference": reference.to_dict()}),
         "training": {
             **record,
             "recipe": job.recipe.to_dict(),

@@ -21,8 +21,9 @@ def as_classifier(model: ClassicalModel, name: str) -> Classifier:
         name: to load it again by.
     """
 
-    def classify(profiles: Sequence[Profiles]) -> np.ndarray:
+    def classify(profiles: Sequence[Profiles]) -> tuple[np.ndarray, None]:
         logits = model.logits_of(profiles, ["the cell"] * len(profiles))
-        return softmax(logits, float(model.info.get("temperature", 1.0)))
+        return softmax(logits, float(model.info.get("temperature", 1.0))), None
 
-    return Classifier(name, str(model.info.get("sha256", "")), "", "fp64", CHROMOSOMES, measure, classify)
+    sha256 = str(model.info.get("sha256", ""))
+    return Classifier(name, sha256, "", "fp64", CHROMOSOMES, lambda grey, _: measure(grey), classify)

@@ -27,9 +27,10 @@ OF_TRAINING: dict[str, Any] = {
     "time_limit": math.inf,
 }
 OF_TRAIN = {**OF_TRAINING, "resume": False, "grad_checkpointing": False, "compile": False, "checkpoint_every": 120}
-OF_VALIDATE: dict[str, Any] = {"device": "cpu", "full": False}
-OF_PREDICT: dict[str, Any] = {"device": "cpu", "batch_size": 0, "workers": 0}
-OF_KARYOTYPE: dict[str, Any] = {"device": "cpu"}
+PREPARATION: dict[str, Any] = {"preparation": 0, "ground": ""}
+OF_VALIDATE: dict[str, Any] = {"device": "cpu", "full": False, "scale": "none", **PREPARATION}
+OF_PREDICT: dict[str, Any] = {"device": "cpu", "batch_size": 0, "workers": 0, "scale": "none", **PREPARATION}
+OF_KARYOTYPE: dict[str, Any] = {"device": "cpu", "scale": "auto", **PREPARATION}
 
 
 def is_classical(name: str) -> bool:

@@ -92,6 +92,26 @@ def device_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 
 
+def preparation_options(command: argparse.ArgumentParser, scale: str) -> None:
+    """Add --preparation, --ground and --scale, whose default is ``scale``."""
+    command.add_argument(
+        "--preparation", type=int, choices=[1, 2], default=0, help="how crops are prepared (default: as the weights say)"
+    )
+    command.add_argument(
+        "--ground",
+        choices=["auto", "light", "dark"],
+        default="",
+        help="of the crops: light where the stain is dark (G-bands), dark where it is bright (Q-bands) (default: auto)",
+    )
+    command.add_argument(
+        "--scale",
+        default=scale,
+        metavar="auto|none|NUMBER",
+        help="what crop pixels are multiplied by to be as large as the training's; auto: by the lengths of a cell "
+        f"(default: {scale})",
+    )
+
+
 def training_options(command: argparse.ArgumentParser) -> None:
     """Add what every training is told."""
     command.add_argument("--model", required=True, metavar="NAME")
@@ -185,8 +205,10 @@ def not_negative(text: str) -> int:
 not_negative.__name__ = positive.__name__ = "whole number"  # what argparse calls it in messages
 
 
-def load_model(name: str, device: str = "cpu", deployed: bool = False) -> GridModel | DeployedModel:
-    """Load a model with its weights by name, or from a folder.
+def load_model(
+    name: str, device: str = "cpu", deployed: bool = False, preparation: int = 0, ground: str = ""
+) -> GridModel | DeployedModel:
+    """Load a model with its weights by name, or from a folder; prepared for images as the options say.
 
     Raises:
         GricolZooError: unknown, without weights, a classical system, or a device that is not there.
@@ -195,11 +217,30 @@ def load_model(name: str, device: str = "cpu", deployed: bool = False) -> GridMo
     import torch
 
     from gricol_zoo.factory import create_model
+    from gricol_zoo.preparation import prepare_as
     from gricol_zoo.presets import DEFAULT_MODEL
 
     name = name or DEFAULT_MODEL
     model = create_model(f"local-dir:{name}" if Path(name).is_dir() else name, pretrained=True, deployed=deployed)
+    prepare_as(model, preparation, ground)
     try:
         return model.to(torch.device(device))
     except (RuntimeError, AssertionError) as error:
         raise GricolZooError(f"The device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
+
+
+def say_unchecked(model: Any) -> None:
+    """Warn, once a run, where weights have nothing to compare images with."""
+    from gricol_zoo.quality import NOT_CHECKED, read_reference
+
+    if read_reference(model.info) is None:
+        print(f"warning: {NOT_CHECKED}", file=sys.stderr)
+
+
+def count_of(number: int, what: str) -> str:
+    """Return a number with its noun.
+
+    >>> count_of(1, "image"), count_of(2, "image")
+    ('1 image', '2 images')
+    """
+    return f"{number} {what}{'' if number == 1 else 's'}"

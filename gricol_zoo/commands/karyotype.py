@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gricol_zoo.commands.classical import is_classical, load_classifier
-from gricol_zoo.commands.common import load_model, model_option, run_options
+from gricol_zoo.commands.common import count_of, load_model, model_option, preparation_options, run_options, say_unchecked
 from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:
+    from gricol_zoo.data.table import ImageSet
+    from gricol_zoo.karyotype.classifier import Classifier
     from gricol_zoo.karyotype.document import Karyotype
 
 HELP = "assign the chromosomes of a cell together and draw its karyogram; of an edited karyotype.json, draw it again"
@@ -28,6 +32,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         command.add_argument(f"--{name}", type=float, metavar="NATS", help=f"cost of {what} (default: fitted on val)")
     command.add_argument("--images", type=Path, metavar="PATH", help="where a karyotype.json's images are now")
     command.add_argument("--by", default="", metavar="NAME", help="whose the edits in a karyotype.json are")
+    preparation_options(command, "auto")
     run_options(command)
 
 
@@ -36,11 +41,13 @@ def run(options: argparse.Namespace) -> int:
     if options.source.suffix.lower() == ".json":
         return _draw_again(options)
     from gricol_zoo.data.readers import open_images
+    from gricol_zoo.data.scale import read_scale
     from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs
     from gricol_zoo.karyotype.output import cells_table, folder_names, write_karyotype
     from gricol_zoo.karyotype.run import cells_of, karyotype, pick_cell
     from gricol_zoo.presets import DEFAULT_MODEL
 
+    scale = read_scale(options.scale)
     given = {name: getattr(options, name) for name in ("extra", "missing", "unassigned")}
     costs = Costs(**{name: getattr(DEFAULT_COSTS, name) if value is None else value for name, value in given.items()})
     images = open_images(options.source, options.layout)
@@ -51,7 +58,11 @@ def run(options: argparse.Namespace) -> int:
     for folder in folders:
         _keep_edits(folder)
     classical = is_classical(options.model)
-    model = load_classifier(options, options.model) if classical else load_model(options.model, options.device, deployed=True)
+    if classical:
+        model: Any = load_classifier(options, options.model)
+    else:
+        model = load_model(options.model, options.device, True, options.preparation, options.ground)
+        say_unchecked(model)
     done = []
     for (cell, members), folder in zip(cells.items(), folders, strict=True):
         result = karyotype(
@@ -63,14 +74,42 @@ def run(options: argparse.Namespace) -> int:
             dtype=options.dtype,
             source=str(options.source.resolve()),
             layout=options.layout,
+            scale=_scale_in_case(model, members, images, scale),
+            rivals=partial(other_weights, options.model or DEFAULT_MODEL, options),
         )
         write_karyotype(result, members, folder)
         _say(result, folder)
         done.append(result)
+    cells_table(done, options.out / "cells.csv")
     if len(done) > 1:
-        cells_table(done, options.out / "cells.csv")
         print(f"{len(done)} cells in {options.out}; all of them in {options.out / 'cells.csv'}", file=sys.stderr)
     return 0
+
+
+def _scale_in_case(model: Any, cell: ImageSet, images: ImageSet, scale: str | float) -> str | float:
+    """Return the scale of a cell that is too small to tell it, from the other cells of its case; as it was where none can."""
+    from gricol_zoo.data.arrays import measure_lengths
+    from gricol_zoo.data.scale import LEAST_CROPS, factor_of
+
+    how, case = getattr(getattr(model, "spec", None), "preprocess", None), cell.records[0].case
+    if scale != "auto" or how is None or not how.length or not case or len(cell) >= LEAST_CROPS:
+        return scale
+    together = images.subset(index for index, record in enumerate(images.records) if record.case == case)
+    factor = factor_of(measure_lengths(together, how), how.length)
+    return scale if factor is None else factor
+
+
+def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier]:
+    """Yield the packaged weights other than those in use, to see whether they fit a cell better."""
+    from gricol_zoo.karyotype.classifier import of_network
+    from gricol_zoo.presets import WEIGHTS
+
+    for arch, tags in WEIGHTS.items():
+        for tag, weights in tags.items():
+            other = f"{arch}.{tag}"
+            if weights.packaged and other != name:
+                rival = load_model(other, options.device, True, options.preparation, options.ground)
+                yield of_network(rival, options.dtype)._replace(name=other)
 
 
 def _keep_edits(folder: Path) -> None:
@@ -88,8 +127,8 @@ def _draw_again(options: argparse.Namespace) -> int:
     from gricol_zoo.karyotype.output import DOCUMENT, write_karyotype
     from gricol_zoo.karyotype.run import find_cell
 
-    for name in ("model", "cell", "extra", "missing", "unassigned"):
-        if getattr(options, name) not in ("", None):
+    for name in ("model", "cell", "extra", "missing", "unassigned", "preparation", "ground"):
+        if getattr(options, name) not in ("", None, 0):
             raise GricolZooError(
                 f"--{name} changes the classes, but a karyotype.json is only drawn again. Give the images instead."
             )
@@ -103,9 +142,14 @@ def _draw_again(options: argparse.Namespace) -> int:
 
 def _say(result: Karyotype, folder: Path) -> None:
     unread = sum(bool(item.error) for item in result.chromosomes)
-    parts = [f"{len(result.chromosomes)} images", f"{len(result.doubtful())} to look at"]
+    parts = [count_of(len(result.chromosomes), "image"), f"{len(result.doubtful())} to look at"]
     parts += [f"{unread} could not be read"] * bool(unread)
-    parts += [f"{len(result.edits)} edit(s)"] * bool(result.edits)
+    parts += [count_of(len(result.edits), "edit")] * bool(result.edits)
+    parts += [f"scale {result.scale:g}"] * (result.scale != 1)
+    for warning in result.warnings:
+        print(f"warning: {result.cell}: {warning}", file=sys.stderr)
+    warned = sum(bool(item.warnings) for item in result.chromosomes)
+    parts += [f"{count_of(warned, 'image')} with a warning"] * bool(warned)
     print(f"{result.cell}: {result.draft} (draft); {', '.join(parts)}; in {folder}")
     labelled = [item for item in result.chromosomes if item.label and not item.error]
     if labelled:

@@ -5,17 +5,28 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gricol_zoo.commands.classical import OF_PREDICT, is_classical, refuse, write_classical
-from gricol_zoo.commands.common import load_model, model_option, positive, run_options
+from gricol_zoo.commands.common import (
+    count_of,
+    load_model,
+    model_option,
+    positive,
+    preparation_options,
+    run_options,
+    say_unchecked,
+)
 from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:
     from gricol_zoo.shards import Tally
 
+LEAST_IMAGES = 10  # fewer say nothing of a camera
+MANY_DOUBTS = 0.3  # share of images to review
 HELP = "classify images; one row an image"
 
 
@@ -33,6 +44,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--batch-size", type=positive, default=0, help="default: what suits the model")
     command.add_argument("--workers", type=positive, default=0, help="batches at once (default: one a core)")
+    preparation_options(command, "none")
     run_options(command, "auto")
 
 
@@ -52,22 +64,45 @@ def run_one(options: argparse.Namespace) -> int:
         refuse(options, OF_PREDICT)
         write = partial(write_classical, options)
     else:
-        model = load_model(options.model, options.device, deployed=True)
+        model = load_model(options.model, options.device, True, options.preparation, options.ground)
+        say_unchecked(model)
         write = partial(write_predictions, model, **settings(options))
-    total, failed, review = sum(map(len, sets)), 0, 0
+    total, failed, review, warned = sum(map(len, sets)), 0, 0, 0
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with options.out.open("w", newline="", encoding="utf-8") as stream, tqdm(total=total, unit="image") as bar:
         for rows in write(sets, stream):
             failed += sum(bool(row["error"]) for row in rows)
             review += sum(row["review"] == 1 for row in rows)
+            warned += sum(bool(row["warnings"]) for row in rows)
             bar.update(len(rows))
     print(f"{total} images, {review} to review, {failed} could not be read; rows in {options.out}", file=sys.stderr)
+    if warned:
+        print(
+            f"warning: {count_of(warned, 'image')} with a warning, see the column `warnings` of {options.out}", file=sys.stderr
+        )
+    if not is_classical(options.model):
+        for line in doubts(review, total - failed, model.info):
+            print(f"warning: {line}", file=sys.stderr)
     return 0
+
+
+def doubts(review: int, readable: int, info: Mapping[str, Any]) -> list[str]:
+    """Say whether many more images are to review than of those that the weights were checked on."""
+    expected = float(info.get("val", {}).get("review_fraction", 1.0))
+    if readable < LEAST_IMAGES or review / readable <= max(MANY_DOUBTS, 2 * expected):
+        return []
+    return [
+        f"{review / readable:.0%} of the images are to review, where {expected:.0%} of the training's own were: these are unlike "
+        "them. Try `--scale auto`, `--ground`, or the weights of the other band"
+    ]
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the options say of how to predict."""
-    return {"batch_size": options.batch_size, "dtype": options.dtype, "workers": options.workers}
+    from gricol_zoo.data.scale import read_scale
+
+    scale = read_scale(options.scale)
+    return {"batch_size": options.batch_size, "dtype": options.dtype, "workers": options.workers, "scale": scale}
 
 
 def run_shards(options: argparse.Namespace) -> int:
@@ -84,9 +119,12 @@ def run_shards(options: argparse.Namespace) -> int:
     from gricol_zoo.progress import stop_on_signals
     from gricol_zoo.shards import join_run, own_device, work_on
 
-    model = load_model(options.model, own_device(options.device, os.environ), deployed=True)
+    model = load_model(options.model, own_device(options.device, os.environ), True, options.preparation, options.ground)
+    say_unchecked(model)
     fast = optimize(model, options.dtype)
+    how = model.spec.preprocess
     identity = {"model": model.name, "weights_sha256": model.info.get("sha256", ""), "dtype": dtype_of(fast)}
+    identity |= {"preparation": how.version, "ground": how.ground, "scale": options.scale}
     shards = join_run(options.shards, options.paths, {**identity, "gricol_zoo": __version__})
     with stop_on_signals() as stop, tqdm(unit="image") as bar:
         tally = work_on(

@@ -7,7 +7,15 @@ import sys
 from pathlib import Path
 
 from gricol_zoo.commands.classical import evaluate_classical, is_classical
-from gricol_zoo.commands.common import data_option, load_model, model_option, part_options, read_part, run_options
+from gricol_zoo.commands.common import (
+    data_option,
+    load_model,
+    model_option,
+    part_options,
+    preparation_options,
+    read_part,
+    run_options,
+)
 
 HELP = "score a model on labelled images"
 
@@ -19,11 +27,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="JSON")
     part_options(command, "test")
     command.add_argument("--full", action="store_true", help="all classifiers instead of the lower branch alone")
+    preparation_options(command, "none")
     run_options(command)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
+    from gricol_zoo.data.scale import read_scale
     from gricol_zoo.evaluate import evaluate, write_report
     from gricol_zoo.presets import DEFAULT_MODEL
 
@@ -32,7 +42,8 @@ def run(options: argparse.Namespace) -> int:
     if is_classical(name):
         report = evaluate_classical(options, images, part, split)
     else:
-        model = load_model(options.model, options.device, deployed=not options.full)
+        scale = read_scale(options.scale)
+        model = load_model(options.model, options.device, not options.full, options.preparation, options.ground)
         report, _ = evaluate(
             model,
             images,
@@ -42,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
             part=part,
             dtype=options.dtype,
             full=options.full,
+            scale=scale,
         )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_report(report, options.out)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,27 +12,77 @@ from torch import Tensor
 
 from gricol_zoo.data.find import find_chromosome
 from gricol_zoo.data.images import read_grey
-from gricol_zoo.data.preprocess import foreground, pose_of, stretch, to_canvas
+from gricol_zoo.data.preprocess import Pose, Prepared, foreground, pose_of, prepare, stretch
+from gricol_zoo.data.scale import find_scales
 from gricol_zoo.data.table import ImageSet, Record
-from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.errors import GricolZooError, ImageError, QualityWarning
 from gricol_zoo.spec import ModelSpec, Preprocess
 
 
-def load_canvases(images: ImageSet, spec: ModelSpec) -> np.ndarray:
+def load_canvases(images: ImageSet, spec: ModelSpec, factors: np.ndarray | None = None) -> np.ndarray:
     """Read and preprocess every image: (n, height, width) uint8.
+
+    Args:
+        images: n of them.
+        spec: of the model.
+        factors: (n,) what each crop's pixels are multiplied by (``gricol_zoo.data.scale``); None for 1.
 
     Raises:
         GricolZooError: an image cannot be read (the file is named).
     """
-    out = np.empty((len(images), *spec.image_size), np.uint8)
+    return np.stack([prepared.canvas for prepared in load_prepared(images, spec, factors)])
+
+
+def load_prepared(images: ImageSet, spec: ModelSpec, factors: np.ndarray | None = None) -> list[Prepared]:
+    """Read and preprocess every image, and keep what was measured on the way. Args and errors as for ``load_canvases``."""
+    out = []
     for index, record in enumerate(images.records):
         try:
-            out[index] = to_canvas(read_grey(images.read(record), spec.preprocess.ground), spec.preprocess, spec.image_size)
+            grey = read_grey(images.read(record), spec.preprocess.ground)
+            out.append(prepare(grey, spec.preprocess, spec.image_size, 1.0 if factors is None else float(factors[index])))
         except (ImageError, OSError) as error:
             raise GricolZooError(
                 f"{record.path} of {images.store.root}: {error}. Mend it or take it out of the table."
             ) from error
     return out
+
+
+def measure_lengths(images: ImageSet, how: Preprocess) -> np.ndarray:
+    """Return the length of each chromosome along its axis, (n,) in crop pixels; NaN where an image cannot be measured."""
+    return np.array([np.nan if pose is None else pose.length for pose in poses(images, how)], float)
+
+
+def image_factors(how: Preprocess, images: ImageSet, scale: str | float) -> np.ndarray | None:
+    """Return what the pixels of each image are multiplied by, (n,) float64; None where it is 1 for all.
+
+    What cannot be told is said by a ``QualityWarning``.
+
+    Args:
+        how: of the weights.
+        images: n of them; for "auto" they are read once, to measure their chromosomes.
+        scale: "auto", "none" or a number.
+    """
+    if not isinstance(scale, str):
+        return np.full(len(images), float(scale))
+    if scale == "none":
+        return None
+    lengths = measure_lengths(images, how) if how.length else np.zeros(len(images))
+    scales = find_scales(images.records, lengths, how.length)
+    for note in scales.notes:
+        warnings.warn(note, QualityWarning, stacklevel=2)
+    return scales.factors
+
+
+def poses(images: ImageSet, how: Preprocess) -> Iterator[Pose | None]:
+    """Yield how the chromosome of each image lies; None where it cannot be read, or shows nothing."""
+    for record in images.records:
+        try:
+            grey = read_grey(images.read(record), how.ground)
+        except (ImageError, OSError):
+            yield None
+            continue
+        mask = find_chromosome(grey, how.ground).mask if how.version > 1 else foreground(stretch(grey, how.ground))
+        yield pose_of(mask, how.orientation != "centred")
 
 
 def label_indices(records: Sequence[Record], labels: Sequence[str], where: str) -> np.ndarray:
@@ -89,16 +140,7 @@ def measure_extents(images: ImageSet, how: Preprocess) -> np.ndarray:
     Raises:
         GricolZooError: nothing but such images.
     """
-    extents = []
-    for record in images.records:
-        try:
-            grey = read_grey(images.read(record), how.ground)
-        except (ImageError, OSError):
-            continue
-        mask = find_chromosome(grey, how.ground).mask if how.version > 1 else foreground(stretch(grey, how.ground))
-        pose = pose_of(mask, how.orientation != "centred")
-        if pose is not None:
-            extents.append((pose.length, pose.width))
+    extents = [(pose.length, pose.width) for pose in poses(images, how) if pose is not None]
     if not extents:
         raise GricolZooError(f"No image of {images.store.root} shows anything to measure: expected chromosomes.")
     return np.array(extents)

@@ -204,7 +204,8 @@ def main_piece(value: np.ndarray, mask: np.ndarray, near: np.ndarray) -> tuple[n
 
     Args:
         value: (H, W) float32.
-        mask, near: of ``foreground``.
+        mask: (H, W) bool, the foreground.
+        near: (H, W) bool, it dilated.
     """
     labels, count = ndimage.label(near, EIGHT)
     if count <= 1:

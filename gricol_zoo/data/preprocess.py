@@ -42,6 +42,7 @@ class Prepared(NamedTuple):
         canvas: (height, width) uint8.
         length, width: of the chromosome along and across its axis, in crop pixels; 0 where nothing was found or looked for.
         shrunk: 1, or the factor below it by which a chromosome too large for the canvas was made to fit.
+        area: its pixels in the crop, likewise.
         others: how many further pieces of the crop could be chromosomes (preparation 2 alone looks).
         light: whether the ground was lighter than the chromosome (preparation 2 alone looks).
     """
@@ -50,6 +51,7 @@ class Prepared(NamedTuple):
     length: float = 0.0
     width: float = 0.0
     shrunk: float = 1.0
+    area: int = 0
     others: int = 0
     light: bool = False
 
@@ -81,7 +83,8 @@ def prepare(grey: np.ndarray, how: Preprocess, size: tuple[int, int], scale: flo
         return Prepared(to_levels(pad(value, size)), others=found.others, light=found.light)
     fit = fitting(pose, drawn, size)
     canvas = place_alone(smooth(value, 1 / fit), pose, fit, size)
-    return Prepared(canvas, pose.length, pose.width, fit / drawn, found.others, found.light)
+    area = int(np.count_nonzero(found.mask))
+    return Prepared(canvas, pose.length, pose.width, fit / drawn, area, found.others, found.light)
 
 
 def place_alone(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, int]) -> np.ndarray:
@@ -89,7 +92,9 @@ def place_alone(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, in
 
     Args:
         value: (h, w) float32, 0 but for the chromosome and its surroundings of a few pixels.
-        pose, scale, size: as for ``place``.
+        pose: of the chromosome.
+        scale: canvas pixels per pixel of ``value``.
+        size: (height, width).
     """
     # How far from the middle the corners of what is not 0 come to lie.
     y, x = np.array([[-1.5, value.shape[0] + 0.5], [-1.5, value.shape[1] + 0.5]]) - np.array(pose.center)[::-1, None]

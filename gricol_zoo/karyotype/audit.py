@@ -15,6 +15,7 @@ from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.run import karyotype
 from gricol_zoo.karyotype.versions import versions
 from gricol_zoo.model import GridModel
+from gricol_zoo.preparation import prepare_as
 
 TOLERANCE = 1e-4  # of a probability or confidence: another processor, or number of threads, rounds otherwise
 
@@ -33,6 +34,8 @@ def differences(record: Karyotype, model: GridModel | DeployedModel | Classifier
     Raises:
         GricolZooError: the record lacks an option that the run needs.
     """
+    if not isinstance(model, Classifier):
+        prepare_as(model, int(record.options.get("preparation", 0)), str(record.options.get("ground", "")))
     classifier = model if isinstance(model, Classifier) else of_network(model)
     found = [*_inputs(record, classifier, images), *_edits(record)]
     if found:
@@ -42,7 +45,7 @@ def differences(record: Karyotype, model: GridModel | DeployedModel | Classifier
         costs, dtype = Costs(**options["costs"]), str(options["dtype"])
     except (KeyError, TypeError) as error:
         raise GricolZooError(f"The record's options lack what the run needs: {error}. It was altered or cut.") from error
-    again = karyotype(model, images, cell=record.cell, costs=costs, dtype=dtype)
+    again = karyotype(model, images, cell=record.cell, costs=costs, dtype=dtype, scale=record.scale)
     if again.sex != record.sex:
         found.append(f"the sex that was expected is now {again.sex!r}, and was {record.sex!r}")
     for old, new in zip(record.chromosomes, again.chromosomes, strict=True):
@@ -95,6 +98,8 @@ def _results(old: Chromosome, new: Chromosome) -> Iterator[str]:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             yield f"{name} is now {after!r}, and was {before!r}"
+    if old.polarity is not None and (new.polarity is None or abs(old.polarity - new.polarity) > 10 * TOLERANCE):
+        yield f"the probability that its short arm is up is now {new.polarity}, and was {old.polarity}"
     if set(old.probabilities) != set(new.probabilities):
         yield "it has probabilities of other classes"
     elif any(abs(value - new.probabilities[label]) > TOLERANCE for label, value in old.probabilities.items()):

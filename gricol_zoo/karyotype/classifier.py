@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gricol_zoo.calibration import softmax
-from gricol_zoo.data.preprocess import to_canvas
+from gricol_zoo.data.find import find_chromosome
+from gricol_zoo.data.preprocess import Prepared, pose_of, prepare
 from gricol_zoo.deployed import DeployedModel
-from gricol_zoo.evaluate import predict_logits
+from gricol_zoo.evaluate import predict_both
 from gricol_zoo.inference import dtype_of, is_optimized
 from gricol_zoo.model import GridModel
 from gricol_zoo.precision import choose_dtype
+from gricol_zoo.quality import Reference, read_reference
+from gricol_zoo.spec import Preprocess
 
 
 class Classifier(NamedTuple):
@@ -25,8 +28,11 @@ class Classifier(NamedTuple):
         hub_ref: of them on the Hub, "" if they are not from there.
         dtype: of the computation.
         labels: the classes.
-        prepare: (H, W) grey in 0..1 -> whatever ``classify`` takes of an image; raises ImageError.
-        classify: what ``prepare`` gave of one cell's n images, n >= 1 -> (n, classes) calibrated probabilities.
+        prepare: (H, W) grey in 0..1 and a factor for its pixels -> whatever ``classify`` takes of an image; raises ImageError.
+        classify: what ``prepare`` gave of one cell's n images, n >= 1 -> (n, classes) calibrated probabilities, and (n,) the
+            probability that the short arm is up, None where the model cannot tell.
+        preprocess: how a network prepares images; None for a system that measures crops by itself, at any scale.
+        reference: what the training images were like, None where that is not known.
     """
 
     name: str
@@ -34,8 +40,15 @@ class Classifier(NamedTuple):
     hub_ref: str
     dtype: str
     labels: tuple[str, ...]
-    prepare: Callable[[np.ndarray], Any]
-    classify: Callable[[Sequence[Any]], np.ndarray]
+    prepare: Callable[[np.ndarray, float], Any]
+    classify: Callable[[Sequence[Any]], tuple[np.ndarray, np.ndarray | None]]
+    preprocess: Preprocess | None = None
+    reference: Reference | None = None
+
+    def length(self, grey: np.ndarray) -> float:
+        """Return the length of the chromosome on an (H, W) grey image, in its pixels; NaN where there is none."""
+        pose = pose_of(find_chromosome(grey, self.preprocess.ground if self.preprocess else "auto").mask)
+        return np.nan if pose is None else pose.length
 
 
 def of_network(model: GridModel | DeployedModel, dtype: str = "fp32") -> Classifier:
@@ -50,9 +63,9 @@ def of_network(model: GridModel | DeployedModel, dtype: str = "fp32") -> Classif
     """
     used = dtype_of(model) if is_optimized(model) else choose_dtype(dtype, next(model.parameters()).device)
 
-    def classify(canvases: Sequence[np.ndarray]) -> np.ndarray:
-        logits = predict_logits(model, np.stack(canvases), dtype=dtype)
-        return softmax(logits, float(model.info.get("temperature", 1.0)))
+    def classify(prepared: Sequence[Prepared]) -> tuple[np.ndarray, np.ndarray | None]:
+        logits, up = predict_both(model, np.stack([item.canvas for item in prepared]), dtype=dtype)
+        return softmax(logits, float(model.info.get("temperature", 1.0))), up
 
     return Classifier(
         name=model.name,
@@ -60,6 +73,8 @@ def of_network(model: GridModel | DeployedModel, dtype: str = "fp32") -> Classif
         hub_ref=model.hub_ref,
         dtype=used,
         labels=model.spec.labels,
-        prepare=lambda grey: to_canvas(grey, model.spec.preprocess, model.spec.image_size),
+        prepare=lambda grey, scale: prepare(grey, model.spec.preprocess, model.spec.image_size, scale),
         classify=classify,
+        preprocess=model.spec.preprocess,
+        reference=read_reference(model.info),
     )

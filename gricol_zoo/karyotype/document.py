@@ -40,6 +40,8 @@ class Chromosome:
         short_arm: "up" or "down" where the source says which end the short arm is at, "" if that is not known.
         turned: draw it upside down.
         error: why the image could not be read, "" if it could.
+        polarity: the network's probability that the short arm is up in the image; None where it cannot tell.
+        warnings: what is wrong with the image, one line each.
     """
 
     id: int
@@ -54,6 +56,8 @@ class Chromosome:
     short_arm: str = ""
     turned: bool = False
     error: str = ""
+    polarity: float | None = None
+    warnings: Sequence[str] = ()
 
     @property
     def edited(self) -> bool:
@@ -99,6 +103,9 @@ class Karyotype:
         source: where the images were.
         time: of the run, ISO 8601, UTC.
         edits: in their order.
+        case: the person's, "" if unknown.
+        scale: what the crops' pixels were multiplied by to be as large as the training's.
+        warnings: why the cell as a whole should not be trusted, one line each.
     """
 
     cell: str
@@ -111,11 +118,18 @@ class Karyotype:
     source: str = ""
     time: str = ""
     edits: Sequence[Edit] = ()
+    case: str = ""
+    scale: float = 1.0
+    warnings: Sequence[str] = ()
 
     @property
     def draft(self) -> str:
-        """The karyotype as ISCN writes it, as far as counts tell: "46,XY"; a draft, see ``gricol_zoo.karyotype.draft``."""
-        return draft(self.counts(), len(self.chromosomes))
+        """The karyotype as ISCN writes it, as far as counts tell: "46,XY"; a draft, see ``gricol_zoo.karyotype.draft``.
+
+        Of a cell with warnings it says that it cannot be relied on, so that nobody takes it for a finding.
+        """
+        counted = draft(self.counts(), len(self.chromosomes))
+        return f"not reliable: {counted}" if self.warnings else counted
 
     def counts(self) -> dict[str, int]:
         """Return how many chromosomes each class has now."""
@@ -229,6 +243,7 @@ KINDS: dict[str, type | tuple[type, ...]] = {
     "str": str,
     "bool": bool,
     "float": (int, float),
+    "float | None": (int, float, type(None)),
     "Sequence": list,
     "Mapping": dict,
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 import numpy as np
 
@@ -27,6 +28,7 @@ SURE_FROM = 0.99
 MARGIN, GAP, GROUP_GAP, LINE = 24, 18, 48, 19
 LEAST_HEIGHT = 36.0  # of a row; also of the box that stands for an unreadable image
 MOST_LISTED = 12
+LETTERS = 100  # of a line of a warning
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,16 @@ def _heading(sheet: Sheet, karyotype: Karyotype) -> float:
     sheet.shapes.append(Text(MARGIN, 34, f"{karyotype.draft}   (draft)", 24))
     counted = f"{karyotype.cell} · {len(karyotype.chromosomes)} images · {karyotype.model.get('name', '')}"
     sheet.shapes.append(Text(MARGIN, 58, counted, 14, colour=GREY))
-    return _legend(sheet, 79)
+    y = 79.0
+    for warning in warned(karyotype):
+        sheet.shapes.append(Text(MARGIN, y, warning, 13, colour=DOUBTFUL_COLOUR))
+        y += LINE
+    return _legend(sheet, y)
+
+
+def warned(karyotype: Karyotype) -> list[str]:
+    """Return the warnings of a cell as lines that fit the sheet."""
+    return [line for warning in karyotype.warnings for line in wrap(f"Warning: {warning}", LETTERS)]
 
 
 def _legend(sheet: Sheet, y: float) -> float:

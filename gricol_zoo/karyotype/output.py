@@ -54,12 +54,16 @@ def cells_table(karyotypes: Sequence[Karyotype], file: Path) -> None:
     """Write one row a cell: its draft, and how much of it a person should look at."""
     rows = [
         {
+            "case": item.case,
             "cell": item.cell,
             "draft": item.draft,
             "images": len(item.chromosomes),
             "unassigned": sum(not one.assigned and not one.error for one in item.chromosomes),
             "unreadable": sum(bool(one.error) for one in item.chromosomes),
             "doubtful": len(item.doubtful()),
+            "scale": f"{item.scale:g}",
+            "warnings": "; ".join(item.warnings),
+            "checked": "",
         }
         for item in karyotypes
     ]

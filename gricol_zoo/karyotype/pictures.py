@@ -7,8 +7,9 @@ import math
 
 import numpy as np
 
+from gricol_zoo.data.find import find_chromosome
 from gricol_zoo.data.images import read_grey
-from gricol_zoo.data.preprocess import measure_pose, stretch, upright
+from gricol_zoo.data.preprocess import Pose, place, pose_of, smooth
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.karyotype.document import Karyotype
@@ -38,7 +39,7 @@ def open_greys(karyotype: Karyotype, images: ImageSet) -> dict[int, np.ndarray]:
         data = images.read(Record(item.path))
         if hashlib.sha256(data).hexdigest() != item.sha256:
             raise GricolZooError(f"{item.path!r} in {images.store.root} is not the file that this karyotype was made from.")
-        greys[item.id] = read_grey(data)
+        greys[item.id] = read_grey(data, str(karyotype.options.get("ground", "auto")))
     return greys
 
 
@@ -47,19 +48,23 @@ def draw_chromosomes(karyotype: Karyotype, greys: dict[int, np.ndarray], zoom: i
 
     One scale serves the whole cell, so that sizes compare: the longest is ``HEIGHT`` units.
     """
-    values, sizes = {}, {}
-    for id, grey in greys.items():
-        values[id] = np.clip(stretch(grey), 0, 1)
-        pose = measure_pose(values[id])
-        # Where nothing stands out of the background the crop is shown whole.
-        sizes[id] = (pose.length, pose.width) if pose else (float(grey.shape[0]), float(grey.shape[1]))
-    longest = max((length for length, _ in sizes.values()), default=1.0)
+    ground = str(karyotype.options.get("ground", "auto"))
+    found = {id: find_chromosome(grey, ground) for id, grey in greys.items()}
+    poses = {id: pose_of(one.mask) or whole(greys[id]) for id, one in found.items()}
+    longest = max((pose.length for pose in poses.values()), default=1.0)
     scale = zoom * min(FINEST, HEIGHT / longest)
     pictures = {}
     for item in karyotype.chromosomes:
-        if item.id in values:
-            length, width = sizes[item.id]
-            size = (math.ceil(length * scale) + 2, min(math.ceil(width * scale) + 2, WIDTH * zoom))
-            picture = 255 - (upright(values[item.id], scale, size) * 255 + 0.5).astype(np.uint8)
+        if item.id in found:
+            pose, value = poses[item.id], np.clip(found[item.id].value, 0, 1)
+            fit = min(scale, WIDTH * zoom / (pose.width + 2))
+            size = (math.ceil(pose.length * fit) + 2, min(math.ceil(pose.width * fit) + 2, WIDTH * zoom))
+            picture = 255 - (place(smooth(value, 1 / fit), pose, fit, size) * 255 + 0.5).astype(np.uint8)
             pictures[item.id] = picture[::-1, ::-1] if item.turned else picture
     return pictures
+
+
+def whole(grey: np.ndarray) -> Pose:
+    """Return the pose of a crop in which nothing stands out of the ground, so that it is shown whole."""
+    height, width = grey.shape
+    return Pose(0.0, ((width - 1) / 2, (height - 1) / 2), float(height), float(width))

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.readers import open_images
-from gricol_zoo.data.table import ImageSet, Record
+from gricol_zoo.data.table import ImageSet
 from gricol_zoo.deployed import DeployedModel
-from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.errors import GricolZooError
 from gricol_zoo.karyotype.assign import DEFAULT_COSTS, MAX_CHROMOSOMES, UNASSIGNED, Costs, assign, confidences
 from gricol_zoo.karyotype.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, now
+from gricol_zoo.karyotype.looking import better, look_over, prepare_cell, read_cell, scale_of
 from gricol_zoo.karyotype.versions import versions
 from gricol_zoo.model import GridModel
-
-SHORT_ARMS = ("up", "down")
 
 
 def cells_of(images: ImageSet) -> dict[str, ImageSet]:
@@ -91,6 +88,8 @@ def karyotype(
     dtype: str = "fp32",
     source: str = "",
     layout: str = "auto",
+    scale: str | float = "auto",
+    rivals: Callable[[], Iterable[Classifier]] = tuple,
 ) -> Karyotype:
     """Classify the chromosomes of one cell, and assign them together.
 
@@ -105,19 +104,28 @@ def karyotype(
         dtype: of a network: "auto", "fp32" or "bf16".
         source: where the images are, and
         layout: how they were read, to find them again.
+        scale: what the crops' pixels are multiplied by; "auto" finds it by the lengths of the chromosomes where there are
+            enough of them (``gricol_zoo.data.scale``), "none" is 1.
+        rivals: gives other models, to see if one of them fits better; asked only for a cell that is not trusted.
 
     Raises:
         GricolZooError: too many images for a cell, or a `short_arm` in the manifest that is neither up nor down.
     """
     _check_size(cell or images.name, len(images))
     classifier = model if isinstance(model, Classifier) else of_network(model, dtype)
-    items, prepared = _read(images, classifier.prepare)
+    items, crops = read_cell(images, classifier.preprocess.ground if classifier.preprocess else "auto")
+    factor, notes = scale_of(classifier, crops, scale)
+    items, prepared = prepare_cell(items, crops, classifier, factor)
     readable = [item for item in items if not item.error]
-    probabilities = classifier.classify(prepared) if readable else np.zeros((0, len(classifier.labels)))
-    classified, sex = _classify(readable, probabilities, costs, classifier.labels)
+    probabilities, up = classifier.classify(prepared) if readable else (np.zeros((0, len(classifier.labels))), None)
+    classified, sex = _classify(readable, probabilities, up, costs, classifier.labels)
+    chromosomes = [classified.get(item.id, item) for item in items]
+    chromosomes, found = look_over(chromosomes, prepared, classifier, factor, scale != "none")
+    if found:
+        notes += [*found, *better(classifier, probabilities, rivals, crops, factor)]
     return Karyotype(
         cell=cell or images.name,
-        chromosomes=[classified.get(item.id, item) for item in items],
+        chromosomes=chromosomes,
         labels=list(classifier.labels),
         sex=sex,
         model={
@@ -125,15 +133,23 @@ def karyotype(
             "weights_sha256": classifier.weights_sha256,
             "hub_ref": classifier.hub_ref,
         },
-        options={"dtype": classifier.dtype, "costs": dataclasses.asdict(costs), "layout": layout},
+        options={"dtype": classifier.dtype, "costs": dataclasses.asdict(costs), "layout": layout, **_preparation(classifier)},
         versions=versions(),
         source=source,
         time=now(),
+        case=next((record.case for record in images.records), ""),
+        scale=round(factor, 4),
+        warnings=notes,
     )
 
 
+def _preparation(classifier: Classifier) -> dict[str, Any]:
+    how = classifier.preprocess
+    return {} if how is None else {"preparation": how.version, "ground": how.ground}
+
+
 def _classify(
-    readable: Sequence[Chromosome], probabilities: np.ndarray, costs: Costs, labels: Sequence[str]
+    readable: Sequence[Chromosome], probabilities: np.ndarray, up: np.ndarray | None, costs: Costs, labels: Sequence[str]
 ) -> tuple[dict[int, Chromosome], str]:
     """Return the n chromosomes with their classes, by id, and the sex, from their (n, classes) probabilities."""
     assignment = assign(probabilities, costs, labels)
@@ -142,6 +158,7 @@ def _classify(
     for row, item in enumerate(readable):
         chosen = int(assignment.classes[row])
         class_ = "" if chosen == UNASSIGNED else labels[chosen]
+        polarity = None if up is None else round(float(up[row]), 4)
         classified[item.id] = dataclasses.replace(
             item,
             probabilities={label: round(float(value), 6) for label, value in zip(labels, probabilities[row], strict=True)},
@@ -149,27 +166,7 @@ def _classify(
             automatic=class_,
             assigned=class_,
             confidence=round(float(sure[row]), 4),
+            polarity=polarity,
+            turned=item.turned if item.short_arm or polarity is None else polarity < 0.5,
         )
     return classified, assignment.sex
-
-
-def _read(images: ImageSet, prepare: Callable[[np.ndarray], Any]) -> tuple[list[Chromosome], list[Any]]:
-    """Return a chromosome without a class for each image, and those that can be read as ``prepare`` gives them."""
-    items, prepared = [], []
-    for id, record in enumerate(images.records, start=1):
-        item, error, digest = _identify(id, record), "", ""
-        try:
-            data = images.read(record)
-            digest = hashlib.sha256(data).hexdigest()
-            prepared.append(prepare(read_grey(data)))
-        except (ImageError, OSError) as failure:  # what a file can be guilty of
-            error = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
-        items.append(dataclasses.replace(item, sha256=digest, error=error))
-    return items, prepared
-
-
-def _identify(id: int, record: Record) -> Chromosome:
-    arm = record.extra.get("short_arm", "").strip().lower()
-    if arm and arm not in SHORT_ARMS:
-        raise GricolZooError(f"{record.path}: expected `short_arm` to be up, down or empty, but got {arm!r}.")
-    return Chromosome(id, record.path, "", label=record.label, short_arm=arm, turned=arm == "down")

@@ -19,6 +19,8 @@ COLUMNS = [
     "doubtful",
     "label",
     "error",
+    "turned",
+    "warnings",
 ]
 
 
@@ -42,6 +44,8 @@ def chromosome_rows(karyotype: Karyotype) -> list[dict[str, Any]]:
             "doubtful": int(item.doubtful),
             "label": item.label,
             "error": item.error,
+            "turned": int(item.turned) if item.short_arm or item.polarity is not None or item.turned else "",
+            "warnings": "; ".join(item.warnings),
         }
         for item in karyotype.chromosomes
     ]

@@ -75,7 +75,7 @@ def look_at(model: GridModel | DeployedModel, images: ImageSet, karyotype: Karyo
     cam, speaks, missing = None, False, ""
     if not item.error:
         try:
-            cam, speaks = _explain(model, images, item, karyotype.labels.index(explained))
+            cam, speaks = _explain(model, images, item, karyotype.labels.index(explained), karyotype.scale)
         except GricolZooError as error:  # a network without a map of positions
             missing = str(error)
     ranked = sorted(item.probabilities.items(), key=lambda pair: -pair[1])[:TOP]
@@ -84,11 +84,14 @@ def look_at(model: GridModel | DeployedModel, images: ImageSet, karyotype: Karyo
     return Details(item, homologues, pictures, probabilities, explained, cam, speaks, missing)
 
 
-def _explain(model: GridModel | DeployedModel, images: ImageSet, item: Chromosome, target: int) -> tuple[bytes, bool]:
+def _explain(
+    model: GridModel | DeployedModel, images: ImageSet, item: Chromosome, target: int, scale: float
+) -> tuple[bytes, bool]:
     data = images.read(Record(item.path))
     if hashlib.sha256(data).hexdigest() != item.sha256:
         raise GricolZooError(f"{item.path!r} is not the file that was classified.")
-    canvas = to_canvas(read_grey(data), model.spec.preprocess, model.spec.image_size)
+    how = model.spec.preprocess
+    canvas = to_canvas(read_grey(data, how.ground), how, model.spec.image_size, scale)
     cam = grad_cam(model, as_batch([canvas], model.spec), [target])[0]
     if item.turned:
         canvas, cam = canvas[::-1, ::-1], cam[::-1, ::-1]

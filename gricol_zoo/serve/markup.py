@@ -19,6 +19,7 @@ from gricol_zoo.serve.session import ZOOM, Cell
 TEMPLATE_SIGNS = {ord(sign): f"&#{ord(sign)};" for sign in "{}$`"}
 UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]+')  # in the name of a file, on one system or another
 TITLE = '<div class="title"><b>gricol_zoo</b><span>karyotype drafts, for research</span></div>'
+MOST_WARNINGS = 8  # that are listed above the karyogram
 EMPTY = (
     '<div class="empty"><p>Drop the crops of one cell, or a zip with a folder for each cell, and press <b>Classify</b>.</p>'
     "<p>Nothing leaves this machine; what was uploaded is deleted when this tab is closed.</p></div>"
@@ -65,8 +66,17 @@ def heading(karyotype: Karyotype | None) -> str:
     return (
         f'<div class="draft"><b id="draft">{text(karyotype.draft)}</b> <span class="tag">draft</span>'
         f"<span>{text(karyotype.cell)} · {count}{edits}</span></div>"
-        f'<p class="note">{text(NOTE)}</p>'
+        f'<p class="note">{text(NOTE)}</p>{warnings_of(karyotype)}'
     )
+
+
+def warnings_of(karyotype: Karyotype) -> str:
+    """Return what should be said of a cell and of its images, as a list; nothing where nothing is."""
+    lines = list(karyotype.warnings)
+    lines += [f"no. {item.id}: {warning}" for item in karyotype.chromosomes for warning in item.warnings]
+    shown = [*lines[:MOST_WARNINGS], *[f"and {len(lines) - MOST_WARNINGS} more, in the files"] * (len(lines) > MOST_WARNINGS)]
+    items = "".join(f"<li>{text(line)}</li>" for line in shown)
+    return f'<ul class="warnings" id="warnings">{items}</ul>' if items else ""
 
 
 def doubts(karyotype: Karyotype | None, selected: int | None) -> str:
@@ -95,6 +105,7 @@ def details(found: Details | None, ready: bool) -> str:
         return '<p class="hint">Click a chromosome to see it in detail.</p>' if ready else ""
     item = found.item
     title = f'<h4>Chromosome no. {item.id}</h4><p class="path">{text(item.path)}</p>'
+    title += "".join(f'<p class="bad">{text(warning)}</p>' for warning in item.warnings)
     if item.error:
         return f'{title}<p class="bad">Could not be read: {text(item.error)}</p>'
     figures = [_figure(found.pictures[item.id], "this one", "this")]

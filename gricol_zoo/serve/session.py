@@ -7,8 +7,9 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.karyotype.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.run import karyotype
@@ -99,8 +101,11 @@ class Session:
     def _classify(self, cell: str, images: ImageSet, model: str) -> Cell:
         check_cell(images)
         source = self.upload.source if self.upload else ""
-        found = karyotype(self.models[model], images, cell=cell, name=model, source=source)
+        found = karyotype(self.models[model], images, cell=cell, name=model, source=source, rivals=partial(self._others, model))
         return Cell(found, draw_chromosomes(found, open_greys(found, images), ZOOM))
+
+    def _others(self, model: str) -> Iterator[Classifier]:
+        return (of_network(other)._replace(name=name) for name, other in self.models.items() if name != model)
 
     def choose_cell(self, cell: str) -> str:
         """Bring another cell into view, classified if it is not yet; return what it is, in a line.

@@ -1,0 +1,175 @@
+"""The crops of one cell: read once, brought to one scale, and looked over for what should be said of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gricol_zoo.data.images import Crop, read_crop
+from gricol_zoo.data.preprocess import Prepared
+from gricol_zoo.data.scale import LEAST_CROPS, factor_of
+from gricol_zoo.data.table import ImageSet, Record
+from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.karyotype.classifier import Classifier
+from gricol_zoo.karyotype.document import DOUBTFUL, Chromosome
+from gricol_zoo.quality import SAME, Measures, Said, cell_warnings, image_warnings, measure, same_pictures
+
+SHORT_ARMS = ("up", "down")
+TWO_CELLS = 60  # images; no diploid cell has as many
+HALF = 0.58  # of its homologue's area, below which a chromosome may be a piece
+FITS_BETTER = 0.1  # of mean probability, by which another model must be surer
+MOST_NAMED = 4  # images with a grave warning that the cell's own names
+Crops = dict[int, Crop]
+"""What could be read of a cell, by the chromosome's id."""
+
+
+def read_cell(images: ImageSet, ground: str = "auto") -> tuple[list[Chromosome], Crops]:
+    """Read the images of a cell: a chromosome without a class for each, and the crops of those that could be read, by id.
+
+    Args:
+        images: of the cell.
+        ground: "auto", "light" or "dark".
+
+    Raises:
+        GricolZooError: a `short_arm` in the manifest that is neither up nor down.
+    """
+    items, crops = [], {}
+    for id, record in enumerate(images.records, start=1):
+        item, error, digest, notes = _identify(id, record), "", "", ()
+        try:
+            data = images.read(record)
+            digest = hashlib.sha256(data).hexdigest()
+            crops[id] = read_crop(data, ground)
+            notes = crops[id].notes
+        except (ImageError, OSError) as failure:  # what a file can be guilty of
+            error = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
+        items.append(dataclasses.replace(item, sha256=digest, error=error, warnings=list(notes)))
+    digests = [pixels_of(crops[item.id]) if item.id in crops else "" for item in items]
+    for index, warning in same_pictures(digests, [item.path for item in items]).items():
+        items[index] = dataclasses.replace(items[index], warnings=[*items[index].warnings, warning])
+    return items, crops
+
+
+def pixels_of(crop: Crop) -> str:
+    """Return a hash of a crop's pixels."""
+    return hashlib.sha256(str(crop.grey.shape).encode() + crop.grey.tobytes()).hexdigest()
+
+
+def _identify(id: int, record: Record) -> Chromosome:
+    arm = record.extra.get("short_arm", "").strip().lower()
+    if arm and arm not in SHORT_ARMS:
+        raise GricolZooError(f"{record.path}: expected `short_arm` to be up, down or empty, but got {arm!r}.")
+    return Chromosome(id, record.path, "", label=record.label, short_arm=arm, turned=arm == "down")
+
+
+def scale_of(classifier: Classifier, crops: Crops, scale: str | float) -> tuple[float, list[str]]:
+    """Return what the pixels of a cell's crops are multiplied by, and what should be said about it."""
+    if not isinstance(scale, str):
+        return float(scale), []
+    how = classifier.preprocess
+    if scale == "none" or how is None or not how.length:
+        return 1.0, []
+    factor = factor_of(np.array([classifier.length(crop.grey) for crop in crops.values()]), how.length)
+    if factor is None:
+        return 1.0, [
+            f"scale taken as 1: {len(crops)} crops are too few to tell it (at least {LEAST_CROPS} of one cell or case); "
+            "give `--scale NUMBER` if they are of another camera"
+        ]
+    return factor, []
+
+
+def prepare_cell(
+    items: Sequence[Chromosome], crops: Crops, classifier: Classifier, factor: float
+) -> tuple[list[Chromosome], list[Any]]:
+    """Prepare the crops of a cell for its classifier; what it cannot take gets an error. Returns items and n prepared."""
+    out, prepared = [], []
+    for item in items:
+        if item.id in crops:
+            try:
+                prepared.append(classifier.prepare(crops[item.id].grey, factor))
+            except ImageError as failure:
+                item = dataclasses.replace(item, error=str(failure).splitlines()[0])
+        out.append(item)
+    return out, prepared
+
+
+def look_over(
+    chromosomes: Sequence[Chromosome], prepared: Sequence[Any], classifier: Classifier, factor: float, scaled: bool
+) -> tuple[list[Chromosome], list[str]]:
+    """Return a cell's classified chromosomes with what is wrong with each, and what is wrong with the cell.
+
+    Args:
+        chromosomes: of the cell.
+        prepared: of those without an error, in their order.
+        classifier: that prepared and classified them.
+        factor: by which the pixels were multiplied.
+        scaled: whether their scale was looked after.
+    """
+    readable = [item for item in chromosomes if not item.error]
+    found = [f"{len(readable)} images: two cells in one heap, or a cell of more than two sets?"] * (len(readable) > TWO_CELLS)
+    doubtful = sum(not item.assigned or item.confidence < DOUBTFUL for item in readable) / max(1, len(readable))
+    if not readable or not isinstance(prepared[0], Prepared) or not any(one.length for one in prepared):
+        return list(chromosomes), [*found, *cell_warnings([], doubtful, None)]
+    reference = classifier.reference
+    unit = classifier.preprocess.length if classifier.preprocess else 0.0
+    measures = [measure(one, unit, factor) for one in prepared]
+    said = {
+        item.id: image_warnings(one, values, reference) for item, one, values in zip(readable, prepared, measures, strict=True)
+    }
+    for id, warning in halves(readable, measures).items():
+        said[id].append(Said(warning, True))
+    found += cell_warnings(measures, doubtful, reference, [one.light for one in prepared], scaled)
+    grave = [f"no. {item.id} {one.text}" for item in readable for one in said[item.id] if one.serious]
+    grave += [f"no. {item.id} is {text}" for item in readable for text in item.warnings if text.startswith(SAME)]
+    found += [*grave[:MOST_NAMED], *[f"and {len(grave) - MOST_NAMED} more such images"] * (len(grave) > MOST_NAMED)]
+    return [
+        dataclasses.replace(item, warnings=[*item.warnings, *(one.text for one in said.get(item.id, []))])
+        for item in chromosomes
+    ], found
+
+
+def halves(readable: Sequence[Chromosome], measures: Sequence[Measures]) -> dict[int, str]:
+    """Return a warning, by id, for each chromosome that is much smaller than the other of its class."""
+    pairs = defaultdict(list)
+    for item, values in zip(readable, measures, strict=True):
+        if item.assigned:
+            pairs[item.assigned].append((values.area, item.id))
+    found = {}
+    for members in pairs.values():
+        if len(members) == 2:
+            (small, id), (large, other) = sorted(members)
+            if small < HALF * large:
+                found[id] = (
+                    f"has {small / large:.0%} of the size of its homologue (no. {other}): half a chromosome, or another class?"
+                )
+    return found
+
+
+def better(
+    classifier: Classifier, probabilities: np.ndarray, rivals: Callable[[], Iterable[Classifier]], crops: Crops, factor: float
+) -> list[str]:
+    """Say which other model is surer of a cell's images; nothing where none is.
+
+    Args:
+        classifier: that was used.
+        probabilities: (n, classes) that it gave.
+        rivals: gives the others.
+        crops: of the cell.
+        factor: by which the pixels were multiplied.
+    """
+    if not len(probabilities):
+        return []
+    ours, said = float(probabilities.max(1).mean()), []
+    for rival in rivals():
+        unit, own = (one.preprocess.length if one.preprocess else 0.0 for one in (rival, classifier))
+        step = factor * unit / own if unit and own else factor
+        theirs, _ = rival.classify([rival.prepare(crop.grey, step) for crop in crops.values()])
+        sure = float(theirs.max(1).mean())
+        if sure > ours + FITS_BETTER:
+            said.append(f"{rival.name} fits these images better (mean probability {sure:.2f} against {ours:.2f}): try it")
+    return said

@@ -1,0 +1,253 @@
+"""Is this image, or this cell, like those that the weights were trained on? Where not, a warning with its reason and a way out.
+
+What is looked at is measured on the canvas, so that size and exposure play no part: how sharp the bands are, how dark the
+chromosome is on the whole, how large it is. ``train`` notes the range of each on its val part (``fit_reference``), by image
+and by cell, and stores it with the weights. Weights without it say so once a run. Checks that need no reference (the same
+picture twice, several chromosomes in one crop) are always made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gricol_zoo.data.preprocess import Prepared
+from gricol_zoo.data.scale import AS_IT_IS
+
+NOT_CHECKED = "not checked: no reference in these weights"
+FEATURES = ("sharpness", "tone", "length", "area")
+BAND = 38  # of 255 levels: what is darker on the canvas is not the chromosome
+SAME = "the same picture"
+MANY = 5  # further pieces in one crop: a whole metaphase
+ROOM = 0.25  # by how much of its own width a range from the val part is widened, on either side
+UNSURE = 0.5  # calibrated probability below which an image is doubtful by itself
+DOUBTFUL_CELL = 0.2  # share of doubtful chromosomes above which a cell is not trusted
+
+
+class Measures(NamedTuple):
+    """One image, as the checks see it.
+
+    Attributes:
+        sharpness: mean change of grey from row to row of the canvas, by its mean grey.
+        tone: mean grey of the chromosome on the canvas, 0..1.
+        length: along its axis, as multiples of the reference length of the weights.
+        area: its pixels, as multiples of the square of that length.
+    """
+
+    sharpness: float
+    tone: float
+    length: float
+    area: float
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the val part of a training was like: (low, high) of each of ``FEATURES``.
+
+    Attributes:
+        image: of single images, the least and the largest.
+        cell: of the medians of cells.
+        doubtful: share of the val images that are doubtful by themselves (``UNSURE``).
+        light: whether most had a light ground.
+        images: how many there were.
+    """
+
+    image: Mapping[str, tuple[float, float]]
+    cell: Mapping[str, tuple[float, float]]
+    doubtful: float = 0.0
+    light: bool = False
+    images: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-able data, which ``read_reference`` reads."""
+        return dataclasses.asdict(self)
+
+
+def read_reference(info: Mapping[str, Any]) -> Reference | None:
+    """Return the reference that came with weights, from their config's ``gricol_zoo`` key; None where there is none."""
+    data = info.get("reference")
+    if not data:
+        return None
+    image, cell = ({name: (float(low), float(high)) for name, (low, high) in data[kind].items()} for kind in ("image", "cell"))
+    return Reference(image, cell, float(data["doubtful"]), bool(data["light"]), int(data["images"]))
+
+
+def is_reference(value: Any) -> bool:
+    """Say whether a value from a config can be read as a reference."""
+    if not isinstance(value, dict) or set(value) != {field.name for field in dataclasses.fields(Reference)}:
+        return False
+    numbers = [value["doubtful"], value["images"]]
+    for kind in ("image", "cell"):
+        if not isinstance(value[kind], dict) or not set(value[kind]) <= set(FEATURES):
+            return False
+        for pair in value[kind].values():
+            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+                return False
+            numbers += pair
+    finite = all(isinstance(n, (int, float)) and not isinstance(n, bool) and abs(n) < 1e9 for n in numbers)
+    return finite and isinstance(value["light"], bool)
+
+
+def measure(prepared: Prepared, reference_length: float = 0.0, scale: float = 1.0) -> Measures:
+    """Measure one image.
+
+    Args:
+        prepared: as ``prepare`` gave it.
+        reference_length: of the weights, in crop pixels; without it lengths and areas are of crop pixels.
+        scale: by which the crop's pixels were multiplied.
+    """
+    canvas = prepared.canvas
+    rows = np.flatnonzero(canvas.max(1) > BAND)
+    if not len(rows):
+        return Measures(0.0, 0.0, 0.0, 0.0)
+    columns = np.flatnonzero(canvas.max(0) > BAND)
+    inside = canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.int16)
+    total = float(inside.sum())
+    change = float(np.abs(inside[1:] - inside[:-1]).sum())
+    there = inside > BAND
+    unit = reference_length or 1.0
+    return Measures(
+        sharpness=change / total if total else 0.0,
+        tone=total / (255 * float(there.sum())),
+        length=prepared.length * scale / unit,
+        area=prepared.area * (scale / unit) ** 2,
+    )
+
+
+def fit_reference(measures: Sequence[Measures], cells: Sequence[str], doubtful: np.ndarray, light: Sequence[bool]) -> Reference:
+    """Note the ranges of images that are as they should be.
+
+    Args:
+        measures: of the n val images.
+        cells: of each, "" where unknown; without cells the range of cells is that of images.
+        doubtful: (n,) bool, doubtful by themselves.
+        light: whether each had a light ground.
+    """
+    values = np.array(measures)
+    medians = np.array([np.median(values[[c == cell for c in cells]], axis=0) for cell in sorted(set(cells) - {""})])
+    image = {name: _range(values[:, i]) for i, name in enumerate(FEATURES)}
+    cell = {name: _range(medians[:, i]) for i, name in enumerate(FEATURES)} if len(medians) > 1 else image
+    return Reference(image, cell, round(float(np.mean(doubtful)), 4), bool(np.mean(light) > 0.5), len(measures))
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    return round(float(values.min()), 5), round(float(values.max()), 5)
+
+
+class Said(NamedTuple):
+    """A warning about one image.
+
+    Attributes:
+        text: the reason, and a way out.
+        serious: whether the cell's count cannot be relied on for it.
+    """
+
+    text: str
+    serious: bool = False
+
+
+def image_warnings(prepared: Prepared, measures: Measures, reference: Reference | None) -> list[Said]:
+    """Say what is wrong with one image, each with its reason and a way out; nothing for one as it should be.
+
+    Args:
+        prepared: as ``prepare`` gave it.
+        measures: of it.
+        reference: of the weights, None where they have none.
+    """
+    if not prepared.canvas.any():
+        return [Said("nothing stands out of the ground", True)]
+    found = []
+    if prepared.others >= MANY:
+        found.append(Said("a whole metaphase in one crop: cut the chromosomes apart", True))
+    elif prepared.others:
+        found.append(Said("several chromosomes in one crop: cut them apart", True))
+    if prepared.shrunk < 1:
+        found.append(Said(f"too large for the canvas, shrunk to {prepared.shrunk:.0%}"))
+    if reference is None or not measures.area:
+        return found
+    low, high = _widened(reference.image["area"])
+    if measures.area > high and not prepared.others:
+        found.append(Said("larger than any chromosome of the training: several that touch, or another scale?"))
+    elif measures.area < low:
+        found.append(Said("smaller than any chromosome of the training: a piece, or another scale?"))
+    if measures.sharpness < _widened(reference.image["sharpness"])[0]:
+        found.append(Said("blurred: bands cannot be told"))
+    return found
+
+
+def cell_warnings(
+    measures: Sequence[Measures], doubtful: float, reference: Reference | None, light: Sequence[bool] = (), scaled: bool = True
+) -> list[str]:
+    """Say why a cell should not be trusted, each with its reason and a way out.
+
+    A cell of which more than ``DOUBTFUL_CELL`` of the chromosomes are doubtful is warned of, with whatever is found to differ.
+    A scale that is off is warned of in any case.
+
+    Args:
+        measures: of its images that could be read; none where the preparation measures nothing.
+        doubtful: share of its chromosomes that are doubtful, 0..1.
+        reference: of the weights, None where they have none.
+        light: whether each image had a light ground.
+        scaled: whether the crops were brought to the reference length.
+    """
+    found: list[str] = []
+    reasons: list[str] = []
+    if reference is not None and measures:
+        medians = dict(zip(FEATURES, np.median(np.array(measures), axis=0), strict=True))
+        ratio = float(medians["length"])
+        if not AS_IT_IS[0] <= ratio <= AS_IT_IS[1] and not scaled:
+            reasons.append(f"chromosomes {ratio:.2f} times as long as those of the training: try `--scale auto`")
+        reasons += _differences(medians, reference)
+        if light and bool(np.mean(light) > 0.5) != reference.light:
+            kinds = ("dark on a light ground", "light on a dark ground")
+            here, there = kinds if np.mean(light) > 0.5 else kinds[::-1]
+            reasons.append(f"stained {here}, those of the training {there}: another band? Try the other weights")
+    if doubtful > max(DOUBTFUL_CELL, 2 * (reference.doubtful if reference else 0.0)):
+        why = "; ".join(reasons) or "another stain, or images unlike those of the training: try other weights"
+        found.append(f"not like the training images ({doubtful:.0%} of the chromosomes are doubtful): {why}")
+    elif not scaled and reasons and reasons[0].startswith("chromosomes"):
+        found.append(f"scale: {reasons[0]}")
+    return found
+
+
+def _differences(medians: Mapping[str, float], reference: Reference) -> list[str]:
+    words = {
+        "sharpness": ("blurred: focus anew or take the original files", "grainy or sharpened: take the original files"),
+        "tone": (
+            "paler than those of the training: check the contrast",
+            "darker than those of the training: check the contrast",
+        ),
+    }
+    reasons = []
+    for name, (below, above) in words.items():
+        low, high = _widened(reference.cell[name])
+        if medians[name] < low:
+            reasons.append(below)
+        elif medians[name] > high:
+            reasons.append(above)
+    return reasons
+
+
+def _widened(pair: tuple[float, float]) -> tuple[float, float]:
+    low, high = pair
+    room = ROOM * (high - low)
+    return low - room, high + room
+
+
+def same_pictures(digests: Sequence[str], names: Sequence[str]) -> dict[int, str]:
+    """Return a warning for each image whose pixels another one before it has, by index.
+
+    Args:
+        digests: of the n images' pixels, "" where one could not be read.
+        names: of them.
+    """
+    first: dict[str, int] = {}
+    found = {}
+    for index, digest in enumerate(digests):
+        if digest and first.setdefault(digest, index) != index:
+            found[index] = f"{SAME} as {names[first[digest]]}: take one out"
+    return found
