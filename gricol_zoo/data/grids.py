@@ -52,7 +52,7 @@ def _ends(there: Tensor) -> tuple[Tensor, Tensor]:
     return first - count / 2, last - count / 2
 
 
-def affine_grid(theta: Tensor, size: tuple[int, int]) -> Tensor:
+def affine_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
     """Return what torch's function of this name does for a size (height, width), (B, H, W, 2), up to rounding."""
     rows, columns = (torch.arange(1 - side, side, 2, device=theta.device) / side for side in size)
     grid = torch.empty(len(theta), *size, 2, device=theta.device)
@@ -72,12 +72,16 @@ def turn_and_turn_back(images: Tensor, which: Tensor, angle: Tensor) -> Tensor:
     return replace(images, which, F.grid_sample(aside, turning(-angle, size, wide), align_corners=False)[:, 0])
 
 
-def turning(angle: Tensor, to: Sequence[int], of: Sequence[int]) -> Tensor:
-    """Return where images of a size (height, width) are sampled to be turned by an angle each, and be of a size ``to``."""
-    rows = torch.arange(to[0], device=angle.device).sub((to[0] - 1) / 2).view(1, -1, 1)
-    columns = torch.arange(to[1], device=angle.device).sub((to[1] - 1) / 2).view(1, 1, -1)
-    cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
-    return torch.stack([(columns * cos + rows * sin) * (2 / of[1]), (rows * cos - columns * sin) * (2 / of[0])], 3)
+def turning(angle: Tensor, to: Sequence[int], of: Sequence[int], about: Tensor | None = None) -> Tensor:
+    """Return where images of a size (height, width) are sampled to be turned by an angle each, (n,) radians, on a size ``to``.
+
+    Their middle comes to lie in the middle, or at ``about``, (n, 2) x, y pixels from it.
+    """
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    turn = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], 1)
+    shift = torch.zeros_like(turn[:, :, :1]) if about is None else -turn @ about[:, :, None]
+    theta = torch.cat([turn * torch.tensor([to[1] / 2, to[0] / 2], device=angle.device), shift], 2)
+    return affine_grid(theta / torch.tensor([[of[1] / 2], [of[0] / 2]], device=angle.device), to)
 
 
 def centring(images: Tensor, which: Tensor, but: Tensor | None) -> Tensor:

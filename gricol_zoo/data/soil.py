@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gricol_zoo.data.draws import Draws, replace
-from gricol_zoo.data.grids import FOREGROUND
+from gricol_zoo.data.grids import FOREGROUND, turning
 
 SPECKS = 6  # at most
 SPECK_GREY = 0.5  # of full scale, at most
@@ -60,7 +60,6 @@ def add_neighbours(images: Tensor, draws: Draws, probability: float) -> tuple[Te
     if not len(which):
         return images, which
     own, other = images[which], images.roll(1, 0)[which]
-    height, width = images.shape[1:]
     turn = turn * 2 * math.pi
     # From which direction it comes: right, lower end, left, upper end, give or take 20 degrees.
     quarter = torch.where(end < 0.7, (end / 0.35).floor() * 2, ((end - 0.7) / 0.15).floor() * 2 + 1)
@@ -76,9 +75,9 @@ def add_neighbours(images: Tensor, draws: Draws, probability: float) -> tuple[Te
     along, aside = _along_and_across(images, towards - turn)
     first, last = _range(along, there)
     tip = aside.flatten(1).gather(1, torch.where(there, along, math.inf).flatten(1).argmin(1, keepdim=True))[:, 0]
-    u, v = forth - (near - first)[:, None, None], across - (contact - tip)[:, None, None]
-    cos, sin = torch.cos(towards - turn)[:, None, None], torch.sin(towards - turn)[:, None, None]
-    grid = torch.stack([(u * cos - v * sin) * 2 / width, (u * sin + v * cos) * 2 / height], 3)
+    u, v = near - first, contact - tip
+    middle = torch.stack([u * torch.cos(towards) - v * torch.sin(towards), u * torch.sin(towards) + v * torch.cos(towards)], 1)
+    grid = turning(turn, images.shape[1:], images.shape[1:], middle)
     piece = F.grid_sample(other[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
     # The edges of the crop are beyond the chromosome on three sides.
     cut = near + (LEAST + (MOST - LEAST) * seen) * (last - first)
