@@ -34,7 +34,11 @@ _PUBLIC = {
     "count": "flops",
     "optimize": "inference",
     "parity": "inference",
+    "create_transform": "transform",
+    "classify": "transform",
+    "Prediction": "transform",
     "GricolZooError": "errors",
+    "ImageError": "errors",
 }
 __all__ = ["__version__", *_PUBLIC]
 
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
     from gricol_zoo.backbones import BACKBONES as BACKBONES
     from gricol_zoo.deployed import DeployedModel as DeployedModel
     from gricol_zoo.errors import GricolZooError as GricolZooError
+    from gricol_zoo.errors import ImageError as ImageError
     from gricol_zoo.factory import create_model as create_model
     from gricol_zoo.factory import is_model as is_model
     from gricol_zoo.factory import list_models as list_models
@@ -62,6 +67,9 @@ if TYPE_CHECKING:
     from gricol_zoo.spec import Preprocess as Preprocess
     from gricol_zoo.splitters import SPLITTERS as SPLITTERS
     from gricol_zoo.task import TrainingTask as TrainingTask
+    from gricol_zoo.transform import Prediction as Prediction
+    from gricol_zoo.transform import classify as classify
+    from gricol_zoo.transform import create_transform as create_transform
 
 
 def __getattr__(name: str) -> Any:

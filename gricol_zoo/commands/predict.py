@@ -92,8 +92,8 @@ def doubts(review: int, readable: int, info: Mapping[str, Any]) -> list[str]:
     if readable < LEAST_IMAGES or review / readable <= max(MANY_DOUBTS, 2 * expected):
         return []
     return [
-        f"{review / readable:.0%} of the images are to review, where {expected:.0%} of the training's own were: these are unlike "
-        "them. Try `--scale auto`, `--ground`, or the weights of the other band"
+        f"{review / readable:.0%} of the images are to review, where {expected:.0%} of the training's own were: unlike them. "
+        "Try `--scale auto`, `--ground`, or the weights of the other band"
     ]
 
 

@@ -1,0 +1,187 @@
+"""From any image to a model's input, and to its answer: for data sets of torchvision or timm, and for a first look."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from gricol_zoo.calibration import softmax
+from gricol_zoo.data.arrays import as_batch
+from gricol_zoo.data.images import Crop, read_crop
+from gricol_zoo.data.preprocess import Prepared, prepare
+from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.evaluate import predict_both
+from gricol_zoo.lower import LowerBranch
+from gricol_zoo.quality import image_warnings, measure, read_reference
+
+AnyImage = Any
+"""A path, a file's bytes, a PIL image, or an array: (H, W), or (H, W, 3 or 4) uint8."""
+
+
+class Prediction(NamedTuple):
+    """What a model says of one image; None where its weights do not know, or the image could not be read.
+
+    Attributes:
+        label: the likeliest class, and probability: its calibrated probability.
+        second: the next one, and second_probability: its.
+        polarity: the probability that the short arm is up in the image.
+        review: whether a person should look.
+        warnings: what is wrong with the image, one line each.
+        error: why it could not be read, "" if it could.
+    """
+
+    label: str | None
+    probability: float | None
+    second: str | None
+    second_probability: float | None
+    polarity: float | None
+    review: bool | None
+    warnings: tuple[str, ...] = ()
+    error: str = ""
+
+
+def create_transform(model: LowerBranch, scale: float = 1.0) -> Callable[[AnyImage], Tensor]:
+    """Return a function from any image to (C, H, W) float32, prepared and standardised as a model's weights expect.
+
+    It needs nothing of the model but its spec, and may be pickled, so workers of a ``DataLoader`` can have it.
+
+    Args:
+        model: either form.
+        scale: what the pixels of the crops are multiplied by to be as large as the training's; see ``gricol_zoo.data.scale``.
+
+    Raises:
+        ImageError: by the function, for an image that cannot be read.
+    """
+    return Transform(model.spec, float(scale))
+
+
+class Transform:
+    """What ``create_transform`` returns.
+
+    Args:
+        spec: of the model.
+        scale: of the crops.
+    """
+
+    def __init__(self, spec: Any, scale: float) -> None:
+        self.spec = spec
+        self.scale = scale
+
+    def __call__(self, image: AnyImage) -> Tensor:
+        """Return an image as (C, H, W) float32."""
+        return as_batch([self.prepare(self.read(image)).canvas], self.spec)[0].contiguous()
+
+    def read(self, image: AnyImage) -> Crop:
+        """Return an image in grey."""
+        return read_any(image, self.spec.preprocess.ground)
+
+    def prepare(self, crop: Crop) -> Prepared:
+        """Return a crop's canvas."""
+        return prepare(crop.grey, self.spec.preprocess, self.spec.image_size, self.scale)
+
+
+def read_any(image: AnyImage, ground: str = "auto") -> Crop:
+    """Return a path, bytes, a PIL image or an array in grey, by the rule for files (``gricol_zoo.data.images``).
+
+    Raises:
+        ImageError: it cannot be read, or is none of these.
+    """
+    if isinstance(image, (bytes, bytearray)):
+        return read_crop(bytes(image), ground)
+    if isinstance(image, (str, PathLike)):
+        try:
+            return read_crop(Path(image).read_bytes(), ground)
+        except OSError as error:
+            raise ImageError(f"{image}: {error.strerror or error}") from error
+    if isinstance(image, np.ndarray):
+        image = from_array(image)
+    if not isinstance(image, Image.Image):
+        raise ImageError(f"Expected a path, bytes, a PIL image or an array, but got {type(image).__name__}.")
+    if image.mode in ("P", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+    stream = io.BytesIO()
+    image.save(stream, "TIFF")  # the one format that holds every kind of pixel, so that one rule serves all
+    return read_crop(stream.getvalue(), ground)
+
+
+def from_array(array: np.ndarray) -> Image.Image:
+    """Return an array as a PIL image.
+
+    Raises:
+        ImageError: of a shape or type that no image has.
+    """
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.dtype == bool:
+        array = array.astype(np.uint8) * 255
+    if array.ndim == 2 and array.dtype.kind in "iuf" and array.dtype not in (np.uint8, np.uint16):
+        array = array.astype(np.int32 if array.dtype.kind in "iu" else np.float32)
+    fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8)
+    if not fits or array.dtype.kind not in "iuf":
+        raise ImageError(f"Expected an array (H, W), or (H, W, 3 or 4) of uint8, but got {array.shape} of {array.dtype}.")
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def classify(model: LowerBranch, images: Iterable[AnyImage], scale: float = 1.0, batch_size: int = 0) -> list[Prediction]:
+    """Classify images; one ``Prediction`` each, in their order. What cannot be read has its error in it.
+
+    Args:
+        model: either form, with weights.
+        images: paths, bytes, PIL images or arrays; a single one makes a list of one.
+        scale: what the pixels of the crops are multiplied by.
+        batch_size: images at once; 0 takes what suits the model.
+
+    Raises:
+        GricolZooError: a model without a classifier.
+    """
+    if not model.num_classes:
+        raise GricolZooError("This model has no classifier (`num_classes=0`). Give it classes.")
+    single = isinstance(images, (str, bytes, PathLike, np.ndarray, Image.Image))
+    transform, reference = Transform(model.spec, scale), read_reference(model.info)
+    answers: list[Prediction] = []
+    canvases, places = [], []
+    for image in [images] if single else images:
+        try:
+            crop = transform.read(image)
+            prepared = transform.prepare(crop)
+        except ImageError as error:
+            answers.append(Prediction(*[None] * 6, error=str(error).splitlines()[0]))
+            continue
+        said = image_warnings(prepared, measure(prepared, model.spec.preprocess.length, scale), reference)
+        places.append(len(answers))
+        canvases.append(prepared.canvas)
+        answers.append(Prediction(*[None] * 6, warnings=(*crop.notes, *(one.text for one in said))))
+    if canvases:
+        training = model.training
+        logits, up = predict_both(model, np.stack(canvases), batch_size)  # type: ignore[arg-type]
+        model.train(training)
+        for place, answer in zip(places, _answers(model, logits, up), strict=True):
+            answers[place] = answer._replace(warnings=answers[place].warnings)
+    return answers
+
+
+def _answers(model: LowerBranch, logits: np.ndarray, up: np.ndarray | None) -> list[Prediction]:
+    probabilities = softmax(logits, float(model.info.get("temperature", 1.0)))
+    threshold, labels = model.info.get("review_threshold"), model.spec.labels
+    out = []
+    for row, values in enumerate(probabilities):
+        order = np.argsort(-values, kind="stable")
+        first, second = int(order[0]), int(order[1]) if len(order) > 1 else None
+        out.append(
+            Prediction(
+                labels[first],
+                float(values[first]),
+                None if second is None else labels[second],
+                None if second is None else float(values[second]),
+                None if up is None else float(up[row]),
+                None if threshold is None else bool(values[first] < float(threshold)),
+            )
+        )
+    return out
