@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.lower import LowerBranch, check_pool, make_classifier
+from gricol_zoo.lower import LowerBranch, check_pool, make_classifier, start_classifier
 from gricol_zoo.spec import ModelSpec
 
 
@@ -50,7 +50,8 @@ class DeployedModel(LowerBranch):
             initialise: Any = getattr(part, "init_weights", None)
             if initialise is not None:
                 initialise()
-        self.reset_classifier(self.num_classes)
+        if isinstance(self.classifier, nn.Linear):
+            start_classifier(self.classifier)
 
     @torch.jit.ignore
     def get_classifier(self, name_only: bool = False) -> nn.Module | str:
@@ -61,7 +62,7 @@ class DeployedModel(LowerBranch):
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the classifier; 0 classes gives the features, and ``global_pool=""`` the unpooled map.
 
-        The new one is without polarity.
+        The new one is without polarity; ``create_model(..., num_classes=N)`` keeps it.
 
         ``global_pool=None`` keeps the pooling, but for an unpooled model that is given classes again: it pools by "avg".
         """

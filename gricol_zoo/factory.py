@@ -34,8 +34,9 @@ def create_model(name: str, pretrained: bool = False, deployed: bool = False, **
         pretrained: load its weights (of the tag, or of the model's default tag).
         deployed: give the lower branch alone, with timm's model contract, instead of the full form.
         changes: any field of ``ModelSpec``: parts (``backbone="timm/resnet18"``), sizes, ``num_classes``, ``in_chans``.
-            With weights, another ``num_classes`` starts new classifiers and another ``in_chans`` adapts the first
-            layers; ``model.load_report`` says what became of each tensor.
+            With weights, another ``num_classes`` starts new classifiers, another ``in_chans`` adapts the first layers, and
+            another ``polarity`` the lower branch's classifier (with polarity, which is then still to be trained, the logits
+            stay what they were); ``model.load_report`` says what became of each tensor.
 
     Returns:
         The model in evaluation mode when pretrained, else in training mode.
@@ -128,7 +129,11 @@ def check_source(source: Source) -> None:
 
 
 def build(spec: ModelSpec) -> GridModel:
-    """Build the full form of a spec, with random weights."""
+    """Build the full form of a spec, with random weights.
+
+    Raises:
+        GricolZooError: parts that do not go together, or polarity with a backbone that has an objective of its own.
+    """
     overview, backbone = _build_lower_parts(spec)
     splitter = build_part(
         "splitter",
@@ -152,7 +157,12 @@ def build_deployed(
 
 def _build_lower_parts(spec: ModelSpec) -> tuple[nn.Module, nn.Module]:
     overview, seen = build_overview(spec.overview, spec.in_chans, spec.image_size, spec.cell_size)
-    return overview, build_backbone(spec.backbone, spec.in_chans, seen, spec.num_classes, spec.backbone_options)
+    backbone = build_backbone(spec.backbone, spec.in_chans, seen, spec.num_classes, spec.backbone_options)
+    if spec.polarity and hasattr(backbone, "training_loss"):
+        raise GricolZooError(
+            f"The backbone {spec.backbone!r} has an objective of its own, which knows no polarity. Leave it out."
+        )
+    return overview, backbone
 
 
 def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:

@@ -4,7 +4,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.spec import ModelSpec
@@ -79,7 +79,9 @@ class LowerBranch(nn.Module):
         Raises:
             GricolZooError: a model without polarity, or without a classifier.
         """
-        if not self.polarity or self.num_classes == 0:
+        if self.num_classes == 0:
+            raise GricolZooError("This model has no classifier (`num_classes=0`), so it tells no polarity. Give it classes.")
+        if not self.polarity:
             raise GricolZooError(
                 "This model does not tell which end of a chromosome is up. Take weights with polarity, or create and train it "
                 "with `polarity=True`."
@@ -88,10 +90,12 @@ class LowerBranch(nn.Module):
 
     @torch.jit.ignore
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Tell class and polarity from one pass: (B, C, H, W) -> logits (B, classes), probability (B,) that the short arm is up.
+        """Tell class and polarity in one pass: (B, C, H, W) -> logits (B, classes), probability (B,) that the short arm is up.
+
+        The logits are those of ``model(x)``; the probability is float32, summed over all classes.
 
         Raises:
-            GricolZooError: a model without polarity.
+            GricolZooError: a model without polarity, or without a classifier.
         """
         joint = self.joint_head(self.forward_features(x))
         return sum_polarities(joint.flatten(1)), short_arm_up(joint)
@@ -115,6 +119,9 @@ def sum_polarities(outputs: Tensor) -> Tensor:
     if joint.dtype != torch.float64:
         joint = joint.float()
     return joint.logsumexp(-1)
+
+
+fx.wrap("sum_polarities")  # it looks at a dtype, which symbolic tracing cannot see through
 
 
 def short_arm_up(joint: Tensor) -> Tensor:
@@ -153,9 +160,14 @@ def make_classifier(num_features: int, num_classes: int, like: Tensor | None = N
     layer = nn.Linear(num_features, num_classes * 2 if polarity else num_classes)
     if like is not None:
         layer = layer.to(device=like.device, dtype=like.dtype)
+    start_classifier(layer)
+    return layer
+
+
+def start_classifier(layer: nn.Linear) -> None:
+    """Fill a classifier with random weights, in place."""
     nn.init.trunc_normal_(layer.weight, std=0.02)
     nn.init.zeros_(layer.bias)
-    return layer
 
 
 def check_images(images: Tensor, spec: ModelSpec) -> None:

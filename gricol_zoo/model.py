@@ -70,6 +70,16 @@ class GridModel(LowerBranch):
         check_images(x, self.spec)
         return super().forward(x)
 
+    @torch.jit.ignore
+    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Tell class and polarity in one pass: (B, C, H, W) -> logits (B, classes), probability (B,) that the short arm is up.
+
+        Raises:
+            GricolZooError: images of another shape than the spec's, or a model without polarity.
+        """
+        check_images(x, self.spec)
+        return super().both(x)
+
     def branches(self, x: Tensor) -> GridOutput:
         """Return every classifier's logits for (B, C, H, W) images.
 

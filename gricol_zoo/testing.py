@@ -127,7 +127,8 @@ def _check_training(model: GridModel, name: str, images: torch.Tensor) -> None:
     for epoch in task.stages or (3,):  # what one stage leaves out, another trains
         for labels in (torch.tensor([0, 1]), torch.tensor([[0.7, 0.3], [0.0, 1.0]])):  # classes, and mixup's probabilities
             labels = labels if labels.ndim == 1 else F.pad(labels, (0, model.num_classes - 2))
-            loss = task(images, labels, float(epoch))
+            polarity = torch.tensor([True, False]) if model.polarity and labels.ndim == 1 else None
+            loss = task(images, labels, float(epoch), polarity)
             _expect(loss.ndim == 0 and bool(loss.isfinite()), f"{name}: a finite scalar loss at epoch {epoch}", loss)
             loss.backward()
     _check_gradients(model, name)
@@ -146,6 +147,8 @@ def _check_inference(model: GridModel, name: str, images: torch.Tensor) -> None:
     _expect(torch.allclose(total, torch.ones(2), atol=1e-4), f"{name}: full() of probabilities that sum to 1", total)
     deployed = model.deploy()
     _expect(torch.equal(deployed(images), model(images)), f"{name}: deployed logits equal bit for bit", "other logits")
+    if model.polarity:
+        _check_polarity(model, name, images)
     features = deployed.forward_features(images)
     _expect(features.shape[1] == deployed.num_features, f"{name}: num_features channels", tuple(features.shape))
     again = deployed.forward_head(features)
@@ -153,6 +156,21 @@ def _check_inference(model: GridModel, name: str, images: torch.Tensor) -> None:
     final, maps = deployed.forward_intermediates(images)
     _expect(torch.equal(final, features), f"{name}: final intermediate = forward_features", "another map")
     _expect(len(maps) == len(deployed.feature_info), f"{name}: one map a level", len(maps))
+
+
+def _check_polarity(model: GridModel, name: str, images: torch.Tensor) -> None:
+    logits = model(images)
+    joint = model.branches(images).joint_logits
+    assert joint is not None
+    _expect(tuple(joint.shape) == (2, model.num_classes, 2), f"{name}: joint logits (B, classes, 2)", tuple(joint.shape))
+    summed = joint.double().exp().sum(-1).log().float()
+    _expect(torch.allclose(summed, logits, atol=1e-4), f"{name}: logits that sum both polarities", "other logits")
+    for form, what in ((model, "the full form"), (model.deploy(), "the deployed form")):
+        told, up = form.both(images)
+        _expect(torch.equal(told, logits), f"{name}: both() of {what} with the model's logits bit for bit", "other logits")
+        _expect(up.dtype == torch.float32 and tuple(up.shape) == (2,), f"{name}: polarity (B,) float32", up)
+        expected = joint.double().flatten(1).softmax(1)[:, ::2].sum(1).float()
+        _expect(torch.allclose(up, expected, atol=1e-4), f"{name}: the probability of short arm up ({what})", up)
 
 
 @torch.no_grad()

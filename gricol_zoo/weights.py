@@ -28,7 +28,7 @@ DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.int64)
 
 
 class LoadReport(NamedTuple):
-    """What became of each tensor: taken as it is, changed to fit ``in_chans``, or started anew for ``num_classes``."""
+    """What became of each tensor: taken as it is, changed to fit ``in_chans`` or ``polarity``, or anew for ``num_classes``."""
 
     kept: list[str]
     adapted: list[str]
@@ -107,7 +107,7 @@ def check_against(outline: Mapping[str, Tensor], source: Source) -> None:
 
 
 def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -> LoadReport:
-    """Load a source's weights into a model, adapted to its ``num_classes`` and ``in_chans``; keep the report on the model.
+    """Load a source's weights into a model, adapted to its classes, polarity and channels; keep the report on the model.
 
     Args:
         model: either form.
@@ -116,7 +116,7 @@ def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -
             taken. The head then starts anew, and the cells' own batch-norms, where the file has none, as the backbone's.
 
     Raises:
-        CheckpointError: anything missing, unexpected or of another shape beyond those two.
+        CheckpointError: anything missing, unexpected or of another shape beyond those three.
     """
     if source.open is None:
         raise CheckpointError(f"There are no weights for {source.name!r}.")
@@ -161,18 +161,19 @@ def _finite(key: str, read: Callable[[], Tensor]) -> Tensor:
 
 
 def _fit(key: str, tensor: Tensor, target: Tensor, old: ModelSpec, new: ModelSpec, report: LoadReport) -> Tensor:
+    classifier = key.startswith("classifier.")
+    outputs = 2 * old.num_classes if classifier and old.polarity else old.num_classes
+    fits = tensor.shape == (outputs, *target.shape[1:])
+    # 48 outputs may be of 48 classes or of 24 with polarity, so here a shape alone says too little.
+    if old.num_classes != new.num_classes and fits and (classifier or tensor.shape != target.shape):
+        report.new.append(key)
+        return target
     if tensor.shape == target.shape:
         report.kept.append(key)
         return tensor.to(target.dtype)
-    if old.polarity != new.polarity and old.num_classes == new.num_classes and key.startswith("classifier."):
-        adapted = adapt_polarity(tensor.float(), key.endswith(".bias"), new.polarity)
-        if adapted.shape == target.shape:
-            report.adapted.append(key)
-            return adapted.to(target.dtype)
-    outputs = (old.num_classes, 2 * old.num_classes)
-    if old.num_classes != new.num_classes and tensor.shape[0] in outputs and tensor.shape[1:] == target.shape[1:]:
-        report.new.append(key)
-        return target
+    if old.polarity != new.polarity and fits and classifier:
+        report.adapted.append(key)
+        return adapt_polarity(tensor.float(), key.endswith(".bias"), new.polarity).to(target.dtype)
     if old.in_chans != new.in_chans and tensor.ndim == 4:
         adapted = adapt_channels(tensor.float(), old.in_chans, target.shape)
         if adapted is not None:
@@ -185,10 +186,10 @@ def _fit(key: str, tensor: Tensor, target: Tensor, old: ModelSpec, new: ModelSpe
 
 
 def adapt_polarity(tensor: Tensor, bias: bool, polarity: bool) -> Tensor:
-    """Adapt a classifier's weight, (classes, F), or bias, (classes,), to a model with polarity, or to one without.
+    """Adapt a classifier's weight or bias, float (outputs, ...), to a model with polarity, or to one without.
 
     With polarity each class gets two outputs alike, less ln 2, so that the summed logits stay what they were. Without it, a
-    class gets the mean of its two, plus ln 2.
+    class gets the mean of its two, plus ln 2; that undoes the former, and is a start for a training, not more.
     """
     step = math.log(2) if bias else 0.0
     if polarity:

@@ -76,6 +76,8 @@ def sentence(found: Agreement, truth: Sequence[str], labels: Sequence[str]) -> s
         f"logits differ by at most {found.difference:.2g} (the largest is {found.scale:.2g}), and {found.changed} "
         f"{'image' if found.changed == 1 else 'images'} got another class"
     )
+    if len(found.up_before):
+        text += f", {found.turned} the other polarity"
     if not truth or not all(truth):
         return text
     before, after = (

@@ -15,7 +15,7 @@ import torch
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluate import best_batch_size
-from gricol_zoo.lower import LowerBranch, pool_map
+from gricol_zoo.lower import LowerBranch, pool_map, sum_polarities
 from gricol_zoo.workers import side_by_side
 
 NEIGHBOURS = 10
@@ -57,7 +57,8 @@ def pooled_features(model: LowerBranch, canvases: np.ndarray, batch_size: int = 
 def classify_features(model: LowerBranch, features: np.ndarray) -> np.ndarray:
     """Return the class that the lower branch gives each image by its (n, F) pooled features: (n,) int64."""
     with torch.inference_mode():
-        return model.classifier(torch.from_numpy(features).to(next(model.parameters()).device)).argmax(1).cpu().numpy()
+        logits = model.classifier(torch.from_numpy(features).to(next(model.parameters()).device))
+        return (sum_polarities(logits) if model.polarity else logits).argmax(1).cpu().numpy()
 
 
 class Separation(NamedTuple):

@@ -12,7 +12,7 @@ from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError, ImageError
-from gricol_zoo.evaluate import predict_logits
+from gricol_zoo.evaluate import predict_both
 from gricol_zoo.export.reader import CANVASES, CROPS, ExportedModel
 from gricol_zoo.model import GridModel
 from gricol_zoo.render import load_profiles, random_look, render
@@ -23,20 +23,24 @@ class Bound(NamedTuple):
 
     Attributes:
         difference: of a logit, as a share of the largest logit there is.
-        changed: share of the images that may get another class.
+        changed: share of the images that may get another class, and that may be told to lie the other way up.
+        probability: that the short arm is up, by how much it may differ.
     """
 
     difference: float
     changed: float
+    probability: float
 
 
 # fp32 on the same canvases differs by the order of sums alone. A canvas made in the graph is rounded to whole grey levels from
 # sums in another order, so a few pixels of it may be one level off. int8 is an approximation: its classes have to hold.
 BOUNDS = {
-    ("fp32", CANVASES): Bound(1e-3, 0.0),
-    ("fp32", CROPS): Bound(0.05, 0.01),
-    ("int8", CANVASES): Bound(1.0, 0.05),
+    ("fp32", CANVASES): Bound(1e-3, 0.0, 0.01),
+    ("fp32", CROPS): Bound(0.05, 0.01, 0.2),
+    ("int8", CANVASES): Bound(1.0, 0.05, 1.0),
 }
+UNDECIDED = 0.02
+"""Probabilities that differ by less tell the same polarity, on whichever side of one half they are."""
 
 
 class Agreement(NamedTuple):
@@ -48,6 +52,8 @@ class Agreement(NamedTuple):
         scale: the largest logit.
         before: (n,) index of the class that each image has in Python.
         after: the same of the exported model.
+        up_before: (n,) the probability in Python that the short arm is up; empty for a model without polarity.
+        up_after: the same of the exported model.
     """
 
     difference: float
@@ -55,6 +61,8 @@ class Agreement(NamedTuple):
     scale: float
     before: np.ndarray
     after: np.ndarray
+    up_before: np.ndarray = np.empty(0, np.float32)
+    up_after: np.ndarray = np.empty(0, np.float32)
 
     @property
     def images(self) -> int:
@@ -65,6 +73,17 @@ class Agreement(NamedTuple):
     def changed(self) -> int:
         """How many got another class."""
         return int((self.before != self.after).sum())
+
+    @property
+    def up_difference(self) -> float:
+        """By how much the probability that the short arm is up differs, at most; 0 without polarity."""
+        return float(np.abs(self.up_after - self.up_before).max(initial=0))
+
+    @property
+    def turned(self) -> int:
+        """How many are told to lie the other way up."""
+        other = (self.up_before > 0.5) != (self.up_after > 0.5)
+        return int((other & (np.abs(self.up_after - self.up_before) > UNDECIDED)).sum())
 
 
 def synthetic_crops(count: int, seed: int = 0) -> list[np.ndarray]:
@@ -101,14 +120,19 @@ def canvases_of(model: GridModel | DeployedModel, crops: Sequence[np.ndarray]) -
 
 
 def compare(model: GridModel | DeployedModel, exported: ExportedModel, crops: Sequence[np.ndarray]) -> Agreement:
-    """Compare the logits of both on crops; the model in Python is the plain one, in fp32."""
+    """Compare the logits of both on crops, and the polarity; the model in Python is the plain one, in fp32."""
     canvases = canvases_of(model, crops)
-    expected = predict_logits(model, canvases, dtype="fp32")
+    expected, up = predict_both(model, canvases, dtype="fp32")
     if exported.takes_crops:  # each has a size of its own
-        got = np.concatenate([exported.logits(crop[None]) for crop in crops])
+        batches = [crop[None] for crop in crops]
     else:
-        got = np.concatenate([exported.logits(canvases[start : start + 7]) for start in range(0, len(canvases), 7)])
-    if got.shape != expected.shape:
+        batches = [canvases[start : start + 7] for start in range(0, len(canvases), 7)]
+    if up is None:
+        got = np.concatenate([exported.logits(batch) for batch in batches])
+        up = up_after = np.empty(0, np.float32)
+    else:
+        got, up_after = (np.concatenate(parts) for parts in zip(*map(exported.both, batches), strict=True))
+    if got.shape != expected.shape or up_after.shape != up.shape:
         raise GricolZooError(f"The exported model gives logits of shape {got.shape}, the one in Python {expected.shape}.")
     apart = got - expected
     return Agreement(
@@ -117,6 +141,8 @@ def compare(model: GridModel | DeployedModel, exported: ExportedModel, crops: Se
         scale=float(np.abs(expected).max()),
         before=expected.argmax(1),
         after=got.argmax(1),
+        up_before=up,
+        up_after=up_after,
     )
 
 
@@ -134,4 +160,10 @@ def insist(agreement: Agreement, exported: ExportedModel) -> None:
             f"The exported model does not answer as the one in Python: of {agreement.images} images {agreement.changed} got "
             f"another class, and logits differ by up to {agreement.difference:.3g} (the largest is {agreement.scale:.3g}; "
             f"allowed are {bound.difference:g} of it, and {allowed:.0f} classes). Nothing was written."
+        )
+    if not agreement.up_difference <= bound.probability or agreement.turned > allowed:
+        raise GricolZooError(
+            f"The exported model does not tell polarity as the one in Python: of {agreement.images} images {agreement.turned} "
+            f"are told to lie the other way up, and the probability differs by up to {agreement.up_difference:.3g} (allowed "
+            f"are {bound.probability:g}, and {allowed:.0f} images). Nothing was written."
         )

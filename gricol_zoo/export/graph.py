@@ -1,4 +1,4 @@
-"""What is exported: one network from grey pixels to logits, and what its reader has to know."""
+"""What is exported: one network from grey pixels to logits, with polarity to a second output, and what its reader must know."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gricol_zoo.data.arrays import normalise
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.export.canvas import CanvasInGraph
-from gricol_zoo.export.reader import CANVASES, CROPS
+from gricol_zoo.export.reader import CANVASES, CROPS, LOGITS, SHORT_ARM_UP
 from gricol_zoo.inference import fold_batch_norm, is_optimized
 from gricol_zoo.model import GridModel
 
@@ -23,6 +23,8 @@ FORMAT = "1"
 
 class PortableModel(nn.Module):
     """(B, H, W) grey images -> (B, classes) float32 logits: the lower branch, in fp32, batch-norm folded.
+
+    A model with polarity gives a pair: also the probability that the short arm is up, (B,) float32.
 
     Args:
         model: either form.
@@ -44,11 +46,22 @@ class PortableModel(nn.Module):
         self.net = net
         self.canvas = CanvasInGraph(net.spec.preprocess, net.spec.image_size) if crops else None
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, H, W) -> (B, classes)."""
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """(B, H, W) -> (B, classes), or that and (B,)."""
         if self.canvas is not None:
             images = self.canvas(images)
-        return self.net(normalise(images, self.net.spec))
+        inputs = normalise(images, self.net.spec)
+        return self.net.both(inputs) if self.has_polarity else self.net(inputs)
+
+    @property
+    def has_polarity(self) -> bool:
+        """Whether it has the second output."""
+        return self.net.polarity and self.net.num_classes > 0
+
+    @property
+    def outputs(self) -> list[str]:
+        """What its outputs are called in a file."""
+        return [LOGITS, SHORT_ARM_UP] if self.has_polarity else [LOGITS]
 
     @property
     def example(self) -> Tensor:
@@ -92,6 +105,7 @@ def describe(portable: PortableModel, kind: str) -> dict[str, str]:
         "weights_sha256": str(info.get("sha256", "")),
         "precision": "int8" if kind == "int8" else "fp32",
         "input": CANVASES if portable.canvas is None else CROPS,
+        "outputs": json.dumps(portable.outputs),
         "image_size": json.dumps(spec.image_size),
         "labels": json.dumps(spec.labels),
         "temperature": str(info.get("temperature", 1.0)),

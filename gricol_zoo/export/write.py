@@ -37,6 +37,8 @@ def export_model(
 ) -> Agreement:
     """Write a model's lower branch, with a dynamic batch, and compare it with the model in Python.
 
+    The file's output is ``logits``, (B, classes); of a model with polarity it has a second one, ``short_arm_up``, (B,).
+
     Args:
         model: either form, with or without weights.
         file: to write; ".onnx" or ".pt2".
@@ -88,7 +90,13 @@ def _write_onnx(program: Any, file: Path, info: dict[str, str]) -> None:
 
     with _quiet():
         made = torch.onnx.export(
-            program, (), dynamo=True, opset_version=OPSET, input_names=["images"], output_names=["logits"], external_data=False
+            program,
+            (),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=json.loads(info["outputs"]),
+            external_data=False,
         )
         assert made is not None
         made.save(str(file), external_data=False)
