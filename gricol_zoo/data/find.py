@@ -8,7 +8,7 @@ resolution matters.
 3. What is brighter than ``FOREGROUND`` of the 99th percentile of the chromosome is foreground.
 4. A ground that rises or falls across the crop is levelled by a plane (``fit_plane``), and the foreground found again.
 5. Foreground that a few steps of dilation join is one piece. The heaviest piece is the chromosome. Another one belongs to it
-   where it lies in line with it, near its end, and is not a crumb: a satellite, or an arm beyond a gap (``belongs``).
+   where it lies in line with it, near its end, and is not a crumb: a satellite, or an arm beyond a gap (``Body.owns``).
 
 ``gricol_zoo.export.find`` is the same rule in the operators that a graph has, and a test holds the two together.
 """
@@ -48,6 +48,7 @@ class Found(NamedTuple):
         mask: (h, w) bool, its pixels.
         light: whether the ground was lighter than the chromosome.
         others: how many further pieces there are that could be chromosomes.
+        rim: how far from the mask the value is not 0, in pixels across and down.
     """
 
     value: np.ndarray
@@ -55,6 +56,7 @@ class Found(NamedTuple):
     mask: np.ndarray
     light: bool
     others: int
+    rim: int
 
 
 def find_chromosome(grey: np.ndarray, ground: str = "auto") -> Found:
@@ -65,24 +67,36 @@ def find_chromosome(grey: np.ndarray, ground: str = "auto") -> Found:
         ground: "auto", or whether the ground was "light" (G-bands) or "dark" (Q-bands, other fluorescence).
     """
     value, light, bright = stand_out(grey[inner_box(grey)], ground)
-    mask, near = foreground(value, bright)
+    mask, near, reach = foreground(value, bright)
     for _ in range(ROUNDS):
         plane = fit_plane(value, near, bright)
         if plane is None:
             break
         value = value - plane
         bright = extremes(value)[1]
-        mask, near = foreground(value, bright)
+        mask, near, reach = foreground(value, bright)
     others = 0
     box = box_of(near)
-    if ndimage.label(near[box], EIGHT)[1] > 1:
+    if not in_one_piece(near[box]):
         mask, near, others = main_piece(value, mask, near)
         box = box_of(near)
     value, mask, near = value[box], mask[box], near[box]
     inside = value[mask]
     top = percentile(inside, 99) if inside.size else 0.0
     value = np.where(near, value, 0)
-    return Found(np.maximum(value, 0, out=value) / np.float32(top or 1), top, mask, light, others)
+    return Found(np.maximum(value, 0, out=value) / np.float32(top or 1), top, mask, light, others, reach)
+
+
+def in_one_piece(near: np.ndarray) -> bool:
+    """Say whether a mask, (h, w) bool, that reaches the edges of its box is one piece.
+
+    Of most chromosomes every row is one run, next to the one above: that is seen sooner than pieces are labelled.
+    """
+    runs = near[:, 0] + np.count_nonzero(near[:, 1:] & ~near[:, :-1], axis=1)
+    if (runs == 1).all():
+        first, last = near.argmax(1), near.shape[1] - 1 - near[:, ::-1].argmax(1)
+        return bool(((first[1:] <= last[:-1] + 1) & (last[1:] >= first[:-1] - 1)).all())
+    return bool(ndimage.label(near, EIGHT)[1] <= 1)
 
 
 def box_of(mask: np.ndarray) -> tuple[slice, slice]:
@@ -106,6 +120,8 @@ def inner_box(grey: np.ndarray) -> tuple[slice, slice]:
         return whole
     box = box_of(grey != flat)
     edge = ring(grey[box])
+    if np.count_nonzero(edge == flat) > FRAME_SAME * edge.size:
+        return whole
     span = float(grey.max()) - float(grey.min())
     stands_off = abs(percentile(edge, 50) - float(flat)) > FRAME_STEP * span
     if stands_off and np.count_nonzero(np.abs(edge - flat) <= FRAME_BAND * span) <= FRAME_SAME * edge.size:
@@ -133,8 +149,8 @@ def extremes(values: np.ndarray) -> tuple[float, float]:
     return float(ordered[low]), float(ordered[high])
 
 
-def foreground(value: np.ndarray, bright: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the foreground, and it dilated until its pieces are whole, (H, W) bool both.
+def foreground(value: np.ndarray, bright: float) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the foreground, it dilated until its pieces are whole, (H, W) bool both, and by how many steps it was.
 
     It is looked for twice, so that it does not depend on how much ground there is around it. Of a grainy ground only what
     stands ``GRAIN`` standard deviations out of it counts, as far as that leaves a chromosome.
@@ -143,11 +159,14 @@ def foreground(value: np.ndarray, bright: float) -> tuple[np.ndarray, np.ndarray
         value: (H, W) float32, the ground at 0.
         bright: its 99.5th percentile.
     """
-    grain = GRAIN * 1.4826 * percentile(np.abs(ring(value)), 50)  # by the median, which a tip at the edge does not raise
+    edge = ring(value)
+    grainy = 2 * np.count_nonzero(edge) > edge.size  # else the median is 0
+    grain = GRAIN * 1.4826 * percentile(np.abs(edge), 50) if grainy else 0.0  # by it, which a tip at the edge does not raise
     inside = value[value > min(max(FOREGROUND * bright, grain), MOST_GRAIN * bright)]
     top = percentile(inside, 99) if inside.size else 0.0
     mask = value > np.float32(min(max(FOREGROUND * top, grain), MOST_GRAIN * top))
-    return mask, grow(mask, reach_of(int(np.count_nonzero(mask))))
+    reach = reach_of(int(np.count_nonzero(mask)))
+    return mask, grow(mask, reach), reach
 
 
 def fit_plane(value: np.ndarray, near: np.ndarray, bright: float) -> np.ndarray | None:
@@ -182,16 +201,21 @@ def fit_plane(value: np.ndarray, near: np.ndarray, bright: float) -> np.ndarray 
 
 
 def grow(mask: np.ndarray, steps: int) -> np.ndarray:
-    """Dilate by a square of ``2 steps + 1`` pixels."""
-    height, width = mask.shape
-    tall = np.zeros((height + 2 * steps, width), bool)
-    for shift in range(2 * steps + 1):
-        tall[shift : shift + height] |= mask
-    tall = tall[steps : steps + height]
-    wide = np.zeros((height, width + 2 * steps), bool)
-    for shift in range(2 * steps + 1):
-        wide[:, shift : shift + width] |= tall
-    return wide[:, steps : steps + width]
+    """Dilate a mask, (H, W) bool, by a square of ``2 steps + 1`` pixels.
+
+    Each round adds up to twice what it has and one: a square of 9 pixels takes two.
+    """
+    done = 0
+    while done < steps:
+        step = min(2 * done + 1, steps - done)
+        tall = mask.copy()
+        tall[step:] |= mask[:-step]
+        tall[:-step] |= mask[step:]
+        mask = tall.copy()
+        mask[:, step:] |= tall[:, :-step]
+        mask[:, :-step] |= tall[:, step:]
+        done += step
+    return mask
 
 
 def reach_of(area: int) -> int:
@@ -212,10 +236,17 @@ def main_piece(value: np.ndarray, mask: np.ndarray, near: np.ndarray) -> tuple[n
         return mask, near, 0
     weights = np.bincount(labels[mask], weights=value[mask], minlength=count + 1)
     main = int(weights[1:].argmax()) + 1
-    keep, others = [main], 0
+    boxes = ndimage.find_objects(labels)  # a crop of noise has thousands of pieces: each is looked at in its own box
+
+    def pixels(piece: int) -> tuple[np.ndarray, np.ndarray]:
+        box = boxes[piece - 1]
+        ys, xs = np.nonzero(mask[box] & (labels[box] == piece))
+        return ys + box[0].start, xs + box[1].start
+
+    keep, others, body = [main], 0, Body(*pixels(main), mask.shape)
     for piece in range(1, count + 1):
         if piece != main and weights[piece] >= CRUMB * weights[main]:
-            if belongs(mask & (labels == piece), mask & (labels == main)):
+            if body.owns(*pixels(piece)):
                 keep.append(piece)
             elif weights[piece] >= SECOND * weights[main]:
                 others += 1
@@ -223,31 +254,46 @@ def main_piece(value: np.ndarray, mask: np.ndarray, near: np.ndarray) -> tuple[n
     return mask & kept, kept, others
 
 
-def belongs(piece: np.ndarray, main: np.ndarray) -> bool:
-    """Say whether a piece is part of the chromosome whose main piece is given, (H, W) bool both.
+class Body:
+    """The main piece of a chromosome: where it lies, and what belongs to it.
 
-    It must lie in line with it and near its end. What touches an edge of the crop is a neighbour's, unless the crop was cut
-    along the chromosome and the piece together: then the main piece touches an edge as well, and another one.
+    Args:
+        ys, xs: (n,) rows and columns of its pixels.
+        shape: (height, width) of the crop.
     """
-    here, there = _sides(piece), _sides(main)
-    if here.any() and ((here & there).any() or not there.any()):
-        return False
-    ys, xs = np.nonzero(main)
-    x, y = xs.mean(), ys.mean()
-    dx, dy = xs - x, ys - y
-    angle = 0.5 * math.atan2(2 * (dx @ dy), dy @ dy - dx @ dx)
-    sin, cos = math.sin(angle), math.cos(angle)
-    along, across = sin * dx + cos * dy, cos * dx - sin * dy
-    low, high, left, right = along.min(), along.max(), across.min(), across.max()
-    ys, xs = np.nonzero(piece)
-    place, side = sin * (xs - x) + cos * (ys - y), cos * (xs - x) - sin * (ys - y)
-    beyond = max(low - place.max(), place.min() - high, 0.0)
-    inside = low < place.mean() < high
-    return bool(
-        not inside and beyond <= FAR * (high - low + 1) and abs(side.mean() - (left + right) / 2) <= ASIDE * (right - left + 1)
-    )
 
+    def __init__(self, ys: np.ndarray, xs: np.ndarray, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self.edges = self._edges(ys, xs)
+        self.x, self.y = xs.mean(), ys.mean()
+        dx, dy = xs - self.x, ys - self.y
+        angle = 0.5 * math.atan2(2 * (dx @ dy), dy @ dy - dx @ dx)
+        self.sin, self.cos = math.sin(angle), math.cos(angle)
+        along, across = self._turn(ys, xs)
+        self.low, self.high, self.left, self.right = along.min(), along.max(), across.min(), across.max()
 
-def _sides(mask: np.ndarray) -> np.ndarray:
-    """Return whether a mask touches the top, the bottom, the left and the right edge, (4,) bool."""
-    return np.array([mask[0].any(), mask[-1].any(), mask[:, 0].any(), mask[:, -1].any()])
+    def owns(self, ys: np.ndarray, xs: np.ndarray) -> bool:
+        """Say whether a piece of these pixels is part of the chromosome.
+
+        It must lie in line with it and near its end. What touches an edge of the crop is a neighbour's, unless the crop was cut
+        along the chromosome and the piece together: then the main piece touches an edge as well, and another one.
+        """
+        here = self._edges(ys, xs)
+        if here.any() and ((here & self.edges).any() or not self.edges.any()):
+            return False
+        along, across = self._turn(ys, xs)
+        length, width = self.high - self.low + 1, self.right - self.left + 1
+        beyond = max(self.low - along.max(), along.min() - self.high, 0.0)
+        inside = self.low < along.mean() < self.high
+        aside = abs(across.mean() - (self.left + self.right) / 2)
+        return bool(not inside and beyond <= FAR * length and aside <= ASIDE * width)
+
+    def _turn(self, ys: np.ndarray, xs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return where pixels lie along the axis and across it, from the middle."""
+        dx, dy = xs - self.x, ys - self.y
+        return self.sin * dx + self.cos * dy, self.cos * dx - self.sin * dy
+
+    def _edges(self, ys: np.ndarray, xs: np.ndarray) -> np.ndarray:
+        """Return whether pixels touch the top, the bottom, the left and the right edge, (4,) bool."""
+        height, width = self.shape
+        return np.array([(ys == 0).any(), (ys == height - 1).any(), (xs == 0).any(), (xs == width - 1).any()])

@@ -82,12 +82,12 @@ def prepare(grey: np.ndarray, how: Preprocess, size: tuple[int, int], scale: flo
     if pose is None:
         return Prepared(to_levels(pad(value, size)), others=found.others, light=found.light)
     fit = fitting(pose, drawn, size)
-    canvas = place_alone(smooth(value, 1 / fit), pose, fit, size)
+    canvas = place_alone(smooth(value, 1 / fit), pose, fit, size, found.rim)
     area = int(np.count_nonzero(found.mask))
     return Prepared(canvas, pose.length, pose.width, fit / drawn, area, found.others, found.light)
 
 
-def place_alone(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, int]) -> np.ndarray:
+def place_alone(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, int], rim: int) -> np.ndarray:
     """Return the same as ``place`` as levels, uint8, sooner: only where the chromosome comes to lie is anything computed.
 
     Args:
@@ -95,13 +95,13 @@ def place_alone(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, in
         pose: of the chromosome.
         scale: canvas pixels per pixel of ``value``.
         size: (height, width).
+        rim: how far from the chromosome's mask the value is not 0, in its pixels.
     """
-    # How far from the middle the corners of what is not 0 come to lie.
-    y, x = np.array([[-1.5, value.shape[0] + 0.5], [-1.5, value.shape[1] + 0.5]]) - np.array(pose.center)[::-1, None]
-    sin, cos = math.sin(pose.angle), math.cos(pose.angle)
-    far = max(abs(sin * across + cos * down) for down in y for across in x)
-    wide = max(abs(cos * across - sin * down) for down in y for across in x)
-    rows, columns = (min(math.ceil(extent * scale), side // 2) for extent, side in zip((far, wide), size, strict=True))
+    far = math.sqrt(2) * (rim + 1) + max(1.0, 1 / scale)  # the corner of a square of dilation, and what sampling and blur reach
+    rows, columns = (
+        min(math.ceil((extent / 2 + far) * scale), side // 2)
+        for extent, side in zip((pose.length, pose.width), size, strict=True)
+    )
     if size[0] % 2 or size[1] % 2:  # the middle lies within a pixel
         return to_levels(place(value, pose, scale, size))
     canvas = np.zeros(size, np.uint8)
@@ -200,7 +200,8 @@ def place(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, int], ba
     a, b, d, e = cos, sin, -sin, cos
     c = pose.center[0] + 0.5 - a * width / 2 - b * height / 2
     f = pose.center[1] + 0.5 - d * width / 2 - e * height / 2
-    image = Image.fromarray(value.astype(np.float32, copy=False))
+    value = np.ascontiguousarray(value, np.float32)
+    image = Image.frombuffer("F", value.shape[::-1], value.data, "raw", "F", 0, 1)
     turned = image.transform(
         (width, height), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR, fillcolor=background
     )
