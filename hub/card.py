@@ -124,7 +124,8 @@ def training(name: str) -> str:
     """Say how it was trained."""
     info = info_of(name)
     about, recipe = info["training"], info["training"]["recipe"]
-    start = ", starting from `r18half_128.pki3_start` (Pki-3's train part)" if about["init_sha256"] else ""
+    what = json.loads((ROOT / "benchmarks" / "recipes" / f"{name}.json").read_text())
+    start = f", starting from `{what['init']}` (Pki-3's train part)" if about["init_sha256"] else ""
     return f"""Trained on the {about["images"]} images of the train part of `{about["split"]}`{start}; real images only, {recipe["epochs"]} epochs, seed
 {recipe["seed"]}, commit {about["commit"]}; averaged weights after the last epoch, nothing selected. Recipe: `benchmarks/recipes/{name}.json`;
 again: `python benchmarks/train_weights.py {name} --data FOLDER`. Temperature {info["temperature"]} and review threshold {info["review_threshold"]}
@@ -258,23 +259,23 @@ def overview() -> str:
 
 
 def short_table() -> str:
-    """Return the table of README: a line a set, a column a model."""
+    """Return the table of README: a line for each of the weights, the newest canvas first."""
     lines = [
-        "| test part | GRiCoL, `gricol_r18half_n3_128` | GRiL, `gril_r18half_128` | control, `r18half_128` |",
-        "|---|---|---|---|",
+        "| weights | what it is | test part, single images | short arm's end | Gflops | where |",
+        "|---|---|---|---|---|---|",
     ]
-    for tag, known in KNOWN_FOR.items():
-        cells = []
-        for arch in ("gricol_r18half_n3_128", "gril_r18half_128", "r18half_128"):
-            if f"{arch}.{tag}" not in staged():
-                cells.append("not trained")
-                continue
-            report = reports(f"{arch}.{tag}")[0]
-            low, high = report["accuracy_ci95"]
-            packaged = ", in the package" if gricol_zoo.WEIGHTS[arch][tag].packaged else ""
-            cells.append(f"{percent(report['accuracy'])} ({percent(low)} to {percent(high)}){packaged}")
-        size = f"{report['images']} images, {report['cells']} cells"
-        lines.append(f"| {known} `.{tag}` ({size}) | {' | '.join(cells)} |")
+    kinds = {"none": "control", "per_cell": "GRiL", "reconstruction": "GRiCoL"}
+    for name in sorted(staged(), key=lambda name: (-info_of(name)["spec"]["image_size"][0], name)):
+        arch, _, tag = name.rpartition(".")
+        report, spec = reports(name)[0], info_of(name)["spec"]
+        low, high = report["accuracy_ci95"]
+        size = "x".join(map(str, spec["image_size"]))
+        what = f"{KNOWN_FOR[tag]}, {kinds[spec['head']]}, {size}, preparation {spec['preprocess'].get('version', 1)}"
+        arm = report.get("polarity_accuracy")
+        cost = count(gricol_zoo.create_model(f"local-dir:{HUB / name}")).lower  # type: ignore[arg-type]
+        place = "package" if gricol_zoo.WEIGHTS[arch][tag].packaged else f"`hub/{name}`"
+        score = f"{percent(report['accuracy'])} ({percent(low)} to {percent(high)})"
+        lines.append(f"| `{name}` | {what} | {score} | {'' if arm is None else percent(arm)} | {cost:.3f} | {place} |")
     return "\n".join(lines)
 
 
