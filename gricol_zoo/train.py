@@ -66,6 +66,7 @@ def train(
     split_name: str = "",
     grad_checkpointing: bool = False,
     compile: bool = False,
+    scale: str | float = "none",
 ) -> bool:
     """Train a model on the train part of a split and write it to a folder.
 
@@ -90,6 +91,7 @@ def train(
         grad_checkpointing: recompute the backbone's blocks in the backward pass: less memory, more time, and with our own
             backbones the same result (timm's count each batch twice in their running statistics).
         compile: run the backbone through torch.compile, which needs a C++ compiler and a minute or two at the first step.
+        scale: what the crops' pixels are multiplied by: "none", a number, or "auto", by the lengths of each cell.
 
     Returns:
         Whether the training is finished (False: stopped by the time limit or by a signal; ``resume`` goes on).
@@ -125,7 +127,7 @@ def train(
     given = set((changes or {}).get("preprocess", {}))
     spec = changed_spec(model_name, images, changes)
     check_polarity(spec, recipe)
-    spec, canvases = prepare_data(parts, spec, given)
+    spec, canvases = prepare_data(parts, spec, given, scale)
     labels = {part: label_indices(parts[part].records, spec.labels, images.name) for part in canvases}
     arms = {part: arms_up(parts[part].records) for part in canvases}
     model, start = start_model(spec, model_name, recipe.seed, init, say)
@@ -135,7 +137,9 @@ def train(
     task.to(memory_format=torch.channels_last)
     run = Training(task, make_optimizer(task, recipe), {key: value.clone() for key, value in model.state_dict().items()})
     seen = parts["train"]
-    data = {"data": seen.name, "data_sha256": seen.sha256(), "images": len(seen), "split": split_name}
+    data: dict[str, Any] = {"data": seen.name, "data_sha256": seen.sha256(), "images": len(seen), "split": split_name}
+    if scale != "none":
+        data["scale"] = scale
     identity = {"model": model_name, "spec": spec.to_dict(), "recipe": recipe.to_dict(), **data}
     identity["init"] = str(start.get("sha256", ""))  # the weights it starts from, wherever they lie
     if checkpoint.exists():

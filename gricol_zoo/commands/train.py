@@ -19,6 +19,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--split", type=Path, metavar="CSV", help="columns case,cell,part (default: made, by case or cell)")
     command.add_argument("--checkpoint-every", type=float, default=120, metavar="SECONDS")
     command.add_argument("--grad-checkpointing", action="store_true", help="less memory for more time")
+    command.add_argument(
+        "--scale", default="none", metavar="auto|none|NUMBER", help="what crop pixels are multiplied by (default: none)"
+    )
     command.add_argument("--compile", action="store_true", help="torch.compile the backbone (needs a C++ compiler)")
 
 
@@ -26,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     if is_classical(options.model):
         return train_classical(options)
+    from gricol_zoo.data.scale import read_scale
     from gricol_zoo.data.split import read_split, split_for
     from gricol_zoo.train import train
 
@@ -50,5 +54,6 @@ def run(options: argparse.Namespace) -> int:
         split_name=name,
         grad_checkpointing=options.grad_checkpointing,
         compile=options.compile,
+        scale=read_scale(options.scale),
     )
     return 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gricol_zoo.data.arrays import fitting_scale, load_canvases, measure, measure_extents
+from gricol_zoo.data.arrays import fitting_scale, image_factors, load_canvases, measure, measure_extents
 from gricol_zoo.data.split import apply_split, check_leaks
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
@@ -30,13 +30,17 @@ def missing_classes(parts: Mapping[str, ImageSet]) -> list[str]:
     return [f"the {part} part has no image of {', '.join(missing)}" for part, missing in lacks.items() if missing]
 
 
-def prepare_data(parts: dict[str, ImageSet], spec: ModelSpec, given: set[str]) -> tuple[ModelSpec, dict[str, np.ndarray]]:
+def prepare_data(
+    parts: dict[str, ImageSet], spec: ModelSpec, given: set[str], scale: str | float = "none"
+) -> tuple[ModelSpec, dict[str, np.ndarray]]:
     """Read the train and val images; return the spec with what is measured on the train part, and the canvases.
 
     Args:
         parts: of the split.
         spec: to train.
         given: fields of its preprocessing that were set by hand, and so are not measured.
+        scale: what the crops' pixels are multiplied by: "none", a number, or "auto", by the lengths of each cell
+            (``gricol_zoo.data.scale``).
     """
     measured: dict[str, float] = {}
     how = spec.preprocess
@@ -46,6 +50,8 @@ def prepare_data(parts: dict[str, ImageSet], spec: ModelSpec, given: set[str]) -
         if how.version > 1:
             measured["length"] = round(float(np.median(extents[:, 0])), 2)
         spec = spec.replace(preprocess={key: value for key, value in measured.items() if key not in given})
-    canvases = {part: load_canvases(parts[part], spec) for part in ("train", "val")}
+    canvases = {
+        part: load_canvases(parts[part], spec, image_factors(spec.preprocess, parts[part], scale)) for part in ("train", "val")
+    }
     measured["mean"], measured["std"] = measure(canvases["train"])
     return spec.replace(preprocess={key: value for key, value in measured.items() if key not in given}), canvases
