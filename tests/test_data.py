@@ -74,14 +74,6 @@ def test_colour_becomes_luma():
     assert grey[1, 1] == pytest.approx(0.299, abs=0.01)
 
 
-def test_transparency_is_laid_on_black():
-    picture = Image.new("RGBA", (4, 4), (255, 255, 255, 0))
-    picture.putpixel((1, 1), (255, 255, 255, 255))
-    grey = read_grey(encode(picture))
-    assert grey[0, 0] == 0
-    assert grey[1, 1] == 1
-
-
 def nan_tiff():
     values = np.ones((4, 4), np.float32)
     values[1, 1] = np.nan

@@ -1,65 +1,147 @@
 """Read one image file to grey: any of PNG, TIFF, BMP, JPEG -> (H, W) float32 in 0..1.
 
-The rule, for every format: 8-bit grey is divided by 255; 16-bit grey by 65535, or by 4095 where no pixel exceeds that
-(12-bit cameras); float images must lie in 0..1 or 0..255; colour and palette images become luma (ITU-R 601), after any
-transparency has been laid on black. Of a file with several frames the first is read.
+The rule, for every format:
+
+- Integers are divided by the white of the smallest camera depth (8, 10, 12, 14, 16 or 32 bits) that holds the largest one: a
+  16-bit file with values up to 1023 is of a 10-bit camera. 8-bit files are always divided by 255.
+- Floats stay as they are in 0..1. They are divided by 255 in 0..255, where the largest is 16 at least.
+- All others (negative integers, other floats) are scaled by their own range, the least to 0 and the largest to 1. A note says
+  so. NaN and infinite values are refused.
+- Colour, palettes and CMYK become luma (ITU-R 601), CIELAB its L. 1-bit images are 0 and 1. A TIFF is inverted where it says
+  that its 0 is white.
+- What is transparent is ground: a light one where the opaque part is lighter at its rim than inside (G-bands), a dark one where
+  it is darker there (fluorescence). A note says which. ``ground`` says it beforehand. What lies below the transparency does not
+  matter. Pixels that are partly transparent are blended. Which grey it becomes: ``gricol_zoo.data.ground``.
+- With ``ground``, a ground that was painted in exactly one grey, on the wrong side of the chromosome, is replaced as well.
+- The image is turned as its EXIF or TIFF orientation says.
+- The first page or frame is read. A note says how many there are.
+
+Pillow's own warnings about a file are muted: what matters of them is an ``ImageError`` or a note.
 """
 
 from __future__ import annotations
 
-import io
+import logging
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from gricol_zoo.errors import ImageError
+from gricol_zoo.data import decode
+from gricol_zoo.data.ground import GROUNDS, find_opaque, lay_on_ground, painted_ground
+from gricol_zoo.data.levels import scale
+from gricol_zoo.errors import GricolZooError, ImageError
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
-MAX_PIXELS = 4096 * 4096
+MAX_PIXELS = decode.MAX_PIXELS
+Answer = TypeVar("Answer")
+
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+class Crop(NamedTuple):
+    """A grey image, and what had to be decided about it.
+
+    Attributes:
+        grey: (H, W) float32 in 0..1.
+        notes: one line each, without a full stop; none for an ordinary file.
+    """
+
+    grey: np.ndarray
+    notes: tuple[str, ...] = ()
 
 
 def read_grey(data: bytes, ground: str = "auto") -> np.ndarray:
-    """Decode a file's bytes to grey, (H, W) float32 in 0..1.
+    """Decode a file's bytes to grey, (H, W) float32 in 0..1. See ``read_crop``."""
+    return read_crop(data, ground).grey
+
+
+def read_crop(data: bytes, ground: str = "auto") -> Crop:
+    """Decode a file's bytes to grey by the rule above.
+
+    Args:
+        data: the whole file.
+        ground: of a crop that was cut out: "light" (G-bands), "dark" (fluorescence), or "auto" to find out.
 
     Raises:
-        ImageError: empty, no image, cut, larger than 4096x4096 pixels, NaN or infinite pixels, or blank.
+        ImageError: the file's fault, whatever it is, in one line: empty, of another format, of a kind that is not decoded, cut,
+            damaged, larger than 4096x4096 pixels, NaN or infinite pixels, or blank.
+        GricolZooError: no such ground.
     """
-    if not data:
-        raise ImageError("the file is empty (0 bytes)")
+    if ground not in GROUNDS:
+        raise GricolZooError(f"Expected `ground` to be one of {', '.join(GROUNDS)}, but got {ground!r}.")
     try:
-        image = Image.open(io.BytesIO(data))
-        if image.width * image.height > MAX_PIXELS:
-            raise ImageError(f"{image.width}x{image.height} px is larger than a chromosome crop can be (4096x4096)")
-        image.load()
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"larger than a chromosome crop can be (4096x4096): {error}") from error
-    except UnidentifiedImageError as error:
-        raise ImageError("not an image that can be read (PNG, TIFF, BMP or JPEG)") from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise ImageError(f"damaged or cut off: {error}") from error
-    grey = to_grey(image)
-    low, high = grey.min(), grey.max()
-    if not np.isfinite(high - low):
-        raise ImageError("NaN or infinite pixels")
-    if low == high:
-        raise ImageError("blank: every pixel has the same value")
+        with np.errstate(all="ignore"):
+            return _to_crop(decode.decode(data), ground)
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise anything at a damaged file, and it is the file's fault
+        raise ImageError(f"damaged or cut off: {_in_a_line(error)}") from error
+
+
+def frames(data: bytes) -> int:
+    """Return how many pages or frames a file has, of which ``read_crop`` reads the first.
+
+    Raises:
+        ImageError: no image that can be read.
+    """
+    return _asked(decode.count_frames, data)
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Return (width, height) as the file's header says; nothing is decoded, nor turned.
+
+    Raises:
+        ImageError: no image that can be read.
+    """
+    return _asked(decode.size_of, data)
+
+
+def _asked(question: Callable[[bytes], Answer], data: bytes) -> Answer:
+    try:
+        return question(data)
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(f"damaged or cut off: {_in_a_line(error)}") from error
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _to_crop(picture: decode.Picture, ground: str) -> Crop:
+    notes = [f"the first of {picture.pages} pages; the others are left out"] if picture.pages > 1 else []
+    notes += picture.notes
+    opaque = None if picture.alpha is None else find_opaque(picture.alpha)
+    grey, note = scale(picture.levels, opaque)
+    notes += [note] if note else []
+    if picture.inverted:
+        grey = 1 - grey
+    if picture.alpha is not None and opaque is not None:
+        grey, taken = lay_on_ground(grey, picture.alpha, opaque, ground)
+        notes.append(f"what is transparent is taken for a {taken} ground")
+    elif ground != "auto" and (where := painted_ground(grey, ground)) is not None:
+        grey, _ = lay_on_ground(grey, 1 - where.astype(np.float32), ~where, ground)
+        notes.append(f"the ground, painted in one grey, is taken for a {ground} one")
+    if grey.min() == grey.max():
+        others = picture.pages - 1
+        page, rest = (" of the first page", f"; {others} other pages are left out") if others else ("", "")
+        raise ImageError(f"blank: every pixel{page} has the same value{rest}")
+    return Crop(np.ascontiguousarray(turn(grey, picture.orientation)), tuple(notes))
+
+
+def turn(grey: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn (H, W) as a viewer does by an EXIF orientation, 1 to 8; any other leaves it as it is."""
+    if orientation in (5, 6, 7, 8):
+        grey = grey.T
+    if orientation in (2, 3, 6, 7):
+        grey = grey[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        grey = grey[::-1]
     return grey
-
-
-def to_grey(image: Image.Image) -> np.ndarray:
-    """Turn a decoded image to grey by the rule above, (H, W) float32."""
-    if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I"):
-        values = np.asarray(image).astype(np.float32)
-        return values / (4095 if values.max() <= 4095 else 65535)
-    if image.mode == "F":
-        values = np.asarray(image, dtype=np.float32)
-        return values / 255 if np.nanmax(values) > 1 else values
-    if image.mode == "1":
-        return np.asarray(image).astype(np.float32)
-    if image.mode in ("P", "PA", "LA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
-    return np.asarray(image if image.mode == "L" else image.convert("L")).astype(np.float32) / 255
 
 
 def border_median(grey: np.ndarray) -> float:

@@ -10,15 +10,13 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
-
+from gricol_zoo.data.images import size_of
 from gricol_zoo.data.table import MANIFEST, ImageSet, Record, Store, read_manifest
-from gricol_zoo.errors import GricolZooError
+from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.spec import CHROMOSOMES
 
 CIR_NAME = re.compile(r"\.(\d{1,2})\.tiff?$", re.IGNORECASE)
@@ -132,7 +130,10 @@ def _cir(images: ImageSet) -> list[Record]:
 def _fish(images: ImageSet) -> list[Record]:
     records = _folders(images)
     for record in records:
-        width, height = Image.open(io.BytesIO(images.read(record))).size
+        try:
+            width, height = size_of(images.read(record))
+        except (ImageError, OSError) as error:
+            raise GricolZooError(f"{record.path!r} of {images.store.root}: {error}. Mend it or take it out.") from error
         if (width, height) != (100, 200):
             raise GricolZooError(f"{record.path!r} is {width}x{height}; the FISH set's images are 100x200 (width x height).")
     return records
