@@ -1,4 +1,4 @@
-"""What other cameras, files and hands do to a crop: pure functions of (H, W) uint8 pixels and a generator, to a file's bytes."""
+"""What other cameras, files and hands do to a crop: pure functions from (H, W) uint8 pixels to a file's bytes."""
 
 from __future__ import annotations
 
