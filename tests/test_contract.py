@@ -44,7 +44,8 @@ def test_lists():
     names = list_models()
     assert {"gricol_r50half_n2", "gricol_r50half_n3", "gricol_r50half_n4", "gricol_r50half_n3_nooverlap"} <= set(names)
     assert {"gril_r50half", "r50half", "resnet50", "gricol_r18half_n3_128", "gril_r18half_128", "r18half_128"} <= set(names)
-    assert list_models("gril_*") == ["gril_r18half_128", "gril_r50half"]
+    assert list_models("*_192") == ["gricol_r18half_n3_192", "gril_r18half_192", "r18half_192"]
+    assert list_models("gril_*") == ["gril_r18half_128", "gril_r18half_192", "gril_r50half"]
     assert list_models("nothing*") == []
     assert is_model("resnet50")
     assert not is_model("resnet51")

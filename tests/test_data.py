@@ -11,8 +11,8 @@ from conftest import tiny_set, zip_folder
 from PIL import Image
 from torch.nn import functional as F
 
-from gricol_zoo import GricolZooError, Preprocess
-from gricol_zoo.data.arrays import fitting_scale
+from gricol_zoo import MODELS, GricolZooError, Preprocess
+from gricol_zoo.data.arrays import fitting_scale, measure_extents
 from gricol_zoo.data.augment import Augment, bend_along_arc
 from gricol_zoo.data.images import percentile, read_grey
 from gricol_zoo.data.preprocess import measure_pose, pad, stretch, to_canvas, upright
@@ -413,13 +413,15 @@ def test_scale_makes_19_of_20_fit_whatever_the_microscope(tmp_path):
             grey = np.zeros((260, 90), np.uint8)
             grey[10 : 10 + int(length), 30 : 30 + 12 * zoom] = 200
             Image.fromarray(grey).save(tmp_path / name / "1" / f"{index}.png")
-    coarse, fine = (fitting_scale(open_images(tmp_path / name), 128) for name in ("coarse", "fine"))
+    how = MODELS.get("r18half_128").preprocess
+    extents = [measure_extents(open_images(tmp_path / name), how) for name in ("coarse", "fine")]
+    coarse, fine = (fitting_scale(each, (128, 96), how.version) for each in extents)
     assert coarse == pytest.approx(126 / np.percentile(np.floor(lengths), 95), abs=0.02)
     assert fine == pytest.approx(coarse / 2, abs=0.02)
     (tmp_path / "blank").mkdir()
     Image.fromarray(np.zeros((50, 50), np.uint8)).save(tmp_path / "blank" / "a.png")
     with pytest.raises(GricolZooError, match="shows anything to measure"):
-        fitting_scale(open_images(tmp_path / "blank"), 128)
+        measure_extents(open_images(tmp_path / "blank"), how)
 
 
 def test_a_set_without_cells_is_split_by_image_and_says_so(tmp_path):
