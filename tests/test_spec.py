@@ -30,11 +30,27 @@ def test_every_field_survives_json():
         backbone_options={"pretrained": False},
         splitter_options={"x": 1},
         head_options={"gate": "channel"},
-        preprocess=Preprocess("upright", 1.5, None, "p99", 0.1, 0.2),
+        cell_norm="own",
+        polarity=True,
+        preprocess=Preprocess("upright", 1.5, None, "p99", 0.1, 0.2, 2, "light", 41.5),
     )
+    for part in (spec, spec.preprocess):  # or a field that is left out would go unseen
+        defaults = {f.name: f.default for f in dataclasses.fields(part)}
+        assert [name for name, value in defaults.items() if getattr(part, name) == value] == []
     assert {getattr(spec, f.name) for f in dataclasses.fields(spec) if f.name == "image_size"} == {(64, 64)}
     assert from_mapping(ModelSpec, json.loads(json.dumps(spec.to_dict()))) == spec
     assert spec.labels == ("a", "b")
+
+
+def test_what_an_older_config_does_not_say():
+    """Weights of before preparation 2 and polarity go on as they were."""
+    values = MODELS.get("r18half_128").to_dict()
+    del values["polarity"]
+    for field in ("version", "ground", "length"):
+        del values["preprocess"][field]
+    spec = from_mapping(ModelSpec, values)
+    assert spec == MODELS.get("r18half_128")
+    assert (spec.polarity, spec.preprocess.version, spec.preprocess.ground, spec.preprocess.length) == (False, 1, "auto", 0.0)
 
 
 def test_labels_of_other_class_counts():
@@ -57,6 +73,12 @@ def test_labels_of_other_class_counts():
         ("class_names", ("a",), "24 `class_names`"),
         ("preprocess", {"orientation": "sideways"}, "as-is, centred, upright"),
         ("preprocess", {"std": 0}, "`std`"),
+        ("preprocess", {"version": 3}, "`version` of the preparation to be 1 or 2, but got 3"),
+        ("preprocess", {"version": True}, "`version`"),
+        ("preprocess", {"ground": "grey"}, "`ground` to be one of auto, light, dark"),
+        ("preprocess", {"length": -1}, r"`length` to lie in 0\.\.8192"),
+        ("preprocess", {"length": "long"}, "`length` to be a number"),
+        ("polarity", 1, "`polarity` to be true or false"),
         ("preprocess", {"nothing": 0}, "Unknown option `nothing` of Preprocess"),
         ("gird", 3, "Unknown option `gird` of ModelSpec"),
     ],
