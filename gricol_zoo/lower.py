@@ -114,11 +114,14 @@ class LowerBranch(nn.Module):
 
 
 def sum_polarities(outputs: Tensor) -> Tensor:
-    """(B, classes * 2) logits, each class with its short arm up and down -> (B, classes), in float32 or wider."""
+    """(B, classes * 2) logits, each class with its short arm up and down -> (B, classes), of the same dtype.
+
+    The sum is taken in float32, or in float64 for such logits.
+    """
     joint = outputs.reshape(outputs.shape[0], -1, 2)
     if joint.dtype != torch.float64:
         joint = joint.float()
-    return joint.logsumexp(-1)
+    return joint.logsumexp(-1).to(outputs.dtype)
 
 
 fx.wrap("sum_polarities")  # it looks at a dtype, which symbolic tracing cannot see through

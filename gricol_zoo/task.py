@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.losses import GridLoss
-from gricol_zoo.lower import sum_polarities
+from gricol_zoo.lower import check_images, sum_polarities
 from gricol_zoo.model import GridModel
 from gricol_zoo.spec import GridOutput
 
@@ -50,6 +50,7 @@ class TrainingTask(nn.Module):
     def _lower_alone(self, images: Tensor) -> GridOutput:
         joint = None
         if self.model.polarity:
+            check_images(images, self.model.spec)
             joint = self.model.joint_head(self.model.forward_features(images))
             logits = sum_polarities(joint.flatten(1))
         else:
