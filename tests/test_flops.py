@@ -31,6 +31,13 @@ def test_other_figures_of_the_method():
     assert count(small).params == pytest.approx(23.551, abs=1e-3)
 
 
+def test_a_joint_classifier_has_two_outputs_a_class():
+    told, plain = (count(create_model("r18half_192", polarity=polarity)) for polarity in (True, False))
+    assert (told.params - plain.params) * 1e6 == pytest.approx(24 * (256 + 1))
+    assert told.params == told.params_deployed
+    assert (told.lower - plain.lower) * 1e9 == pytest.approx(24 * 256)
+
+
 def test_a_convolution_by_hand():
     layer = nn.Conv2d(3, 8, 3, padding=1, bias=False)
     counted = flops._count(layer, layer, torch.zeros(1, 3, 10, 12)) * 1e9

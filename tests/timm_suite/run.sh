@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Run timm's own tests/test_models.py, of the installed version, on our names. Needs pip's network once, for timm's sources.
-#   tests/timm_suite/run.sh [PYTHON]
+#   tests/timm_suite/run.sh [PYTHON [OPTIONS OF PYTEST, such as -k 192 for some of the names]]
 set -euo pipefail
 python=${1:-python}
+options=("${@:2}")
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -11,4 +12,4 @@ version=$("$python" -c 'from importlib.metadata import version; print(version("t
 tar -xzf "$work"/timm-*.tar.gz -C "$work" --strip-components=1 --wildcards '*/tests/*'
 cd "$work"
 # No folder called timm may lie here: it would hide the installed one.
-PYTHONPATH="$here" "$python" -m pytest -p only_ours -p no:cacheprovider -q --timeout=600 tests/test_models.py
+PYTHONPATH="$here" "$python" -m pytest -p only_ours -p no:cacheprovider -q --timeout=600 "${options[@]}" tests/test_models.py
