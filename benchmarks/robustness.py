@@ -151,7 +151,9 @@ def rows_of(name: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield a line for each condition of one model."""
     tag = tag_of(name)
     other = next(key for key in FILES if key != tag)
-    models = [prepare_as(create(f"{name.rpartition('.')[0]}.{key}"), options.preparation) for key in (tag, other)]
+    own = f"{name.rpartition('.')[0]}.{other}"
+    names = [name, own if own in released() else released(f"*.{other}")[-1]]
+    models = [prepare_as(create(one), options.preparation) for one in names]
     classifier, rival = (of_network(optimize(model, "fp32")) for model in models)
     cells = read_cells(tag, options.data, options.part, options.cells)
     known = {
