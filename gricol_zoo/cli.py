@@ -91,7 +91,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if issubclass(category, QualityWarning):
-        print(f"warning: {message}", file=sys.stderr)
+        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
     else:
         _SHOW_WARNING(message, category, filename, lineno, file, line)
 

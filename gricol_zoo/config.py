@@ -211,6 +211,11 @@ def _is_record(value: Any) -> bool:
     return isinstance(groups, list) and all(_is_text(group) for group in groups)
 
 
+def _is_val(value: Any) -> bool:
+    """Say whether what was measured on the val part can be used: only the share of images to review ever is."""
+    return isinstance(value, dict) and _is_number(0, 1)(value.get("review_fraction", 0))
+
+
 INFO: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("format", lambda value: isinstance(value, int), "a number"),
     ("spec", lambda value: isinstance(value, dict), "a mapping of the model's fields"),
@@ -220,7 +225,7 @@ INFO: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("temperature", _is_number(1e-3, 1e3), "a number in 0.001..1000"),
     ("temperature_full", _is_number(1e-3, 1e3), "a number in 0.001..1000"),
     ("review_threshold", _is_number(0, 1), "a number in 0..1"),
-    ("val", lambda value: isinstance(value, dict), "a mapping"),
+    ("val", _is_val, "a mapping whose `review_fraction` is a number in 0..1"),
     ("reference", is_reference, "ranges of what the val part was like"),
     ("training", _is_record, "a mapping whose `groups` are names"),
 )

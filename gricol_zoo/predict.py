@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.evaluate import best_batch_size, make_classifying
 from gricol_zoo.inference import is_optimized, optimize
 from gricol_zoo.model import GridModel
-from gricol_zoo.quality import image_warnings, measure, read_reference
+from gricol_zoo.quality import SAME, image_warnings, measure, read_reference
 from gricol_zoo.workers import side_by_side
 
 COLUMNS = [
@@ -40,22 +41,28 @@ COLUMNS = [
     "turned",
     "warnings",
 ]
-MOST_SEEN = 100_000  # images without a cell among which the same picture is looked for
+MOST_SEEN = 100_000  # images among which the same picture is looked for
 
 
 def open_paths(paths: Iterable[str | Path]) -> list[ImageSet]:
-    """Open images, folders, zips and CSVs; single images form one set together.
+    """Open images, folders, zips and CSVs; single images of one folder, one after another, form one set together.
 
     Raises:
         GricolZooError: a path that does not exist, or nothing to predict in it.
     """
-    sets = []
+    sets: list[ImageSet] = []
+    single: ImageSet | None = None  # that of the images before
     for path in map(Path, paths):
         if path.suffix.lower() in SUFFIXES and not path.is_dir():
             if not path.is_file():
                 raise GricolZooError(f"No such file: {path}.")
-            sets.append(ImageSet(str(path.parent), [Record(path.name)], Store(path.parent, [path.name])))
+            if single is None or single.store.root != path.parent:
+                single = ImageSet(str(path.parent), [], Store(path.parent, []))
+                sets.append(single)
+            single.records.append(Record(path.name))
+            single.store.names.append(path.name)
         else:
+            single = None
             sets.append(open_images(path))
     if not sets:
         raise GricolZooError("No paths given. Expected images, folders, zips or CSVs.")
@@ -69,6 +76,7 @@ def predict_rows(
     dtype: str = "auto",
     workers: int = 0,
     factors: np.ndarray | None = None,
+    start: int = 0,
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield rows (see ``COLUMNS``) batch by batch, in the set's order; nothing is kept between batches but hashes of pixels.
 
@@ -81,12 +89,14 @@ def predict_rows(
         dtype: "auto" (bf16 where the device has it), "fp32" or "bf16".
         workers: batches at once; 0 takes one a core.
         factors: (n,) what each crop's pixels are multiplied by (``gricol_zoo.data.scale``); None for 1.
+        start: leave out as many images at the beginning, which have their rows already.
     """
     work = partial(_predict_batch, model, make_answering(model, dtype), images)
     size = batch_size or best_batch_size(model.spec, next(model.parameters()).device.type)
-    records = iter(zip(images.records, repeat(1.0) if factors is None else factors, strict=False))
+    records = islice(zip(images.records, repeat(1.0) if factors is None else factors, strict=False), start, None)
     batches = iter(lambda: list(islice(records, size)), [])
     seen = Seen()
+    seen.recall(images, start, model.spec.preprocess.ground)
     for answers in side_by_side(work, batches, workers):
         rows = []
         for row, digest in answers:
@@ -97,21 +107,38 @@ def predict_rows(
 
 
 class Seen:
-    """The pixels of the cell at hand, to find the same picture in it twice; of images without a cell, of the whole set."""
+    """The pixels of the images so far, to find the same picture twice in a cell; without cells, in the whole set.
+
+    Of more than ``MOST_SEEN`` images those before are forgotten, so that memory stays flat.
+    """
 
     def __init__(self) -> None:
-        self.cell: tuple[str, str] | None = None
-        self.paths: dict[bytes, str] = {}
+        self.paths: dict[tuple[str, str, bytes], str] = {}
 
     def before(self, row: Mapping[str, Any], digest: bytes) -> str:
         """Return a warning where an image's pixels were there before, "" else; and remember them."""
-        cell = (row["case"], row["cell"])
-        if cell != self.cell or len(self.paths) > MOST_SEEN:
-            self.cell, self.paths = cell, {}
         if not digest:
             return ""
-        first = self.paths.setdefault(digest, row["path"])
-        return f"the same picture as {first}: take one out" if first != row["path"] else ""
+        if len(self.paths) >= MOST_SEEN:
+            self.paths.clear()
+        key = (row["case"], row["cell"], digest)
+        if key in self.paths:
+            return f"{SAME} as {self.paths[key]}: take one out"
+        self.paths[key] = row["path"]
+        return ""
+
+    def recall(self, images: ImageSet, end: int, ground: str) -> None:
+        """Look again at those images before number ``end`` that share a cell with a later one."""
+        later = {(record.case, record.cell) for record in images.records[end:]} if end else set()
+        for record in images.records[max(0, end - MOST_SEEN) : end]:
+            if (record.case, record.cell) in later:
+                with contextlib.suppress(ImageError, OSError):
+                    self.before(_row(record), digest_of(read_crop(images.read(record), ground).grey))
+
+
+def digest_of(grey: np.ndarray) -> bytes:
+    """Return a hash of an image's pixels, (H, W)."""
+    return hashlib.blake2b(grey.tobytes(), digest_size=12, salt=b"%dx%d" % grey.shape).digest()
 
 
 def make_answering(model: GridModel | DeployedModel, dtype: str) -> Callable[[Any], tuple[np.ndarray, np.ndarray | None]]:
@@ -137,7 +164,7 @@ def _predict_batch(
         except (ImageError, OSError) as error:  # what a file can be guilty of; anything else is our fault, and stops
             row["error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
             continue
-        digests[index] = hashlib.blake2b(crop.grey.tobytes(), digest_size=12).digest()
+        digests[index] = digest_of(crop.grey)
         said = image_warnings(prepared, measure(prepared, how.length, float(factor)), reference)
         row["warnings"] = [*crop.notes, *(one.text for one in said)]
         canvases.append(prepared.canvas)
@@ -179,21 +206,21 @@ def write_predictions(
     batch_size: int = 0,
     dtype: str = "auto",
     workers: int = 0,
-    header: bool = True,
+    start: int | None = None,
     scale: str | float = "none",
 ) -> Iterator[list[dict[str, Any]]]:
     """Write predictions.csv to a stream, flushed batch by batch, and yield the rows as they are written.
 
-    Args and speed as for ``predict_rows``; without a header, a file that was begun goes on. With ``scale`` "auto" the crops are
-    read once before, to measure their lengths; what could not be told is then said by ``warnings.warn``.
+    Args and speed as for ``predict_rows``. With ``start`` a file that has a header and as many rows goes on. With ``scale``
+    "auto" the crops are read once before, to measure their lengths; what could not be told is then said by ``warnings.warn``.
     """
     fast = model if is_optimized(model) else optimize(model, dtype)
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-    if header:
+    if start is None:
         writer.writeheader()
     for images in sets:
         factors = image_factors(fast.spec.preprocess, images, scale)
-        for rows in predict_rows(fast, images, batch_size, dtype, workers, factors):
+        for rows in predict_rows(fast, images, batch_size, dtype, workers, factors, start or 0):
             writer.writerows(rows)
             stream.flush()
             yield rows

@@ -11,12 +11,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gricol_zoo.data.preprocess import Prepared
-from gricol_zoo.data.scale import AS_IT_IS
+from gricol_zoo.data.scale import AS_IT_IS, LEAST_CROPS
+
+if TYPE_CHECKING:  # a config is checked without the libraries that find chromosomes
+    from gricol_zoo.data.preprocess import Prepared
 
 NOT_CHECKED = "not checked: no reference in these weights"
 FEATURES = ("sharpness", "tone", "length", "area")
@@ -24,6 +26,7 @@ BAND = 38  # of 255 levels: what is darker on the canvas is not the chromosome
 SAME = "the same picture"
 MANY = 5  # further pieces in one crop: a whole metaphase
 ROOM = 0.25  # by how much of its own width a range from the val part is widened, on either side
+LARGEST = 1e9  # number in a reference
 UNSURE = 0.5  # calibrated probability below which an image is doubtful by itself
 DOUBTFUL_CELL = 0.2  # share of doubtful chromosomes above which a cell is not trusted
 
@@ -80,16 +83,19 @@ def is_reference(value: Any) -> bool:
     """Say whether a value from a config can be read as a reference."""
     if not isinstance(value, dict) or set(value) != {field.name for field in dataclasses.fields(Reference)}:
         return False
-    numbers = [value["doubtful"], value["images"]]
+    pairs: list[Any] = [(0, value["doubtful"]), (value["doubtful"], 1), (0, value["images"])]
     for kind in ("image", "cell"):
-        if not isinstance(value[kind], dict) or not set(value[kind]) <= set(FEATURES):
+        if not isinstance(value[kind], dict) or set(value[kind]) != set(FEATURES):
             return False
-        for pair in value[kind].values():
-            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-                return False
-            numbers += pair
-    finite = all(isinstance(n, (int, float)) and not isinstance(n, bool) and abs(n) < 1e9 for n in numbers)
-    return finite and isinstance(value["light"], bool)
+        pairs += value[kind].values()
+    for pair in pairs:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            return False
+        if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and abs(n) < LARGEST for n in pair):
+            return False
+        if pair[0] > pair[1]:
+            return False
+    return isinstance(value["light"], bool) and isinstance(value["images"], int)
 
 
 def measure(prepared: Prepared, reference_length: float = 0.0, scale: float = 1.0) -> Measures:
@@ -119,7 +125,7 @@ def measure(prepared: Prepared, reference_length: float = 0.0, scale: float = 1.
 
 
 def fit_reference(measures: Sequence[Measures], cells: Sequence[str], doubtful: np.ndarray, light: Sequence[bool]) -> Reference:
-    """Note the ranges of images that are as they should be.
+    """Note the ranges of images that are as they should be; those on which nothing was found are left out.
 
     Args:
         measures: of the n val images.
@@ -127,7 +133,8 @@ def fit_reference(measures: Sequence[Measures], cells: Sequence[str], doubtful: 
         doubtful: (n,) bool, doubtful by themselves.
         light: whether each had a light ground.
     """
-    values = np.array(measures)
+    there = [index for index, one in enumerate(measures) if one.area > 0] or range(len(measures))
+    values, cells = np.array([measures[index] for index in there]), [cells[index] for index in there]
     medians = np.array([np.median(values[[c == cell for c in cells]], axis=0) for cell in sorted(set(cells) - {""})])
     image = {name: _range(values[:, i]) for i, name in enumerate(FEATURES)}
     cell = {name: _range(medians[:, i]) for i, name in enumerate(FEATURES)} if len(medians) > 1 else image
@@ -190,7 +197,7 @@ def cell_warnings(
     Args:
         measures: of its images that could be read; none where the preparation measures nothing.
         doubtful: share of its chromosomes that are doubtful, 0..1.
-        reference: of the weights, None where they have none.
+        reference: of the weights, None where they have none. Fewer images than make a median are compared with single images.
         light: whether each image had a light ground.
         scaled: whether the crops were brought to the reference length.
     """
@@ -198,10 +205,10 @@ def cell_warnings(
     reasons: list[str] = []
     if reference is not None and measures:
         medians = dict(zip(FEATURES, np.median(np.array(measures), axis=0), strict=True))
-        ratio = float(medians["length"])
-        if not AS_IT_IS[0] <= ratio <= AS_IT_IS[1] and not scaled:
+        enough, ratio = len(measures) >= LEAST_CROPS, float(medians["length"])
+        if enough and not AS_IT_IS[0] <= ratio <= AS_IT_IS[1] and not scaled:
             reasons.append(f"chromosomes {ratio:.2f} times as long as those of the training: try `--scale auto`")
-        reasons += _differences(medians, reference)
+        reasons += _differences(medians, reference.cell if enough else reference.image)
         if light and bool(np.mean(light) > 0.5) != reference.light:
             kinds = ("dark on a light ground", "light on a dark ground")
             here, there = kinds if np.mean(light) > 0.5 else kinds[::-1]
@@ -214,7 +221,7 @@ def cell_warnings(
     return found
 
 
-def _differences(medians: Mapping[str, float], reference: Reference) -> list[str]:
+def _differences(medians: Mapping[str, float], ranges: Mapping[str, tuple[float, float]]) -> list[str]:
     words = {
         "sharpness": ("blurred: focus anew or take the original files", "grainy or sharpened: take the original files"),
         "tone": (
@@ -224,7 +231,7 @@ def _differences(medians: Mapping[str, float], reference: Reference) -> list[str
     }
     reasons = []
     for name, (below, above) in words.items():
-        low, high = _widened(reference.cell[name])
+        low, high = _widened(ranges[name])
         if medians[name] < low:
             reasons.append(below)
         elif medians[name] > high:

@@ -29,8 +29,8 @@ from gricol_zoo.progress import Stop
 
 RUN_FILE, LOCKS = "run.json", ".locks"
 WAIT = 1.0  # seconds between looks at what others have
-Write = Callable[[ImageSet, TextIO, bool], Iterator[list[dict[str, Any]]]]
-"""Writes rows of a set to a stream, with or without the header, and yields them as they are written."""
+Write = Callable[[ImageSet, TextIO, int | None], Iterator[list[dict[str, Any]]]]
+"""Writes rows of a set to a stream and yields them as they are written: all with the header (None), or from a number on."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Tally:
 
     Attributes:
         before, here, elsewhere: shards that were done already, that it did, and that others did meanwhile.
-        images, review, unreadable: of the shards that it worked on, in this run.
+        images, review, unreadable, warned: of the shards that it worked on, in this run.
         failed: shards that could not be opened, with the reason.
         stopped: it was told to stop.
     """
@@ -50,6 +50,7 @@ class Tally:
     images: int = 0
     review: int = 0
     unreadable: int = 0
+    warned: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
 
@@ -149,9 +150,9 @@ def _predict(images: ImageSet, file: Path, write: Write, stop: Stop, done: Calla
     part = file.with_name(f"{file.name}.part")
     known = whole_rows(part, images)
     with part.open("a", newline="", encoding="utf-8") as stream:
-        rest = images.subset(range(known or 0, len(images)))
-        for rows in write(rest, stream, known is None):
+        for rows in write(images, stream, known):
             tally.images += len(rows)
+            tally.warned += sum(bool(row["warnings"]) for row in rows)
             tally.review += sum(row["review"] == 1 for row in rows)
             tally.unreadable += sum(bool(row["error"]) for row in rows)
             done(tally)

@@ -26,7 +26,7 @@ from gricol_zoo.calibration import (
     softmax,
 )
 from gricol_zoo.checkpoint import LOG_COLUMNS, Training, restore
-from gricol_zoo.data.arrays import arms_up, label_indices, load_prepared, normalise
+from gricol_zoo.data.arrays import arms_up, image_factors, label_indices, load_prepared, normalise
 from gricol_zoo.data.augment import mix
 from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.prepare import check_parts, missing_classes, prepare_data
@@ -319,8 +319,10 @@ def val_reference(job: Job, confidence: np.ndarray) -> Reference | None:
     how = job.spec.preprocess
     if how.version < 2 or how.orientation == "as-is":
         return None
-    prepared = load_prepared(job.val, job.spec)
-    measures = [measure(one, how.length) for one in prepared]
+    factors = image_factors(how, job.val, job.identity.get("scale", "none"))
+    prepared = load_prepared(job.val, job.spec, factors)
+    each = np.ones(len(prepared)) if factors is None else factors
+    measures = [measure(one, how.length, float(by)) for one, by in zip(prepared, each, strict=True)]
     cells = [f"{record.case}/{record.cell}" if record.cell else "" for record in job.val.records]
     return fit_reference(measures, cells, confidence < UNSURE, [one.light for one in prepared])
 

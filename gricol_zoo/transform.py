@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from gricol_zoo.calibration import softmax
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.data.images import Crop, read_crop
 from gricol_zoo.data.preprocess import Prepared, prepare
+from gricol_zoo.data.scale import check_factor
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.evaluate import predict_both
 from gricol_zoo.lower import LowerBranch
@@ -23,6 +24,7 @@ from gricol_zoo.quality import image_warnings, measure, read_reference
 
 AnyImage = Any
 """A path, a file's bytes, a PIL image, or an array: (H, W), or (H, W, 3 or 4) uint8."""
+MOST = 2**31 - 1  # of an integer in a TIFF that Pillow writes
 
 
 class Prediction(NamedTuple):
@@ -37,12 +39,12 @@ class Prediction(NamedTuple):
         error: why it could not be read, "" if it could.
     """
 
-    label: str | None
-    probability: float | None
-    second: str | None
-    second_probability: float | None
-    polarity: float | None
-    review: bool | None
+    label: str | None = None
+    probability: float | None = None
+    second: str | None = None
+    second_probability: float | None = None
+    polarity: float | None = None
+    review: bool | None = None
     warnings: tuple[str, ...] = ()
     error: str = ""
 
@@ -57,9 +59,10 @@ def create_transform(model: LowerBranch, scale: float = 1.0) -> Callable[[AnyIma
         scale: what the pixels of the crops are multiplied by to be as large as the training's; see ``gricol_zoo.data.scale``.
 
     Raises:
+        GricolZooError: a scale that no camera has.
         ImageError: by the function, for an image that cannot be read.
     """
-    return Transform(model.spec, float(scale))
+    return Transform(model.spec, scale)
 
 
 class Transform:
@@ -72,7 +75,7 @@ class Transform:
 
     def __init__(self, spec: Any, scale: float) -> None:
         self.spec = spec
-        self.scale = scale
+        self.scale = check_factor(scale)
 
     def __call__(self, image: AnyImage) -> Tensor:
         """Return an image as (C, H, W) float32."""
@@ -98,17 +101,32 @@ def read_any(image: AnyImage, ground: str = "auto") -> Crop:
     if isinstance(image, (str, PathLike)):
         try:
             return read_crop(Path(image).read_bytes(), ground)
-        except OSError as error:
-            raise ImageError(f"{image}: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+            raise ImageError(f"{image!s}: {getattr(error, 'strerror', None) or error}") from error
     if isinstance(image, np.ndarray):
         image = from_array(image)
     if not isinstance(image, Image.Image):
         raise ImageError(f"Expected a path, bytes, a PIL image or an array, but got {type(image).__name__}.")
-    if image.mode in ("P", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
+    return read_crop(to_tiff(image), ground)
+
+
+def to_tiff(image: Image.Image) -> bytes:
+    """Return a PIL image as a TIFF file: the one format that holds every kind of pixel, so that one rule serves all.
+
+    Raises:
+        ImageError: it has no pixels, or its file cannot be read to the end.
+    """
     stream = io.BytesIO()
-    image.save(stream, "TIFF")  # the one format that holds every kind of pixel, so that one rule serves all
-    return read_crop(stream.getvalue(), ground)
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode in ("P", "PA", "La", "RGBa") or "transparency" in image.info:
+            image = image.convert("RGBA")
+        elif image.mode == "HSV":
+            image = image.convert("RGB")
+        image.save(stream, "TIFF", compression=None)
+    except Exception as error:  # an image is read when it is first asked for, and decoders raise anything
+        raise ImageError(f"damaged or cut off: {' '.join(str(error).split()) or type(error).__name__}") from error
+    return stream.getvalue()
 
 
 def from_array(array: np.ndarray) -> Image.Image:
@@ -121,11 +139,16 @@ def from_array(array: np.ndarray) -> Image.Image:
         array = array[..., 0]
     if array.dtype == bool:
         array = array.astype(np.uint8) * 255
-    if array.ndim == 2 and array.dtype.kind in "iuf" and array.dtype not in (np.uint8, np.uint16):
-        array = array.astype(np.int32 if array.dtype.kind in "iu" else np.float32)
     fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8)
-    if not fits or array.dtype.kind not in "iuf":
+    if not fits or array.dtype.kind not in "iuf" or not array.size:
         raise ImageError(f"Expected an array (H, W), or (H, W, 3 or 4) of uint8, but got {array.shape} of {array.dtype}.")
+    if array.dtype.kind in "iu" and array.dtype not in (np.uint8, np.uint16):
+        if int(array.max()) > MOST or int(array.min()) < -MOST:
+            raise ImageError(f"Expected integers of at most 31 bits, but got {array.min()} to {array.max()}.")
+        array = array.astype(np.int32)
+    elif array.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # it becomes infinite, which is refused
+            array = array.astype(np.float32)
     return Image.fromarray(np.ascontiguousarray(array))
 
 
@@ -139,11 +162,11 @@ def classify(model: LowerBranch, images: Iterable[AnyImage], scale: float = 1.0,
         batch_size: images at once; 0 takes what suits the model.
 
     Raises:
-        GricolZooError: a model without a classifier.
+        GricolZooError: a model without a classifier, or a scale that no camera has.
     """
     if not model.num_classes:
         raise GricolZooError("This model has no classifier (`num_classes=0`). Give it classes.")
-    single = isinstance(images, (str, bytes, PathLike, np.ndarray, Image.Image))
+    single = isinstance(images, (str, bytes, bytearray, PathLike, np.ndarray, Image.Image))
     transform, reference = Transform(model.spec, scale), read_reference(model.info)
     answers: list[Prediction] = []
     canvases, places = [], []
@@ -152,16 +175,14 @@ def classify(model: LowerBranch, images: Iterable[AnyImage], scale: float = 1.0,
             crop = transform.read(image)
             prepared = transform.prepare(crop)
         except ImageError as error:
-            answers.append(Prediction(*[None] * 6, error=str(error).splitlines()[0]))
+            answers.append(Prediction(error=str(error).splitlines()[0]))
             continue
-        said = image_warnings(prepared, measure(prepared, model.spec.preprocess.length, scale), reference)
+        said = image_warnings(prepared, measure(prepared, model.spec.preprocess.length, transform.scale), reference)
         places.append(len(answers))
         canvases.append(prepared.canvas)
-        answers.append(Prediction(*[None] * 6, warnings=(*crop.notes, *(one.text for one in said))))
+        answers.append(Prediction(warnings=(*crop.notes, *(one.text for one in said))))
     if canvases:
-        training = model.training
         logits, up = predict_both(model, np.stack(canvases), batch_size)  # type: ignore[arg-type]
-        model.train(training)
         for place, answer in zip(places, _answers(model, logits, up), strict=True):
             answers[place] = answer._replace(warnings=answers[place].warnings)
     return answers

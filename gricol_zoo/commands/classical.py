@@ -26,7 +26,14 @@ OF_TRAINING: dict[str, Any] = {
     "recipe": "light",
     "time_limit": math.inf,
 }
-OF_TRAIN = {**OF_TRAINING, "resume": False, "grad_checkpointing": False, "compile": False, "checkpoint_every": 120}
+OF_TRAIN = {
+    **OF_TRAINING,
+    "resume": False,
+    "scale": "none",
+    "grad_checkpointing": False,
+    "compile": False,
+    "checkpoint_every": 120,
+}
 PREPARATION: dict[str, Any] = {"preparation": 0, "ground": ""}
 OF_VALIDATE: dict[str, Any] = {"device": "cpu", "full": False, "scale": "none", **PREPARATION}
 OF_PREDICT: dict[str, Any] = {"device": "cpu", "batch_size": 0, "workers": 0, "scale": "none", **PREPARATION}
@@ -180,6 +187,10 @@ def evaluate_classical(options: argparse.Namespace, images: ImageSet, part: str,
         **score(logits, labels, images.records, CHROMOSOMES, float(model.info.get("temperature", 1.0))),
         "seen_in_training": seen_in_training(images.records, dict(model.info)),
         "seconds": round(seconds, 3),
+        "preparation": None,
+        "ground": None,
+        "scale": "none",
+        "polarity_accuracy": None,
     }
 
 

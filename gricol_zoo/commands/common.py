@@ -234,7 +234,12 @@ def say_unchecked(model: Any) -> None:
     from gricol_zoo.quality import NOT_CHECKED, read_reference
 
     if read_reference(model.info) is None:
-        print(f"warning: {NOT_CHECKED}", file=sys.stderr)
+        warn(NOT_CHECKED)
+
+
+def warn(words: str) -> None:
+    """Say a warning: one line on stderr, whatever a name in it holds."""
+    print(f"warning: {' '.join(words.split())}", file=sys.stderr)
 
 
 def count_of(number: int, what: str) -> str:

@@ -5,19 +5,35 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gricol_zoo.commands.classical import is_classical, load_classifier
-from gricol_zoo.commands.common import count_of, load_model, model_option, preparation_options, run_options, say_unchecked
+from gricol_zoo.commands.common import (
+    count_of,
+    load_model,
+    model_option,
+    preparation_options,
+    run_options,
+    say_unchecked,
+    warn,
+)
 from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
     from gricol_zoo.karyotype.classifier import Classifier
     from gricol_zoo.karyotype.document import Karyotype
+    from gricol_zoo.spec import Preprocess
 
+OF_CLASSES: dict[str, Any] = {
+    **dict.fromkeys(("model", "cell", "ground"), ""),
+    **dict.fromkeys(("extra", "missing", "unassigned")),
+    "preparation": 0,
+    "scale": "auto",
+}
+"""Options that change the classes, with their defaults: for a karyotype.json, which is only drawn again, they are refused."""
 HELP = "assign the chromosomes of a cell together and draw its karyogram; of an edited karyotype.json, draw it again"
 
 
@@ -63,6 +79,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         model = load_model(options.model, options.device, True, options.preparation, options.ground)
         say_unchecked(model)
+    # A classical system, which has no spec, never asks.
+    factor_of_case = cache(lambda case: _factor_of_case(images, model.spec.preprocess, case))
     done = []
     for (cell, members), folder in zip(cells.items(), folders, strict=True):
         result = karyotype(
@@ -74,7 +92,8 @@ def run(options: argparse.Namespace) -> int:
             dtype=options.dtype,
             source=str(options.source.resolve()),
             layout=options.layout,
-            scale=_scale_in_case(model, members, images, scale),
+            scale=scale,
+            of_case=partial(factor_of_case, members.records[0].case),
             rivals=partial(other_weights, options.model or DEFAULT_MODEL, options),
         )
         write_karyotype(result, members, folder)
@@ -86,17 +105,15 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _scale_in_case(model: Any, cell: ImageSet, images: ImageSet, scale: str | float) -> str | float:
-    """Return the scale of a cell that is too small to tell it, from the other cells of its case; as it was where none can."""
+def _factor_of_case(images: ImageSet, how: Preprocess, case: str) -> float | None:
+    """Return the factor of all crops of a case, for a cell that has too few; None where they cannot tell it either."""
     from gricol_zoo.data.arrays import measure_lengths
-    from gricol_zoo.data.scale import LEAST_CROPS, factor_of
+    from gricol_zoo.data.scale import factor_of
 
-    how, case = getattr(getattr(model, "spec", None), "preprocess", None), cell.records[0].case
-    if scale != "auto" or how is None or not how.length or not case or len(cell) >= LEAST_CROPS:
-        return scale
+    if not case:
+        return None
     together = images.subset(index for index, record in enumerate(images.records) if record.case == case)
-    factor = factor_of(measure_lengths(together, how), how.length)
-    return scale if factor is None else factor
+    return factor_of(measure_lengths(together, how), how.length)
 
 
 def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier]:
@@ -124,11 +141,11 @@ def _keep_edits(folder: Path) -> None:
 
 def _draw_again(options: argparse.Namespace) -> int:
     from gricol_zoo.karyotype.document import read_karyotype
-    from gricol_zoo.karyotype.output import DOCUMENT, write_karyotype
+    from gricol_zoo.karyotype.output import DOCUMENT, cells_table, write_karyotype
     from gricol_zoo.karyotype.run import find_cell
 
-    for name in ("model", "cell", "extra", "missing", "unassigned", "preparation", "ground"):
-        if getattr(options, name) not in ("", None, 0):
+    for name, default in OF_CLASSES.items():
+        if getattr(options, name) != default:
             raise GricolZooError(
                 f"--{name} changes the classes, but a karyotype.json is only drawn again. Give the images instead."
             )
@@ -136,6 +153,7 @@ def _draw_again(options: argparse.Namespace) -> int:
         _keep_edits(options.out)
     result = read_karyotype(options.source).note_edits(options.by)
     write_karyotype(result, find_cell(result, options.images), options.out)
+    cells_table([result], options.out / "cells.csv")
     _say(result, options.out)
     return 0
 
@@ -147,7 +165,7 @@ def _say(result: Karyotype, folder: Path) -> None:
     parts += [count_of(len(result.edits), "edit")] * bool(result.edits)
     parts += [f"scale {result.scale:g}"] * (result.scale != 1)
     for warning in result.warnings:
-        print(f"warning: {result.cell}: {warning}", file=sys.stderr)
+        warn(f"{result.cell}: {warning}")
     warned = sum(bool(item.warnings) for item in result.chromosomes)
     parts += [f"{count_of(warned, 'image')} with a warning"] * bool(warned)
     print(f"{result.cell}: {result.draft} (draft); {', '.join(parts)}; in {folder}")

@@ -19,6 +19,7 @@ from gricol_zoo.commands.common import (
     preparation_options,
     run_options,
     say_unchecked,
+    warn,
 )
 from gricol_zoo.errors import GricolZooError
 
@@ -59,6 +60,7 @@ def run_one(options: argparse.Namespace) -> int:
 
     from gricol_zoo.predict import open_paths, write_predictions
 
+    given = settings(options)
     sets = open_paths(options.paths)
     if is_classical(options.model):
         refuse(options, OF_PREDICT)
@@ -66,7 +68,7 @@ def run_one(options: argparse.Namespace) -> int:
     else:
         model = load_model(options.model, options.device, True, options.preparation, options.ground)
         say_unchecked(model)
-        write = partial(write_predictions, model, **settings(options))
+        write = partial(write_predictions, model, **given)
     total, failed, review, warned = sum(map(len, sets)), 0, 0, 0
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with options.out.open("w", newline="", encoding="utf-8") as stream, tqdm(total=total, unit="image") as bar:
@@ -76,14 +78,17 @@ def run_one(options: argparse.Namespace) -> int:
             warned += sum(bool(row["warnings"]) for row in rows)
             bar.update(len(rows))
     print(f"{total} images, {review} to review, {failed} could not be read; rows in {options.out}", file=sys.stderr)
-    if warned:
-        print(
-            f"warning: {count_of(warned, 'image')} with a warning, see the column `warnings` of {options.out}", file=sys.stderr
-        )
+    say_warned(warned, options.out)
     if not is_classical(options.model):
         for line in doubts(review, total - failed, model.info):
-            print(f"warning: {line}", file=sys.stderr)
+            warn(line)
     return 0
+
+
+def say_warned(count: int, file: Path) -> None:
+    """Say how many images have a warning, and where it stands."""
+    if count:
+        warn(f"{count_of(count, 'image')} with a warning, see the column `warnings` of {file}")
 
 
 def doubts(review: int, readable: int, info: Mapping[str, Any]) -> list[str]:
@@ -119,21 +124,25 @@ def run_shards(options: argparse.Namespace) -> int:
     from gricol_zoo.progress import stop_on_signals
     from gricol_zoo.shards import join_run, own_device, work_on
 
+    given = settings(options)
     model = load_model(options.model, own_device(options.device, os.environ), True, options.preparation, options.ground)
     say_unchecked(model)
     fast = optimize(model, options.dtype)
     how = model.spec.preprocess
     identity = {"model": model.name, "weights_sha256": model.info.get("sha256", ""), "dtype": dtype_of(fast)}
-    identity |= {"preparation": how.version, "ground": how.ground, "scale": options.scale}
+    identity |= {"preparation": how.version, "ground": how.ground, "scale": given["scale"]}
     shards = join_run(options.shards, options.paths, {**identity, "gricol_zoo": __version__})
     with stop_on_signals() as stop, tqdm(unit="image") as bar:
         tally = work_on(
             shards,
-            lambda images, stream, header: write_predictions(fast, [images], stream, header=header, **settings(options)),
+            lambda images, stream, start: write_predictions(fast, [images], stream, start=start, **given),
             stop,
             lambda tally: bar.update(tally.images - bar.n),
         )
     print(summary(tally, len(shards), options.shards), file=sys.stderr)
+    say_warned(tally.warned, options.shards)
+    for line in doubts(tally.review, tally.images - tally.unreadable, model.info):
+        warn(line)
     if tally.failed and not tally.stopped:
         raise GricolZooError(
             f"{len(tally.failed)} of {len(shards)} shards could not be predicted, the rest is done: "

@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.data.split import read_split, split_for
     from gricol_zoo.train import train
 
+    scale = read_scale(options.scale)
     images, recipe, changes = read_training(options)
     if options.split:
         split, name = read_split(options.split), options.split.name
@@ -54,6 +55,6 @@ def run(options: argparse.Namespace) -> int:
         split_name=name,
         grad_checkpointing=options.grad_checkpointing,
         compile=options.compile,
-        scale=read_scale(options.scale),
+        scale=scale,
     )
     return 0

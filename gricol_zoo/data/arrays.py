@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -132,15 +133,16 @@ def measure(canvases: np.ndarray) -> tuple[float, float]:
     return round(mean, 5), round(float(np.sqrt(max(square / len(canvases) - mean**2, 1e-6))), 5)
 
 
-def measure_extents(images: ImageSet, how: Preprocess) -> np.ndarray:
-    """Return length and width of each chromosome along and across its axis, (n, 2) in crop pixels.
+def measure_extents(images: ImageSet, how: Preprocess, factors: np.ndarray | None = None) -> np.ndarray:
+    """Return length and width of each chromosome along and across its axis, (n, 2) in crop pixels times its factor, if any.
 
     Images that cannot be read, or show nothing, are left out: ``load_canvases`` names them.
 
     Raises:
         GricolZooError: nothing but such images.
     """
-    extents = [(pose.length, pose.width) for pose in poses(images, how) if pose is not None]
+    each = repeat(1.0) if factors is None else factors
+    extents = [(pose.length * by, pose.width * by) for pose, by in zip(poses(images, how), each, strict=False) if pose]
     if not extents:
         raise GricolZooError(f"No image of {images.store.root} shows anything to measure: expected chromosomes.")
     return np.array(extents)

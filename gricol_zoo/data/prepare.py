@@ -42,16 +42,20 @@ def prepare_data(
         scale: what the crops' pixels are multiplied by: "none", a number, or "auto", by the lengths of each cell
             (``gricol_zoo.data.scale``).
     """
-    measured: dict[str, float] = {}
+
+    def changed(**measured: float) -> ModelSpec:
+        return spec.replace(preprocess={key: value for key, value in measured.items() if key not in given})
+
     how = spec.preprocess
-    if how.orientation != "as-is":
-        extents = measure_extents(parts["train"], how)
-        measured["scale"] = min(16.0, fitting_scale(extents, spec.image_size, how.version))
-        if how.version > 1:
-            measured["length"] = round(float(np.median(extents[:, 0])), 2)
-        spec = spec.replace(preprocess={key: value for key, value in measured.items() if key not in given})
-    canvases = {
-        part: load_canvases(parts[part], spec, image_factors(spec.preprocess, parts[part], scale)) for part in ("train", "val")
-    }
-    measured["mean"], measured["std"] = measure(canvases["train"])
-    return spec.replace(preprocess={key: value for key, value in measured.items() if key not in given}), canvases
+    extents = measure_extents(parts["train"], how) if how.orientation != "as-is" else None
+    if extents is not None and how.version > 1:
+        length = float(np.median(extents[:, 0])) * (1.0 if isinstance(scale, str) else scale)
+        spec = changed(length=round(length, 2))
+    factors = {part: image_factors(spec.preprocess, parts[part], scale) for part in ("train", "val")}
+    if extents is not None:
+        if factors["train"] is not None:  # what is drawn is as large as that
+            extents = measure_extents(parts["train"], how, factors["train"])
+        spec = changed(scale=min(16.0, fitting_scale(extents, spec.image_size, how.version)))
+    canvases = {part: load_canvases(parts[part], spec, factors[part]) for part in factors}
+    mean, std = measure(canvases["train"])
+    return changed(mean=mean, std=std), canvases

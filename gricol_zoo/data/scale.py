@@ -1,24 +1,39 @@
 """How large a pixel is, told from the chromosomes themselves: the factor that makes a cell's crops as large as the training's.
 
-Weights carry the median length of their training chromosomes in crop pixels (``Preprocess.length``). A cell whose median is
-far from it was photographed by another camera or lens, and its crops are multiplied by one number. The factor is worked out
-for whole cells before anything is batched, and goes along as data: nothing that sees a batch estimates it.
+Weights carry the median length of their training chromosomes in crop pixels (``Preprocess.length``). A cell whose chromosomes
+are far from it was photographed by another camera or lens, and its crops are multiplied by one number. The factor is worked
+out for whole cells before anything is batched, and goes along as data: nothing that sees a batch estimates it.
+
+A median of what is there would go with what is missing. So the lengths are laid against those that human chromosomes have
+(``LENGTHS``), wherever they fit best, and the median of the whole cell is read from there (``typical_length``).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from gricol_zoo.data.table import Record
 from gricol_zoo.errors import GricolZooError
 
-LEAST_CROPS = 20  # readable ones, from which a median of lengths can be trusted whichever chromosomes are missing
+LEAST_CROPS = 20  # readable ones, from which a length can be trusted whichever chromosomes are missing
 AS_IT_IS = (0.8, 1.25)  # cells differ by about this much by themselves, from early to late metaphase
 LARGEST = 16.0  # a factor, or its reciprocal
+MOST_NAMED = 3  # cells that a note names
+ONE_TO_TWELVE = (8.44, 8.02, 6.83, 6.30, 6.08, 5.90, 5.36, 4.93, 4.80, 4.59, 4.61, 4.66)
+THIRTEEN_TO_Y = (3.74, 3.56, 3.46, 3.36, 3.25, 2.93, 2.67, 2.56, 1.90, 2.04, 5.12, 2.15)
+LENGTHS = np.array(ONE_TO_TWELVE + THIRTEEN_TO_Y)
+"""Of chromosomes 1 to 22, X and Y in metaphase, in hundredths of a haploid set (Paris Conference 1971)."""
+MEDIAN = 4.4  # of a cell's crops in the same unit, by both sets' train parts: less than the table's, for crops are of bent ones
+COPIES = np.array([2.0] * 22 + [1.5, 0.5]) / 46  # of each in a cell, of either sex
+SPREAD = 0.1  # of the logarithms of lengths of one class within a cell, bends among them
+STRAYS = 0.05  # share of crops that may be anything
+SHIFTS = np.linspace(-1, 1, 201)  # of the logarithm, within which the measured median may be off
+MOST_LENGTHS = 200  # that are looked at; of more as many quantiles
+Key = TypeVar("Key")
 
 
 class Scales(NamedTuple):
@@ -45,15 +60,29 @@ def read_scale(text: str) -> str | float:
         factor = float(text)
     except ValueError:
         factor = math.nan
-    if not 1 / LARGEST <= factor <= LARGEST:
+    return check_factor(factor, text)
+
+
+def check_factor(factor: Any, given: str = "") -> float:
+    """Return a factor as a float.
+
+    Args:
+        factor: whatever came as one.
+        given: what the message calls it (default: as it is).
+
+    Raises:
+        GricolZooError: no number, or one that no camera has.
+    """
+    number = isinstance(factor, (int, float, np.number)) and not isinstance(factor, bool)
+    if not number or not 1 / LARGEST <= factor <= LARGEST:
         raise GricolZooError(
-            f"Expected the scale to be auto, none, or a number in {1 / LARGEST:g}..{LARGEST:g}, but got {text!r}."
+            f"Expected the scale to be auto, none, or a number in {1 / LARGEST:g}..{LARGEST:g}, but got {given or factor!r}."
         )
-    return factor
+    return float(factor)
 
 
 def factor_of(lengths: np.ndarray, reference: float) -> float | None:
-    """Return what the crops of one cell are multiplied by; None where too few of them could be measured.
+    """Return what the crops of one cell are multiplied by, to four digits; None where too few of them could be measured.
 
     Within ``AS_IT_IS`` it is 1: cells differ by that much, and weights know it.
 
@@ -64,8 +93,22 @@ def factor_of(lengths: np.ndarray, reference: float) -> float | None:
     measured = lengths[lengths > 0]
     if len(measured) < LEAST_CROPS:
         return None
-    ratio = float(np.median(measured)) / reference
-    return 1.0 if AS_IT_IS[0] <= ratio <= AS_IT_IS[1] else float(np.clip(1 / ratio, 1 / LARGEST, LARGEST))
+    ratio = typical_length(measured) / reference
+    return 1.0 if AS_IT_IS[0] <= ratio <= AS_IT_IS[1] else round(min(max(1 / ratio, 1 / LARGEST), LARGEST), 4)
+
+
+def typical_length(lengths: np.ndarray) -> float:
+    """Return the median length of the whole cell, whichever of its chromosomes were measured, by maximum likelihood.
+
+    Args:
+        lengths: (n,) above 0, n >= 1.
+    """
+    most = np.quantile(lengths, np.linspace(0, 1, MOST_LENGTHS)) if len(lengths) > MOST_LENGTHS else lengths
+    middle = float(np.median(most))
+    away = np.log(most / middle)[:, None, None] - SHIFTS[:, None] - np.log(LENGTHS / MEDIAN)
+    there = np.exp(-0.5 * (away / SPREAD) ** 2) @ COPIES / (SPREAD * math.sqrt(2 * math.pi))
+    likelihood = np.log((1 - STRAYS) * there + STRAYS / np.ptp(SHIFTS)).sum(0)
+    return middle * math.exp(SHIFTS[int(likelihood.argmax())])
 
 
 def find_scales(records: Sequence[Record], lengths: np.ndarray, reference: float) -> Scales:
@@ -81,24 +124,24 @@ def find_scales(records: Sequence[Record], lengths: np.ndarray, reference: float
         return Scales(factors, ["scale not checked: no reference length in these weights; taken as 1"])
     cells = groups_of([(record.case, record.cell) for record in records])
     cases = groups_of([record.case for record in records])
-    notes = []
+    untold = []
     for (case, cell), members in cells.items():
         factor = factor_of(lengths[members], reference)
         if factor is None and case:
             factor = factor_of(lengths[cases[case]], reference)
         if factor is None:
-            count = int((lengths[members] > 0).sum())
-            notes.append(
-                f"{cell or case or 'these images'}: scale taken as 1, {count} crops are too few to tell it "
-                f"(at least {LEAST_CROPS} of one cell or case)"
-            )
+            untold.append(cell or case or "these images")
         factors[members] = 1.0 if factor is None else factor
-    return Scales(factors, notes)
+    if not untold:
+        return Scales(factors, [])
+    names = ", ".join(untold[:MOST_NAMED]) + f" and {len(untold) - MOST_NAMED} more cells" * (len(untold) > MOST_NAMED)
+    few = f"scale taken as 1, too few crops to tell it (at least {LEAST_CROPS} of one cell or case)"
+    return Scales(factors, [f"{names}: {few}"])
 
 
-def groups_of(keys: Sequence[object]) -> dict[object, list[int]]:
+def groups_of(keys: Sequence[Key]) -> dict[Key, list[int]]:
     """Return the indices at which each key stands, in the order of first appearance."""
-    groups: dict[object, list[int]] = {}
+    groups: dict[Key, list[int]] = {}
     for index, key in enumerate(keys):
         groups.setdefault(key, []).append(index)
     return groups

@@ -31,12 +31,24 @@ def differences(record: Karyotype, model: GridModel | DeployedModel | Classifier
         model: with the weights that are to be those of the record.
         images: of the cell.
 
+    The model is left as it was.
+
     Raises:
-        GricolZooError: the record lacks an option that the run needs.
+        GricolZooError: the record lacks an option that the run needs, or has one that no run had.
     """
-    if not isinstance(model, Classifier):
-        prepare_as(model, int(record.options.get("preparation", 0)), str(record.options.get("ground", "")))
-    classifier = model if isinstance(model, Classifier) else of_network(model)
+    if isinstance(model, Classifier):
+        return _differences(record, model, model, images)
+    spec = model.spec
+    try:
+        prepare_as(model, record.options.get("preparation", 0), record.options.get("ground", ""))
+        return _differences(record, model, of_network(model), images)
+    finally:
+        model.spec = spec
+
+
+def _differences(
+    record: Karyotype, model: GridModel | DeployedModel | Classifier, classifier: Classifier, images: ImageSet
+) -> list[str]:
     found = [*_inputs(record, classifier, images), *_edits(record)]
     if found:
         return found
@@ -48,6 +60,8 @@ def differences(record: Karyotype, model: GridModel | DeployedModel | Classifier
     again = karyotype(model, images, cell=record.cell, costs=costs, dtype=dtype, scale=record.scale)
     if again.sex != record.sex:
         found.append(f"the sex that was expected is now {again.sex!r}, and was {record.sex!r}")
+    if again.warnings and not record.warnings and "preparation" in options:  # records from before have no warnings
+        found.append(f"the cell has warnings, and the record none: {again.warnings[0]}")
     for old, new in zip(record.chromosomes, again.chromosomes, strict=True):
         found += [f"chromosome {old.id}: {line}" for line in _results(old, new)]
     return found
@@ -98,11 +112,12 @@ def _results(old: Chromosome, new: Chromosome) -> Iterator[str]:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             yield f"{name} is now {after!r}, and was {before!r}"
-    if old.polarity is not None and (new.polarity is None or abs(old.polarity - new.polarity) > 10 * TOLERANCE):
+    # Each is asked whether it is near, not whether it is far: a NaN in the record is neither.
+    if old.polarity is not None and (new.polarity is None or not abs(old.polarity - new.polarity) <= 10 * TOLERANCE):
         yield f"the probability that its short arm is up is now {new.polarity}, and was {old.polarity}"
     if set(old.probabilities) != set(new.probabilities):
         yield "it has probabilities of other classes"
-    elif any(abs(value - new.probabilities[label]) > TOLERANCE for label, value in old.probabilities.items()):
+    elif not all(abs(value - new.probabilities[label]) <= TOLERANCE for label, value in old.probabilities.items()):
         yield "its probabilities differ"
-    if abs(old.confidence - new.confidence) > 10 * TOLERANCE:
+    if not abs(old.confidence - new.confidence) <= 10 * TOLERANCE:
         yield f"its confidence is now {new.confidence:.4f}, and was {old.confidence:.4f}"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gricol_zoo.data.scale import check_factor
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import write_atomically
 from gricol_zoo.karyotype.draft import NOTE, draft
@@ -211,7 +212,7 @@ def read_karyotype(file: Path) -> Karyotype:
     """Read a ``karyotype.json``, edited by hand or not.
 
     Raises:
-        GricolZooError: no JSON, another format, a field missing or unknown, a class that is none.
+        GricolZooError: no JSON, another format, a field missing or unknown, a class or a scale that is none.
         OSError: it cannot be read.
     """
     try:
@@ -227,6 +228,13 @@ def read_karyotype(file: Path) -> Karyotype:
         karyotype: Karyotype = _typed(Karyotype, {**data, "chromosomes": chromosomes, "edits": edits})
     except (TypeError, KeyError, AttributeError) as error:
         raise GricolZooError(f"{file} is damaged: {error}.") from error
+    try:
+        check_factor(karyotype.scale)
+    except GricolZooError as error:
+        raise GricolZooError(f"{file} is damaged: {error}") from error
+    for warning in [*karyotype.warnings, *(one for item in karyotype.chromosomes for one in item.warnings)]:
+        if not isinstance(warning, str):
+            raise GricolZooError(f"{file} is damaged: a warning is {warning!r:.200}, expected a text.")
     for item in karyotype.chromosomes:
         if item.assigned and item.assigned not in karyotype.labels:
             raise GricolZooError(

@@ -223,7 +223,7 @@ def _loose(sheet: Sheet, y: float, items: list[Chromosome], pictures: Mapping[in
 
 
 def _list(sheet: Sheet, y: float, karyotype: Karyotype) -> float:
-    """Write the doubtful, least sure first; return where the list ends."""
+    """Write the doubtful, least sure first, what could not be read, and warnings; return where the list ends."""
     doubtful = karyotype.doubtful()
     unread = [item for item in karyotype.chromosomes if item.error]
     lines = [describe_doubt(item) for item in doubtful[:MOST_LISTED]]
@@ -232,6 +232,11 @@ def _list(sheet: Sheet, y: float, karyotype: Karyotype) -> float:
     lines += [f"no. {item.id}: {item.error}" for item in unread[:MOST_LISTED]]
     if len(unread) > MOST_LISTED:
         lines.append(f"and {len(unread) - MOST_LISTED} more that could not be read")
+    warnings = [f"no. {item.id}: {warning}" for item in karyotype.chromosomes for warning in item.warnings]
+    warnings = [warning for warning in warnings if warning not in karyotype.warnings]  # which stand above
+    lines += [line for warning in warnings[:MOST_LISTED] for line in wrap(warning, LETTERS)]
+    if len(warnings) > MOST_LISTED:
+        lines.append(f"and {len(warnings) - MOST_LISTED} more warnings, in karyotype.json")
     title = "To look at, least sure first" if lines else "Nothing doubtful"
     sheet.shapes.append(Text(MARGIN, y + 6, title, 15))
     y += 10

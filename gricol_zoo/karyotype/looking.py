@@ -12,7 +12,7 @@ import numpy as np
 
 from gricol_zoo.data.images import Crop, read_crop
 from gricol_zoo.data.preprocess import Prepared
-from gricol_zoo.data.scale import LEAST_CROPS, factor_of
+from gricol_zoo.data.scale import LEAST_CROPS, check_factor, factor_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.karyotype.classifier import Classifier
@@ -40,7 +40,8 @@ def read_cell(images: ImageSet, ground: str = "auto") -> tuple[list[Chromosome],
     """
     items, crops = [], {}
     for id, record in enumerate(images.records, start=1):
-        item, error, digest, notes = _identify(id, record), "", "", ()
+        item, error, digest = _identify(id, record), "", ""
+        notes: tuple[str, ...] = ()
         try:
             data = images.read(record)
             digest = hashlib.sha256(data).hexdigest()
@@ -67,18 +68,32 @@ def _identify(id: int, record: Record) -> Chromosome:
     return Chromosome(id, record.path, "", label=record.label, short_arm=arm, turned=arm == "down")
 
 
-def scale_of(classifier: Classifier, crops: Crops, scale: str | float) -> tuple[float, list[str]]:
-    """Return what the pixels of a cell's crops are multiplied by, and what should be said about it."""
+def scale_of(
+    classifier: Classifier, crops: Crops, scale: str | float, of_case: Callable[[], float | None] = lambda: None
+) -> tuple[float, list[str]]:
+    """Return what the pixels of a cell's crops are multiplied by, and what should be said about it.
+
+    Args:
+        classifier: of the cell.
+        crops: of it.
+        scale: "auto", "none" or a number.
+        of_case: gives the factor of the cell's case, None where it cannot be told; asked where the cell itself tells none.
+
+    Raises:
+        GricolZooError: a number that no camera has.
+    """
     if not isinstance(scale, str):
-        return float(scale), []
+        return check_factor(scale), []
     how = classifier.preprocess
     if scale == "none" or how is None or not how.length:
         return 1.0, []
-    factor = factor_of(np.array([classifier.length(crop.grey) for crop in crops.values()]), how.length)
+    lengths = np.array([classifier.length(crop.grey) for crop in crops.values()])
+    factor = factor_of(lengths, how.length)
+    factor = of_case() if factor is None else factor
     if factor is None:
         return 1.0, [
-            f"scale taken as 1: {len(crops)} crops are too few to tell it (at least {LEAST_CROPS} of one cell or case); "
-            "give `--scale NUMBER` if they are of another camera"
+            f"scale taken as 1: too few crops to tell it ({np.count_nonzero(lengths > 0)}, at least {LEAST_CROPS} of one cell "
+            "or case); give `--scale NUMBER` if they are of another camera"
         ]
     return factor, []
 
@@ -111,21 +126,27 @@ def look_over(
         scaled: whether their scale was looked after.
     """
     readable = [item for item in chromosomes if not item.error]
+    if not readable:
+        return list(chromosomes), ["none of its images could be read: take the original files"]
     found = [f"{len(readable)} images: two cells in one heap, or a cell of more than two sets?"] * (len(readable) > TWO_CELLS)
-    doubtful = sum(not item.assigned or item.confidence < DOUBTFUL for item in readable) / max(1, len(readable))
-    if not readable or not isinstance(prepared[0], Prepared) or not any(one.length for one in prepared):
-        return list(chromosomes), [*found, *cell_warnings([], doubtful, None)]
-    reference = classifier.reference
-    unit = classifier.preprocess.length if classifier.preprocess else 0.0
-    measures = [measure(one, unit, factor) for one in prepared]
-    said = {
-        item.id: image_warnings(one, values, reference) for item, one, values in zip(readable, prepared, measures, strict=True)
-    }
-    for id, warning in halves(readable, measures).items():
-        said[id].append(Said(warning, True))
-    found += cell_warnings(measures, doubtful, reference, [one.light for one in prepared], scaled)
-    grave = [f"no. {item.id} {one.text}" for item in readable for one in said[item.id] if one.serious]
-    grave += [f"no. {item.id} is {text}" for item in readable for text in item.warnings if text.startswith(SAME)]
+    doubtful = sum(not item.assigned or item.confidence < DOUBTFUL for item in readable) / len(readable)
+    said: dict[int, list[Said]] = {item.id: [] for item in readable}
+    measures: list[Measures] = []
+    reference, light = classifier.reference, []
+    if isinstance(prepared[0], Prepared):  # else a system that measures crops in its own way
+        unit = classifier.preprocess.length if classifier.preprocess else 0.0
+        measures = [measure(one, unit, factor) for one in prepared]
+        for item, one, values in zip(readable, prepared, measures, strict=True):
+            said[item.id] = image_warnings(one, values, reference)
+        light = [one.light for one in prepared]
+    if any(values.length for values in measures):
+        for id, warning in halves(readable, measures).items():
+            said[id].append(Said(warning, True))
+    else:  # preparation 1 measures nothing, so there is nothing to compare
+        measures, reference, light = [], None, []
+    found += cell_warnings(measures, doubtful, reference, light, scaled)
+    grave = [f"no. {item.id}: {one.text}" for item in readable for one in said[item.id] if one.serious]
+    grave += [f"no. {item.id}: {text}" for item in readable for text in item.warnings if text.startswith(SAME)]
     found += [*grave[:MOST_NAMED], *[f"and {len(grave) - MOST_NAMED} more such images"] * (len(grave) > MOST_NAMED)]
     return [
         dataclasses.replace(item, warnings=[*item.warnings, *(one.text for one in said.get(item.id, []))])

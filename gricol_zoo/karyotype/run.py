@@ -89,6 +89,7 @@ def karyotype(
     source: str = "",
     layout: str = "auto",
     scale: str | float = "auto",
+    of_case: Callable[[], float | None] = lambda: None,
     rivals: Callable[[], Iterable[Classifier]] = tuple,
 ) -> Karyotype:
     """Classify the chromosomes of one cell, and assign them together.
@@ -106,15 +107,17 @@ def karyotype(
         layout: how they were read, to find them again.
         scale: what the crops' pixels are multiplied by; "auto" finds it by the lengths of the chromosomes where there are
             enough of them (``gricol_zoo.data.scale``), "none" is 1.
+        of_case: gives the factor of the cell's whole case; asked where the cell has too few.
         rivals: gives other models, to see if one of them fits better; asked only for a cell that is not trusted.
 
     Raises:
-        GricolZooError: too many images for a cell, or a `short_arm` in the manifest that is neither up nor down.
+        GricolZooError: too many images for a cell, a scale that no camera has, or a `short_arm` in the manifest that is neither
+            up nor down.
     """
     _check_size(cell or images.name, len(images))
     classifier = model if isinstance(model, Classifier) else of_network(model, dtype)
     items, crops = read_cell(images, classifier.preprocess.ground if classifier.preprocess else "auto")
-    factor, notes = scale_of(classifier, crops, scale)
+    factor, notes = scale_of(classifier, crops, scale, of_case)
     items, prepared = prepare_cell(items, crops, classifier, factor)
     readable = [item for item in items if not item.error]
     probabilities, up = classifier.classify(prepared) if readable else (np.zeros((0, len(classifier.labels))), None)
@@ -138,7 +141,7 @@ def karyotype(
         source=source,
         time=now(),
         case=next((record.case for record in images.records), ""),
-        scale=round(factor, 4),
+        scale=factor,
         warnings=notes,
     )
 
