@@ -229,9 +229,9 @@ def main() -> None:
     draw(rows, options.out / "robustness.png")
 
 
-NOTE = """Whole cells through `karyotype` (scale by the cell), means over the first cells of the part, seed 0, fp32. Single images
-are scored within that run, after scaling. Points are against the same cells untouched. The last rows are cells whose count is
-wrong: there "lost" counts all of them. ![points lost](robustness.png)"""
+NOTE = """Whole cells through `karyotype` (scale by the cell), means over the first cells of the part, seed 0, fp32. Single
+images are scored within that run, after scaling. Points are against the same cells untouched. The last rows are cells whose
+count is wrong: there "lost" counts all of them. ![points lost](robustness.png)"""
 
 
 if __name__ == "__main__":

@@ -45,15 +45,12 @@ def stage(run: Path, target: Path, tag: str) -> dict[str, Any]:
 def enter(name: str, info: dict[str, Any], packaged: bool) -> None:
     """Write staged weights into the package's table; what they are on the Hub is not known yet.
 
-    Packaged, they are copied into the package, in place of whatever weights of the same tag were there.
+    Packaged, they are copied into the package, beside those of other models: a name that loaded goes on loading.
     """
     table: dict[str, dict[str, Any]] = json.loads(TABLE.read_text(encoding="utf-8"))
     own, _, tag = name.rpartition(".")
     table.setdefault(own, {})[tag] = {"revision": "", "size": info["size"], "sha256": info["sha256"], "packaged": packaged}
-    for arch, tags in table.items():
-        if tag in tags and (packaged or arch == own):
-            tags[tag]["packaged"] = packaged and arch == own
-            shutil.rmtree(ASSETS / f"{arch}.{tag}", ignore_errors=True)
+    shutil.rmtree(ASSETS / name, ignore_errors=True)
     if packaged:
         (ASSETS / name).mkdir()
         for file in ("config.json", "model.safetensors"):
@@ -66,7 +63,7 @@ def main() -> None:
     """Stage one run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="a finished folder of benchmarks/train_weights.py, named as the weights are")
-    parser.add_argument("--packaged", action="store_true", help="copy it into the package too, instead of others of its tag")
+    parser.add_argument("--packaged", action="store_true", help="copy it into the package too")
     options = parser.parse_args()
     name = options.run.name
     info = stage(options.run, HUB / name, name.rpartition(".")[2])

@@ -108,7 +108,7 @@ def test_a_result_of_other_weights_is_refused(card):
         card.check({"weights_sha256": "0" * 64}, gricol_zoo.DEFAULT_MODEL)
 
 
-def test_staging_keeps_the_table_and_one_packaged_weight_a_set(tmp_path, monkeypatch):
+def test_staging_keeps_the_table_and_what_is_packaged(tmp_path, monkeypatch):
     stage = script("stage")
     for part in ("hub", "assets"):
         (tmp_path / part).mkdir()
@@ -130,8 +130,8 @@ def test_staging_keeps_the_table_and_one_packaged_weight_a_set(tmp_path, monkeyp
     assert enter("b.pki3", packaged=True)[0] == ["b.pki3"]
     assert enter("b.qband", packaged=True)[0] == ["b.qband", "b.pki3"]
     kept, weights = enter("a.qband", packaged=True)
-    assert kept == ["a.qband", "b.pki3"]
+    assert kept == ["a.qband", "b.qband", "b.pki3"]
     assert (tmp_path / "assets" / "a.qband" / "config.json").read_text() == "a.qband"
-    assert weights["b"]["qband"] == Weights(f"{HUB_ORG}/b.qband", "", 7, "0" * 64, packaged=False)
+    assert weights["b"]["qband"] == Weights(f"{HUB_ORG}/b.qband", "", 7, "0" * 64, packaged=True)
     assert list(weights["b"]) == ["qband", "pki3"]  # the first is the default
-    assert enter("a.qband", packaged=False)[0] == ["b.pki3"]
+    assert enter("a.qband", packaged=False)[0] == ["b.qband", "b.pki3"]

@@ -120,12 +120,15 @@ def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier
     """Yield the packaged weights other than those in use, to see whether they fit a cell better."""
     from gricol_zoo.karyotype.classifier import of_network
     from gricol_zoo.presets import WEIGHTS
+    from gricol_zoo.quality import read_reference
 
     for arch, tags in WEIGHTS.items():
         for tag, weights in tags.items():
             other = f"{arch}.{tag}"
             if weights.packaged and other != name:
                 rival = load_model(other, options.device, True, options.preparation, options.ground)
+                if read_reference(rival.info) is None:
+                    continue  # of an older preparation, which other cameras confuse
                 yield of_network(rival, options.dtype)._replace(name=other)
 
 

@@ -21,7 +21,7 @@ from gricol_zoo.quality import SAME, Measures, Said, cell_warnings, image_warnin
 
 SHORT_ARMS = ("up", "down")
 TWO_CELLS = 60  # images; no diploid cell has as many
-HALF = 0.58  # of its homologue's area, below which a chromosome may be a piece
+HALF = 0.55  # of its homologue's area, below which a chromosome may be a piece
 FITS_BETTER = 0.1  # of mean probability, by which another model must be surer
 MOST_NAMED = 4  # images with a grave warning that the cell's own names
 Crops = dict[int, Crop]
