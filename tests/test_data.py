@@ -106,6 +106,19 @@ def test_bad_files_are_named(name):
         read_grey(data)
 
 
+def test_a_file_that_cannot_be_unpacked_is_named(tmp_path):
+    zip_folder(tiny_set(tmp_path / "set", cells=1), tmp_path / "set.zip")
+    images = open_images(tmp_path / "set.zip")
+    whole = (tmp_path / "set.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "set.zip") as archive:
+        place = archive.getinfo(images.records[1].path).header_offset + 80
+    (tmp_path / "set.zip").write_bytes(whole[:place] + bytes(9) + whole[place + 9 :])
+    images = open_images(tmp_path / "set.zip")
+    for ask in (images.sha256, lambda: check_leaks({"train": images})):
+        with pytest.raises(GricolZooError, match=rf"{images.records[1].path} of .*set.zip: cannot be unpacked.*Mend it"):
+            ask()
+
+
 def rod(angle, height=120, width=110, length=60, thick=12):
     """A bright rod, brighter at its upper end, turned by ``angle`` degrees from the vertical."""
     ys, xs = np.mgrid[:height, :width] + 0.5

@@ -121,6 +121,7 @@ def check_leaks(parts: dict[str, ImageSet]) -> None:
 
     Raises:
         LeakError: names the id or the two files.
+        GricolZooError: a file that cannot be had (it is named).
     """
     groups: dict[str, str] = {}
     pixels: dict[bytes, tuple[str, str]] = {}
@@ -129,7 +130,7 @@ def check_leaks(parts: dict[str, ImageSet]) -> None:
             group = group_of(record)
             if group and groups.setdefault(group, part) != part:
                 raise LeakError(f"{group!r} is in {groups[group]} and in {part}: split by case or cell, not by image.")
-            digest = pixel_hash(images.read(record))
+            digest = pixel_hash(images.read_or_name(record))
             other = pixels.setdefault(digest, (part, record.path))
             if digest and other[0] != part:
                 raise LeakError(f"{record.path} in {part} has the same pixels as {other[1]} in {other[0]}.")

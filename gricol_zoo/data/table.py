@@ -146,6 +146,15 @@ class ImageSet:
         """Return the bytes of a record's file."""
         return self.store.read(record.path)
 
+    def read_or_name(self, record: Record) -> bytes:
+        """Return the bytes of a record's file, or raise a GricolZooError that names it."""
+        try:
+            return self.read(record)
+        except (ImageError, OSError) as error:
+            raise GricolZooError(
+                f"{record.path} of {self.store.root}: {error}. Mend it or take it out of the table."
+            ) from error
+
     def subset(self, keep: Iterable[int]) -> ImageSet:
         """Return the set with only the records at these indices."""
         return ImageSet(self.name, [self.records[index] for index in keep], self.store, self.notes)
@@ -155,7 +164,7 @@ class ImageSet:
         digest = hashlib.sha256()
         for record in self.records:
             digest.update(f"{record.path}\0{record.label}\0".encode())
-            digest.update(hashlib.sha256(self.read(record)).digest())
+            digest.update(hashlib.sha256(self.read_or_name(record)).digest())
         return digest.hexdigest()
 
 
@@ -187,8 +196,7 @@ def read_manifest(text: str, where: str, names: Iterable[str] | None = None) -> 
         if known is not None and path not in known:
             raise GricolZooError(f"{where}, line {line}: there is no file {path!r}. Add it or remove the line.")
         seen.add(path)
-        fields = {key: value or "" for key, value in row.items() if key is not None}
+        fields = {key: value or "" for key, value in row.items() if key not in (None, "path")}
         named = {key: fields.pop(key, "") for key in ("label", "cell", "case", "sex", "copy")}
-        fields.pop("path")
         records.append(Record(path, extra=fields, **named))
     return records

@@ -32,8 +32,7 @@ def _plain(data: bytes, most: int) -> bytes:
 
 def _deflate(data: bytes, most: int) -> bytes:
     try:
-        # One byte more than asked for, or the checksum behind the last one would not be looked at.
-        return zlib.decompressobj().decompress(data, most + 1)[:most]
+        return zlib.decompressobj().decompress(data, most)
     except zlib.error as error:
         raise ImageError(f"damaged or cut off: {error}") from error
 
