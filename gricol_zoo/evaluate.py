@@ -112,6 +112,25 @@ def predict_both(
     return np.concatenate([logits for logits, _ in parts]), np.concatenate([up for _, up in parts])
 
 
+def polarity_accuracy(
+    model: GridModel | DeployedModel, canvases: np.ndarray, arms: np.ndarray, up: np.ndarray, dtype: str = "fp32"
+) -> float:
+    """Return how often the upper end is told rightly, of images as they lie and turned by 180 degrees, 0..1.
+
+    Sets have nearly all short arms up, so without the turned ones a model that always says "up" would be right.
+
+    Args:
+        model: with polarity.
+        canvases: (n, H, W) uint8.
+        arms: (n,) bool, whether the short arm is up in them.
+        up: (n,) the probability that the model gives it.
+        dtype: "auto", "fp32" or "bf16".
+    """
+    _, turned = predict_both(model, np.ascontiguousarray(canvases[:, ::-1, ::-1]), dtype=dtype)
+    assert turned is not None
+    return float(np.concatenate([(up > 0.5) == arms, (turned > 0.5) == ~arms]).mean())
+
+
 def _by_batches(
     model: GridModel | DeployedModel,
     canvases: np.ndarray,
@@ -176,6 +195,7 @@ def evaluate(
     else:
         logits, up = predict_both(model, canvases, dtype=dtype)
     seconds = time.perf_counter() - start
+    polarity = None if up is None else polarity_accuracy(model, canvases, arms_up(images.records), up, dtype)
     temperature = float(model.info.get("temperature_full" if full else "temperature", 1.0))
     report = {
         "model": name,
@@ -191,7 +211,7 @@ def evaluate(
         "preparation": how.version,
         "ground": how.ground,
         "scale": scale,
-        "polarity_accuracy": None if up is None else float(((up > 0.5) == arms_up(images.records)).mean()),
+        "polarity_accuracy": polarity,
     }
     return report, logits
 

@@ -33,7 +33,7 @@ from gricol_zoo.data.prepare import check_parts, missing_classes, prepare_data
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.evaluate import predict_both, predict_logits
+from gricol_zoo.evaluate import polarity_accuracy, predict_both, predict_logits
 from gricol_zoo.factory import build, find_weights
 from gricol_zoo.job import CHECKPOINT_FILE, Job
 from gricol_zoo.losses import GridLoss
@@ -325,20 +325,6 @@ def val_reference(job: Job, confidence: np.ndarray) -> Reference | None:
     measures = [measure(one, how.length, float(by)) for one, by in zip(prepared, each, strict=True)]
     cells = [f"{record.case}/{record.cell}" if record.cell else "" for record in job.val.records]
     return fit_reference(measures, cells, confidence < UNSURE, [one.light for one in prepared])
-
-
-def polarity_accuracy(model: GridModel, canvases: np.ndarray, arms: np.ndarray, up: np.ndarray) -> float:
-    """Return how often the upper end is told rightly, of images as they lie and turned by 180 degrees, 0..1.
-
-    Args:
-        model: with polarity.
-        canvases: (n, H, W) uint8.
-        arms: (n,) bool, whether the short arm is up in them.
-        up: (n,) the probability that the model gives it.
-    """
-    _, turned = predict_both(model, np.ascontiguousarray(canvases[:, ::-1, ::-1]))
-    assert turned is not None
-    return float(np.concatenate([(up > 0.5) == arms, (turned > 0.5) == ~arms]).mean())
 
 
 def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Speaker) -> tuple[GridModel, dict[str, Any]]:
