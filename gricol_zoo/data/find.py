@@ -101,7 +101,7 @@ def in_one_piece(near: np.ndarray) -> bool:
 
 def box_of(mask: np.ndarray) -> tuple[slice, slice]:
     """Return the rows and the columns that a mask, (H, W) bool, reaches; all of them where it is empty."""
-    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return slice(None), slice(None)
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -201,7 +201,7 @@ def place(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, int], ba
     c = pose.center[0] + 0.5 - a * width / 2 - b * height / 2
     f = pose.center[1] + 0.5 - d * width / 2 - e * height / 2
     value = np.ascontiguousarray(value, np.float32)
-    image = Image.frombuffer("F", value.shape[::-1], value.data, "raw", "F", 0, 1)
+    image = Image.frombuffer("F", value.shape[::-1], value, "raw", "F", 0, 1)
     turned = image.transform(
         (width, height), Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR, fillcolor=background
     )
