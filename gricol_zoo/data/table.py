@@ -151,9 +151,8 @@ class ImageSet:
         try:
             return self.read(record)
         except (ImageError, OSError) as error:
-            raise GricolZooError(
-                f"{record.path} of {self.store.root}: {error}. Mend it or take it out of the table."
-            ) from error
+            where = f"{record.path} of {self.store.root}"
+            raise GricolZooError(f"{where}: {error}. Mend it or take it out of the table.") from error
 
     def subset(self, keep: Iterable[int]) -> ImageSet:
         """Return the set with only the records at these indices."""
@@ -185,8 +184,7 @@ def read_manifest(text: str, where: str, names: Iterable[str] | None = None) -> 
         if column not in columns:
             raise GricolZooError(f"{where} has no column {column!r}. Expected at least path,label; also case,cell,sex,copy.")
     known = None if names is None else set(names)
-    seen: set[str] = set()
-    records = []
+    seen, records = set[str](), list[Record]()
     for line, row in enumerate(rows, start=2):
         path = (row["path"] or "").replace("\\", "/")
         if not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
