@@ -39,7 +39,6 @@ _SHOW_WARNING = warnings.showwarning
 EXTRA_OF = {
     "accelerate": "train",
     "sklearn": "train",
-    "scipy": "karyotype",
     "matplotlib": "viz",
     "gradio": "serve",
     **dict.fromkeys(("onnx", "onnxscript", "onnxruntime"), "export"),
