@@ -101,5 +101,5 @@ def read_table(file: Path = TABLE) -> dict[str, dict[str, Weights]]:
 WEIGHTS = read_table()
 """Model name -> tag -> weights; the first tag of a model is its default."""
 
-DEFAULT_MODEL = "gricol_r18half_n3_128.qband"
+DEFAULT_MODEL = "r18half_192.qband"
 """The model whose weights come with the package, used where none is named."""
