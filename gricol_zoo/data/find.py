@@ -34,6 +34,7 @@ REACH = 0.07  # dilation steps by the root of the foreground's area: 1 for a sma
 MOST_REACH = 6
 CRUMB = 0.015  # of the chromosome's weight: what is less is dirt
 FAR = 0.25  # of the chromosome's length: further beyond its end nothing belongs to it
+GAP = 0.6  # of its width: so far beyond its end something does, however short it is
 ASIDE = 0.5  # of its width: further from its axis neither
 EIGHT = np.ones((3, 3))  # neighbours at the corners count
 SECOND = 0.3  # of the chromosome's weight: a piece like that is another chromosome
@@ -123,7 +124,7 @@ def inner_box(grey: np.ndarray) -> tuple[slice, slice]:
     if np.count_nonzero(edge == flat) > FRAME_SAME * edge.size:
         return whole
     span = float(grey.max()) - float(grey.min())
-    stands_off = abs(percentile(edge, 50) - float(flat)) > FRAME_STEP * span
+    stands_off = abs(percentile(edge, 50) - float(flat)) > FRAME_STEP * span and float(np.ptp(grey[box])) > FRAME_STEP * span
     if stands_off and np.count_nonzero(np.abs(edge - flat) <= FRAME_BAND * span) <= FRAME_SAME * edge.size:
         return box
     return whole
@@ -286,7 +287,7 @@ class Body:
         beyond = max(self.low - along.max(), along.min() - self.high, 0.0)
         inside = self.low < along.mean() < self.high
         aside = abs(across.mean() - (self.left + self.right) / 2)
-        return bool(not inside and beyond <= FAR * length and aside <= ASIDE * width)
+        return bool(not inside and beyond <= max(FAR * length, GAP * width) and aside <= ASIDE * width)
 
     def _turn(self, ys: np.ndarray, xs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return where pixels lie along the axis and across it, from the middle."""

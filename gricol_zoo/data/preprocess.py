@@ -80,7 +80,7 @@ def prepare(grey: np.ndarray, how: Preprocess, size: tuple[int, int], scale: flo
     value = found.value if how.contrast == "p99" else found.value * np.float32(found.top)
     pose = pose_of(found.mask, turn)
     if pose is None:
-        return Prepared(to_levels(pad(value, size)), others=found.others, light=found.light)
+        return Prepared(np.zeros(size, np.uint8), others=found.others, light=found.light)
     fit = fitting(pose, drawn, size)
     canvas = place_alone(smooth(value, 1 / fit), pose, fit, size, found.rim)
     area = int(np.count_nonzero(found.mask))
