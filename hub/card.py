@@ -163,6 +163,25 @@ Single images, fp32, split by case or cell, interval by bootstrap over cases or 
     )
 
 
+def other_cameras(name: str) -> str:
+    """Say what other cameras, files and hands cost, and how often the short arm's end is told rightly, as far as measured."""
+    lines = []
+    arm = reports(name)[0].get("polarity_accuracy")
+    if arm is not None:
+        lines.append(
+            f"The short arm's end is told rightly in {percent(arm)} of the test part, each image as it lies and turned."
+        )
+    file = RESULTS / "robustness_summary.csv"
+    for row in table("robustness_summary", name) if file.exists() else []:
+        worst = f"the worst is {row['worst']} with {percent(row['least'])}"
+        lines.append(
+            f"Other cameras, by preparation {row['preparation']} ({row['cells']} cells of the {row['part']} part, scaled and assigned by "
+            f"cell): {percent(row['untouched'])} untouched, {percent(row['assigned'])} on average over {row['conditions']} "
+            f"conditions, {worst}. Of the cells that lost ten points or more, {row['lost_warned']} of {row['lost']} were warned of."
+        )
+    return "\n".join(lines)
+
+
 def trust(name: str) -> str:
     """Return what is known of the probability."""
     row = table("trust", name)[0]
@@ -210,6 +229,7 @@ axis, not upside down: val accuracy as the crops are {turned["as they are"]}, mi
 ## Results
 
 {results(name)}
+{other_cameras(name)}
 
 ## Can the probability be trusted?
 
