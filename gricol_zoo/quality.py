@@ -25,7 +25,7 @@ FEATURES = ("sharpness", "tone", "length", "area")
 BAND = 38  # of 255 levels: what is darker on the canvas is not the chromosome
 SAME = "the same picture"
 MANY = 5  # further pieces in one crop: a whole metaphase
-ROOM = 0.25  # by how much of its own width a range from the val part is widened, on either side
+ROOM = 0.25  # by how much of its own width, in logarithms, a range from the val part is widened on either side
 LARGEST = 1e9  # number in a reference
 UNSURE = 0.5  # calibrated probability below which an image is doubtful by itself
 DOUBTFUL_CELL = 0.2  # share of doubtful chromosomes above which a cell is not trusted
@@ -88,12 +88,12 @@ def is_reference(value: Any) -> bool:
         if not isinstance(value[kind], dict) or set(value[kind]) != set(FEATURES):
             return False
         pairs += value[kind].values()
-    for pair in pairs:
+    for pair in pairs:  # of low and high, at least 0
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             return False
         if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and abs(n) < LARGEST for n in pair):
             return False
-        if pair[0] > pair[1]:
+        if not 0 <= pair[0] <= pair[1]:
             return False
     return isinstance(value["light"], bool) and isinstance(value["images"], int)
 
@@ -241,8 +241,10 @@ def _differences(medians: Mapping[str, float], ranges: Mapping[str, tuple[float,
 
 def _widened(pair: tuple[float, float]) -> tuple[float, float]:
     low, high = pair
-    room = ROOM * (high - low)
-    return low - room, high + room
+    if low <= 0:
+        return 0.0, high * (1 + ROOM)
+    room = (high / low) ** ROOM
+    return low / room, high * room
 
 
 def same_pictures(digests: Sequence[str], names: Sequence[str]) -> dict[int, str]:
