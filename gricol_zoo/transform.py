@@ -24,6 +24,7 @@ from gricol_zoo.quality import image_warnings, measure, read_reference
 
 AnyImage = Any
 """A path, a file's bytes, a PIL image, or an array: (H, W), or (H, W, 3 or 4) uint8."""
+STEPS = {"La": "LA", "RGBa": "RGBA", "HSV": "RGB"}  # modes of Pillow that no file has, and what they are as files
 MOST = 2**31 - 1  # of an integer in a TIFF that Pillow writes
 
 
@@ -119,10 +120,9 @@ def to_tiff(image: Image.Image) -> bytes:
     stream = io.BytesIO()
     try:
         image = ImageOps.exif_transpose(image)
-        if image.mode in ("P", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert(STEPS.get(image.mode, image.mode))
+        if image.mode in ("P", "PA") or "transparency" in image.info:
             image = image.convert("RGBA")
-        elif image.mode == "HSV":
-            image = image.convert("RGB")
         image.save(stream, "TIFF", compression=None)
     except Exception as error:  # an image is read when it is first asked for, and decoders raise anything
         raise ImageError(f"damaged or cut off: {' '.join(str(error).split()) or type(error).__name__}") from error
