@@ -1,0 +1,175 @@
+"""Find the chromosome in a crop, in a graph: the rule of ``data/find.py`` once more, for whole batches.
+
+That file is the truth, and says what the steps are for. Of a decision both ways are computed here, and one is taken. The part
+of a crop that is looked at is a mask: nothing is cut out. Numbers are float32 and float64 where they are there.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gricol_zoo.data.find import (
+    FOREGROUND,
+    FRAME_BAND,
+    FRAME_SAME,
+    FRAME_STEP,
+    GRAIN,
+    LEAST_GROUND,
+    MOST_GRAIN,
+    MOST_REACH,
+    REACH,
+    ROUNDS,
+    UNEVEN,
+)
+from gricol_zoo.export.measure import Box, axes, box_of, extremes, percentile, percentile_99, ring_of, total, whole
+from gricol_zoo.export.pieces import main_piece
+
+
+class Found(NamedTuple):
+    """Chromosomes on a ground of 0.
+
+    Attributes:
+        value: (B, H, W) float32, the brightest percent of each at 1 or above, 0 where it is not.
+        top: (B, 1, 1) float32, how far that percent is from the ground, in the units of the crop.
+        mask: (B, H, W) bool, its pixels.
+        box: the part of the crop that it takes with a few pixels around it.
+    """
+
+    value: Tensor
+    top: Tensor
+    mask: Tensor
+    box: Box
+
+
+def find_chromosome(grey: Tensor, ground: str = "auto") -> Found:
+    """Find the chromosomes in grey crops.
+
+    Args:
+        grey: (B, H, W) float32, any range.
+        ground: "auto", or whether the ground was "light" or "dark".
+    """
+    crop = Crop(grey)
+    value, bright = crop.stand_out(grey, ground)
+    mask, near = crop.foreground(value, bright)
+    for _ in range(ROUNDS):
+        value = value - crop.fit_plane(value, near, bright)  # by 0 where it is even: then the rest is what it was
+        bright = crop.extremes(value)[1]
+        mask, near = crop.foreground(value, bright)
+    near = main_piece(value, mask, near, crop.box)
+    mask = mask & near
+    top = percentile_99(value.flatten(1), mask.flatten(1))
+    value = torch.where(near, value, 0.0).clamp_min(0)
+    return Found(value / torch.where(top == 0, 1.0, top), top, mask, box_of(near))
+
+
+def inner_box(grey: Tensor) -> Box:
+    """Return the box of what lies inside a flat frame with a ground of another grey; else of all of images (B, H, W)."""
+    flat = grey[:, :1, :1]
+    box, everything = box_of(grey != flat), whole(grey)
+    places, there = ring_of(box, grey)
+    edge, size = grey.flatten(1).gather(1, places), there.sum(1).double()
+    span = grey.amax((1, 2), keepdim=True).double() - grey.amin((1, 2), keepdim=True).double()
+    stands_off = (percentile(edge, there, 50).double() - flat.double()).abs() > FRAME_STEP * span
+    near = (edge - flat.flatten(1)).abs() <= (FRAME_BAND * span).float().flatten(1)
+    same, alike = ((some & there).sum(1).double() > FRAME_SAME * size for some in (edge == flat.flatten(1), near))
+    framed = stands_off & ((grey[:, :1] == flat).all(2, keepdim=True) & ~(same | alike).reshape(-1, 1, 1))
+    return Box(*(torch.where(framed, one, other) for one, other in zip(box, everything, strict=True)))
+
+
+class Crop:
+    """The part of each crop that is looked at.
+
+    Args:
+        grey: (B, H, W) float32.
+    """
+
+    def __init__(self, grey: Tensor) -> None:
+        self.box = inner_box(grey)
+        self.inside = self.box.inside(grey)
+        self.places, self.there = ring_of(self.box, grey)
+
+    def ring(self, values: Tensor) -> Tensor:
+        """Return the outermost pixels, where ``there``, (B, H, W) -> (B, 2 H + 2 W)."""
+        return values.flatten(1).gather(1, self.places)
+
+    def extremes(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the 0.5th and the 99.5th percentile, (B, H, W) -> (B, 1, 1) float32 both."""
+        return extremes(value.flatten(1), self.inside.flatten(1))
+
+    def stand_out(self, grey: Tensor, ground: str) -> tuple[Tensor, Tensor]:
+        """Bring the ground to 0 and the stain above it: (B, H, W) -> the same, and its 99.5th percentile, (B, 1, 1)."""
+        value = grey - percentile(self.ring(grey), self.there, 50)
+        low, high = self.extremes(value)
+        if ground == "auto":
+            light = -low > high
+            return torch.where(light, -value, value), torch.where(light, -low, high)
+        return (-value, -low) if ground == "light" else (value, high)
+
+    def foreground(self, value: Tensor, bright: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the foreground, and it dilated until its pieces are whole, (B, H, W) bool both.
+
+        Args:
+            value: (B, H, W) float32, the ground at 0.
+            bright: (B, 1, 1) float32, its 99.5th percentile.
+        """
+        edge = self.ring(value)
+        grainy = 2 * ((edge != 0) & self.there).sum(1) > self.there.sum(1)
+        grain = GRAIN * 1.4826 * percentile(edge.abs(), self.there, 50).double()
+        grain = torch.where(grainy.reshape(-1, 1, 1), grain, 0.0)
+
+        def above(top: Tensor) -> Tensor:
+            top = top.double()
+            least = torch.minimum(torch.maximum(FOREGROUND * top, grain), MOST_GRAIN * top)
+            return self.inside & (value > least.float())
+
+        mask = above(percentile_99(value.flatten(1), above(bright).flatten(1)))
+        return mask, grow(mask) & self.inside
+
+    def fit_plane(self, value: Tensor, near: Tensor, bright: Tensor) -> Tensor:
+        """Return how the ground rises and falls across each crop, (B, H, W) float32; 0 where it is even, or little is seen.
+
+        Args:
+            value: (B, H, W) float32.
+            near: (B, H, W) bool, the foreground and its surroundings.
+            bright: (B, 1, 1) float32, the contrast of the crop.
+        """
+        weight = (self.inside & ~near).double()
+        height, width = self.box.height.double(), self.box.width.double()
+        y, x = axes(value)
+        y, x = y - self.box.top - (height - 1) / 2, x - self.box.left - (width - 1) / 2
+        seen = weight * value
+        rows, columns = weight.sum(2, keepdim=True), weight.sum(1, keepdim=True)
+        n, sx, sy, sxx, syy = total(rows), total(columns * x), total(rows * y), total(columns * x**2), total(rows * y**2)
+        sxy = total((weight * x).sum(2, keepdim=True) * y)
+        b, bx, by = total(seen), total(seen.sum(1, keepdim=True) * x), total(seen.sum(2, keepdim=True) * y)
+        # Cramer's rule; the determinants of two that it is made of.
+        xx_yy, x_yy, x_xy = sxx * syy - sxy * sxy, sx * syy - sxy * sy, sx * sxy - sxx * sy
+        bx_yy, bx_xy, x_by = bx * syy - sxy * by, bx * sxy - sxx * by, sx * by - bx * sy
+        det = n * xx_yy - sx * x_yy + sy * x_xy
+        some = torch.where(det > 0, det, 1.0)
+        flat = (b * xx_yy - sx * bx_yy + sy * bx_xy) / some
+        slope = (n * bx_yy - b * x_yy + sy * x_by) / some
+        rise = (-n * bx_xy - sx * x_by + b * x_xy) / some
+        least = UNEVEN * bright.double()
+        uneven = (n >= LEAST_GROUND * (height * width)) & (det > 0) & (slope.abs() * width + rise.abs() * height > least)
+        uneven = uneven & self._rises(value, near, least.float())
+        return torch.where(uneven, flat + slope * x + rise * y, 0.0).float()
+
+    def _rises(self, value: Tensor, near: Tensor, least: Tensor) -> Tensor:
+        """Say whether the outermost pixels that are not ``near`` differ by more than ``least``, (B, 1, 1) bool."""
+        edge, there = self.ring(value), self.there & ~self.ring(near)
+        low, high = torch.where(there, edge, torch.inf).amin(1), torch.where(there, edge, -torch.inf).amax(1)
+        return (high - low).reshape(-1, 1, 1) > least  # -inf where there are none
+
+
+def grow(mask: Tensor) -> Tensor:
+    """Dilate each mask, (B, H, W) bool, by as many steps as ``reach_of`` of ``data/find.py`` says of its area."""
+    steps = torch.round(REACH * torch.sqrt(mask.sum((1, 2)).double())).clamp(1, MOST_REACH).reshape(-1, 1, 1, 1)
+    near = mask[:, None].float()
+    for done in range(MOST_REACH):
+        near = torch.where(steps > done, functional.max_pool2d(near, 3, 1, 1), near)
+    return near[:, 0] > 0

@@ -1,0 +1,182 @@
+"""What is measured in a graph, of each image of a batch: percentiles, boxes, and how a chromosome lies.
+
+What there is one of an image is (B, 1, 1), to be used with images (B, H, W). Sums and positions are in float64 where numpy's
+are, so that they round as there.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Box(NamedTuple):
+    """Rows and columns of each image, the last ones included: (B, 1, 1) int64 each."""
+
+    top: Tensor
+    bottom: Tensor
+    left: Tensor
+    right: Tensor
+
+    @property
+    def height(self) -> Tensor:
+        """How many rows it has, (B, 1, 1) int64."""
+        return self.bottom - self.top + 1
+
+    @property
+    def width(self) -> Tensor:
+        """How many columns it has, (B, 1, 1) int64."""
+        return self.right - self.left + 1
+
+    def inside(self, values: Tensor) -> Tensor:
+        """Return which pixels of images (B, H, W) lie in it, (B, H, W) bool."""
+        rows, columns = axes(values, torch.int64)
+        return (rows >= self.top) & (rows <= self.bottom) & (columns >= self.left) & (columns <= self.right)
+
+
+class Pose(NamedTuple):
+    """Where the chromosome of each image lies, (B, 1, 1) float64 each; see ``gricol_zoo.data.preprocess.Pose``.
+
+    Attributes:
+        count: pixels of its mask; with none the rest has no meaning.
+        sin, cos: of the angle of its axis from the vertical.
+        x, y: the middle of its extent.
+        length, width: its extent along and across the axis.
+    """
+
+    count: Tensor  # type: ignore[assignment]
+    sin: Tensor
+    cos: Tensor
+    x: Tensor
+    y: Tensor
+    length: Tensor
+    width: Tensor
+
+
+def axes(values: Tensor, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    """Return the numbers of the rows of images (B, H, W), (1, H, 1), and those of their columns, (1, 1, W)."""
+    rows, columns = (torch.arange(side, dtype=dtype) for side in values.shape[1:])
+    return rows.reshape(1, -1, 1), columns.reshape(1, 1, -1)
+
+
+def percentile(values: Tensor, inside: Tensor, q: float) -> Tensor:
+    """Return the ``q`` percentile (linear) of what is inside, (B, n) and (B, n) bool -> (B, 1, 1); 0 where nothing is."""
+    ordered = torch.sort(torch.where(inside, values, torch.inf), dim=1).values
+    count = inside.sum(1, keepdim=True)
+    last = (count - 1).clamp_min(0)
+    place = q / 100 * last.double()
+    low = place.floor().long()
+    first, second = ordered.gather(1, low), ordered.gather(1, torch.minimum(low + 1, last))
+    found = first + (second - first) * (place - low).float()
+    return torch.where(count > 0, found, 0.0).reshape(-1, 1, 1)
+
+
+def percentile_99(values: Tensor, inside: Tensor) -> Tensor:
+    """Return the same as ``percentile`` of 99, sooner: no more than the largest hundredth is put in order."""
+    most = (values.shape[1] + 98) // 100 + 1
+    ordered = torch.topk(torch.where(inside, values, -torch.inf), most, dim=1).values
+    count = inside.sum(1, keepdim=True)
+    last = (count - 1).clamp_min(0)
+    place = 99 / 100 * last.double()
+    low = place.floor().long()
+    rank = last - low
+    first, second = ordered.gather(1, rank.clamp_max(most - 1)), ordered.gather(1, (rank - 1).clamp_min(0))
+    found = first + (second - first) * (place - low).float()
+    return torch.where(count > 0, found, 0.0).reshape(-1, 1, 1)
+
+
+def extremes(values: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the 0.5th and the 99.5th percentile of what is inside, to the pixel, (B, n) and (B, n) bool -> (B, 1, 1) each."""
+    rank = torch.round(0.005 * (inside.sum(1, keepdim=True) - 1).double()).long()
+    most = (values.shape[1] + 99) // 200 + 1
+
+    def largest(one: Tensor) -> Tensor:
+        ordered = torch.topk(torch.where(inside, one, -torch.inf), most, dim=1).values
+        return ordered.gather(1, rank).reshape(-1, 1, 1)
+
+    return -largest(-values), largest(values)
+
+
+def whole(values: Tensor) -> Box:
+    """Return the box of all pixels of images (B, H, W)."""
+    first = torch.zeros_like(values[:, :1, :1], dtype=torch.int64)
+    return Box(first, first + (values.shape[1] - 1), first, first + (values.shape[2] - 1))
+
+
+def box_of(mask: Tensor) -> Box:
+    """Return the rows and the columns that masks (B, H, W) bool reach; of an empty one some pixel."""
+    found = []
+    for dim, place in zip((1, 2), axes(mask, torch.int64), strict=True):
+        there = mask.any(3 - dim, keepdim=True)
+        last = torch.where(there, place, 0).amax(dim, keepdim=True)
+        found += [torch.minimum(torch.where(there, place, mask.shape[dim]).amin(dim, keepdim=True), last), last]
+    return Box(*found)
+
+
+def ring_of(box: Box, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return places in images (B, H, W), row by row, and which of them are the outermost pixels of the box, corners twice.
+
+    Returns:
+        (B, 2 H + 2 W) int64, and the same as bool.
+    """
+    width = values.shape[2]
+    top, bottom, left, right = (side.flatten(1) for side in box)
+    rows, columns = (axis.flatten(1) for axis in axes(values, torch.int64))
+    down, across = (rows >= top) & (rows <= bottom), (columns >= left) & (columns <= right)
+    places = [top * width + columns, bottom * width + columns, rows * width + left, rows * width + right]
+    return torch.cat(places, 1), torch.cat([across, across, down, down], 1)
+
+
+def pose_of(mask: Tensor, turn: bool) -> Pose:
+    """Measure how what masks (B, H, W) bool show lies; without ``turn`` the vertical is taken for the axis."""
+    inside = mask.double()
+    count = total(inside)
+    ys, xs = axes(mask)
+    x, y = (total(inside * axis) / count.clamp_min(1) for axis in (xs, ys))
+    dx, dy = xs - x, ys - y
+    sin, cos = principal_axis(dx, dy, inside) if turn else (torch.zeros_like(x), torch.ones_like(x))
+    low, high = extent(sin * dx + cos * dy, mask)
+    left, right = extent(cos * dx - sin * dy, mask)
+    half, side = (low + high) / 2, (left + right) / 2
+    return Pose(count, sin, cos, x + sin * half + cos * side, y + cos * half - sin * side, high - low + 1, right - left + 1)
+
+
+def principal_axis(dx: Tensor, dy: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+    """Return sine and cosine of ``atan2(2 dx.dy, dy.dy - dx.dx) / 2``, (B, 1, 1) each, by half-angle formulas.
+
+    Of sine and cosine the larger is a root, and the smaller follows from their product, which loses no digits.
+    """
+    skew, tall = 2 * total(inside * dx * dy), total(inside * (dy * dy - dx * dx))
+    length = torch.sqrt(tall * tall + skew * skew)
+    tall, length = (torch.where(length > 0, one, 1.0) for one in (tall, length))  # what is as wide as long stands
+    larger = torch.sqrt((1 + tall.abs() / length).clamp(0, 2) / 2)
+    smaller = skew.abs() / (2 * length * larger)
+    upwards = tall >= 0
+    sin = torch.where(upwards, smaller, larger)
+    return torch.where(skew < 0, -sin, sin), torch.where(upwards, larger, smaller)
+
+
+def total(values: Tensor) -> Tensor:
+    """Return sums over images, (B, H, W) -> (B, 1, 1)."""
+    return values.sum((1, 2), keepdim=True)
+
+
+def ratio(one: int, other: Tensor) -> Tensor:
+    """Return ``one / other`` as Python rounds it; torch would multiply by the reciprocal."""
+    return torch.full_like(other, one) / other
+
+
+def extent(place: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the lowest and the highest place inside the mask, (B, 1, 1) each; 0 and 0 where nothing is."""
+    low, high = (
+        torch.where(mask, place, 1e9).amin((1, 2), keepdim=True),
+        torch.where(mask, place, -1e9).amax((1, 2), keepdim=True),
+    )
+    return torch.where(low > high, 0.0, low), torch.where(low > high, 0.0, high)
+
+
+def fitting(pose: Pose, scale: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the scales, (B, 1, 1) float64, or smaller ones by which the chromosomes fit ``size`` with a pixel to spare."""
+    return torch.minimum(torch.minimum(ratio(size[0] - 2, pose.length), ratio(size[1] - 2, pose.width)), scale)
