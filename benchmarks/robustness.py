@@ -8,7 +8,7 @@ means over cells. "Lost" are the cells whose assigned accuracy fell by ten point
 "kept" those of other cameras that lost less than five; of both it says how many were warned of. The condition of the other
 band's weights classifies the same cells by the weights of the same kind for the other set.
 
-Writes results/robustness.csv, .md and .png, and robustness_summary.csv, a line for each of the weights, which their cards quote.
+Writes results/robustness.csv, .md and .png, and robustness_summary.csv, a line for each of the weights, for their cards.
 What the CSV has of the same weights, part, preparation, cells and seed is kept, so that a run may be cut off and gone on with;
 ``--again`` measures it anew. A model takes about five minutes a set on one core.
 """
@@ -121,9 +121,7 @@ def rows_of(name: str, options: argparse.Namespace, rows: Sequence[dict[str, Any
     wanted = [condition for condition in options.only or KINDS if options.again or condition not in done]
     if not wanted:
         return
-    classifier, rival = (
-        remembering(of_network(optimize(model, "fp32"))._replace(name=one)) for one, model in zip(names, models)
-    )
+    classifier, rival = (remembering(of_network(optimize(model, "fp32"))) for model in models)
     row, untouched = score(UNTOUCHED, classifier, rival, cells, [])
     for condition in wanted:
         if condition != UNTOUCHED:
@@ -140,14 +138,15 @@ def merged(rows: Sequence[dict[str, Any]], new: dict[str, Any]) -> list[dict[str
     rows = [row for row in rows if row["name"] != new["name"] or row["weights_sha256"] == new["weights_sha256"]]
     rows = [row for row in rows if row["condition"] != new["condition"] or any(row[key] != new[key] for key in same)]
     places = {condition: place for place, condition in enumerate(KINDS)}
-    return sorted([*rows, new], key=lambda row: (*(str(row[key]) for key in same), places.get(row["condition"], len(places))))
+    return sorted([*rows, new], key=lambda row: (*(str(row[key]) for key in same), places[row["condition"]]))
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
-    """Return the rows that were written before, numbers as numbers."""
+    """Return the rows that were written before of the conditions that there are now, numbers as numbers."""
     if not file.exists():
         return []
-    return [{key: value if key in TEXTS else number(value) for key, value in row.items()} for row in read_csv(file)]
+    rows = [{key: value if key in TEXTS else number(value) for key, value in row.items()} for row in read_csv(file)]
+    return [row for row in rows if row["condition"] in KINDS]
 
 
 def write_all(rows: Sequence[dict[str, Any]], folder: Path) -> None:

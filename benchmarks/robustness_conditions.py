@@ -100,8 +100,9 @@ IMAGES: dict[str, Change] = {
 """Changes of every image of a cell."""
 
 NEIGHBOURS: dict[str, Callable[[Pixels, Pixels, np.random.Generator], bytes]] = {
-    "a neighbour's end 3 px away": partial(with_neighbour, 3),
-    "a neighbour's end overlaps": partial(with_neighbour, -2),
+    "a neighbour's end 6 px away": partial(with_neighbour, 6),
+    "a neighbour's end 2 px away": partial(with_neighbour, 2),
+    "a neighbour's end touches": partial(with_neighbour, -2),
 }
 """Changes of every image of a cell that take another one of it."""
 

@@ -1,4 +1,4 @@
-"""What people read of the robustness benchmark: a summary line for each of the weights, the table of conditions, the heat map."""
+"""What people read of the robustness benchmark: a line for each of the weights, the table of conditions, the heat map."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ SUMMARY = {
     "odd": ("cells with something odd", "d"),
     "odd_warned": ("of them warned of", "d"),
 }
-NOTE = """Whole cells, evenly spread over the part, through `karyotype` (fp32, scale by the cell); seed 0; accuracies are means over
-cells. "Single images" are scored as large as they are in the file, "scaled by the cell" after it was brought to the scale of the
-training. "Other conditions" are those of all images: cameras, files, cuts, neighbours. Of cells with something odd in them (half a
-chromosome, two in one crop, a picture twice, two cells in one heap) all count as lost: whatever their classes, they have to be
-warned of. Odd images are in no accuracy; one is found if it is unassigned, doubtful or warned of. `robustness.csv` has the
-command, the commit, the weights' sha256 and more columns of each line."""
+NOTE = """Whole cells, evenly spread over the part, through `karyotype` (fp32, scale by the cell); seed 0; accuracies are means
+over cells. "Single images" are scored as large as they are in the file, "scaled by the cell" after it was brought to the scale
+of the training. "Other conditions" are those of all images: cameras, files, cuts, neighbours. Of cells with something odd in
+them (half a chromosome, two in one crop, a picture twice, two cells in one heap) all count as lost: whatever their classes,
+they have to be warned of. Odd images are in no accuracy; one is found if it is unassigned, doubtful or warned of.
+`robustness.csv` has the command, the commit, the weights' sha256 and more columns of each line."""
 
 
 def columns_of(rows: Sequence[Row]) -> dict[tuple[Any, ...], dict[str, Row]]:

@@ -16,12 +16,13 @@ from gricol_zoo.data.find import box_of, ring
 
 Pixels = np.ndarray
 STAIN = 0.12  # of the contrast, above which a pixel is the chromosome's
-TIP = 0.4  # of a neighbour's length that reaches into the crop
+TIP, SHARE = 0.4, 0.3  # of a neighbour's length that reaches into the crop; at most this share of the chromosome's own
 
 
 def ground_of(crop: Pixels) -> float:
-    """Return the median of the outermost pixels."""
-    return float(np.median(ring(crop)))
+    """Return the ground's grey: what a fifth of the outermost pixels lies beyond, for the chromosome may touch the edge."""
+    edge = ring(crop)
+    return float(np.percentile(edge, 80 if np.median(edge) > 127 else 20))
 
 
 def stain_of(crop: Pixels) -> np.ndarray:
@@ -221,8 +222,9 @@ def with_neighbour(gap: int, crop: Pixels, other: Pixels, rng: np.random.Generat
     """
     side, ground = int(rng.integers(4)), ground_of(crop)
     own, tip = np.rot90(crop, side), other[box_of(stain_of(other))]
-    tip = tip[: max(4, round(TIP * len(tip)))]  # its upper end; the edge of the crop cuts it off below
     stain = stain_of(own)
+    length = max(own[box_of(stain)].shape)
+    tip = tip[: max(4, round(min(TIP * len(tip), SHARE * length)))]  # its upper end; the edge of the crop cuts it off below
     lowest = int(np.flatnonzero(stain.any(1))[-1])
     middle = int(np.median(np.flatnonzero(stain[lowest])))
     top, reach = lowest + 1 + gap, tip.shape[1]

@@ -50,7 +50,7 @@ def reused():
 
 @pytest.fixture(scope="module")
 def packaged():
-    return gricol_zoo.create_model(gricol_zoo.DEFAULT_MODEL, pretrained=True).eval()
+    return gricol_zoo.create_model("gricol_r18half_n3_128.qband", pretrained=True).eval()
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def test_a_synthetic_cell_is_put_right(done, cell):
     assert all(sum(item.probabilities.values()) == pytest.approx(1, abs=1e-4) for item in done.chromosomes)
     assert done.model["weights_sha256"]
     costs = {"extra": 4.0, "missing": 3.0, "unassigned": 5.0}
-    assert done.options == {"dtype": "fp32", "costs": costs, "layout": "auto", "preparation": 1, "ground": "auto"}
+    assert done.options == {"dtype": "fp32", "costs": costs, "layout": "auto", "preparation": 2, "ground": "auto"}
     assert (done.scale, done.warnings) == (1, [])
 
 

@@ -534,12 +534,12 @@ def test_accuracy_is_of_both_ways_up(always, expected, monkeypatch):
     arms = np.array([True, False, True, True])
     canvases[arms, 0], canvases[~arms, -1] = 200, 200
 
-    def told(model, canvases):
+    def told(model, canvases, dtype="fp32"):
         lies_up = canvases[:, 0].max(1) > 0
         up = {"up": np.ones(4), "right": lies_up * 0.9, "wrong": 1 - lies_up * 0.9}[always]
         return np.zeros((4, 24)), up
 
-    monkeypatch.setattr(importlib.import_module("gricol_zoo.train"), "predict_both", told)
+    monkeypatch.setattr(importlib.import_module("gricol_zoo.evaluate"), "predict_both", told)
     assert polarity_accuracy(None, canvases, arms, told(None, canvases)[1]) == expected
 
 

@@ -169,7 +169,7 @@ def test_a_part_of_other_images_is_refused(data, begun, tmp_path, capsys):
 def test_another_model_or_precision_is_refused(data, expected, tmp_path, capsys):
     assert main(arguments(data[2:], tmp_path)) == 0
     assert main([*arguments(data[2:], tmp_path), "--model", "r18half_128.pki3"]) == 2
-    assert "its model is 'gricol_r18half_n3_128', not 'r18half_128'. Give another --shards folder" in capsys.readouterr().err
+    assert "its model is 'r18half_192', not 'r18half_128'. Give another --shards folder" in capsys.readouterr().err
     assert json.loads((tmp_path / "run.json").read_text())["dtype"] == "fp32"
 
 

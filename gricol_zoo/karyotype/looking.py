@@ -85,7 +85,7 @@ def scale_of(
     if not isinstance(scale, str):
         return check_factor(scale), []
     how = classifier.preprocess
-    if scale == "none" or how is None or not how.length:
+    if scale == "none" or how is None or not how.length or not crops:
         return 1.0, []
     lengths = np.array([classifier.length(crop.grey) for crop in crops.values()])
     factor = factor_of(lengths, how.length)
