@@ -174,10 +174,13 @@ def other_cameras(name: str) -> str:
     file = RESULTS / "robustness_summary.csv"
     for row in table("robustness_summary", name) if file.exists() else []:
         worst = f"the worst is {row['worst']} with {percent(row['least'])}"
+        worse = f"More than two points are lost with: {row['worse']}. " if row["worse"] else ""
         lines.append(
             f"Other cameras, by preparation {row['preparation']} ({row['cells']} cells of the {row['part']} part, scaled and assigned by "
             f"cell): {percent(row['untouched'])} untouched, {percent(row['assigned'])} on average over {row['conditions']} "
-            f"conditions, {worst}. Of the cells that lost ten points or more, {row['lost_warned']} of {row['lost']} were warned of."
+            f"conditions, {worst}. {worse}Of the cells that lost ten points or more, {row['lost_warned']} of {row['lost']} were warned of; "
+            f"of those that lost less than five, {row['kept_warned']} of {row['kept']}; of cells with something odd among their images (half a "
+            f"chromosome, two in one crop, a picture twice), {row['odd_warned']} of {row['odd']}."
         )
     return "\n".join(lines)
 
