@@ -72,7 +72,7 @@ def alone(grey: Tensor, how: Preprocess, scale: Tensor, size: tuple[int, int], t
     fit = fitting(pose, scale, size)
     value = smooth(value, ratio(1, fit), found.box)
     canvas = place(value, pose, fit, size, torch.zeros_like(found.top), found.box)
-    return torch.where(pose.count < LEAST_PIXELS, 0.0, canvas)
+    return torch.where(pose.area < LEAST_PIXELS, 0.0, canvas)
 
 
 def as_it_lies(grey: Tensor, how: Preprocess, size: tuple[int, int]) -> Tensor:
@@ -118,4 +118,4 @@ def upright(value: Tensor, scale: Tensor, size: tuple[int, int], turn: bool) -> 
     background = torch.where(value.amin((1, 2), keepdim=True) == 0, 0.0, median)
     pose = pose_of(foreground((value - background).abs()), turn)
     turned = place(value, pose, fitting(pose, scale, size), size, background, whole(value))
-    return torch.where(pose.count < LEAST_PIXELS, pad(value, size), turned)
+    return torch.where(pose.area < LEAST_PIXELS, pad(value, size), turned)

@@ -72,8 +72,12 @@ def inner_box(grey: Tensor) -> Box:
     box, everything = box_of(grey != flat), whole(grey)
     places, there = ring_of(box, grey)
     edge, size = grey.flatten(1).gather(1, places), there.sum(1).double()
+    inside = box.inside(grey)
     span = grey.amax((1, 2), keepdim=True).double() - grey.amin((1, 2), keepdim=True).double()
-    stands_off = (percentile(edge, there, 50).double() - flat.double()).abs() > FRAME_STEP * span
+    shown = torch.where(inside, grey, -torch.inf).amax((1, 2), keepdim=True)
+    shown = shown - torch.where(inside, grey, torch.inf).amin((1, 2), keepdim=True)
+    off = (percentile(edge, there, 50).double() - flat.double()).abs()
+    stands_off = (off > FRAME_STEP * span) & (shown.double() > FRAME_STEP * span)
     near = (edge - flat.flatten(1)).abs() <= (FRAME_BAND * span).float().flatten(1)
     same, alike = ((some & there).sum(1).double() > FRAME_SAME * size for some in (edge == flat.flatten(1), near))
     framed = stands_off & ((grey[:, :1] == flat).all(2, keepdim=True) & ~(same | alike).reshape(-1, 1, 1))

@@ -40,13 +40,13 @@ class Pose(NamedTuple):
     """Where the chromosome of each image lies, (B, 1, 1) float64 each; see ``gricol_zoo.data.preprocess.Pose``.
 
     Attributes:
-        count: pixels of its mask; with none the rest has no meaning.
+        area: pixels of its mask; with none the rest has no meaning.
         sin, cos: of the angle of its axis from the vertical.
         x, y: the middle of its extent.
         length, width: its extent along and across the axis.
     """
 
-    count: Tensor  # type: ignore[assignment]
+    area: Tensor
     sin: Tensor
     cos: Tensor
     x: Tensor
@@ -132,15 +132,15 @@ def ring_of(box: Box, values: Tensor) -> tuple[Tensor, Tensor]:
 def pose_of(mask: Tensor, turn: bool) -> Pose:
     """Measure how what masks (B, H, W) bool show lies; without ``turn`` the vertical is taken for the axis."""
     inside = mask.double()
-    count = total(inside)
+    area = total(inside)
     ys, xs = axes(mask)
-    x, y = (total(inside * axis) / count.clamp_min(1) for axis in (xs, ys))
+    x, y = (total(inside * axis) / area.clamp_min(1) for axis in (xs, ys))
     dx, dy = xs - x, ys - y
     sin, cos = principal_axis(dx, dy, inside) if turn else (torch.zeros_like(x), torch.ones_like(x))
     low, high = extent(sin * dx + cos * dy, mask)
     left, right = extent(cos * dx - sin * dy, mask)
     half, side = (low + high) / 2, (left + right) / 2
-    return Pose(count, sin, cos, x + sin * half + cos * side, y + cos * half - sin * side, high - low + 1, right - left + 1)
+    return Pose(area, sin, cos, x + sin * half + cos * side, y + cos * half - sin * side, high - low + 1, right - left + 1)
 
 
 def principal_axis(dx: Tensor, dy: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:

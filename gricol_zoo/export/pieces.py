@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gricol_zoo.data.find import ASIDE, CRUMB, FAR
+from gricol_zoo.data.find import ASIDE, CRUMB, FAR, GAP
 from gricol_zoo.export.measure import Box, axes, principal_axis, total
 
 HOOKS = 12
@@ -99,7 +99,8 @@ class Pieces:
         beyond = torch.maximum(low - most, least - high)
         middle = self.sums(along) / count
         aside = (self.sums(across) / count - (left + right) / 2).abs()
-        in_line = (beyond <= FAR * (high - low + 1)) & (aside <= ASIDE * (right - left + 1))
+        length, width = high - low + 1, right - left + 1
+        in_line = (beyond <= torch.maximum(FAR * length, GAP * width)) & (aside <= ASIDE * width)
         return in_line & ~((low < middle) & (middle < high)) & ~self._from_outside(body, box)
 
     def _turned(self, body: Tensor) -> tuple[Tensor, Tensor]:
