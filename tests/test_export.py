@@ -13,6 +13,7 @@ from torch import nn
 from gricol_zoo import GricolZooError, create_model, list_models, optimize
 from gricol_zoo.cli import main
 from gricol_zoo.data.arrays import as_batch
+from gricol_zoo.data.preprocess import prepare
 from gricol_zoo.export import check as checks
 from gricol_zoo.export import export_model, open_exported
 from gricol_zoo.export import write as exporting
@@ -101,6 +102,61 @@ def test_a_file_says_what_it_is_and_answers_alike(model, format, ending, crops, 
     with torch.no_grad():
         expected = model(as_batch(canvases_of(model, crop), model.spec)).numpy()
     np.testing.assert_allclose(exported.logits(np.stack([given] * 3)), np.repeat(expected, 3, 0), atol=2e-2 if crops else 1e-4)
+    assert exported.inputs == tuple(json.loads(exported.info["inputs"])) == (("images", "scale") if crops else ("images",))
+    if crops:
+        assert_scales(model, exported, crop[0])
+
+
+def assert_scales(model, exported, crop):
+    """Each image's answer is the one of Python for its own scale, one scale is all images', and mistakes are named."""
+    how, size, scales = model.spec.preprocess, model.spec.image_size, (0.6, 1.0, 1.5)
+    canvases = np.stack([prepare(crop, how, size, scale).canvas for scale in scales])
+    with torch.no_grad():
+        expected = model(as_batch(canvases, model.spec)).numpy()
+    crops, bound = np.stack([crop] * 3), 5e-3 * np.abs(expected).max()
+    assert np.abs(expected[0] - expected[2]).max() > 10 * bound  # or the check could not fail
+    np.testing.assert_allclose(exported.logits(crops, scales), expected, atol=bound)
+    np.testing.assert_allclose(exported.logits(crops, 0.6), np.repeat(expected[:1], 3, 0), atol=bound)
+    for wrong in ([1.0, 2.0], [[1.0]] * 3):
+        with pytest.raises(GricolZooError, match=r"one for each of 3 images, but got shape \("):
+            exported.logits(crops, wrong)
+    for wrong in (0, -1.0, float("nan"), [1.0, 1.0, float("inf")]):
+        with pytest.raises(GricolZooError, match="Expected `scale` to be positive, but got"):
+            exported.logits(crops, wrong)
+
+
+@pytest.mark.parametrize(
+    "ending", ["pt2", pytest.param("onnx", marks=pytest.mark.slow)]
+)  # `test_canvas.py` has its canvas in ONNX Runtime
+def test_preparation_2_and_polarity_in_one_file(ending, tmp_path):
+    model = awake(create_model("r18half_192", polarity=True))
+    file = tmp_path / f"model.{ending}"
+    found = export_model(model, file, ending, crops=True, check=synthetic_crops(12))
+    assert (found.images, found.changed, found.turned) == (12, 0, 0)
+    exported, crop = open_exported(file), synthetic_crops(1, seed=5)[0]
+    assert json.loads(exported.info["preprocess"])["version"] == 2
+    assert_scales(model, exported, crop)
+    for scale in (None, 0.7):
+        logits, up = exported.both(crop[None], scale)
+        assert (logits.shape, up.shape) == ((1, 24), (1,))
+        np.testing.assert_array_equal(exported.logits(crop[None], scale), logits)
+        canvas = prepare(crop, model.spec.preprocess, model.spec.image_size, scale or 1.0).canvas
+        with torch.no_grad():
+            _, expected = model.both(as_batch(canvas[None], model.spec))
+        np.testing.assert_allclose(up, expected, atol=0.02)
+
+
+def test_a_file_without_a_scale_says_so():
+    from gricol_zoo.export.reader import ExportedModel
+
+    info = {"labels": "[]", "image_size": "[9, 9]", "input": "crops"}  # an older file, which names no inputs
+    exported = ExportedModel(info, lambda given, wanted: [np.full((len(given["images"]), 2), float(len(given)))])
+    assert exported.inputs == ("images",)
+    assert exported.logits(np.zeros((3, 9, 9))).tolist() == [[1, 1]] * 3
+    with pytest.raises(GricolZooError, match="takes no `scale`: only those do that make the canvas of turned or centred crops"):
+        exported.logits(np.zeros((3, 9, 9)), 1.0)
+    paper = create_model("r50half", **SMALL)
+    assert [PortableModel(paper, crops).inputs for crops in (False, True)] == [["images"], ["images"]]
 
 
 def test_int8_is_int8_and_nearly_as_good(model, tmp_path):

@@ -25,7 +25,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--out", type=Path, required=True, metavar="F", help="to write; .onnx, or .pt2 for pt2")
     command.add_argument(
-        "--preprocess", action="store_true", help="take grey crops of any size and make the canvas in the graph"
+        "--preprocess",
+        action="store_true",
+        help="take grey crops of any size, a scale for each, and make the canvas in the graph",
     )
     command.add_argument("--data", metavar="D", help="images to check it on, and for int8 to calibrate on (default: synthetic)")
     command.add_argument("--layout", default="auto", help="of the data (default: auto)")

@@ -14,7 +14,7 @@ from gricol_zoo.data.arrays import normalise
 from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.export.canvas import CanvasInGraph
-from gricol_zoo.export.reader import CANVASES, CROPS, LOGITS, SHORT_ARM_UP
+from gricol_zoo.export.reader import CANVASES, CROPS, IMAGES, LOGITS, SCALE, SHORT_ARM_UP
 from gricol_zoo.inference import fold_batch_norm, is_optimized
 from gricol_zoo.model import GridModel
 
@@ -29,7 +29,8 @@ class PortableModel(nn.Module):
     Args:
         model: either form.
         crops: make the canvas in the graph, of crops (float32 in 0..1, any H and W, all of a batch alike); else the input is
-            uint8 canvases of the model's own size, as ``load_canvases`` gives them.
+            uint8 canvases of the model's own size, as ``load_canvases`` gives them. Crops that are turned or centred may have a
+            scale each, (B,) float32.
 
     Raises:
         GricolZooError: a model that ``optimize`` made.
@@ -46,10 +47,10 @@ class PortableModel(nn.Module):
         self.net = net
         self.canvas = CanvasInGraph(net.spec.preprocess, net.spec.image_size) if crops else None
 
-    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """(B, H, W) -> (B, classes), or that and (B,)."""
+    def forward(self, images: Tensor, scale: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """(B, H, W), and perhaps (B,) -> (B, classes), or that and (B,)."""
         if self.canvas is not None:
-            images = self.canvas(images)
+            images = self.canvas(images, scale)
         inputs = normalise(images, self.net.spec)
         return self.net.both(inputs) if self.has_polarity else self.net(inputs)
 
@@ -59,18 +60,24 @@ class PortableModel(nn.Module):
         return self.net.polarity and self.net.num_classes > 0
 
     @property
+    def inputs(self) -> list[str]:
+        """What its inputs are called in a file."""
+        return [IMAGES, SCALE] if self.canvas is not None and self.canvas.scales else [IMAGES]
+
+    @property
     def outputs(self) -> list[str]:
         """What its outputs are called in a file."""
         return [LOGITS, SHORT_ARM_UP] if self.has_polarity else [LOGITS]
 
     @property
-    def example(self) -> Tensor:
-        """Two images of the kind that it takes."""
+    def example(self) -> tuple[Tensor, ...]:
+        """Its inputs for two images."""
         height, width = self.net.spec.image_size
         if self.canvas is None:
-            return torch.zeros(2, height, width, dtype=torch.uint8)
+            return (torch.zeros(2, height, width, dtype=torch.uint8),)
         # Sizes that nothing else here has, so that no operator can take one for another.
-        return torch.rand(2, 83, 61, generator=torch.Generator().manual_seed(0))
+        crops = torch.rand(2, 83, 61, generator=torch.Generator().manual_seed(0))
+        return (crops, torch.ones(2)) if SCALE in self.inputs else (crops,)
 
 
 def trace(portable: PortableModel) -> Any:
@@ -79,12 +86,14 @@ def trace(portable: PortableModel) -> Any:
     Raises:
         GricolZooError: torch cannot, or only for one size of the batch.
     """
-    sizes = {0: torch.export.Dim("batch")}
+    batch = {0: torch.export.Dim("batch")}
+    sizes = dict(batch)
     if portable.canvas is not None:
         sizes |= {1: torch.export.Dim("height", min=8, max=4096), 2: torch.export.Dim("width", min=8, max=4096)}
+    shapes = (sizes, batch)[: len(portable.inputs)]
     try:
         with torch.no_grad():
-            return torch.export.export(portable, (portable.example,), dynamic_shapes=(sizes,), strict=False)
+            return torch.export.export(portable, portable.example, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # whatever a third party's part stumbles over
         name, reason = (
             portable.net.name or portable.net.spec.backbone,
@@ -105,6 +114,7 @@ def describe(portable: PortableModel, kind: str) -> dict[str, str]:
         "weights_sha256": str(info.get("sha256", "")),
         "precision": "int8" if kind == "int8" else "fp32",
         "input": CANVASES if portable.canvas is None else CROPS,
+        "inputs": json.dumps(portable.inputs),
         "outputs": json.dumps(portable.outputs),
         "image_size": json.dumps(spec.image_size),
         "labels": json.dumps(spec.labels),

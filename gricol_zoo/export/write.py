@@ -37,7 +37,9 @@ def export_model(
 ) -> Agreement:
     """Write a model's lower branch, with a dynamic batch, and compare it with the model in Python.
 
-    The file's output is ``logits``, (B, classes); of a model with polarity it has a second one, ``short_arm_up``, (B,).
+    The file's input is ``images``, (B, H, W); its output is ``logits``, (B, classes). A file that makes the canvas of turned or
+    centred crops has a second input ``scale``, (B,): what a crop pixel is multiplied by to be as large as one of the training
+    images. The file of a model with polarity has a second output ``short_arm_up``, (B,).
 
     Args:
         model: either form, with or without weights.
@@ -94,7 +96,7 @@ def _write_onnx(program: Any, file: Path, info: dict[str, str]) -> None:
             (),
             dynamo=True,
             opset_version=OPSET,
-            input_names=["images"],
+            input_names=json.loads(info["inputs"]),
             output_names=json.loads(info["outputs"]),
             external_data=False,
         )
