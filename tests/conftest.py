@@ -20,6 +20,8 @@ torch.set_num_threads(min(2, torch.get_num_threads()))
 
 SMALL = {"image_size": (96, 98), "cell_size": (48, 48)}
 """A size at which every model is quick; the same code as at 448x456, by proportion."""
+OLD_MODEL = "gricol_r18half_n3_128.qband"
+"""Packaged weights of preparation 1, that know neither the length of their training images nor what these were like."""
 
 
 @pytest.fixture(autouse=True)
@@ -88,12 +90,12 @@ def write_cell(folder, seed=3, sex="M", zoom=1.0):
 
 @pytest.fixture(scope="session")
 def measured(tmp_path_factory):
-    """A folder with the packaged weights, prepared by preparation 2, that know the size and the looks of synthetic cells."""
-    from gricol_zoo import DEFAULT_MODEL, create_model
+    """A folder with packaged weights, prepared by preparation 2, that know the size and the looks of synthetic cells."""
+    from gricol_zoo import create_model
     from gricol_zoo.data.preprocess import prepare
     from gricol_zoo.quality import fit_reference, measure
 
-    model = create_model(DEFAULT_MODEL, pretrained=True)
+    model = create_model(OLD_MODEL, pretrained=True)
     model.spec = model.spec.replace(preprocess={"version": 2})
     greys = {seed: [grey for _, _, grey in render_cell(seed, sex)] for seed, sex in ((100, "F"), (101, "M"))}
     prepared = [prepare(grey, model.spec.preprocess, model.spec.image_size) for cell in greys.values() for grey in cell]

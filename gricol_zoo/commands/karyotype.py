@@ -81,6 +81,7 @@ def run(options: argparse.Namespace) -> int:
         say_unchecked(model)
     # A classical system, which has no spec, never asks.
     factor_of_case = cache(lambda case: _factor_of_case(images, model.spec.preprocess, case))
+    rivals = cache(lambda: [*other_weights(options.model or DEFAULT_MODEL, options)])  # loaded once, if ever
     done = []
     for (cell, members), folder in zip(cells.items(), folders, strict=True):
         result = karyotype(
@@ -94,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
             layout=options.layout,
             scale=scale,
             of_case=partial(factor_of_case, members.records[0].case),
-            rivals=partial(other_weights, options.model or DEFAULT_MODEL, options),
+            rivals=rivals,
         )
         write_karyotype(result, members, folder)
         _say(result, folder)
