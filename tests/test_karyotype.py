@@ -527,12 +527,17 @@ def test_verify_leaves_a_model_as_it_was(cell, tmp_path, model):
 )
 def test_a_hostile_record_is_one_line(done, cell, tmp_path, change, said, capsys):
     data = json.loads(done.to_json())
-    change = {"options": {**data["options"], **change["options"]}} if "options" in change else change
+    commands = [("verify", tmp_path / "k.json")]
+    if "options" in change:
+        change = {"options": {**data["options"], **change["options"]}}
+    else:  # neither drawn again
+        commands.append(("karyotype", tmp_path / "k.json", "--out", tmp_path / "out"))
     (tmp_path / "k.json").write_text(json.dumps({**data, **change}))
-    assert run("verify", tmp_path / "k.json") == 2
-    error = capsys.readouterr().err
-    assert said in error
-    assert error.count("\n") == 1
+    for command in commands:
+        assert run(*command) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
