@@ -151,7 +151,10 @@ REFUSED = [("train", option, value) for option, value in {**TRAINING, "--checkpo
 REFUSED += [("train", flag, None) for flag in ("--resume", "--grad-checkpointing", "--compile")]
 REFUSED += [("crossval", option, value) for option, value in TRAINING.items()]
 REFUSED += [("validate", "--device", "cuda"), ("validate", "--dtype", "bf16"), ("validate", "--full", None)]
-REFUSED += [("predict", "--device", "cuda"), ("predict", "--dtype", "bf16")]
+REFUSED += [("predict", "--device", "cuda"), ("predict", "--dtype", "bf16"), ("train", "--scale", "2")]
+REFUSED += [(command, "--preparation", "2") for command in ("validate", "predict", "karyotype")]
+REFUSED += [(command, "--ground", "light") for command in ("validate", "predict", "karyotype")]
+REFUSED += [("validate", "--scale", "auto"), ("predict", "--scale", "2"), ("karyotype", "--scale", "0.5")]
 REFUSED += [("predict", "--batch-size", "4"), ("predict", "--workers", "2")]
 REFUSED += [("karyotype", "--device", "cuda"), ("karyotype", "--dtype", "bf16")]
 
