@@ -78,7 +78,7 @@ def row_of(condition: str, seen: Sequence[Seen], untouched: Sequence[Seen]) -> d
         "kind": KINDS[condition],
         "images": sum(one.images for one in seen),
         **{key: mean([getattr(one, key) for one in seen]) for key in ("single", "single_scaled", "assigned")},
-        "points": round(-100 * float(np.mean(falls)), 2),
+        "points": round(-100 * float(np.mean(falls)), 2) + 0.0,  # never -0.0
         "least": round(min(one.assigned for one in seen), 4),
         "scale": round(float(np.median([one.scale for one in seen])), 3),
         **{key: mean([getattr(one, key) for one in seen]) for key in ("doubtful", "images_warned")},

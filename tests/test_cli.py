@@ -2,14 +2,19 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
+import warnings
 
 import pytest
+from conftest import OLD_MODEL, SMALL, write_cell
 from test_data import BAD_FILES
 
-from gricol_zoo import DEFAULT_MODEL, __version__
+from gricol_zoo import DEFAULT_MODEL, __version__, create_model
 from gricol_zoo.cli import main
+from gricol_zoo.commands.predict import doubts
+from gricol_zoo.errors import QualityWarning
 
 
 def run(*arguments):
@@ -75,12 +80,20 @@ def test_a_bad_image_is_a_row_and_the_command_succeeds(tmp_path, capsys):
     assert f"{len(BAD_FILES)} could not be read" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory):
+    """A folder with weights of the paper's preparation, which takes crops as they lie."""
+    folder = tmp_path_factory.mktemp("paper") / "weights"
+    create_model("r50half", **SMALL).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
-def places(tmp_path, chromosomes):
+def places(tmp_path, chromosomes, paper):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.csv").write_text("a,b\n1,2\n")
     (tmp_path / "file").write_text("")
-    return {"tmp": tmp_path, "good": chromosomes}
+    return {"tmp": tmp_path, "good": chromosomes, "paper": paper}
 
 
 MISTAKES = [
@@ -107,6 +120,20 @@ MISTAKES = [
     ("train --data {good} --out {tmp}/run --model r18half_128 --recipe heavy", "No recipe 'heavy'"),
     ("train --data {good} --out {tmp}/run --model r18half_128 --epochs none", "invalid whole number"),
     ("demo --bend 900 --out {tmp}/d.png", "300 degrees"),
+    *((f"predict {{good}} --out {{tmp}}/p.csv --scale {scale}", f"but got '{scale}'") for scale in ("0", "abc", "nan", "1e9")),
+    ("predict {good} --shards {tmp}/shards --scale 0", "auto, none, or a number in 0.0625..16, but got '0'"),
+    ("predict {good} --out {tmp}/p.csv --scale 0 --model {tmp}/empty", "but got '0'"),
+    ("validate --data {good} --out {tmp}/r.json --scale abc", "auto, none, or a number in 0.0625..16, but got 'abc'"),
+    ("karyotype {good} --out {tmp}/k --scale nan", "auto, none, or a number in 0.0625..16, but got 'nan'"),
+    (
+        "train --data {good} --out {tmp}/run --model r18half_128 --scale -1",
+        "auto, none, or a number in 0.0625..16, but got '-1'",
+    ),
+    ("predict {good} --out {tmp}/p.csv --model {paper} --preparation 2", "takes crops as they lie, as the paper does"),
+    ("validate --data {good} --out {tmp}/r.json --model {paper} --preparation 2", "Leave --preparation out"),
+    ("karyotype {good} --out {tmp}/k --model {paper} --preparation 2", "Leave --preparation out"),
+    ("predict {good} --out {tmp}/p.csv --preparation 3", "invalid choice: 3"),
+    ("predict {good} --out {tmp}/p.csv --ground purple", "invalid choice: 'purple'"),
 ]
 
 
@@ -123,3 +150,107 @@ def test_a_missing_extra_is_named(monkeypatch, capsys, chromosomes, tmp_path):
     monkeypatch.setitem(sys.modules, "accelerate", None)
     assert run("train", "--data", chromosomes, "--out", tmp_path / "run", "--model", "r18half_128") == 2
     assert "pip install 'gricol_zoo[train]'" in capsys.readouterr().err
+
+
+def test_a_refused_scale_leaves_no_run_behind(chromosomes, tmp_path):
+    assert run("predict", chromosomes, "--shards", tmp_path / "shards", "--scale", "abc") == 2
+    assert not (tmp_path / "shards").exists()
+
+
+def lines_of(capsys):
+    """The warnings on stderr, as grep finds them: a progress bar, which goes back to the line's begin, does not hide them."""
+    said = capsys.readouterr().err.split("\n")
+    assert not [line for line in said if "warning: " in line and not line.startswith("warning: ")]
+    return [line for line in said if line.startswith("warning: ")]
+
+
+def test_weights_that_know_nothing_say_so_once_a_run(chromosomes, tmp_path, capsys):
+    said = "warning: not checked: no reference in these weights"
+    for command in (
+        ["predict", chromosomes, "--out", tmp_path / "p.csv"],
+        ["predict", chromosomes, "--shards", tmp_path / "shards"],
+        ["karyotype", chromosomes, "--out", tmp_path / "k"],  # ten cells
+    ):
+        assert run(*command, "--model", OLD_MODEL) == 0
+        assert lines_of(capsys).count(said) == 1
+    assert run("predict", chromosomes, "--out", tmp_path / "p.csv", "--model", DEFAULT_MODEL) == 0
+    assert said not in lines_of(capsys)
+
+
+def test_images_with_a_warning_are_counted(chromosomes, tmp_path, capsys):
+    images = tmp_path / "images"
+    shutil.copytree(chromosomes / "images" / "c00", images)
+    first = sorted(images.iterdir())[0]
+    assert run("predict", images, "--out", tmp_path / "p.csv", "--model", OLD_MODEL) == 0
+    assert [line for line in lines_of(capsys) if "with a warning" in line] == []
+    for n in range(2):
+        shutil.copy(first, images / f"z{n}.png")
+        for where in (["--out", tmp_path / "p.csv"], ["--shards", tmp_path / f"s{n}"]):
+            assert run("predict", images, *where, "--model", OLD_MODEL) == 0
+            said = f"warning: {n + 1} image{'s' * n} with a warning, see the column `warnings` of {where[1]}"
+            assert [line for line in lines_of(capsys) if "with a warning" in line] == [said]
+
+
+@pytest.mark.parametrize(
+    ("review", "readable", "expected", "says"),
+    [
+        (9, 9, 0.1, False),  # too few to tell
+        (30, 100, 0.1, False),
+        (31, 100, 0.1, True),
+        (39, 100, 0.2, False),
+        (41, 100, 0.2, True),
+        (100, 100, None, False),  # the weights do not say what is usual
+        (0, 0, 0.1, False),
+    ],
+)
+def test_many_doubts_are_said(review, readable, expected, says):
+    info = {} if expected is None else {"val": {"review_fraction": expected}}
+    said = doubts(review, readable, info)
+    assert len(said) == says
+    if says:
+        assert said[0].startswith(f"{review / readable:.0%} of the images are to review, where {expected:.0%}")
+
+
+@pytest.mark.filterwarnings("ignore:something else")
+def test_only_warnings_of_quality_are_lines_of_their_own(monkeypatch, capsys, chromosomes, tmp_path):
+    def noisy(paths):
+        warnings.warn("a\nname\nof lines", QualityWarning, stacklevel=2)
+        warnings.warn("a\nname\nof lines", QualityWarning, stacklevel=2)  # of another image, in the same words
+        warnings.warn("something else", UserWarning, stacklevel=2)
+        raise SystemExit(7)
+
+    monkeypatch.setattr("gricol_zoo.predict.open_paths", noisy)
+    assert run("predict", chromosomes, "--out", tmp_path / "p.csv") == 7
+    said = capsys.readouterr().err
+    assert said.count("warning: a name of lines\n") == 2
+    assert "warning: something else" not in said
+
+
+def test_scale_auto_says_what_it_could_not_tell(chromosomes, measured, tmp_path, capsys):
+    assert run("predict", chromosomes, "--out", tmp_path / "p.csv", "--model", measured, "--scale", "auto") == 0
+    few = "too few crops to tell it (at least 20 of one cell or case)"
+    assert [line for line in lines_of(capsys) if "scale taken" in line] == [
+        f"warning: c00/c00, c01/c01, c02/c02 and 7 more cells: scale taken as 1, {few}"
+    ]
+    assert run("predict", chromosomes, "--out", tmp_path / "p.csv", "--model", OLD_MODEL, "--scale", "auto") == 0
+    assert "warning: scale not checked: no reference length in these weights; taken as 1" in lines_of(capsys)
+
+
+def test_another_ground_is_said_and_kept(chromosomes, tmp_path):
+    options = ["--data", chromosomes, "--out", tmp_path / "r.json", "--model", OLD_MODEL]
+    assert run("validate", *options, "--ground", "dark", "--preparation", "2", "--scale", "1.0") == 0
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert (report["ground"], report["preparation"], report["scale"]) == ("dark", 2, 1.0)
+    right = report["accuracy"]
+    assert run("validate", *options, "--ground", "light", "--preparation", "2") == 0
+    wrong = json.loads((tmp_path / "r.json").read_text())
+    assert wrong["ground"] == "light"
+    assert wrong["accuracy"] < right
+
+
+def test_every_cell_is_in_the_table(tmp_path, capsys):
+    write_cell(tmp_path / "one cell")
+    assert run("karyotype", tmp_path / "one cell", "--out", tmp_path / "out", "--model", OLD_MODEL) == 0
+    (row,) = csv.DictReader((tmp_path / "out" / "cells.csv").open())
+    assert ",".join(row) == "case,cell,draft,images,unassigned,unreadable,doubtful,scale,warnings,checked"
+    assert (row["cell"], row["draft"], row["images"], row["warnings"]) == ("one cell", "46,XY", "46", "")

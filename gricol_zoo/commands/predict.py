@@ -67,10 +67,11 @@ def run_one(options: argparse.Namespace) -> int:
         write = partial(write_classical, options)
     else:
         model = load_model(options.model, options.device, True, options.preparation, options.ground)
-        say_unchecked(model)
         write = partial(write_predictions, model, **given)
     total, failed, review, warned = sum(map(len, sets)), 0, 0, 0
     options.out.parent.mkdir(parents=True, exist_ok=True)
+    if not is_classical(options.model):
+        say_unchecked(model)
     with options.out.open("w", newline="", encoding="utf-8") as stream, tqdm(total=total, unit="image") as bar:
         for rows in write(sets, stream):
             failed += sum(bool(row["error"]) for row in rows)

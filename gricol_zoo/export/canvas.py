@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gricol_zoo.data.preprocess import FOREGROUND
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.export.draw import pad, place, resample, smooth
+from gricol_zoo.export.draw import pad, place, resample, smooth, window_of
 from gricol_zoo.export.find import find_chromosome
 from gricol_zoo.export.measure import fitting, percentile, pose_of, ratio, whole
 from gricol_zoo.spec import Preprocess
@@ -68,10 +68,11 @@ def alone(grey: Tensor, how: Preprocess, scale: Tensor, size: tuple[int, int], t
     """Return canvases of the chromosomes alone, by preparation 2; see ``upright``."""
     found = find_chromosome(grey, how.ground)
     value = found.value if how.contrast == "p99" else found.value * found.top
-    pose = pose_of(found.mask, turn)
+    pose = pose_of(found.mask, turn, found.box)
     fit = fitting(pose, scale, size)
     value = smooth(value, ratio(1, fit), found.box)
-    canvas = place(value, pose, fit, size, torch.zeros_like(found.top), found.box)
+    window = window_of(pose, fit, size, found.rim)
+    canvas = place(value, pose, fit, size, torch.zeros_like(found.top), found.box, window)
     return torch.where(pose.area < LEAST_PIXELS, 0.0, canvas)
 
 
@@ -116,6 +117,7 @@ def upright(value: Tensor, scale: Tensor, size: tuple[int, int], turn: bool) -> 
     """
     median = border_median(value)
     background = torch.where(value.amin((1, 2), keepdim=True) == 0, 0.0, median)
-    pose = pose_of(foreground((value - background).abs()), turn)
-    turned = place(value, pose, fitting(pose, scale, size), size, background, whole(value))
+    box = whole(value)
+    pose = pose_of(foreground((value - background).abs()), turn, box)
+    turned = place(value, pose, fitting(pose, scale, size), size, background, box)
     return torch.where(pose.area < LEAST_PIXELS, pad(value, size), turned)

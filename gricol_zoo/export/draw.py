@@ -2,46 +2,60 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from gricol_zoo.export.measure import Box, Pose, axes, percentile, ratio
 
+Span = int | Tensor
+"""How many rows or columns a window has that is computed in the middle of a canvas: all, or (B, 1, 1) float64."""
 
-def place(value: Tensor, pose: Pose, scale: Tensor, size: tuple[int, int], background: Tensor, box: Box) -> Tensor:
+
+def place(
+    value: Tensor,
+    pose: Pose,
+    scale: Tensor,
+    size: tuple[int, int],
+    background: Tensor,
+    box: Box,
+    window: tuple[Span, Span] | None = None,
+) -> Tensor:
     """Return canvases (B, *size) with the chromosome of a pose upright in the middle of each.
 
     Args:
         value: (B, H, W) float32.
-        pose: of the chromosomes.
+        pose: of the chromosomes, in the box.
         scale: (B, 1, 1) float64, canvas pixels per pixel of ``value``.
         size: (height, width).
         background: (B, 1, 1) float32, what lies outside the box.
         box: what there is of ``value``.
+        window: the rows and columns that positions are counted from the first of, so that they round alike; none is all.
     """
-    height, width = size
+    height, width = size if window is None else window
     sin, cos = pose.sin / scale, pose.cos / scale
-    down = torch.arange(height, dtype=torch.float64).reshape(1, -1, 1) + 0.5
-    across = torch.arange(width, dtype=torch.float64).reshape(1, 1, -1) + 0.5
+    down = torch.arange(size[0], dtype=torch.float64).reshape(1, -1, 1) - (size[0] - height) / 2 + 0.5
+    across = torch.arange(size[1], dtype=torch.float64).reshape(1, 1, -1) - (size[1] - width) / 2 + 0.5
     x = cos * across + sin * down + (pose.x + 0.5 - cos * width / 2 - sin * height / 2)
     y = cos * down - sin * across + (pose.y + 0.5 + sin * width / 2 - cos * height / 2)
     return sample(value, x, y, background, box)
 
 
 def sample(value: Tensor, x: Tensor, y: Tensor, fill: Tensor, box: Box) -> Tensor:
-    """Sample images bilinearly at positions in pixels (0.5 is the first one's centre), as Pillow does; ``fill`` outside.
+    """Sample images bilinearly at positions in their boxes (0.5 is the first pixel's centre), as Pillow does; ``fill`` outside.
 
     Args:
         value: (B, H, W) float32.
-        x: (B, h, w) float64, across.
+        x: (B, h, w) float64, across, in pixels.
         y: the same, down.
         fill: (B, 1, 1) float32.
         box: what there is of ``value``.
     """
-    outside = (x < box.left) | (x >= box.right + 1) | (y < box.top) | (y >= box.bottom + 1)
+    outside = (x < 0) | (x >= box.width) | (y < 0) | (y >= box.height)
     left, top = (x - 0.5).floor(), (y - 0.5).floor()
     right_part, lower_part = (x - 0.5 - left).float(), (y - 0.5 - top).float()
-    column, row = left.long(), top.long()
+    column, row = left.long() + box.left, top.long() + box.top
     columns = [each.clamp(box.left, box.right) for each in (column, column + 1)]
     rows = [each.clamp(box.top, box.bottom) * value.shape[2] for each in (row, row + 1)]
     flat = value.flatten(1)
@@ -52,6 +66,25 @@ def sample(value: Tensor, x: Tensor, y: Tensor, fill: Tensor, box: Box) -> Tenso
 
     upper, lower = between(rows[0]), between(rows[1])
     return torch.where(outside, fill, upper + (lower - upper) * lower_part)
+
+
+def window_of(pose: Pose, scale: Tensor, size: tuple[int, int], rim: Tensor) -> tuple[Span, Span]:
+    """Return the rows and columns in the middle of canvases that ``place_alone`` of ``data/preprocess.py`` computes.
+
+    Args:
+        pose: of the chromosomes.
+        scale: (B, 1, 1) float64, canvas pixels per pixel of the crop.
+        size: (height, width).
+        rim: (B, 1, 1) float64, how far from a chromosome's mask its value is not 0, in its pixels.
+    """
+    if size[0] % 2 or size[1] % 2:
+        return size
+    far = math.sqrt(2) * (rim + 1) + ratio(1, scale).clamp_min(1)
+    rows, columns = (
+        torch.ceil((extent / 2 + far) * scale).clamp_max(side // 2)
+        for extent, side in zip((pose.length, pose.width), size, strict=True)
+    )
+    return 2 * rows, 2 * columns
 
 
 def smooth(value: Tensor, step: Tensor, box: Box) -> Tensor:

@@ -37,12 +37,14 @@ class Found(NamedTuple):
         top: (B, 1, 1) float32, how far that percent is from the ground, in the units of the crop.
         mask: (B, H, W) bool, its pixels.
         box: the part of the crop that it takes with a few pixels around it.
+        rim: (B, 1, 1) float64, how many those are.
     """
 
     value: Tensor
     top: Tensor
     mask: Tensor
     box: Box
+    rim: Tensor
 
 
 def find_chromosome(grey: Tensor, ground: str = "auto") -> Found:
@@ -54,16 +56,16 @@ def find_chromosome(grey: Tensor, ground: str = "auto") -> Found:
     """
     crop = Crop(grey)
     value, bright = crop.stand_out(grey, ground)
-    mask, near = crop.foreground(value, bright)
+    mask, near, rim = crop.foreground(value, bright)
     for _ in range(ROUNDS):
         value = value - crop.fit_plane(value, near, bright)  # by 0 where it is even: then the rest is what it was
         bright = crop.extremes(value)[1]
-        mask, near = crop.foreground(value, bright)
+        mask, near, rim = crop.foreground(value, bright)
     near = main_piece(value, mask, near, crop.box)
     mask = mask & near
     top = percentile_99(value.flatten(1), mask.flatten(1))
     value = torch.where(near, value, 0.0).clamp_min(0)
-    return Found(value / torch.where(top == 0, 1.0, top), top, mask, box_of(near))
+    return Found(value / torch.where(top == 0, 1.0, top), top, mask, box_of(near), rim)
 
 
 def inner_box(grey: Tensor) -> Box:
@@ -113,8 +115,8 @@ class Crop:
             return torch.where(light, -value, value), torch.where(light, -low, high)
         return (-value, -low) if ground == "light" else (value, high)
 
-    def foreground(self, value: Tensor, bright: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the foreground, and it dilated until its pieces are whole, (B, H, W) bool both.
+    def foreground(self, value: Tensor, bright: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the foreground, it dilated until its pieces are whole, (B, H, W) bool both, and by how many steps, (B, 1, 1).
 
         Args:
             value: (B, H, W) float32, the ground at 0.
@@ -131,7 +133,8 @@ class Crop:
             return self.inside & (value > least.float())
 
         mask = above(percentile_99(value.flatten(1), above(bright).flatten(1)))
-        return mask, grow(mask) & self.inside
+        steps = reach_of(mask)
+        return mask, grow(mask, steps) & self.inside, steps
 
     def fit_plane(self, value: Tensor, near: Tensor, bright: Tensor) -> Tensor:
         """Return how the ground rises and falls across each crop, (B, H, W) float32; 0 where it is even, or little is seen.
@@ -170,10 +173,14 @@ class Crop:
         return (high - low).reshape(-1, 1, 1) > least  # -inf where there are none
 
 
-def grow(mask: Tensor) -> Tensor:
-    """Dilate each mask, (B, H, W) bool, by as many steps as ``reach_of`` of ``data/find.py`` says of its area."""
-    steps = torch.round(REACH * torch.sqrt(mask.sum((1, 2)).double())).clamp(1, MOST_REACH).reshape(-1, 1, 1, 1)
-    near = mask[:, None].float()
+def reach_of(mask: Tensor) -> Tensor:
+    """Return by how many steps masks (B, H, W) bool are dilated to find their pieces, (B, 1, 1) float64."""
+    return torch.round(REACH * torch.sqrt(total(mask).double())).clamp(1, MOST_REACH)
+
+
+def grow(mask: Tensor, steps: Tensor) -> Tensor:
+    """Dilate each mask, (B, H, W) bool, by a square of ``2 steps + 1`` pixels; ``steps`` is (B, 1, 1), 6 at most."""
+    near = mask.float()
     for done in range(MOST_REACH):
-        near = torch.where(steps > done, functional.max_pool2d(near, 3, 1, 1), near)
-    return near[:, 0] > 0
+        near = torch.where(steps > done, functional.max_pool2d(near[:, None], 3, 1, 1)[:, 0], near)
+    return near > 0

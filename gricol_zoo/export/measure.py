@@ -37,7 +37,7 @@ class Box(NamedTuple):
 
 
 class Pose(NamedTuple):
-    """Where the chromosome of each image lies, (B, 1, 1) float64 each; see ``gricol_zoo.data.preprocess.Pose``.
+    """Where the chromosome of each image lies in a box, (B, 1, 1) float64 each; see ``gricol_zoo.data.preprocess.Pose``.
 
     Attributes:
         area: pixels of its mask; with none the rest has no meaning.
@@ -129,11 +129,18 @@ def ring_of(box: Box, values: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(places, 1), torch.cat([across, across, down, down], 1)
 
 
-def pose_of(mask: Tensor, turn: bool) -> Pose:
-    """Measure how what masks (B, H, W) bool show lies; without ``turn`` the vertical is taken for the axis."""
+def pose_of(mask: Tensor, turn: bool, box: Box) -> Pose:
+    """Measure how what masks show lies in their boxes.
+
+    Args:
+        mask: (B, H, W) bool.
+        turn: find the axis; else take the vertical for it.
+        box: its first pixel is the origin.
+    """
     inside = mask.double()
     area = total(inside)
     ys, xs = axes(mask)
+    ys, xs = ys - box.top, xs - box.left
     x, y = (total(inside * axis) / area.clamp_min(1) for axis in (xs, ys))
     dx, dy = xs - x, ys - y
     sin, cos = principal_axis(dx, dy, inside) if turn else (torch.zeros_like(x), torch.ones_like(x))
