@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from record import write
 
 import gricol_zoo
-from gricol_zoo.flops import Cost
+from gricol_zoo.models.flops import Cost
 
 REFERENCES: dict[str, tuple[str, float | None, float | None, str]] = {
     "resnet50": ("ResNet50, Table 3", 23.551, 16.67, ""),

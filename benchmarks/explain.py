@@ -20,7 +20,7 @@ from weights import create
 from gricol_zoo.explain.feature_maps import map_features, tsne_figure
 from gricol_zoo.explain.figures import explain_figure, save_figure
 from gricol_zoo.explain.panel import explain_image
-from gricol_zoo.model import GridModel
+from gricol_zoo.models.grid import GridModel
 from gricol_zoo.render import render_cell
 
 TAG, PART, SEED, NEIGHBOURS = "qband", "val", 0, 10

@@ -46,8 +46,8 @@ from gricol_zoo.karyotype.draw import to_png
 from gricol_zoo.karyotype.layout import lay_out
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.run import karyotype
+from gricol_zoo.models.presets import DEFAULT_MODEL
 from gricol_zoo.out_of_fold import FOLDS as FOLDS_FILE
-from gricol_zoo.presets import DEFAULT_MODEL
 from gricol_zoo.render import render_cell
 from gricol_zoo.rows import read_csv
 from gricol_zoo.spec import CHROMOSOMES

@@ -32,7 +32,7 @@ from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluate import predict_logits, score
 from gricol_zoo.factory import create_model
 from gricol_zoo.files import write_atomically
-from gricol_zoo.flops import count
+from gricol_zoo.models.flops import count
 from gricol_zoo.rows import read_csv, to_csv
 from gricol_zoo.spec import CHROMOSOMES
 from gricol_zoo.train import train

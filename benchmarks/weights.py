@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import gricol_zoo
-from gricol_zoo.deployed import DeployedModel
-from gricol_zoo.model import GridModel
+from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.models.grid import GridModel
 from gricol_zoo.rows import read_csv
 
 HUB = Path(__file__).parent.parent / "hub"

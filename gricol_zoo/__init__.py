@@ -19,19 +19,19 @@ _PUBLIC = {
     "Preprocess": "spec",
     "GridOutput": "spec",
     "CHROMOSOMES": "spec",
-    "GridModel": "model",
-    "DeployedModel": "deployed",
+    "GridModel": "models.grid",
+    "DeployedModel": "models.deployed",
     "TrainingTask": "task",
     "GridLoss": "losses",
     "grid_loss": "losses",
     "branch_weights": "losses",
-    "BACKBONES": "backbones",
-    "SPLITTERS": "splitters",
-    "HEADS": "heads",
-    "MODELS": "presets",
-    "WEIGHTS": "presets",
-    "DEFAULT_MODEL": "presets",
-    "count": "flops",
+    "BACKBONES": "models.backbones",
+    "SPLITTERS": "models.splitters",
+    "HEADS": "models.heads",
+    "MODELS": "models.presets",
+    "WEIGHTS": "models.presets",
+    "DEFAULT_MODEL": "models.presets",
+    "count": "models.flops",
     "optimize": "inference",
     "parity": "inference",
     "create_transform": "transform",
@@ -43,29 +43,29 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
-    from gricol_zoo.backbones import BACKBONES as BACKBONES
-    from gricol_zoo.deployed import DeployedModel as DeployedModel
     from gricol_zoo.errors import GricolZooError as GricolZooError
     from gricol_zoo.errors import ImageError as ImageError
     from gricol_zoo.factory import create_model as create_model
     from gricol_zoo.factory import is_model as is_model
     from gricol_zoo.factory import list_models as list_models
-    from gricol_zoo.flops import count as count
-    from gricol_zoo.heads import HEADS as HEADS
     from gricol_zoo.inference import optimize as optimize
     from gricol_zoo.inference import parity as parity
     from gricol_zoo.losses import GridLoss as GridLoss
     from gricol_zoo.losses import branch_weights as branch_weights
     from gricol_zoo.losses import grid_loss as grid_loss
-    from gricol_zoo.model import GridModel as GridModel
-    from gricol_zoo.presets import DEFAULT_MODEL as DEFAULT_MODEL
-    from gricol_zoo.presets import MODELS as MODELS
-    from gricol_zoo.presets import WEIGHTS as WEIGHTS
+    from gricol_zoo.models.backbones import BACKBONES as BACKBONES
+    from gricol_zoo.models.deployed import DeployedModel as DeployedModel
+    from gricol_zoo.models.flops import count as count
+    from gricol_zoo.models.grid import GridModel as GridModel
+    from gricol_zoo.models.heads import HEADS as HEADS
+    from gricol_zoo.models.presets import DEFAULT_MODEL as DEFAULT_MODEL
+    from gricol_zoo.models.presets import MODELS as MODELS
+    from gricol_zoo.models.presets import WEIGHTS as WEIGHTS
+    from gricol_zoo.models.splitters import SPLITTERS as SPLITTERS
     from gricol_zoo.spec import CHROMOSOMES as CHROMOSOMES
     from gricol_zoo.spec import GridOutput as GridOutput
     from gricol_zoo.spec import ModelSpec as ModelSpec
     from gricol_zoo.spec import Preprocess as Preprocess
-    from gricol_zoo.splitters import SPLITTERS as SPLITTERS
     from gricol_zoo.task import TrainingTask as TrainingTask
     from gricol_zoo.transform import Prediction as Prediction
     from gricol_zoo.transform import classify as classify

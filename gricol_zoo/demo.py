@@ -12,12 +12,12 @@ from PIL import Image, ImageDraw
 
 from gricol_zoo.calibration import softmax
 from gricol_zoo.data.preprocess import to_canvas
-from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.evaluate import predict_logits
 from gricol_zoo.factory import create_model
-from gricol_zoo.flops import count
-from gricol_zoo.model import GridModel
-from gricol_zoo.presets import DEFAULT_MODEL
+from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.models.flops import count
+from gricol_zoo.models.grid import GridModel
+from gricol_zoo.models.presets import DEFAULT_MODEL
 from gricol_zoo.render import render_cell
 
 COLUMNS = 12

@@ -9,20 +9,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from gricol_zoo import baselines  # noqa: F401  (registers)
-from gricol_zoo.backbones import build_backbone
-from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import CheckpointError, GricolZooError
-from gricol_zoo.heads import build_head
 from gricol_zoo.hub import find_on_hub
-from gricol_zoo.model import GridModel
-from gricol_zoo.names import parse_model_name
-from gricol_zoo.overview import build_overview
-from gricol_zoo.parts import build_part
-from gricol_zoo.presets import MODELS, WEIGHTS
+from gricol_zoo.models import baselines  # noqa: F401  (registers)
+from gricol_zoo.models.backbones import build_backbone
+from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.models.grid import GridModel
+from gricol_zoo.models.heads import build_head
+from gricol_zoo.models.names import parse_model_name
+from gricol_zoo.models.overview import build_overview
+from gricol_zoo.models.parts import build_part
+from gricol_zoo.models.presets import MODELS, WEIGHTS
+from gricol_zoo.models.splitters import SPLITTERS
 from gricol_zoo.sources import Source, find_in_dir, find_in_table
 from gricol_zoo.spec import ModelSpec
-from gricol_zoo.splitters import SPLITTERS
 from gricol_zoo.weights import check_against, load_weights
 
 

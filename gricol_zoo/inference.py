@@ -20,7 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.lower import LowerBranch
+from gricol_zoo.models.lower import LowerBranch
 from gricol_zoo.precision import DTYPES, choose_dtype
 
 Model = TypeVar("Model", bound=LowerBranch)

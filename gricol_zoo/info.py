@@ -8,10 +8,10 @@ import json
 from typing import Any
 
 from gricol_zoo.factory import build, create_model
-from gricol_zoo.flops import count
-from gricol_zoo.model import GridModel
-from gricol_zoo.names import parse_model_name
-from gricol_zoo.presets import WEIGHTS
+from gricol_zoo.models.flops import count
+from gricol_zoo.models.grid import GridModel
+from gricol_zoo.models.names import parse_model_name
+from gricol_zoo.models.presets import WEIGHTS
 
 UNIT = "Gflops (multiply-adds): fvcore's total in 1e9, one multiply-add = 1, at the model's image size"
 

@@ -19,11 +19,11 @@ from gricol_zoo.data.images import SUFFIXES, read_crop
 from gricol_zoo.data.preprocess import prepare
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet, Record, Store
-from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.evaluate import best_batch_size, make_classifying
 from gricol_zoo.inference import is_optimized, optimize
-from gricol_zoo.model import GridModel
+from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.models.grid import GridModel
 from gricol_zoo.quality import SAME, image_warnings, measure, read_reference
 from gricol_zoo.workers import side_by_side
 

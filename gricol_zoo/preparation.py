@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.lower import LowerBranch
+from gricol_zoo.models.lower import LowerBranch
 
 Model = TypeVar("Model", bound=LowerBranch)
 

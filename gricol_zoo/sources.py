@@ -10,7 +10,7 @@ from typing import Any
 
 from gricol_zoo.config import CONFIG_FILE, read_config
 from gricol_zoo.errors import CheckpointError, CorruptWeightsError
-from gricol_zoo.presets import Weights
+from gricol_zoo.models.presets import Weights
 from gricol_zoo.spec import ModelSpec
 
 WEIGHTS_FILE = "model.safetensors"

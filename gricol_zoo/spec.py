@@ -112,7 +112,7 @@ class ModelSpec:
         class_names: one name a class; empty means the 24 chromosomes, or "0", "1", ... for another number.
         backbone_options, splitter_options, head_options: extra keyword arguments of that part.
         cell_norm: "shared": cells and overview go through the same batch-norms, as the paper's one network does; "own":
-            the cells have a second set of them (``gricol_zoo.cell_norm``).
+            the cells have a second set of them (``gricol_zoo.models.cell_norm``).
         polarity: whether the lower branch also tells which end is up: its classifier is then joint, (B, classes, 2), first
             short arm up, then down, and the logits are summed over both (``logsumexp``).
         preprocess: how files become inputs.

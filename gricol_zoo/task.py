@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.losses import GridLoss
-from gricol_zoo.lower import check_images, sum_polarities
-from gricol_zoo.model import GridModel
+from gricol_zoo.models.grid import GridModel
+from gricol_zoo.models.lower import check_images, sum_polarities
 from gricol_zoo.spec import GridOutput
 
 
@@ -27,7 +27,7 @@ class TrainingTask(nn.Module):
 
     @property
     def stages(self) -> tuple[int, ...]:
-        """First epochs of the stages of a backbone's own objective, if it has any (``gricol_zoo.baselines``)."""
+        """First epochs of the stages of a backbone's own objective, if it has any (``gricol_zoo.models.baselines``)."""
         return () if self.model.splitter.num_cells else tuple(getattr(self.model.backbone, "stages", ()))
 
     def forward(self, images: Tensor, labels: Tensor, epoch: float, polarity: Tensor | None = None) -> Tensor:
@@ -35,7 +35,7 @@ class TrainingTask(nn.Module):
 
         ``polarity``, (B,) bool, says where the short arm is up; a model with polarity then learns it beside the class.
 
-        A backbone without a grid that has a ``training_loss`` of its own (``gricol_zoo.baselines``) gives that instead.
+        A backbone without a grid that has a ``training_loss`` of its own (``gricol_zoo.models.baselines``) gives that instead.
         Where the whole upper branch has weight 0 (only with ``beta=0``, long before ``ramp_epoch``), it is not computed.
         """
         own: Any = getattr(self.model.backbone, "training_loss", None)

@@ -20,16 +20,16 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from gricol_zoo.backbones import BACKBONES
-from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.factory import create_model
-from gricol_zoo.flops import count
-from gricol_zoo.heads import HEADS
 from gricol_zoo.losses import GridLoss
-from gricol_zoo.model import GridModel
-from gricol_zoo.parts import build_part
+from gricol_zoo.models.backbones import BACKBONES
+from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.models.flops import count
+from gricol_zoo.models.grid import GridModel
+from gricol_zoo.models.heads import HEADS
+from gricol_zoo.models.parts import build_part
+from gricol_zoo.models.splitters import SPLITTERS
 from gricol_zoo.spec import ModelSpec
-from gricol_zoo.splitters import SPLITTERS
 from gricol_zoo.task import TrainingTask
 
 

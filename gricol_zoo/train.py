@@ -37,11 +37,11 @@ from gricol_zoo.evaluate import polarity_accuracy, predict_both, predict_logits
 from gricol_zoo.factory import build, find_weights
 from gricol_zoo.job import CHECKPOINT_FILE, Job
 from gricol_zoo.losses import GridLoss
-from gricol_zoo.model import GridModel
-from gricol_zoo.names import parse_model_name
+from gricol_zoo.models.grid import GridModel
+from gricol_zoo.models.names import parse_model_name
+from gricol_zoo.models.presets import MODELS
 from gricol_zoo.optim import learning_rate, make_optimizer, update_average
 from gricol_zoo.precision import choose_dtype
-from gricol_zoo.presets import MODELS
 from gricol_zoo.progress import Speaker, Stop, peak_memory, stop_on_signals
 from gricol_zoo.quality import UNSURE, Reference, fit_reference, measure
 from gricol_zoo.recipes import Recipe

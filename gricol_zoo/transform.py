@@ -19,7 +19,7 @@ from gricol_zoo.data.preprocess import Prepared, prepare
 from gricol_zoo.data.scale import check_factor
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.evaluate import predict_both
-from gricol_zoo.lower import LowerBranch
+from gricol_zoo.models.lower import LowerBranch
 from gricol_zoo.quality import image_warnings, measure, read_reference
 
 AnyImage = Any

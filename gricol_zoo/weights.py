@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from gricol_zoo.config import CONFIG_FILE, make_config
-from gricol_zoo.deployed import DeployedModel
 from gricol_zoo.errors import CheckpointError, CorruptWeightsError
 from gricol_zoo.files import file_sha256, write_atomically
-from gricol_zoo.lower import GRID_KEYS, LowerBranch
+from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.models.lower import GRID_KEYS, LowerBranch
 from gricol_zoo.sources import WEIGHTS_FILE, Source
 from gricol_zoo.spec import ModelSpec
 

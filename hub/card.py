@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gricol_zoo
-from gricol_zoo.flops import count
+from gricol_zoo.models.flops import count
 from gricol_zoo.rows import read_csv
 
 ROOT = Path(__file__).parent.parent

@@ -5,7 +5,7 @@
 
 Nothing goes up that does not load again, whose logits, hash, size, card or licence are not what they should be. What was uploaded
 is downloaded once more and compared before its commit enters gricol_zoo/assets/weights.json; commit that file afterwards.
-The organisation is ``HUB_ORG`` in gricol_zoo/presets.py.
+The organisation is ``HUB_ORG`` in gricol_zoo/models/presets.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import gricol_zoo
 from gricol_zoo.config import CONFIG_FILE
 from gricol_zoo.files import file_sha256
 from gricol_zoo.hub.upload import README, upload
-from gricol_zoo.presets import TABLE, read_table
+from gricol_zoo.models.presets import TABLE, read_table
 from gricol_zoo.sources import WEIGHTS_FILE
 
 HUB = Path(__file__).parent

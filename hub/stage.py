@@ -17,7 +17,7 @@ from typing import Any
 from keep import keep
 
 import gricol_zoo
-from gricol_zoo.presets import TABLE
+from gricol_zoo.models.presets import TABLE
 
 HUB = Path(__file__).parent
 RESULTS = HUB.parent / "benchmarks" / "results"

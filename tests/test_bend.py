@@ -17,7 +17,7 @@ from gricol_zoo.classical.bend import bend, fit_line, from_arc, onto_arc
 from gricol_zoo.classical.mask import find_mask
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.errors import ImageError
-from gricol_zoo.presets import MODELS
+from gricol_zoo.models.presets import MODELS
 from gricol_zoo.render import Look, load_profiles, render
 from gricol_zoo.rows import read_csv
 

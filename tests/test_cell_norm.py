@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gricol_zoo import GricolZooError, create_model, optimize
-from gricol_zoo.cell_norm import with_norms
+from gricol_zoo.models.cell_norm import with_norms
 from gricol_zoo.sources import find_in_dir
 from gricol_zoo.testing import check_model
 from gricol_zoo.weights import load_weights

@@ -5,7 +5,7 @@ import torch
 from conftest import SMALL
 
 from gricol_zoo import GricolZooError, create_model
-from gricol_zoo.deployed import take_levels
+from gricol_zoo.models.deployed import take_levels
 
 
 @pytest.fixture

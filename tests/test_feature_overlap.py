@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from gricol_zoo import BACKBONES, GricolZooError, count, create_model, optimize
+from gricol_zoo.models.splitters.feature_overlap import FeatureOverlapSplitter
+from gricol_zoo.models.splitters.overlap import OverlapSplitter
 from gricol_zoo.sources import find_in_dir
-from gricol_zoo.splitters.feature_overlap import FeatureOverlapSplitter
-from gricol_zoo.splitters.overlap import OverlapSplitter
 from gricol_zoo.testing import check_model
 from gricol_zoo.weights import load_weights
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from gricol_zoo import GricolZooError, count, create_model, flops
+from gricol_zoo import GricolZooError, count, create_model
+from gricol_zoo.models import flops
 
 
 def cut(value):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gricol_zoo import HEADS, GricolZooError
-from gricol_zoo.heads.reconstruction import ReconstructionHead
+from gricol_zoo.models.heads.reconstruction import ReconstructionHead
 from gricol_zoo.testing import check_head
 
 FEATURES, CLASSES = 6, 5

@@ -24,7 +24,7 @@ from gricol_zoo.errors import (
     NotOnHubError,
     UnreachableError,
 )
-from gricol_zoo.presets import Weights
+from gricol_zoo.models.presets import Weights
 from gricol_zoo.sources import WEIGHTS_FILE
 
 NAME = "r18half_128"

@@ -26,8 +26,8 @@ from gricol_zoo.explain.embed import classify_features, pooled_features
 from gricol_zoo.export import export_model, open_exported
 from gricol_zoo.export import write as exporting
 from gricol_zoo.export.check import Agreement, canvases_of, insist, read_crops, synthetic_crops
-from gricol_zoo.flops import count
-from gricol_zoo.lower import short_arm_up, sum_polarities
+from gricol_zoo.models.flops import count
+from gricol_zoo.models.lower import short_arm_up, sum_polarities
 from gricol_zoo.recipes import LIGHT
 from gricol_zoo.testing import check_model
 from gricol_zoo.train import check_polarity, polarity_accuracy, train, turn_some

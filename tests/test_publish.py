@@ -11,7 +11,7 @@ from hub_server import TOKEN
 
 import gricol_zoo
 from gricol_zoo import create_model
-from gricol_zoo.presets import read_table
+from gricol_zoo.models.presets import read_table
 
 FOLDER = Path(__file__).parent.parent / "hub"
 NAME = "r18half_128.qband"

@@ -1,7 +1,7 @@
 import pytest
 
 from gricol_zoo import MODELS, SPLITTERS, GricolZooError, create_model, is_model, list_models
-from gricol_zoo.names import ModelName, parse_backbone_name, parse_model_name
+from gricol_zoo.models.names import ModelName, parse_backbone_name, parse_model_name
 from gricol_zoo.registry import Registry
 
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from gricol_zoo import GricolZooError
-from gricol_zoo.splitters.overlap import OverlapSplitter, axis_starts
-from gricol_zoo.splitters.spiral import spiral_order
-from gricol_zoo.splitters.tiles import TilesSplitter
+from gricol_zoo.models.splitters.overlap import OverlapSplitter, axis_starts
+from gricol_zoo.models.splitters.spiral import spiral_order
+from gricol_zoo.models.splitters.tiles import TilesSplitter
 
 SIZE, CELL = (448, 456), (224, 224)
 

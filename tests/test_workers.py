@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from gricol_zoo import precision, workers
+from gricol_zoo.inference import precision, workers
 from gricol_zoo.precision import choose_dtype, has_bf16
 from gricol_zoo.workers import side_by_side, usable_cores
 

@@ -14,8 +14,8 @@ from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
-    from gricol_zoo.deployed import DeployedModel
-    from gricol_zoo.model import GridModel
+    from gricol_zoo.models.deployed import DeployedModel
+    from gricol_zoo.models.grid import GridModel
     from gricol_zoo.recipes import Recipe
 
 
@@ -45,7 +45,7 @@ def model_names(options: argparse.Namespace) -> list[str]:
     Raises:
         GricolZooError: one of them twice.
     """
-    from gricol_zoo.presets import DEFAULT_MODEL
+    from gricol_zoo.models.presets import DEFAULT_MODEL
 
     names: list[str] = options.model or [DEFAULT_MODEL]
     for name in names:
@@ -143,8 +143,8 @@ def read_training(options: argparse.Namespace) -> tuple[ImageSet, Recipe, dict[s
     """
     from gricol_zoo.data.readers import open_images
     from gricol_zoo.factory import build, find_weights
-    from gricol_zoo.names import parse_model_name
-    from gricol_zoo.presets import MODELS
+    from gricol_zoo.models.names import parse_model_name
+    from gricol_zoo.models.presets import MODELS
     from gricol_zoo.recipes import get_recipe
 
     recipe = get_recipe(options.recipe, epochs=options.epochs, seed=options.seed)
@@ -217,8 +217,8 @@ def load_model(
     import torch
 
     from gricol_zoo.factory import create_model
+    from gricol_zoo.models.presets import DEFAULT_MODEL
     from gricol_zoo.preparation import prepare_as
-    from gricol_zoo.presets import DEFAULT_MODEL
 
     name = name or DEFAULT_MODEL
     model = create_model(f"local-dir:{name}" if Path(name).is_dir() else name, pretrained=True, deployed=deployed)

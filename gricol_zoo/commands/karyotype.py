@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs
     from gricol_zoo.karyotype.output import cells_table, folder_names, write_karyotype
     from gricol_zoo.karyotype.run import cells_of, karyotype, pick_cell
-    from gricol_zoo.presets import DEFAULT_MODEL
+    from gricol_zoo.models.presets import DEFAULT_MODEL
 
     scale = read_scale(options.scale)
     given = {name: getattr(options, name) for name in ("extra", "missing", "unassigned")}
@@ -120,7 +120,7 @@ def _factor_of_case(images: ImageSet, how: Preprocess, case: str) -> float | Non
 def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier]:
     """Yield the packaged weights other than those in use, to see whether they fit a cell better."""
     from gricol_zoo.karyotype.classifier import of_network
-    from gricol_zoo.presets import WEIGHTS
+    from gricol_zoo.models.presets import WEIGHTS
     from gricol_zoo.quality import read_reference
 
     for arch, tags in WEIGHTS.items():

@@ -24,7 +24,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
-    from gricol_zoo.presets import DEFAULT_MODEL, WEIGHTS
+    from gricol_zoo.models.presets import DEFAULT_MODEL, WEIGHTS
     from gricol_zoo.serve.server import find_port, serve
 
     find_port(options.port)

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     from gricol_zoo.data.scale import read_scale
     from gricol_zoo.evaluate import evaluate, write_report
-    from gricol_zoo.presets import DEFAULT_MODEL
+    from gricol_zoo.models.presets import DEFAULT_MODEL
 
     images, part, split = read_part(options)
     name = options.model or DEFAULT_MODEL

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.explain.saliency import on_device, ready
-from gricol_zoo.lower import LowerBranch
-from gricol_zoo.model import GridModel
+from gricol_zoo.models.grid import GridModel
+from gricol_zoo.models.lower import LowerBranch
 
 
 class GridEvidence(NamedTuple):

@@ -15,7 +15,7 @@ import torch
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluate import best_batch_size
-from gricol_zoo.lower import LowerBranch, pool_map, sum_polarities
+from gricol_zoo.models.lower import LowerBranch, pool_map, sum_polarities
 from gricol_zoo.workers import side_by_side
 
 NEIGHBOURS = 10

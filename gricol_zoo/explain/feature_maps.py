@@ -13,7 +13,7 @@ from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.explain.embed import NEIGHBOURS, Separation, classify_features, pooled_features, separation, tsne
-from gricol_zoo.lower import LowerBranch
+from gricol_zoo.models.lower import LowerBranch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.inference import is_optimized
-from gricol_zoo.lower import LowerBranch, check_images
-from gricol_zoo.model import GridModel
+from gricol_zoo.models.grid import GridModel
+from gricol_zoo.models.lower import LowerBranch, check_images
 
 
 def guided_backprop(model: LowerBranch, images: Tensor, classes: Sequence[int] | None = None) -> np.ndarray:

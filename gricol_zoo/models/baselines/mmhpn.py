@@ -1,0 +1,63 @@
+"""Multi-level and multi-scale horizontal pooling, Zhang et al., Multimed Tools Appl 2020; [34] in the paper.
+
+(B, C, h, w) -> (B, 15 * 256, 1, 1). Made for telling people apart, and adapted to chromosomes by the paper: the last stage of a
+ResNet keeps the resolution of the one before; its blocks' outputs are pooled in horizontal stripes (block 1 in 8 and in 4,
+block 2 in 2, block 3 whole); each of the 15 parts has a reduction of its own, and all are classified together.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gricol_zoo.models.backbones import BACKBONES, build_backbone
+
+STRIPES = 1 + 2 + 4 + 8
+
+
+@BACKBONES.register("mmhpn")
+class MMHPN(nn.Module):
+    """31.5 M parameters with 24 classes.
+
+    Args:
+        in_chans, input_size: of the images.
+        trunk: the registered ResNet inside.
+        width: features that each part is reduced to.
+    """
+
+    first_conv = "trunk.conv1"
+    gives_map = False
+
+    def __init__(self, in_chans: int, input_size: tuple[int, int], trunk: str = "r50", width: int = 256) -> None:
+        super().__init__()
+        self.trunk = build_backbone(trunk, in_chans, input_size)
+        self.trunk.keep_resolution()
+        features = int(self.trunk.num_features)
+        self.reduce = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(features, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()) for _ in range(STRIPES)
+        )
+        self.num_features = width * len(self.reduce)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, 15 * width, 1, 1)."""
+        x = self.trunk.before_last_stage(x)
+        outputs: list[Tensor] = []
+        for block in self.trunk.layer4:
+            x = block(x)
+            outputs.append(x)
+        # A shorter stage gives its first block where one farther back is asked for.
+        second, third = outputs[max(0, len(outputs) - 2)], outputs[max(0, len(outputs) - 3)]
+        stripes = torch.cat(
+            [
+                F.adaptive_avg_pool2d(x, (1, 1)),
+                F.adaptive_avg_pool2d(second, (2, 1)),
+                F.adaptive_avg_pool2d(third, (4, 1)),
+                F.adaptive_avg_pool2d(third, (8, 1)),
+            ],
+            dim=2,
+        )
+        parts: list[Tensor] = []
+        for index, reduce in enumerate(self.reduce):
+            parts.append(reduce(stripes[:, :, index : index + 1]))
+        return torch.cat(parts, dim=1)

@@ -1,0 +1,104 @@
+"""NTS-Net (navigator, teacher, scrutinizer), Yang et al., ECCV 2018, 438-454; [20] in the paper.
+
+(B, C, h, w) -> (B, 5 * F, 1, 1). A navigator scores anchor boxes on the trunk's map; the best that do not overlap much are cut
+out, enlarged, and go through the same trunk; global features and those of the first regions are classified side by side. In
+training the regions' own losses teach the navigator how to rank them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.models.backbones import BACKBONES, build_backbone
+from gricol_zoo.models.baselines.anchors import Navigator, choose, crop
+from gricol_zoo.models.baselines.objective import Classify, Criterion
+from gricol_zoo.models.baselines.vector import as_map
+
+MOST = 21
+"""Anchors at one position, which is all that the smallest image has."""
+
+
+def ranking_loss(scores: Tensor, losses: Tensor) -> Tensor:
+    """Return how far scores are from ranking regions as their losses do: hinge of margin 1 over the pairs, mean over the batch.
+
+    Args:
+        scores: (B, M).
+        losses: (B, M), which get no gradient.
+    """
+    better = losses.detach().unsqueeze(2) < losses.detach().unsqueeze(1)  # (B, i, j): region i is the better one
+    hinge = F.relu(1 - scores.unsqueeze(2) + scores.unsqueeze(1))
+    return (hinge * better).sum((1, 2)).mean()
+
+
+@BACKBONES.register("ntsnet")
+class NTSNet(nn.Module):
+    """26.5 M parameters with 24 classes, of which 26.4 M are deployed.
+
+    Args:
+        in_chans, input_size: of the images.
+        num_classes: of the auxiliary classifiers.
+        trunk: the registered backbone inside, of reduction 32.
+        regions: M, which teach the navigator.
+        parts: K <= M, which are classified.
+
+    Raises:
+        GricolZooError: other numbers of regions than the smallest image has anchors for.
+    """
+
+    first_conv = "trunk.conv1"
+    gives_map = False
+
+    def __init__(
+        self,
+        in_chans: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        trunk: str = "r50",
+        regions: int = 6,
+        parts: int = 4,
+    ) -> None:
+        super().__init__()
+        if not 1 <= parts <= regions <= MOST:
+            raise GricolZooError(f"Expected 1 <= `parts` <= `regions` <= {MOST}, but got {parts} and {regions}.")
+        self.trunk = build_backbone(trunk, in_chans, input_size)
+        self.trunk_features = int(self.trunk.num_features)
+        self.navigator = Navigator(self.trunk_features)
+        self.regions, self.parts = regions, parts
+        self.num_features = self.trunk_features * (1 + parts)
+        self.reset_classes(num_classes)
+
+    def reset_classes(self, num_classes: int) -> None:
+        """Renew the classifiers of the whole image alone and of a region alone."""
+        if num_classes:
+            sizes = self.trunk_features, num_classes
+            self.auxiliary: Any = nn.ModuleDict({"whole": nn.Linear(*sizes), "region": nn.Linear(*sizes)})
+        else:
+            self.auxiliary = nn.Identity()
+
+    def look(self, x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return features of the image (B, F) and of its regions (B, count, F), and the regions' scores (B, count)."""
+        maps = self.trunk(x)
+        scores, boxes = self.navigator(maps.detach())
+        best = choose(scores, boxes, count)
+        regions = self.trunk(crop(x, boxes[best])).mean((-2, -1))
+        return maps.mean((-2, -1)), regions.unflatten(0, (-1, count)), scores.gather(1, best)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, (1 + parts) * F, 1, 1)."""
+        whole, regions, _ = self.look(x, self.parts)
+        return as_map(torch.cat([whole, regions.flatten(1)], dim=1))
+
+    def training_loss(self, images: Tensor, labels: Tensor, epoch: float, classify: Classify, criterion: Criterion) -> Tensor:
+        """Return the losses of the image, of its regions (their mean) and of all together, and the ranking's."""
+        whole, regions, scores = self.look(images, self.regions)
+        together = classify(as_map(torch.cat([whole, regions[:, : self.parts].flatten(1)], dim=1)))
+        said = self.auxiliary["region"](regions).flatten(0, 1)
+        each = labels.repeat_interleave(self.regions, 0)
+        losses = F.cross_entropy(said.float(), each, reduction="none").unflatten(0, (-1, self.regions))
+        loss = criterion(self.auxiliary["whole"](whole), labels) + criterion(together, labels)
+        return loss + criterion(said, each) + ranking_loss(scores.float(), losses)

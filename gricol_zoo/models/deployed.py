@@ -1,0 +1,155 @@
+"""The deployed form: the lower branch alone, with timm's whole model contract (timm 1.0.29 to 1.0.31).
+
+Made by ``GridModel.deploy()``, by ``create_model(..., deployed=True)`` and by timm through ``gricol_zoo.timm_bridge``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.models.lower import LowerBranch, check_pool, make_classifier, start_classifier
+from gricol_zoo.spec import ModelSpec
+
+
+class DeployedModel(LowerBranch):
+    """(B, C, H, W) images -> (B, classes) logits; any H and W that the backbone takes.
+
+    Attributes:
+        num_features: channels of ``forward_features``; ``head_hidden_size``: width before the classifier.
+        feature_info: one dict a feature level (num_chs, reduction from the image, module).
+    """
+
+    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Any, global_pool: str = "avg") -> None:
+        if hasattr(backbone, "auxiliary"):  # of the training alone
+            backbone.auxiliary = nn.Identity()
+        super().__init__(spec, overview, backbone, global_pool)
+        self.head_hidden_size = self.num_features
+        # The overview shrinks the image before the backbone sees it; reductions are counted from the image.
+        self.shrink = 1 if spec.overview == "none" else max(1, round(spec.image_size[0] / spec.cell_size[0]))
+        levels = getattr(backbone, "feature_info", None)
+        self.has_levels = levels is not None
+        self.feature_info = [
+            {
+                "num_chs": level["num_chs"],
+                "reduction": level["reduction"] * self.shrink,
+                "module": f"backbone.{level['module']}",
+            }
+            for level in levels or [{"num_chs": self.num_features, "reduction": 32, "module": ""}]
+        ]
+
+    @torch.jit.ignore
+    def init_weights(self) -> None:
+        """Start again from random weights, for instance after ``to_empty``."""
+        for part in (self.overview, self.backbone):
+            initialise: Any = getattr(part, "init_weights", None)
+            if initialise is not None:
+                initialise()
+        if isinstance(self.classifier, nn.Linear):
+            start_classifier(self.classifier)
+
+    @torch.jit.ignore
+    def get_classifier(self, name_only: bool = False) -> nn.Module | str:
+        """Return the classifier, or its name."""
+        return "classifier" if name_only else self.classifier
+
+    @torch.jit.ignore
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the classifier; 0 classes gives the features, and ``global_pool=""`` the unpooled map.
+
+        The new one is without polarity; ``create_model(..., num_classes=N)`` keeps it.
+
+        ``global_pool=None`` keeps the pooling, but for an unpooled model that is given classes again: it pools by "avg".
+        """
+        if global_pool is None:
+            global_pool = self.global_pool or ("avg" if num_classes else "")
+        self.global_pool = check_pool(global_pool, num_classes)
+        like = next(self.classifier.parameters(), next(self.parameters()))
+        training = self.training
+        self.spec = self.spec.replace(num_classes=num_classes, polarity=False)
+        self.num_classes, self.polarity = num_classes, False
+        self.classifier = make_classifier(self.num_features, num_classes, like)
+        self.classifier.train(training)
+
+    @torch.jit.ignore
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Return the patterns by which layer-wise learning rates group the parameters."""
+        first, layer = getattr(self.backbone, "first_conv", "conv1"), r"^backbone\.(?:\w+\.)*?layer"
+        return {
+            "stem": rf"^overview|^backbone\.(?:{re.escape(first)}|bn1)\.",
+            "blocks": rf"{layer}(\d+)" if coarse else rf"{layer}(\d+)\.(\d+)",
+        }
+
+    @torch.jit.ignore
+    def no_weight_decay(self) -> set[str]:
+        """Name the parameters without weight decay beyond the usual biases and norms: none."""
+        return set()
+
+    @torch.jit.ignore
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> Any:
+        """Return (final features, maps at ``indices``), or the maps alone.
+
+        Args:
+            x: (B, C, H, W) images.
+            indices: None for every level, n for the last n, or a list (negative from the end).
+            norm: accepted for timm's sake; there is no final norm.
+            stop_early: do not run past the last level asked for.
+            output_fmt: "NCHW" only.
+            intermediates_only: leave the final features out.
+
+        Raises:
+            GricolZooError: another output format, or a level that does not exist.
+        """
+        if output_fmt != "NCHW":
+            raise GricolZooError(f"Expected `output_fmt` to be 'NCHW', but got {output_fmt!r}.")
+        taps = take_levels(len(self.feature_info), indices)
+        x = self.overview(x)
+        if self.has_levels:
+            last = max(taps) if stop_early else len(self.feature_info) - 1
+            final, maps = self.backbone.forward_intermediates(x, last, set(taps))
+        else:
+            final = self.backbone(x)
+            maps = [final] if taps else []
+        return maps if intermediates_only else (final, maps)
+
+    @torch.jit.ignore
+    def prune_intermediate_layers(
+        self, indices: int | Sequence[int] | None = 1, prune_norm: bool = False, prune_head: bool = True
+    ) -> list[int]:
+        """Drop what lies after the last level asked for; return the levels as absolute indices."""
+        taps = take_levels(len(self.feature_info), indices)
+        cut = self.has_levels and max(taps) < len(self.feature_info) - 1
+        if cut:
+            self.backbone.prune_after(max(taps))
+            self.num_features = self.head_hidden_size = int(self.feature_info[max(taps)]["num_chs"])
+        if prune_head or cut:
+            self.reset_classifier(0, "")
+        return taps
+
+
+def take_levels(count: int, indices: int | Sequence[int] | None) -> list[int]:
+    """Return sorted absolute level indices: None for all, n for the last n, a list as it is (negative from the end).
+
+    Raises:
+        GricolZooError: an index out of range.
+    """
+    if indices is None:
+        return list(range(count))
+    wanted = list(range(-indices, 0)) if isinstance(indices, int) else list(indices)
+    taps = sorted({index + count if index < 0 else index for index in wanted})
+    if not taps or taps[0] < 0 or taps[-1] >= count:
+        raise GricolZooError(f"Expected feature indices in {-count}..{count - 1}, but got {indices!r}.")
+    return taps

@@ -1,0 +1,187 @@
+"""The lower branch, which both forms of a model share: overview, backbone, pooling, one classifier (paper, step 7)."""
+
+# No `from __future__ import annotations` here: torch.fx and TorchScript read the annotations of `forward` as objects.
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.spec import ModelSpec
+
+POOLS = ("avg", "max", "")
+GRID_KEYS = ("head.", "splitter.", "cell_norm.", "backbone.auxiliary.")
+"""How the names of tensors begin that only the full form has."""
+
+
+def pool_map(features: Tensor, kind: str) -> Tensor:
+    """(B, F, h, w) -> (B, F) by the mean ("avg") or maximum ("max") over positions; "" leaves the map."""
+    if kind == "avg":
+        return features.mean((-2, -1))
+    if kind == "max":
+        return features.amax((-2, -1))
+    return features
+
+
+class LowerBranch(nn.Module):
+    """(B, C, H, W) images -> (B, classes) logits.
+
+    Args:
+        spec: what the model is.
+        overview, backbone: its parts; ``backbone.num_features`` sets the classifier's width.
+        global_pool: "avg", "max" or "" (unpooled, only without a classifier).
+
+    Raises:
+        GricolZooError: an unknown pooling, or a classifier asked for on unpooled maps.
+    """
+
+    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Any, global_pool: str = "avg") -> None:
+        super().__init__()
+        self.spec = spec
+        self.name = ""  # the registered name, set by whoever created it by name
+        self.info: dict[str, Any] = {}  # what came with the weights: calibration, training record
+        self.load_report: Any = None
+        self.hub_ref = ""  # "org/repo@commit" of weights from the Hub
+        self.num_classes = spec.num_classes
+        self.polarity = spec.polarity
+        self.in_chans = spec.in_chans
+        self.num_features = int(backbone.num_features)
+        self.drop_rate = spec.drop_rate
+        self.grad_checkpointing = False
+        self.global_pool = check_pool(global_pool, spec.num_classes)
+        self.overview = overview
+        self.backbone: Any = backbone  # an nn.Module with `num_features`, and perhaps timm's feature methods
+        self.drop = nn.Dropout(spec.drop_rate)
+        self.classifier = make_classifier(self.num_features, spec.num_classes, polarity=spec.polarity)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, F, h', w'), before pooling."""
+        return self.backbone(self.overview(x))
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """(B, F, h', w') -> (B, classes), or (B, F) before the classifier."""
+        x = self.drop(pool_map(x, self.global_pool))
+        if pre_logits:
+            return x
+        x = self.classifier(x)
+        if self.polarity and self.num_classes > 0:
+            return sum_polarities(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, classes)."""
+        return self.forward_head(self.forward_features(x))
+
+    @torch.jit.ignore
+    def joint_head(self, x: Tensor) -> Tensor:
+        """(B, F, h', w') -> (B, classes, 2): the logits of each class with its short arm up, and down.
+
+        Raises:
+            GricolZooError: a model without polarity, or without a classifier.
+        """
+        if self.num_classes == 0:
+            raise GricolZooError("This model has no classifier (`num_classes=0`), so it tells no polarity. Give it classes.")
+        if not self.polarity:
+            raise GricolZooError(
+                "This model does not tell which end of a chromosome is up. Take weights with polarity, or create and train it "
+                "with `polarity=True`."
+            )
+        return self.classifier(self.drop(pool_map(x, self.global_pool))).unflatten(-1, (-1, 2))
+
+    @torch.jit.ignore
+    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Tell class and polarity in one pass: (B, C, H, W) -> logits (B, classes), probability (B,) that the short arm is up.
+
+        The logits are those of ``model(x)``; the probability is float32, summed over all classes.
+
+        Raises:
+            GricolZooError: a model without polarity, or without a classifier.
+        """
+        joint = self.joint_head(self.forward_features(x))
+        return sum_polarities(joint.flatten(1)), short_arm_up(joint)
+
+    @torch.jit.ignore
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Trade time for memory in training: the backbone recomputes its blocks in the backward pass.
+
+        Raises:
+            GricolZooError: the backbone cannot.
+        """
+        if not hasattr(self.backbone, "set_grad_checkpointing"):
+            raise GricolZooError(f"The backbone {self.spec.backbone!r} has no gradient checkpointing.")
+        self.backbone.set_grad_checkpointing(enable)
+        self.grad_checkpointing = enable
+
+
+def sum_polarities(outputs: Tensor) -> Tensor:
+    """(B, classes * 2) logits, each class with its short arm up and down -> (B, classes), of the same dtype.
+
+    The sum is taken in float32, or in float64 for such logits.
+    """
+    joint = outputs.reshape(outputs.shape[0], -1, 2)
+    if joint.dtype != torch.float64:
+        joint = joint.float()
+    return joint.logsumexp(-1).to(outputs.dtype)
+
+
+fx.wrap("sum_polarities")  # it looks at a dtype, which symbolic tracing cannot see through
+
+
+def short_arm_up(joint: Tensor) -> Tensor:
+    """(B, classes, 2) joint logits -> (B,) float32 probability that the short arm is up."""
+    return joint.flatten(1).float().softmax(1).unflatten(1, (-1, 2))[..., 0].sum(1)
+
+
+def check_pool(kind: str, num_classes: int) -> str:
+    """Return the pooling if it is one, and fits.
+
+    Raises:
+        GricolZooError: an unknown pooling, or none with a classifier.
+    """
+    if kind not in POOLS:
+        raise GricolZooError(f"Expected `global_pool` to be one of {', '.join(map(repr, POOLS))}, but got {kind!r}.")
+    if kind == "" and num_classes > 0:
+        raise GricolZooError("Expected `num_classes=0` with `global_pool=''`: a classifier needs pooled features.")
+    return kind
+
+
+def reset_classes(backbone: Any, num_classes: int, like: Tensor) -> None:
+    """Renew the classifiers that a backbone has of its own, if any (``gricol_zoo.models.baselines``); device and dtype of ``like``."""
+    reset = getattr(backbone, "reset_classes", None)
+    if reset is not None:
+        reset(num_classes)
+        backbone.auxiliary.to(like.device, like.dtype)
+
+
+def make_classifier(num_features: int, num_classes: int, like: Tensor | None = None, polarity: bool = False) -> nn.Module:
+    """Return a linear classifier (the identity for no classes), on the device and in the dtype of ``like``.
+
+    With ``polarity`` it has two outputs a class.
+    """
+    if num_classes == 0:
+        return nn.Identity()
+    layer = nn.Linear(num_features, num_classes * 2 if polarity else num_classes)
+    if like is not None:
+        layer = layer.to(device=like.device, dtype=like.dtype)
+    start_classifier(layer)
+    return layer
+
+
+def start_classifier(layer: nn.Linear) -> None:
+    """Fill a classifier with random weights, in place."""
+    nn.init.trunc_normal_(layer.weight, std=0.02)
+    nn.init.zeros_(layer.bias)
+
+
+def check_images(images: Tensor, spec: ModelSpec) -> None:
+    """Refuse a batch that is not (B, C, H, W) of the spec's channels and size.
+
+    Raises:
+        GricolZooError: says what was expected, what came, and how to get a model for it.
+    """
+    expected = (spec.in_chans, *spec.image_size)
+    if images.ndim != 4 or tuple(images.shape[1:]) != expected:
+        raise GricolZooError(
+            f"Expected images of shape (B, {', '.join(map(str, expected))}), but got {tuple(images.shape)}. "
+            "Resize them, or create the model with `in_chans` and `image_size` to match."
+        )
