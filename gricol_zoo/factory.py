@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from gricol_zoo.errors import CheckpointError, GricolZooError
-from gricol_zoo.hub import find_on_hub
 from gricol_zoo.models import baselines  # noqa: F401  (registers)
 from gricol_zoo.models.backbones import build_backbone
 from gricol_zoo.models.deployed import DeployedModel
@@ -21,9 +20,10 @@ from gricol_zoo.models.overview import build_overview
 from gricol_zoo.models.parts import build_part
 from gricol_zoo.models.presets import MODELS, WEIGHTS
 from gricol_zoo.models.splitters import SPLITTERS
-from gricol_zoo.sources import Source, find_in_dir, find_in_table
 from gricol_zoo.spec import ModelSpec
-from gricol_zoo.weights import check_against, load_weights
+from gricol_zoo.weights.hub import find_on_hub
+from gricol_zoo.weights.source import Source, find_in_dir, find_in_table
+from gricol_zoo.weights.tensors import check_against, load_weights
 
 
 def create_model(name: str, pretrained: bool = False, deployed: bool = False, **changes: Any) -> GridModel | DeployedModel:

@@ -16,15 +16,15 @@ import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs, is_model, register_model, register_model_deprecations
 from torch import nn
 
-from gricol_zoo.config import timm_config
 from gricol_zoo.errors import CheckpointError, GricolZooError
 from gricol_zoo.factory import build_deployed, check_source
-from gricol_zoo.hub import find_on_hub
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.presets import MODELS, WEIGHTS
-from gricol_zoo.sources import Source, find_in_dir, find_in_table, packaged_file
 from gricol_zoo.spec import ModelSpec
-from gricol_zoo.weights import load_weights
+from gricol_zoo.weights.config import timm_config
+from gricol_zoo.weights.hub import find_on_hub
+from gricol_zoo.weights.source import Source, find_in_dir, find_in_table, packaged_file
+from gricol_zoo.weights.tensors import load_weights
 
 HF_HUB_ID_SEPARATOR = "@"
 

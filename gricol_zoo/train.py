@@ -47,7 +47,7 @@ from gricol_zoo.quality import UNSURE, Reference, fit_reference, measure
 from gricol_zoo.recipes import Recipe
 from gricol_zoo.spec import CHROMOSOMES, ModelSpec
 from gricol_zoo.task import TrainingTask
-from gricol_zoo.weights import half_precision, load_weights, save_model
+from gricol_zoo.weights.tensors import half_precision, load_weights, save_model
 
 
 def train(

@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 import gricol_zoo
-from gricol_zoo.config import CONFIG_FILE
-from gricol_zoo.sources import WEIGHTS_FILE
-from gricol_zoo.weights import safetensors_file
+from gricol_zoo.weights.config import CONFIG_FILE
+from gricol_zoo.weights.source import WEIGHTS_FILE
+from gricol_zoo.weights.tensors import safetensors_file
 
 HUB = Path(__file__).parent
 KEPT = HUB.parent / "tests" / "released"

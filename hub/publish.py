@@ -22,11 +22,11 @@ from card import card, staged
 from keep import KEPT, keep
 
 import gricol_zoo
-from gricol_zoo.config import CONFIG_FILE
 from gricol_zoo.files import file_sha256
-from gricol_zoo.hub.upload import README, upload
 from gricol_zoo.models.presets import TABLE, read_table
-from gricol_zoo.sources import WEIGHTS_FILE
+from gricol_zoo.weights.config import CONFIG_FILE
+from gricol_zoo.weights.hub.upload import README, upload
+from gricol_zoo.weights.source import WEIGHTS_FILE
 
 HUB = Path(__file__).parent
 FILES = {CONFIG_FILE, WEIGHTS_FILE, README}

@@ -34,11 +34,11 @@ def hub(tmp_path, monkeypatch):
     """An empty local Hub, with an empty cache and no wait between attempts."""
     import huggingface_hub.constants
 
-    import gricol_zoo.hub.repo
+    import gricol_zoo.weights.hub.repo
 
     LOCAL_HUB.forget()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hf_cache"))
-    monkeypatch.setattr(gricol_zoo.hub.repo, "WAIT", 0)
+    monkeypatch.setattr(gricol_zoo.weights.hub.repo, "WAIT", 0)
     yield LOCAL_HUB
     LOCAL_HUB.forget()
 

@@ -8,9 +8,9 @@ from torch import nn
 
 from gricol_zoo import GricolZooError, create_model, optimize
 from gricol_zoo.models.cell_norm import with_norms
-from gricol_zoo.sources import find_in_dir
 from gricol_zoo.testing import check_model
-from gricol_zoo.weights import load_weights
+from gricol_zoo.weights.source import find_in_dir
+from gricol_zoo.weights.tensors import load_weights
 
 NAME = "gricol_r18half_n3_128"
 

@@ -9,9 +9,9 @@ from torch import nn
 from gricol_zoo import BACKBONES, GricolZooError, count, create_model, optimize
 from gricol_zoo.models.splitters.feature_overlap import FeatureOverlapSplitter
 from gricol_zoo.models.splitters.overlap import OverlapSplitter
-from gricol_zoo.sources import find_in_dir
 from gricol_zoo.testing import check_model
-from gricol_zoo.weights import load_weights
+from gricol_zoo.weights.source import find_in_dir
+from gricol_zoo.weights.tensors import load_weights
 
 NAME = "gricol_r18half_n3_128"
 PAPER = ("gricol_r50half_n3", {"image_size": (96, 98), "cell_size": (48, 48)})

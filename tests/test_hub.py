@@ -25,7 +25,7 @@ from gricol_zoo.errors import (
     UnreachableError,
 )
 from gricol_zoo.models.presets import Weights
-from gricol_zoo.sources import WEIGHTS_FILE
+from gricol_zoo.weights.source import WEIGHTS_FILE
 
 NAME = "r18half_128"
 REPO = "org/zoo"

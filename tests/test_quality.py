@@ -9,7 +9,6 @@ from conftest import tiny_set
 from test_scale import HOW
 
 from gricol_zoo import create_model
-from gricol_zoo.config import make_config, read_config
 from gricol_zoo.data.preprocess import Prepared, prepare
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.scale import LEAST_CROPS
@@ -31,6 +30,7 @@ from gricol_zoo.quality import (
     same_pictures,
 )
 from gricol_zoo.render import Look, blur, load_profiles, render, render_cell
+from gricol_zoo.weights.config import make_config, read_config
 
 SIZE = (192, 96)
 UNIT = 43.0  # reference length of the tests, in crop pixels

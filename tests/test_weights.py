@@ -8,10 +8,10 @@ from conftest import SMALL
 from safetensors.torch import load_file, save_file
 
 from gricol_zoo import GricolZooError, GridModel, create_model
-from gricol_zoo.config import CONFIG_FILE
 from gricol_zoo.files import file_sha256
-from gricol_zoo.sources import WEIGHTS_FILE, find_in_dir
-from gricol_zoo.weights import adapt_channels
+from gricol_zoo.weights.config import CONFIG_FILE
+from gricol_zoo.weights.source import WEIGHTS_FILE, find_in_dir
+from gricol_zoo.weights.tensors import adapt_channels
 
 NAME = "gricol_r18half_n3_128"
 

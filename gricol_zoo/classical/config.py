@@ -14,9 +14,9 @@ from typing import Any
 from gricol_zoo.classical.features import Scale
 from gricol_zoo.classical.system import Settings
 from gricol_zoo.classical.table import CLASSICAL
-from gricol_zoo.config import INFO, MAX_BYTES
 from gricol_zoo.errors import ConfigError, GricolZooError
 from gricol_zoo.spec import CHROMOSOMES, from_mapping
+from gricol_zoo.weights.config import INFO, MAX_BYTES
 
 KEY = "gricol_zoo_classical"
 FORMAT = 1

@@ -20,7 +20,6 @@ from gricol_zoo.classical.model import ClassicalModel, cells_of, fit_measured, r
 from gricol_zoo.classical.saving import save
 from gricol_zoo.classical.system import Settings
 from gricol_zoo.classical.table import get_system
-from gricol_zoo.config import CONFIG_FILE
 from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.split import apply_split, check_leaks, group_of
 from gricol_zoo.data.table import ImageSet
@@ -30,6 +29,7 @@ from gricol_zoo.metrics import bootstrap_mean, perfect_groups
 from gricol_zoo.out_of_fold import LOGITS, REPORT, Plan, pool, start, write_logits, write_pooled
 from gricol_zoo.progress import Speaker
 from gricol_zoo.spec import CHROMOSOMES
+from gricol_zoo.weights.config import CONFIG_FILE
 
 
 def run_folds(

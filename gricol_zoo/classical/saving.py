@@ -19,12 +19,12 @@ from gricol_zoo.classical.features import Scale
 from gricol_zoo.classical.model import ClassicalModel
 from gricol_zoo.classical.network import Network
 from gricol_zoo.classical.system import Settings
-from gricol_zoo.config import CONFIG_FILE, MAX_BYTES
 from gricol_zoo.errors import CheckpointError, CorruptWeightsError
 from gricol_zoo.files import file_sha256, write_atomically
-from gricol_zoo.sources import WEIGHTS_FILE
 from gricol_zoo.spec import CHROMOSOMES, from_mapping
-from gricol_zoo.weights import open_tensors, safetensors_file
+from gricol_zoo.weights.config import CONFIG_FILE, MAX_BYTES
+from gricol_zoo.weights.source import WEIGHTS_FILE
+from gricol_zoo.weights.tensors import open_tensors, safetensors_file
 
 
 def is_saved(folder: str | Path) -> bool:

@@ -194,8 +194,8 @@ class GridModel(LowerBranch):
             GricolZooError: not found, altered, or not a model of this zoo.
         """
         from gricol_zoo.factory import create_from
-        from gricol_zoo.hub import find_on_hub
-        from gricol_zoo.sources import find_in_dir
+        from gricol_zoo.weights.hub import find_on_hub
+        from gricol_zoo.weights.source import find_in_dir
 
         if Path(repo_or_dir).is_dir():
             source = find_in_dir(Path(repo_or_dir))
@@ -207,7 +207,7 @@ class GridModel(LowerBranch):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``model.safetensors`` (fp16) and ``config.json``, which ``local-dir:folder`` loads again."""
-        from gricol_zoo.weights import save_model
+        from gricol_zoo.weights.tensors import save_model
 
         save_model(self, Path(folder))
 
@@ -226,8 +226,8 @@ class GridModel(LowerBranch):
         Raises:
             HubError: the Hub refuses, or cannot be reached.
         """
-        from gricol_zoo.hub import upload
-        from gricol_zoo.hub.upload import CARD, README
+        from gricol_zoo.weights.hub import upload
+        from gricol_zoo.weights.hub.upload import CARD, README
 
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)

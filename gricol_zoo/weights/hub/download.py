@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gricol_zoo.config import CONFIG_FILE, MAX_BYTES
 from gricol_zoo.errors import CorruptWeightsError, HubError, UnreachableError
 from gricol_zoo.files import file_sha256, git_blob_sha1
-from gricol_zoo.hub.repo import Repo, explained, library, retried, ways_out, what
-from gricol_zoo.sources import WEIGHTS_FILE, Source, read_source
+from gricol_zoo.weights.config import CONFIG_FILE, MAX_BYTES
+from gricol_zoo.weights.hub.repo import Repo, explained, library, retried, ways_out, what
+from gricol_zoo.weights.source import WEIGHTS_FILE, Source, read_source
 
 COMMIT = re.compile("[0-9a-f]{40}")
 

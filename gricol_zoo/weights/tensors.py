@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gricol_zoo.config import CONFIG_FILE, make_config
 from gricol_zoo.errors import CheckpointError, CorruptWeightsError
 from gricol_zoo.files import file_sha256, write_atomically
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.lower import GRID_KEYS, LowerBranch
-from gricol_zoo.sources import WEIGHTS_FILE, Source
 from gricol_zoo.spec import ModelSpec
+from gricol_zoo.weights.config import CONFIG_FILE, make_config
+from gricol_zoo.weights.source import WEIGHTS_FILE, Source
 
 GRID_FIELDS = ("splitter", "head", "grid", "cell_norm", "splitter_options", "head_options")
 MAX_HEADER = 4 << 20  # bytes; a model of ten thousand tensors has one

@@ -5,7 +5,7 @@ known before anything is downloaded; bytes are compared with their hash, because
 flipped bit; transfers that it does not try again are tried again; and whatever fails is one of this package's errors.
 """
 
-from gricol_zoo.hub.download import find_on_hub
-from gricol_zoo.hub.upload import upload
+from gricol_zoo.weights.hub.download import find_on_hub
+from gricol_zoo.weights.hub.upload import upload
 
 __all__ = ["find_on_hub", "upload"]

@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gricol_zoo.config import CONFIG_FILE, read_config
 from gricol_zoo.errors import CheckpointError, CorruptWeightsError
 from gricol_zoo.models.presets import Weights
 from gricol_zoo.spec import ModelSpec
+from gricol_zoo.weights.config import CONFIG_FILE, read_config
 
 WEIGHTS_FILE = "model.safetensors"
-ASSETS = Path(__file__).parent / "assets"
+ASSETS = Path(__file__).parent.parent / "assets"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def find_in_table(name: str, tag: str, weights: Weights) -> Source:
         CheckpointError: not in the package and not uploaded yet.
         HubError: not in the cache, and the Hub does not give them.
     """
-    from gricol_zoo.hub import find_on_hub
+    from gricol_zoo.weights.hub import find_on_hub
 
     if weights.packaged:
         source = find_in_dir(packaged_file(name, tag).parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gricol_zoo.errors import UnreachableError
-from gricol_zoo.hub.repo import Repo, explained, library, retried
+from gricol_zoo.weights.hub.repo import Repo, explained, library, retried
 
 README = "README.md"
 CARD = """---
