@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gricol_zoo.data.augment import Augment
 from gricol_zoo.data.preprocess import to_canvas
-from gricol_zoo.render import load_profiles, random_look, render
+from gricol_zoo.data.synthetic import load_profiles, random_look, render
 from gricol_zoo.spec import Preprocess
 
 SIZE = (144, 72)  # of a canvas

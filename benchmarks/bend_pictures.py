@@ -18,10 +18,10 @@ from gricol_zoo.classical.bend import bend_each
 from gricol_zoo.classical.mask import find_mask
 from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.preprocess import to_canvas
+from gricol_zoo.data.synthetic import Look, Profile, load_profiles, random_look, render
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.files import write_atomically
-from gricol_zoo.render import Look, Profile, load_profiles, random_look, render
 from gricol_zoo.spec import CHROMOSOMES, ModelSpec
 
 ANGLES = tuple(range(0, 181, 30))  # degrees from end to end

@@ -23,11 +23,11 @@ from gricol_zoo.classical.crossval import reassigned_scores, run_folds
 from gricol_zoo.classical.measuring import Measured, measure_images
 from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.data.arrays import label_indices
+from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.split import read_split
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluate import score
 from gricol_zoo.out_of_fold import LOGITS
-from gricol_zoo.rows import read_csv
 from gricol_zoo.spec import CHROMOSOMES
 
 PUBLISHED = {

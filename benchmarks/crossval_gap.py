@@ -18,9 +18,9 @@ from record import write
 from sets import open_set
 
 from gricol_zoo.crossval import compare_runs, run_folds
+from gricol_zoo.data.rows import read_csv
 from gricol_zoo.out_of_fold import FOLDS
 from gricol_zoo.recipes import get_recipe
-from gricol_zoo.rows import read_csv
 
 COLUMNS = {
     "protocol": ("protocol", ""),

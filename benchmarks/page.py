@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 from record import ROOT
 
-from gricol_zoo.render import render_cell
+from gricol_zoo.data.synthetic import render_cell
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

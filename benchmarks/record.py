@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gricol_zoo.benchmark.table import to_markdown
-from gricol_zoo.rows import read_csv, to_csv
+from gricol_zoo.data.rows import read_csv, to_csv
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"

@@ -27,13 +27,13 @@ from systems import BUDGETS, FOLD_SEED, FOLDS, SYSTEMS, Budget, of_budget
 from gricol_zoo.classical.model import fit, reassign
 from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.folds import assign_folds, fold_split
+from gricol_zoo.data.rows import read_csv, to_csv
 from gricol_zoo.data.split import apply_split
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluate import predict_logits, score
 from gricol_zoo.factory import create_model
 from gricol_zoo.files import write_atomically
 from gricol_zoo.models.flops import count
-from gricol_zoo.rows import read_csv, to_csv
 from gricol_zoo.spec import CHROMOSOMES
 from gricol_zoo.train import train
 

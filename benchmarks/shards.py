@@ -24,7 +24,7 @@ import record
 from predict_speed import WATCHED, zip_of
 
 from gricol_zoo.benchmark.machine import describe_machine
-from gricol_zoo.rows import read_csv
+from gricol_zoo.data.rows import read_csv
 
 CROPS = 540
 COLUMNS = {

@@ -17,7 +17,7 @@ from record import ROOT, write
 from gricol_zoo.classical.axis import bend_of
 from gricol_zoo.classical.profiles import measure
 from gricol_zoo.classical.straighten import METHODS, straighten
-from gricol_zoo.render import Look, load_profiles, render
+from gricol_zoo.data.synthetic import Look, load_profiles, render
 
 BENDS = (0.0, 45.0, 90.0, 135.0, 180.0)
 SHOWN = ("1", "4", "9", "13", "17", "X")

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import gricol_zoo
+from gricol_zoo.data.rows import read_csv
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.grid import GridModel
-from gricol_zoo.rows import read_csv
 
 HUB = Path(__file__).parent.parent / "hub"
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gricol_zoo.data.arrays import load_canvases
+from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
@@ -25,7 +26,6 @@ from gricol_zoo.metrics import bootstrap_mean
 from gricol_zoo.out_of_fold import FOLDS, LOGITS, PREDICTIONS, QUESTION, start, write_logits, write_pooled
 from gricol_zoo.progress import Speaker
 from gricol_zoo.recipes import Recipe
-from gricol_zoo.rows import read_csv
 from gricol_zoo.significance import corrected_t_test, mcnemar_exact
 from gricol_zoo.train import CHECKPOINT_FILE, changed_spec, train
 

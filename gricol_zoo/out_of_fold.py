@@ -24,6 +24,7 @@ import numpy as np
 from gricol_zoo.calibration import softmax
 from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.folds import PROTOCOLS, assign_folds, fold_split, warn_of_folds
+from gricol_zoo.data.rows import to_csv
 from gricol_zoo.data.split import own_groups
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
@@ -32,7 +33,6 @@ from gricol_zoo.files import write_atomically
 from gricol_zoo.predict import COLUMNS as PREDICTION_COLUMNS
 from gricol_zoo.predict import describe
 from gricol_zoo.progress import Speaker
-from gricol_zoo.rows import to_csv
 
 QUESTION, LOGITS, PREDICTIONS, FOLDS, REPORT = "crossval.json", "logits.npy", "predictions.csv", "folds.csv", "report.json"
 COLUMNS = [*PREDICTION_COLUMNS, "fold"]

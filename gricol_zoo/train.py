@@ -30,6 +30,7 @@ from gricol_zoo.data.arrays import arms_up, image_factors, label_indices, load_p
 from gricol_zoo.data.augment import mix
 from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.prepare import check_parts, missing_classes, prepare_data
+from gricol_zoo.data.quality import UNSURE, Reference, fit_reference, measure
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
@@ -43,7 +44,6 @@ from gricol_zoo.models.presets import MODELS
 from gricol_zoo.optim import learning_rate, make_optimizer, update_average
 from gricol_zoo.precision import choose_dtype
 from gricol_zoo.progress import Speaker, Stop, peak_memory, stop_on_signals
-from gricol_zoo.quality import UNSURE, Reference, fit_reference, measure
 from gricol_zoo.recipes import Recipe
 from gricol_zoo.spec import CHROMOSOMES, ModelSpec
 from gricol_zoo.task import TrainingTask

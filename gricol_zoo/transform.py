@@ -16,11 +16,11 @@ from gricol_zoo.calibration import softmax
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.data.images import Crop, read_crop
 from gricol_zoo.data.preprocess import Prepared, prepare
+from gricol_zoo.data.quality import image_warnings, measure, read_reference
 from gricol_zoo.data.scale import check_factor
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.evaluate import predict_both
 from gricol_zoo.models.lower import LowerBranch
-from gricol_zoo.quality import image_warnings, measure, read_reference
 
 AnyImage = Any
 """A path, a file's bytes, a PIL image, or an array: (H, W), or (H, W, 3 or 4) uint8."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import gricol_zoo
+from gricol_zoo.data.rows import read_csv
 from gricol_zoo.models.flops import count
-from gricol_zoo.rows import read_csv
 
 ROOT = Path(__file__).parent.parent
 HUB = ROOT / "hub"

@@ -14,7 +14,7 @@ if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:  # tests side by s
 
 import torch
 
-from gricol_zoo.render import Look, load_profiles, render, render_cell
+from gricol_zoo.data.synthetic import Look, load_profiles, render, render_cell
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
 
@@ -93,7 +93,7 @@ def measured(tmp_path_factory):
     """A folder with packaged weights, prepared by preparation 2, that know the size and the looks of synthetic cells."""
     from gricol_zoo import create_model
     from gricol_zoo.data.preprocess import prepare
-    from gricol_zoo.quality import fit_reference, measure
+    from gricol_zoo.data.quality import fit_reference, measure
 
     model = create_model(OLD_MODEL, pretrained=True)
     model.spec = model.spec.replace(preprocess={"version": 2})

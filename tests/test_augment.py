@@ -17,8 +17,8 @@ from gricol_zoo.data.bends import ARC, KINK, bent_axis
 from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.grids import FOREGROUND, affine_grid, extent_of, turn_and_turn_back
 from gricol_zoo.data.preprocess import measure_pose, pose_of, to_canvas
+from gricol_zoo.data.synthetic import load_profiles, random_look, render
 from gricol_zoo.recipes import RECIPES, ROBUST_AUGMENT
-from gricol_zoo.render import load_profiles, random_look, render
 from gricol_zoo.spec import Preprocess
 
 NEW = ("strong_bend", "fit", "rotation", "specks", "neighbour", "blur_sd", "grain", "jpeg", "background")

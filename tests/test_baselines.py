@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from gricol_zoo import GricolZooError, GridLoss, TrainingTask, create_model
+from gricol_zoo.data.rows import read_csv
 from gricol_zoo.models.backbones import build_backbone
 from gricol_zoo.models.backbones.resnet import BasicBlock
 from gricol_zoo.models.baselines.anchors import Level, Navigator, choose, crop
@@ -17,7 +18,6 @@ from gricol_zoo.models.baselines.dcl import region_confusion, shuffle
 from gricol_zoo.models.baselines.ntsnet import ranking_loss
 from gricol_zoo.models.baselines.siamese2017 import pairs
 from gricol_zoo.recipes import Recipe
-from gricol_zoo.rows import read_csv
 from gricol_zoo.train import check_stages
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"

@@ -17,8 +17,8 @@ from gricol_zoo.benchmark.models import Subject, cost_of, inference_step, traini
 from gricol_zoo.benchmark.table import benchmark, to_markdown
 from gricol_zoo.benchmark.timing import Spread, peak_memory_of, spread, time_in_turn
 from gricol_zoo.cli import main
+from gricol_zoo.data.rows import to_csv
 from gricol_zoo.models.flops import count_forward
-from gricol_zoo.rows import to_csv
 
 MEBIBYTE = 2**20
 

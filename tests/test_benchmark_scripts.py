@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gricol_zoo.rows import read_csv
+from gricol_zoo.data.rows import read_csv
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 

@@ -16,10 +16,10 @@ from gricol_zoo.classical.axis import bend_of, find_axis, length_of
 from gricol_zoo.classical.bend import bend, fit_line, from_arc, onto_arc
 from gricol_zoo.classical.mask import find_mask
 from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.rows import read_csv
+from gricol_zoo.data.synthetic import Look, load_profiles, render
 from gricol_zoo.errors import ImageError
 from gricol_zoo.models.presets import MODELS
-from gricol_zoo.render import Look, load_profiles, render
-from gricol_zoo.rows import read_csv
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "benchmarks"

@@ -11,8 +11,8 @@ from test_find import CAMERAS, KINDS, draw, rows_of, with_gap, with_noise
 
 from gricol_zoo import GricolZooError, create_model
 from gricol_zoo.data.preprocess import to_canvas
+from gricol_zoo.data.synthetic import Look, load_profiles, render
 from gricol_zoo.export.canvas import CanvasInGraph
-from gricol_zoo.render import Look, load_profiles, render
 from gricol_zoo.spec import Preprocess
 
 UPRIGHT = Preprocess(orientation="upright", scale=1.5, pad_to=None, contrast="p99")

@@ -22,9 +22,9 @@ from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.cli import main
 from gricol_zoo.commands.classical import is_classical
 from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.synthetic import Look, load_profiles, render
 from gricol_zoo.data.table import Record
 from gricol_zoo.errors import CheckpointError, ConfigError, CorruptWeightsError, GricolZooError, ImageError
-from gricol_zoo.render import Look, load_profiles, render
 from gricol_zoo.spec import CHROMOSOMES
 
 PROFILES = load_profiles()

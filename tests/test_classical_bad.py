@@ -16,9 +16,9 @@ from gricol_zoo.classical.straighten import METHODS, straighten
 from gricol_zoo.classical.system import Settings
 from gricol_zoo.cli import main
 from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.rows import read_csv
+from gricol_zoo.data.synthetic import Look, load_profiles, render
 from gricol_zoo.errors import GricolZooError, ImageError
-from gricol_zoo.render import Look, load_profiles, render
-from gricol_zoo.rows import read_csv
 
 
 def draw(name):

@@ -15,13 +15,13 @@ from torch import nn
 import gricol_zoo
 from gricol_zoo import GricolZooError, ModelSpec
 from gricol_zoo.data.arrays import as_batch
+from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.explain import grad_cam, grid_evidence, guided_backprop
 from gricol_zoo.explain.figures import check_figure_file, explain_figure, save_figure
 from gricol_zoo.explain.panel import explain_image
 from gricol_zoo.models.grid import GridModel
 from gricol_zoo.models.lower import LowerBranch
 from gricol_zoo.models.splitters import SPLITTERS
-from gricol_zoo.render import render_cell
 
 LIGHT = ("gricol_r18half_n3_128", "gril_r18half_128", "r18half_128")
 

@@ -16,8 +16,8 @@ from gricol_zoo.data.prepare import check_parts, prepare_data
 from gricol_zoo.data.preprocess import place, place_alone, pose_of, prepare, resize, smooth, to_canvas, to_levels
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import split_for
+from gricol_zoo.data.synthetic import Look, load_profiles, render
 from gricol_zoo.data.table import ImageSet, Record, Store
-from gricol_zoo.render import Look, load_profiles, render
 
 SPEC = MODELS.get("r18half_192")
 HOW, SIZE = SPEC.preprocess, SPEC.image_size

@@ -13,6 +13,7 @@ import gricol_zoo
 from gricol_zoo import DEFAULT_MODEL, GricolZooError
 from gricol_zoo.cli import main
 from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.rows import read_csv
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, read_karyotype
 from gricol_zoo.karyotype.draft import draft
 from gricol_zoo.karyotype.draw import to_image, to_svg
@@ -22,7 +23,6 @@ from gricol_zoo.karyotype.output import folder_names
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.run import cells_of, karyotype
 from gricol_zoo.karyotype.table import COLUMNS, chromosome_rows
-from gricol_zoo.rows import read_csv
 
 NORMAL = {**{str(number): 2 for number in range(1, 23)}, "X": 1, "Y": 1}
 
@@ -675,7 +675,7 @@ def test_half_a_chromosome(cell, knowing, tmp_path):
     ("areas", "warned"), [((1.0, HALF - 0.01), 2), ((1.0, HALF + 0.01), None), ((0.3, 1.0), 1), ((1.0, 0.5, 0.4), None)]
 )
 def test_a_half_is_told_by_its_homologue(areas, warned):
-    from gricol_zoo.quality import Measures
+    from gricol_zoo.data.quality import Measures
 
     items = [Chromosome(n, "", "", assigned="7") for n in range(1, len(areas) + 1)]
     found = halves([*items, Chromosome(9, "", "")], [*(Measures(0, 0, 0, area) for area in areas), Measures(0, 0, 0, 0.01)])
@@ -702,7 +702,7 @@ def test_several_chromosomes_in_one_crop(cell, knowing, tmp_path):
 
 
 def test_a_cell_that_is_blurred_says_so(cell, knowing, tmp_path):
-    from gricol_zoo.render import blur
+    from gricol_zoo.data.synthetic import blur
 
     folder = tmp_path / "cell"
     folder.mkdir()

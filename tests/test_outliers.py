@@ -5,7 +5,7 @@ import pytest
 
 from gricol_zoo.data.outliers import OUTLIERS, blank, half, noise, two
 from gricol_zoo.data.preprocess import foreground, measure_pose, stretch
-from gricol_zoo.render import Look, load_profiles, render
+from gricol_zoo.data.synthetic import Look, load_profiles, render
 
 
 @pytest.fixture(params=["dark background", "light background"])

@@ -8,7 +8,7 @@ import torch
 from test_baselines import FOLDER, LIGHT
 
 from gricol_zoo import create_model
-from gricol_zoo.render import Look, load_profiles, render
+from gricol_zoo.data.synthetic import Look, load_profiles, render
 
 SYSTEMS = {
     "sharma2017": {"image_size": (96, 96)},

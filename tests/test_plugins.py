@@ -122,7 +122,7 @@ DOWNSTREAM = """
     import gricol_zoo
     from gricol_zoo.data.arrays import as_batch
     from gricol_zoo.data.preprocess import to_canvas
-    from gricol_zoo.render import load_profiles, random_look, render
+    from gricol_zoo.data.synthetic import load_profiles, random_look, render
     import numpy as np
 
     model = gricol_zoo.create_model(gricol_zoo.DEFAULT_MODEL, pretrained=True, num_classes=10)

@@ -10,10 +10,7 @@ from test_scale import HOW
 
 from gricol_zoo import create_model
 from gricol_zoo.data.preprocess import Prepared, prepare
-from gricol_zoo.data.readers import open_images
-from gricol_zoo.data.scale import LEAST_CROPS
-from gricol_zoo.errors import ConfigError
-from gricol_zoo.quality import (
+from gricol_zoo.data.quality import (
     BAND,
     DOUBTFUL_CELL,
     FEATURES,
@@ -29,7 +26,10 @@ from gricol_zoo.quality import (
     read_reference,
     same_pictures,
 )
-from gricol_zoo.render import Look, blur, load_profiles, render, render_cell
+from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.scale import LEAST_CROPS
+from gricol_zoo.data.synthetic import Look, blur, load_profiles, render, render_cell
+from gricol_zoo.errors import ConfigError
 from gricol_zoo.weights.config import make_config, read_config
 
 SIZE = (192, 96)

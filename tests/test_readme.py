@@ -12,7 +12,7 @@ from hub_server import TOKEN
 
 import gricol_zoo
 import gricol_zoo.timm_bridge
-from gricol_zoo.rows import read_csv
+from gricol_zoo.data.rows import read_csv
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -11,8 +11,8 @@ from PIL import Image
 from gricol_zoo.data.find import find_chromosome
 from gricol_zoo.data.images import read_crop, read_grey
 from gricol_zoo.data.preprocess import to_canvas
-from gricol_zoo.render import load_profiles, random_look, render, render_cell
-from gricol_zoo.rows import read_csv
+from gricol_zoo.data.rows import read_csv
+from gricol_zoo.data.synthetic import load_profiles, random_look, render, render_cell
 from gricol_zoo.spec import Preprocess
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))

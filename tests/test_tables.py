@@ -15,7 +15,7 @@ from gricol_zoo import MODELS, create_model
 from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.data.folds import assign_folds, fold_split
 from gricol_zoo.data.readers import open_images
-from gricol_zoo.rows import read_csv, to_csv
+from gricol_zoo.data.rows import read_csv, to_csv
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 SCRIPTS = (

@@ -14,9 +14,9 @@ from test_data import BAD_FILES
 import gricol_zoo
 from gricol_zoo import GricolZooError, ImageError, Prediction, classify, create_model, create_transform, optimize
 from gricol_zoo.data.arrays import as_batch, load_canvases
+from gricol_zoo.data.quality import read_reference
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.predict import predict_rows
-from gricol_zoo.quality import read_reference
 
 MODELS = {
     "preparation 1": ("gricol_r18half_n3_128", {}),

@@ -231,7 +231,7 @@ def load_model(
 
 def say_unchecked(model: Any) -> None:
     """Warn, once a run, where weights have nothing to compare images with."""
-    from gricol_zoo.quality import NOT_CHECKED, read_reference
+    from gricol_zoo.data.quality import NOT_CHECKED, read_reference
 
     if read_reference(model.info) is None:
         warn(NOT_CHECKED)

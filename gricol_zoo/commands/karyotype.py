@@ -119,9 +119,9 @@ def _factor_of_case(images: ImageSet, how: Preprocess, case: str) -> float | Non
 
 def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier]:
     """Yield the packaged weights other than those in use, to see whether they fit a cell better."""
+    from gricol_zoo.data.quality import read_reference
     from gricol_zoo.karyotype.classifier import of_network
     from gricol_zoo.models.presets import WEIGHTS
-    from gricol_zoo.quality import read_reference
 
     for arch, tags in WEIGHTS.items():
         for tag, weights in tags.items():

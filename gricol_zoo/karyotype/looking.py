@@ -12,12 +12,12 @@ import numpy as np
 
 from gricol_zoo.data.images import Crop, read_crop
 from gricol_zoo.data.preprocess import Prepared
+from gricol_zoo.data.quality import SAME, Measures, Said, cell_warnings, image_warnings, measure, same_pictures
 from gricol_zoo.data.scale import LEAST_CROPS, check_factor, factor_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.karyotype.classifier import Classifier
 from gricol_zoo.karyotype.document import DOUBTFUL, Chromosome
-from gricol_zoo.quality import SAME, Measures, Said, cell_warnings, image_warnings, measure, same_pictures
 
 SHORT_ARMS = ("up", "down")
 TWO_CELLS = 60  # images; no diploid cell has as many

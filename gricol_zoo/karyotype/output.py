@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from gricol_zoo.data.rows import to_csv
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.files import write_atomically
 from gricol_zoo.karyotype.document import Karyotype
@@ -13,7 +14,6 @@ from gricol_zoo.karyotype.draw import to_png, to_svg
 from gricol_zoo.karyotype.layout import lay_out
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.table import COLUMNS, chromosome_rows
-from gricol_zoo.rows import to_csv
 
 DOCUMENT = "karyotype.json"
 

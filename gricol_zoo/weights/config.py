@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gricol_zoo.data.quality import is_reference
 from gricol_zoo.errors import ConfigError, GricolZooError
 from gricol_zoo.models.backbones import BACKBONES
 from gricol_zoo.models.presets import MODELS
-from gricol_zoo.quality import is_reference
 from gricol_zoo.spec import ModelSpec, from_mapping
 
 CONFIG_FILE = "config.json"

@@ -16,7 +16,7 @@ import numpy as np
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.spec import CHROMOSOMES
 
-PROFILES = Path(__file__).parent / "assets" / "profiles.json"
+PROFILES = Path(__file__).parent.parent / "assets" / "profiles.json"
 
 
 @dataclass(frozen=True)
