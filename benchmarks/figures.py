@@ -22,11 +22,11 @@ from record import RESULTS
 from sets import NAMES, open_part, tag_of
 from weights import create
 
-from gricol_zoo.calibration import softmax
 from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluate import predict_logits
+from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.metrics import confusion_matrix
 from gricol_zoo.spec import CHROMOSOMES, DENVER_GROUPS
 

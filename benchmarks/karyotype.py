@@ -31,7 +31,6 @@ from sets import HERE, NAMES, open_part, open_set, tag_of
 from weights import create, released
 
 import gricol_zoo
-from gricol_zoo.calibration import softmax
 from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.outliers import OUTLIERS
@@ -41,6 +40,7 @@ from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.split import apply_split, read_split
 from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.evaluate import predict_logits
+from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.karyotype import Costs, assign, confidences
 from gricol_zoo.karyotype.assign import UNASSIGNED
 from gricol_zoo.karyotype.document import DOUBTFUL

@@ -35,8 +35,8 @@ from gricol_zoo.data.arrays import load_canvases
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import apply_split, read_split
 from gricol_zoo.evaluate import predict_logits
-from gricol_zoo.precision import choose_dtype
-from gricol_zoo.predict import write_predictions
+from gricol_zoo.inference.precision import choose_dtype
+from gricol_zoo.inference.predict import write_predictions
 
 CROPS = 920
 AIMS = {gricol_zoo.DEFAULT_MODEL: 30, "gricol_r50half_n3": 90}

@@ -16,7 +16,7 @@ import torch
 import gricol_zoo
 from gricol_zoo.benchmark.machine import describe_machine
 from gricol_zoo.benchmark.timing import Step, time_in_turn
-from gricol_zoo.precision import choose_dtype
+from gricol_zoo.inference.precision import choose_dtype
 
 COLUMNS = {
     "grid": ("N", ""),

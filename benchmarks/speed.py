@@ -22,7 +22,7 @@ from gricol_zoo.benchmark.machine import describe_machine
 from gricol_zoo.benchmark.models import Subject, inference_step
 from gricol_zoo.benchmark.table import MARKDOWN, benchmark
 from gricol_zoo.benchmark.timing import time_in_turn
-from gricol_zoo.precision import choose_dtype
+from gricol_zoo.inference.precision import choose_dtype
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

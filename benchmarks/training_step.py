@@ -24,7 +24,7 @@ import gricol_zoo
 from gricol_zoo.benchmark.machine import describe_machine
 from gricol_zoo.benchmark.models import Subject, training_step
 from gricol_zoo.benchmark.timing import Step, peak_memory_of, time_in_turn
-from gricol_zoo.precision import has_bf16
+from gricol_zoo.inference.precision import has_bf16
 
 COLUMNS = {
     "step": ("step", ""),

@@ -19,13 +19,13 @@ from sets import FILES, open_part, tag_of
 from sklearn.metrics import roc_auc_score
 from weights import create, released
 
-from gricol_zoo.calibration import expected_calibration_error, softmax
 from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.outliers import OUTLIERS
 from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluate import predict_logits
+from gricol_zoo.inference.calibration import expected_calibration_error, softmax
 
 SEED = 0
 TRUST = {

@@ -32,11 +32,11 @@ _PUBLIC = {
     "WEIGHTS": "models.presets",
     "DEFAULT_MODEL": "models.presets",
     "count": "models.flops",
-    "optimize": "inference",
-    "parity": "inference",
-    "create_transform": "transform",
-    "classify": "transform",
-    "Prediction": "transform",
+    "optimize": "inference.fast",
+    "parity": "inference.fast",
+    "create_transform": "inference.transform",
+    "classify": "inference.transform",
+    "Prediction": "inference.transform",
     "GricolZooError": "errors",
     "ImageError": "errors",
 }
@@ -48,8 +48,11 @@ if TYPE_CHECKING:
     from gricol_zoo.factory import create_model as create_model
     from gricol_zoo.factory import is_model as is_model
     from gricol_zoo.factory import list_models as list_models
-    from gricol_zoo.inference import optimize as optimize
-    from gricol_zoo.inference import parity as parity
+    from gricol_zoo.inference.fast import optimize as optimize
+    from gricol_zoo.inference.fast import parity as parity
+    from gricol_zoo.inference.transform import Prediction as Prediction
+    from gricol_zoo.inference.transform import classify as classify
+    from gricol_zoo.inference.transform import create_transform as create_transform
     from gricol_zoo.losses import GridLoss as GridLoss
     from gricol_zoo.losses import branch_weights as branch_weights
     from gricol_zoo.losses import grid_loss as grid_loss
@@ -67,9 +70,6 @@ if TYPE_CHECKING:
     from gricol_zoo.spec import ModelSpec as ModelSpec
     from gricol_zoo.spec import Preprocess as Preprocess
     from gricol_zoo.task import TrainingTask as TrainingTask
-    from gricol_zoo.transform import Prediction as Prediction
-    from gricol_zoo.transform import classify as classify
-    from gricol_zoo.transform import create_transform as create_transform
 
 
 def __getattr__(name: str) -> Any:

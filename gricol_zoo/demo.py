@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from gricol_zoo.calibration import softmax
 from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.evaluate import predict_logits
 from gricol_zoo.factory import create_model
+from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.flops import count
 from gricol_zoo.models.grid import GridModel

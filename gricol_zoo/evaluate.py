@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from gricol_zoo.calibration import expected_calibration_error, softmax
 from gricol_zoo.data.arrays import arms_up, as_batch, image_factors, label_indices, load_canvases
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import write_atomically
-from gricol_zoo.inference import dtype_of, is_optimized, optimize
+from gricol_zoo.inference.calibration import expected_calibration_error, softmax
+from gricol_zoo.inference.fast import dtype_of, is_optimized, optimize
+from gricol_zoo.inference.precision import choose_dtype
+from gricol_zoo.inference.workers import side_by_side
 from gricol_zoo.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.grid import GridModel
-from gricol_zoo.precision import choose_dtype
 from gricol_zoo.spec import ModelSpec
-from gricol_zoo.workers import side_by_side
 
 # From there on a larger batch gains little on a processor (benchmarks/results/speed_batch.csv); a GPU has more to fill.
 PIXELS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 23}

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gricol_zoo.calibration import softmax
 from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.folds import PROTOCOLS, assign_folds, fold_split, warn_of_folds
 from gricol_zoo.data.rows import to_csv
@@ -30,8 +29,9 @@ from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluate import score, write_report
 from gricol_zoo.files import write_atomically
-from gricol_zoo.predict import COLUMNS as PREDICTION_COLUMNS
-from gricol_zoo.predict import describe
+from gricol_zoo.inference.calibration import softmax
+from gricol_zoo.inference.predict import COLUMNS as PREDICTION_COLUMNS
+from gricol_zoo.inference.predict import describe
 from gricol_zoo.progress import Speaker
 
 QUESTION, LOGITS, PREDICTIONS, FOLDS, REPORT = "crossval.json", "logits.npy", "predictions.csv", "folds.csv", "report.json"

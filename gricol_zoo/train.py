@@ -18,13 +18,6 @@ import numpy as np
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gricol_zoo.calibration import (
-    expected_calibration_error,
-    fit_temperature,
-    negative_log_likelihood,
-    review_threshold,
-    softmax,
-)
 from gricol_zoo.checkpoint import LOG_COLUMNS, Training, restore
 from gricol_zoo.data.arrays import arms_up, image_factors, label_indices, load_prepared, normalise
 from gricol_zoo.data.augment import mix
@@ -36,13 +29,20 @@ from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluate import polarity_accuracy, predict_both, predict_logits
 from gricol_zoo.factory import build, find_weights
+from gricol_zoo.inference.calibration import (
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+    review_threshold,
+    softmax,
+)
+from gricol_zoo.inference.precision import choose_dtype
 from gricol_zoo.job import CHECKPOINT_FILE, Job
 from gricol_zoo.losses import GridLoss
 from gricol_zoo.models.grid import GridModel
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.presets import MODELS
 from gricol_zoo.optim import learning_rate, make_optimizer, update_average
-from gricol_zoo.precision import choose_dtype
 from gricol_zoo.progress import Speaker, Stop, peak_memory, stop_on_signals
 from gricol_zoo.recipes import Recipe
 from gricol_zoo.spec import CHROMOSOMES, ModelSpec

@@ -8,7 +8,6 @@ import pytest
 from conftest import tiny_set
 from PIL import Image
 
-from gricol_zoo.calibration import softmax
 from gricol_zoo.classical.crossval import reassigned_scores
 from gricol_zoo.classical.model import fit
 from gricol_zoo.classical.saving import load, save
@@ -21,6 +20,7 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.table import ImageSet, Record, Store
 from gricol_zoo.evaluate import score
+from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.out_of_fold import COLUMNS, hash_folds
 from gricol_zoo.spec import CHROMOSOMES
 

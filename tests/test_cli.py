@@ -219,7 +219,7 @@ def test_only_warnings_of_quality_are_lines_of_their_own(monkeypatch, capsys, ch
         warnings.warn("something else", UserWarning, stacklevel=2)
         raise SystemExit(7)
 
-    monkeypatch.setattr("gricol_zoo.predict.open_paths", noisy)
+    monkeypatch.setattr("gricol_zoo.inference.predict.open_paths", noisy)
     assert run("predict", chromosomes, "--out", tmp_path / "p.csv") == 7
     said = capsys.readouterr().err
     assert said.count("warning: a name of lines\n") == 2

@@ -11,7 +11,7 @@ from torch import nn
 from gricol_zoo import DEFAULT_MODEL, MODELS, GricolZooError, create_model, optimize, parity
 from gricol_zoo.data.arrays import load_canvases
 from gricol_zoo.data.readers import open_images
-from gricol_zoo.inference import fold_batch_norm
+from gricol_zoo.inference.fast import fold_batch_norm
 
 
 def lived_in(module):

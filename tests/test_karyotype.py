@@ -497,8 +497,8 @@ def test_verify_goes_by_the_scale_and_preparation_of_the_record(cell, tmp_path, 
 
 
 def test_verify_leaves_a_model_as_it_was(cell, tmp_path, model):
+    from gricol_zoo.inference.preparation import prepare_as
     from gricol_zoo.karyotype.audit import differences
-    from gricol_zoo.preparation import prepare_as
 
     other = prepare_as(gricol_zoo.create_model(DEFAULT_MODEL, pretrained=True, deployed=True), 1, "dark")
     record = karyotype(other, open_images(cell[0]))

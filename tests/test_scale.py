@@ -30,7 +30,7 @@ from gricol_zoo.data.scale import (
 from gricol_zoo.data.synthetic import load_profiles
 from gricol_zoo.data.table import Record
 from gricol_zoo.errors import QualityWarning
-from gricol_zoo.predict import predict_rows
+from gricol_zoo.inference.predict import predict_rows
 
 PROFILES = {label: profile.length for label, profile in load_profiles().items()}
 """Lengths in pixels, measured on real images: nothing of them is in the code under test."""

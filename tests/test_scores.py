@@ -7,15 +7,15 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import confusion_matrix as reference_matrix
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
-from gricol_zoo.calibration import (
+from gricol_zoo.data.table import Record
+from gricol_zoo.evaluate import score, seen_in_training
+from gricol_zoo.inference.calibration import (
     expected_calibration_error,
     fit_temperature,
     negative_log_likelihood,
     review_threshold,
     softmax,
 )
-from gricol_zoo.data.table import Record
-from gricol_zoo.evaluate import score, seen_in_training
 from gricol_zoo.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
 
 

@@ -15,8 +15,8 @@ from gricol_zoo import GricolZooError
 from gricol_zoo.cli import main
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet, Record, Store
-from gricol_zoo.predict import COLUMNS
-from gricol_zoo.shards import join_run, own_device, whole_rows
+from gricol_zoo.inference.predict import COLUMNS
+from gricol_zoo.inference.shards import join_run, own_device, whole_rows
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 SLOWLY = ["--batch-size", "1", "--workers", "1"]

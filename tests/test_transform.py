@@ -16,7 +16,7 @@ from gricol_zoo import GricolZooError, ImageError, Prediction, classify, create_
 from gricol_zoo.data.arrays import as_batch, load_canvases
 from gricol_zoo.data.quality import read_reference
 from gricol_zoo.data.readers import open_images
-from gricol_zoo.predict import predict_rows
+from gricol_zoo.inference.predict import predict_rows
 
 MODELS = {
     "preparation 1": ("gricol_r18half_n3_128", {}),

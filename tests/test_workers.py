@@ -6,9 +6,9 @@ import time
 import pytest
 import torch
 
-from gricol_zoo.inference import precision, workers
-from gricol_zoo.precision import choose_dtype, has_bf16
-from gricol_zoo.workers import side_by_side, usable_cores
+from gricol_zoo.inference.fast import precision, workers
+from gricol_zoo.inference.precision import choose_dtype, has_bf16
+from gricol_zoo.inference.workers import side_by_side, usable_cores
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])

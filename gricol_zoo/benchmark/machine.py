@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from gricol_zoo.benchmark.timing import Spread, Step, finish
-from gricol_zoo.precision import DTYPES
+from gricol_zoo.inference.precision import DTYPES
 
 MATRIX = 2048
 CONVOLUTIONS = {  # name: channels in, channels out, kernel, height and width; batch 8, as in a ResNet's stages

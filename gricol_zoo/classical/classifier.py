@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gricol_zoo.calibration import softmax
 from gricol_zoo.classical.model import ClassicalModel
 from gricol_zoo.classical.profiles import Profiles, measure
+from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.karyotype.classifier import Classifier
 from gricol_zoo.spec import CHROMOSOMES
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from gricol_zoo.calibration import softmax
 from gricol_zoo.classical.config import read_config
 from gricol_zoo.classical.measuring import Measured, measure_images, name_errors
 from gricol_zoo.classical.model import ClassicalModel, cells_of, fit_measured, reassign
@@ -24,6 +23,7 @@ from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.split import apply_split, check_leaks, group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluate import write_report
+from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.karyotype.assign import MAX_CHROMOSOMES, UNASSIGNED
 from gricol_zoo.metrics import bootstrap_mean, perfect_groups
 from gricol_zoo.out_of_fold import LOGITS, REPORT, Plan, pool, start, write_logits, write_pooled

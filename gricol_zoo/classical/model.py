@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from gricol_zoo.calibration import fit_temperature, review_threshold, softmax
 from gricol_zoo.classical.features import Scale, turn, typical_scale
 from gricol_zoo.classical.measuring import measure_all, measure_images, name_errors
 from gricol_zoo.classical.network import Network
@@ -20,6 +19,7 @@ from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.inference.calibration import fit_temperature, review_threshold, softmax
 from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs, assign
 from gricol_zoo.spec import CHROMOSOMES
 

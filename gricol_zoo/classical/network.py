@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gricol_zoo.calibration import softmax
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.inference.calibration import softmax
 
 
 @dataclass(frozen=True)

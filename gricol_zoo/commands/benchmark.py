@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.benchmark.models import Subject
     from gricol_zoo.benchmark.table import INFER, TRAIN, benchmark, to_markdown
     from gricol_zoo.data.rows import to_csv
-    from gricol_zoo.precision import choose_dtype
+    from gricol_zoo.inference.precision import choose_dtype
 
     kinds = {"inference": [INFER], "train": [TRAIN], "both": [INFER, TRAIN]}[options.bench]
     dtype = choose_dtype(options.dtype, options.device)

@@ -200,10 +200,10 @@ def write_classical(options: argparse.Namespace, sets: Iterable[ImageSet], strea
     Raises:
         GricolZooError: not trained. (An image that cannot be measured is a row with its error.)
     """
-    from gricol_zoo.calibration import softmax
     from gricol_zoo.classical.measuring import measure_images
     from gricol_zoo.classical.model import cells_of
-    from gricol_zoo.predict import COLUMNS, describe
+    from gricol_zoo.inference.calibration import softmax
+    from gricol_zoo.inference.predict import COLUMNS, describe
     from gricol_zoo.spec import CHROMOSOMES
 
     model = _load(options.model)

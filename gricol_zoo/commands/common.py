@@ -217,8 +217,8 @@ def load_model(
     import torch
 
     from gricol_zoo.factory import create_model
+    from gricol_zoo.inference.preparation import prepare_as
     from gricol_zoo.models.presets import DEFAULT_MODEL
-    from gricol_zoo.preparation import prepare_as
 
     name = name or DEFAULT_MODEL
     model = create_model(f"local-dir:{name}" if Path(name).is_dir() else name, pretrained=True, deployed=deployed)

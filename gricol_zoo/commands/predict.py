@@ -24,7 +24,7 @@ from gricol_zoo.commands.common import (
 from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:
-    from gricol_zoo.shards import Tally
+    from gricol_zoo.inference.shards import Tally
 
 LEAST_IMAGES = 10  # fewer say nothing of a camera
 MANY_DOUBTS = 0.3  # share of images to review
@@ -58,7 +58,7 @@ def run_one(options: argparse.Namespace) -> int:
     """Write one file."""
     from tqdm import tqdm
 
-    from gricol_zoo.predict import open_paths, write_predictions
+    from gricol_zoo.inference.predict import open_paths, write_predictions
 
     given = settings(options)
     sets = open_paths(options.paths)
@@ -120,10 +120,10 @@ def run_shards(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from gricol_zoo import __version__
-    from gricol_zoo.inference import dtype_of, optimize
-    from gricol_zoo.predict import write_predictions
+    from gricol_zoo.inference.fast import dtype_of, optimize
+    from gricol_zoo.inference.predict import write_predictions
+    from gricol_zoo.inference.shards import join_run, own_device, work_on
     from gricol_zoo.progress import stop_on_signals
-    from gricol_zoo.shards import join_run, own_device, work_on
 
     given = settings(options)
     model = load_model(options.model, own_device(options.device, os.environ), True, options.preparation, options.ground)

@@ -15,8 +15,8 @@ import torch
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluate import best_batch_size
+from gricol_zoo.inference.workers import side_by_side
 from gricol_zoo.models.lower import LowerBranch, pool_map, sum_polarities
-from gricol_zoo.workers import side_by_side
 
 NEIGHBOURS = 10
 PERPLEXITY = 30.0  # van der Maaten and Hinton (JMLR 9, 2008) advise 5 to 50

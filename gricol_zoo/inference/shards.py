@@ -24,7 +24,7 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import write_atomically
-from gricol_zoo.predict import COLUMNS
+from gricol_zoo.inference.predict import COLUMNS
 from gricol_zoo.progress import Stop
 
 RUN_FILE, LOCKS = "run.json", ".locks"

@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from gricol_zoo.calibration import softmax
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.data.images import Crop, read_crop
 from gricol_zoo.data.preprocess import Prepared, prepare
@@ -20,6 +19,7 @@ from gricol_zoo.data.quality import image_warnings, measure, read_reference
 from gricol_zoo.data.scale import check_factor
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.evaluate import predict_both
+from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.models.lower import LowerBranch
 
 AnyImage = Any

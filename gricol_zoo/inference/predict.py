@@ -13,7 +13,6 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from gricol_zoo.calibration import softmax
 from gricol_zoo.data.arrays import image_factors
 from gricol_zoo.data.images import SUFFIXES, read_crop
 from gricol_zoo.data.preprocess import prepare
@@ -22,10 +21,11 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet, Record, Store
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.evaluate import best_batch_size, make_classifying
-from gricol_zoo.inference import is_optimized, optimize
+from gricol_zoo.inference.calibration import softmax
+from gricol_zoo.inference.fast import is_optimized, optimize
+from gricol_zoo.inference.workers import side_by_side
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.grid import GridModel
-from gricol_zoo.workers import side_by_side
 
 COLUMNS = [
     "path",

@@ -2,7 +2,7 @@
 
 Batch-norm is folded into the convolutions, weights and images are channels-last, the backbone computes in bf16 where the
 device has it, and no gradients are kept. ``parity`` measures what that changes. For several images at a time see
-``gricol_zoo.workers``, which gives each core a batch of its own.
+``gricol_zoo.inference.workers``, which gives each core a batch of its own.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.inference.precision import DTYPES, choose_dtype
 from gricol_zoo.models.lower import LowerBranch
-from gricol_zoo.precision import DTYPES, choose_dtype
 
 Model = TypeVar("Model", bound=LowerBranch)
 NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
