@@ -11,7 +11,7 @@ import numpy as np
 from bend_pictures import UNMEASURED
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.metrics import bootstrap_mean
+from gricol_zoo.evaluation.metrics import bootstrap_mean
 
 BENT = "all bent"  # the level that pools every level but the straightest: what the conclusion is drawn from
 Z = 1.959964  # of a two-sided 95 % interval

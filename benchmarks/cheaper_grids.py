@@ -20,7 +20,7 @@ from systems import CHEAPER, SYSTEMS, of_budget
 from tables import line_of, read_result, spread, table_of
 
 import gricol_zoo
-from gricol_zoo.metrics import bootstrap_mean
+from gricol_zoo.evaluation.metrics import bootstrap_mean
 
 SHOWN = {
     "name": ("system", ""),

@@ -21,7 +21,7 @@ from gricol_zoo.classical.measuring import measure_all
 from gricol_zoo.classical.model import cells_of, fit_measured, reassign
 from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.data.arrays import label_indices
-from gricol_zoo.evaluate import score
+from gricol_zoo.evaluation.report import score
 from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.spec import CHROMOSOMES
 

@@ -26,8 +26,8 @@ from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.split import read_split
 from gricol_zoo.data.table import ImageSet
-from gricol_zoo.evaluate import score
-from gricol_zoo.out_of_fold import LOGITS
+from gricol_zoo.evaluation.out_of_fold import LOGITS
+from gricol_zoo.evaluation.report import score
 from gricol_zoo.spec import CHROMOSOMES
 
 PUBLISHED = {

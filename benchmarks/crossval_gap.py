@@ -19,7 +19,7 @@ from sets import open_set
 
 from gricol_zoo.crossval import compare_runs, run_folds
 from gricol_zoo.data.rows import read_csv
-from gricol_zoo.out_of_fold import FOLDS
+from gricol_zoo.evaluation.out_of_fold import FOLDS
 from gricol_zoo.recipes import get_recipe
 
 COLUMNS = {

@@ -39,7 +39,8 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.split import apply_split, read_split
 from gricol_zoo.data.synthetic import render_cell
-from gricol_zoo.evaluate import predict_logits
+from gricol_zoo.evaluation.out_of_fold import FOLDS as FOLDS_FILE
+from gricol_zoo.evaluation.report import predict_logits
 from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.karyotype import Costs, assign, confidences
 from gricol_zoo.karyotype.assign import UNASSIGNED
@@ -49,7 +50,6 @@ from gricol_zoo.karyotype.layout import lay_out
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.run import karyotype
 from gricol_zoo.models.presets import DEFAULT_MODEL
-from gricol_zoo.out_of_fold import FOLDS as FOLDS_FILE
 from gricol_zoo.spec import CHROMOSOMES
 
 GRID = {"extra": (2.0, 3.0, 4.0, 5.0, 7.0, 10.0), "missing": (1.0, 2.0, 3.0, 4.0, 6.0), "unassigned": (3.0, 5.0, 7.0, 10.0)}

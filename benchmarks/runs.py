@@ -30,7 +30,7 @@ from gricol_zoo.data.folds import assign_folds, fold_split
 from gricol_zoo.data.rows import read_csv, to_csv
 from gricol_zoo.data.split import apply_split
 from gricol_zoo.data.table import ImageSet
-from gricol_zoo.evaluate import predict_logits, score
+from gricol_zoo.evaluation.report import predict_logits, score
 from gricol_zoo.factory import create_model
 from gricol_zoo.files import write_atomically
 from gricol_zoo.models.flops import count

@@ -17,7 +17,7 @@ from record import RESULTS, write
 from sets import open_part, split_file, tag_of
 from weights import create, released
 
-from gricol_zoo.evaluate import evaluate, write_report
+from gricol_zoo.evaluation.report import evaluate, write_report
 
 COLUMNS = {
     "name": ("model", ""),

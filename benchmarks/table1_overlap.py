@@ -20,8 +20,8 @@ from runs import do_missing
 from systems import TABLE1
 from tables import COLUMNS, Result, read_result, table_of
 
-from gricol_zoo.metrics import bootstrap_mean
-from gricol_zoo.significance import corrected_t_test, mcnemar_exact, paired_t_test, two_sample_t_test
+from gricol_zoo.evaluation.metrics import bootstrap_mean
+from gricol_zoo.evaluation.significance import corrected_t_test, mcnemar_exact, paired_t_test, two_sample_t_test
 
 PAPER_P = {"gband": 2.66e-22, "fish": 0.52, "qband": 1.71e-8}
 TEST_COLUMNS = {

@@ -14,7 +14,7 @@ from systems import BUDGETS, FOLDS, SYSTEMS
 
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import Record
-from gricol_zoo.metrics import bootstrap_mean
+from gricol_zoo.evaluation.metrics import bootstrap_mean
 
 COLUMNS = {
     "name": ("system", ""),

@@ -24,7 +24,7 @@ from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.outliers import OUTLIERS
 from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.table import ImageSet
-from gricol_zoo.evaluate import predict_logits
+from gricol_zoo.evaluation.report import predict_logits
 from gricol_zoo.inference.calibration import expected_calibration_error, softmax
 
 SEED = 0

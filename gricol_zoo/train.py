@@ -27,7 +27,7 @@ from gricol_zoo.data.quality import UNSURE, Reference, fit_reference, measure
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.evaluate import polarity_accuracy, predict_both, predict_logits
+from gricol_zoo.evaluation.report import polarity_accuracy, predict_both, predict_logits
 from gricol_zoo.factory import build, find_weights
 from gricol_zoo.inference.calibration import (
     expected_calibration_error,

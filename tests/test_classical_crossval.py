@@ -19,9 +19,9 @@ from gricol_zoo.data.folds import assign_folds
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.table import ImageSet, Record, Store
-from gricol_zoo.evaluate import score
+from gricol_zoo.evaluation.out_of_fold import COLUMNS, hash_folds
+from gricol_zoo.evaluation.report import score
 from gricol_zoo.inference.calibration import softmax
-from gricol_zoo.out_of_fold import COLUMNS, hash_folds
 from gricol_zoo.spec import CHROMOSOMES
 
 BAD = "images/c03/5_a.png"

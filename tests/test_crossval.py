@@ -24,9 +24,9 @@ from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import apply_split, check_leaks, group_of, own_groups
-from gricol_zoo.metrics import bootstrap_mean
+from gricol_zoo.evaluation.metrics import bootstrap_mean
+from gricol_zoo.evaluation.significance import corrected_t_test, mcnemar_exact, paired_t_test, two_sample_t_test
 from gricol_zoo.recipes import LIGHT
-from gricol_zoo.significance import corrected_t_test, mcnemar_exact, paired_t_test, two_sample_t_test
 
 QUICK = dataclasses.replace(LIGHT, epochs=1, batch_size=8, precision="fp32")
 

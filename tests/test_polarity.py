@@ -21,7 +21,7 @@ from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import split_for
 from gricol_zoo.data.table import Record
-from gricol_zoo.evaluate import make_classifying, predict_both, predict_logits
+from gricol_zoo.evaluation.report import make_classifying, predict_both, predict_logits
 from gricol_zoo.explain.embed import classify_features, pooled_features
 from gricol_zoo.export import export_model, open_exported
 from gricol_zoo.export import write as exporting
@@ -539,7 +539,7 @@ def test_accuracy_is_of_both_ways_up(always, expected, monkeypatch):
         up = {"up": np.ones(4), "right": lies_up * 0.9, "wrong": 1 - lies_up * 0.9}[always]
         return np.zeros((4, 24)), up
 
-    monkeypatch.setattr(importlib.import_module("gricol_zoo.evaluate"), "predict_both", told)
+    monkeypatch.setattr(importlib.import_module("gricol_zoo.evaluation.report"), "predict_both", told)
     assert polarity_accuracy(None, canvases, arms, told(None, canvases)[1]) == expected
 
 

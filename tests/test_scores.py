@@ -8,7 +8,8 @@ from sklearn.metrics import confusion_matrix as reference_matrix
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from gricol_zoo.data.table import Record
-from gricol_zoo.evaluate import score, seen_in_training
+from gricol_zoo.evaluation.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
+from gricol_zoo.evaluation.report import score, seen_in_training
 from gricol_zoo.inference.calibration import (
     expected_calibration_error,
     fit_temperature,
@@ -16,7 +17,6 @@ from gricol_zoo.inference.calibration import (
     review_threshold,
     softmax,
 )
-from gricol_zoo.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Cross-validation of a classical system: every image is measured once, each fold's system is fitted on its complement.
 
-The folder is that of ``gricol_zoo.out_of_fold``, so ``compare`` pairs it with a network's. An image that cannot be measured is
+The folder is that of ``gricol_zoo.evaluation.out_of_fold``, so ``compare`` pairs it with a network's. An image that cannot be measured is
 left out of training, and out of fold it has no answer: its row has the error alone, and it counts as wrong.
 """
 
@@ -22,11 +22,11 @@ from gricol_zoo.classical.table import get_system
 from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.split import apply_split, check_leaks, group_of
 from gricol_zoo.data.table import ImageSet
-from gricol_zoo.evaluate import write_report
+from gricol_zoo.evaluation.metrics import bootstrap_mean, perfect_groups
+from gricol_zoo.evaluation.out_of_fold import LOGITS, REPORT, Plan, pool, start, write_logits, write_pooled
+from gricol_zoo.evaluation.report import write_report
 from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.karyotype.assign import MAX_CHROMOSOMES, UNASSIGNED
-from gricol_zoo.metrics import bootstrap_mean, perfect_groups
-from gricol_zoo.out_of_fold import LOGITS, REPORT, Plan, pool, start, write_logits, write_pooled
 from gricol_zoo.progress import Speaker
 from gricol_zoo.spec import CHROMOSOMES
 from gricol_zoo.weights.config import CONFIG_FILE

@@ -168,7 +168,7 @@ def evaluate_classical(options: argparse.Namespace, images: ImageSet, part: str,
         GricolZooError: not trained, an option that only networks have, or an image that cannot be measured.
     """
     from gricol_zoo.data.arrays import label_indices
-    from gricol_zoo.evaluate import score, seen_in_training
+    from gricol_zoo.evaluation.report import score, seen_in_training
     from gricol_zoo.spec import CHROMOSOMES
 
     refuse(options, OF_VALIDATE)

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     from gricol_zoo.benchmark.table import to_markdown
     from gricol_zoo.data.rows import to_csv
-    from gricol_zoo.evaluate import seen_in_training
+    from gricol_zoo.evaluation.report import seen_in_training
     from gricol_zoo.explain.embed import check_enough
     from gricol_zoo.explain.feature_maps import map_features, tsne_figure
     from gricol_zoo.explain.figures import check_figure_file, save_figure

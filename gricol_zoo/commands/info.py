@@ -17,7 +17,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
-    from gricol_zoo.info import describe, format_info
+    from gricol_zoo.evaluation.info import describe, format_info
 
     info = describe_classical(options.name) if is_classical(options.name) else describe(options.name)
     print(format_info(info, options.format))

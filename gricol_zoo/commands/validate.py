@@ -34,7 +34,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     from gricol_zoo.data.scale import read_scale
-    from gricol_zoo.evaluate import evaluate, write_report
+    from gricol_zoo.evaluation.report import evaluate, write_report
     from gricol_zoo.models.presets import DEFAULT_MODEL
 
     images, part, split = read_part(options)

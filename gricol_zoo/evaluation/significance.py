@@ -2,7 +2,7 @@
 
 The folds of a cross-validation share most of their training images, so the t-test is corrected for it; the ordinary ones are
 there to set beside what papers print. For an interval of the difference that draws whole cases see
-``gricol_zoo.metrics.bootstrap_mean``.
+``gricol_zoo.evaluation.metrics.bootstrap_mean``.
 """
 
 from __future__ import annotations

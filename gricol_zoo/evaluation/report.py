@@ -17,12 +17,12 @@ from gricol_zoo.data.arrays import arms_up, as_batch, image_factors, label_indic
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.evaluation.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
 from gricol_zoo.files import write_atomically
 from gricol_zoo.inference.calibration import expected_calibration_error, softmax
 from gricol_zoo.inference.fast import dtype_of, is_optimized, optimize
 from gricol_zoo.inference.precision import choose_dtype
 from gricol_zoo.inference.workers import side_by_side
-from gricol_zoo.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.grid import GridModel
 from gricol_zoo.spec import ModelSpec

@@ -27,7 +27,7 @@ from gricol_zoo.data.rows import to_csv
 from gricol_zoo.data.split import own_groups
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.evaluate import score, write_report
+from gricol_zoo.evaluation.report import score, write_report
 from gricol_zoo.files import write_atomically
 from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.inference.predict import COLUMNS as PREDICTION_COLUMNS
