@@ -37,8 +37,8 @@ from gricol_zoo.evaluation.report import predict_logits
 from gricol_zoo.factory import find_weights
 from gricol_zoo.files import write_atomically
 from gricol_zoo.inference.calibration import negative_log_likelihood
-from gricol_zoo.recipes import Recipe, get_recipe
-from gricol_zoo.train import train
+from gricol_zoo.training.recipes import Recipe, get_recipe
+from gricol_zoo.training.train import train
 
 GRICOL, GRIL, CONTROL = "gricol_r18half_n3_128", "gril_r18half_128", "r18half_128"
 SEEDS = (0, 1)

@@ -17,10 +17,10 @@ from pathlib import Path
 from record import write
 from sets import open_set
 
-from gricol_zoo.crossval import compare_runs, run_folds
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.evaluation.out_of_fold import FOLDS
-from gricol_zoo.recipes import get_recipe
+from gricol_zoo.training.crossval import compare_runs, run_folds
+from gricol_zoo.training.recipes import get_recipe
 
 COLUMNS = {
     "protocol": ("protocol", ""),

@@ -20,13 +20,13 @@ from record import write
 from sets import NAMES, open_part
 
 from gricol_zoo import create_model
-from gricol_zoo.crossval import read_predictions
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.inference.fast import optimize
 from gricol_zoo.karyotype.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.run import karyotype
+from gricol_zoo.training.crossval import read_predictions
 
 PKI3 = "r18half_192.pki3"
 COLUMNS = {

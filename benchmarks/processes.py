@@ -27,7 +27,7 @@ from torch.distributed.elastic.utils.distributed import get_free_port
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.split import read_split
-from gricol_zoo.recipes import get_recipe
+from gricol_zoo.training.recipes import get_recipe
 
 EPOCHS, CELLS = 5, 14  # 14 cells of about 46 crops in batches of 32: 20 steps
 THREADS = "1, of two threads"

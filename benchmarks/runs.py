@@ -35,7 +35,7 @@ from gricol_zoo.factory import create_model
 from gricol_zoo.files import write_atomically
 from gricol_zoo.models.flops import count
 from gricol_zoo.spec import CHROMOSOMES
-from gricol_zoo.train import train
+from gricol_zoo.training.train import train
 
 PLACE = {"path", "case", "cell", "label", "fold"}
 

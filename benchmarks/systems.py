@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gricol_zoo.recipes import Recipe, get_recipe
+from gricol_zoo.training.recipes import Recipe, get_recipe
 
 
 @dataclass(frozen=True)

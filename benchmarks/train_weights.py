@@ -20,8 +20,8 @@ from record import COMMIT
 from sets import open_set, split_file
 
 from gricol_zoo.data.split import read_split
-from gricol_zoo.recipes import Recipe, get_recipe
-from gricol_zoo.train import train
+from gricol_zoo.training.recipes import Recipe, get_recipe
+from gricol_zoo.training.train import train
 
 RECIPES = Path(__file__).parent / "recipes"
 STARTS = Path(__file__).parent / "starts"

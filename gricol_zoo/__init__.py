@@ -21,10 +21,10 @@ _PUBLIC = {
     "CHROMOSOMES": "spec",
     "GridModel": "models.grid",
     "DeployedModel": "models.deployed",
-    "TrainingTask": "task",
-    "GridLoss": "losses",
-    "grid_loss": "losses",
-    "branch_weights": "losses",
+    "TrainingTask": "training.task",
+    "GridLoss": "training.losses",
+    "grid_loss": "training.losses",
+    "branch_weights": "training.losses",
     "BACKBONES": "models.backbones",
     "SPLITTERS": "models.splitters",
     "HEADS": "models.heads",
@@ -53,9 +53,6 @@ if TYPE_CHECKING:
     from gricol_zoo.inference.transform import Prediction as Prediction
     from gricol_zoo.inference.transform import classify as classify
     from gricol_zoo.inference.transform import create_transform as create_transform
-    from gricol_zoo.losses import GridLoss as GridLoss
-    from gricol_zoo.losses import branch_weights as branch_weights
-    from gricol_zoo.losses import grid_loss as grid_loss
     from gricol_zoo.models.backbones import BACKBONES as BACKBONES
     from gricol_zoo.models.deployed import DeployedModel as DeployedModel
     from gricol_zoo.models.flops import count as count
@@ -69,7 +66,10 @@ if TYPE_CHECKING:
     from gricol_zoo.spec import GridOutput as GridOutput
     from gricol_zoo.spec import ModelSpec as ModelSpec
     from gricol_zoo.spec import Preprocess as Preprocess
-    from gricol_zoo.task import TrainingTask as TrainingTask
+    from gricol_zoo.training.losses import GridLoss as GridLoss
+    from gricol_zoo.training.losses import branch_weights as branch_weights
+    from gricol_zoo.training.losses import grid_loss as grid_loss
+    from gricol_zoo.training.task import TrainingTask as TrainingTask
 
 
 def __getattr__(name: str) -> Any:

@@ -21,7 +21,6 @@ import torch
 from torch.nn import functional as F
 
 from gricol_zoo.factory import create_model
-from gricol_zoo.losses import GridLoss
 from gricol_zoo.models.backbones import BACKBONES
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.flops import count
@@ -30,7 +29,8 @@ from gricol_zoo.models.heads import HEADS
 from gricol_zoo.models.parts import build_part
 from gricol_zoo.models.splitters import SPLITTERS
 from gricol_zoo.spec import ModelSpec
-from gricol_zoo.task import TrainingTask
+from gricol_zoo.training.losses import GridLoss
+from gricol_zoo.training.task import TrainingTask
 
 
 def check_backbone(name: str, input_size: tuple[int, int] = (64, 64), options: Mapping[str, Any] | None = None) -> None:

@@ -18,8 +18,8 @@ from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.grids import FOREGROUND, affine_grid, extent_of, turn_and_turn_back
 from gricol_zoo.data.preprocess import measure_pose, pose_of, to_canvas
 from gricol_zoo.data.synthetic import load_profiles, random_look, render
-from gricol_zoo.recipes import RECIPES, ROBUST_AUGMENT
 from gricol_zoo.spec import Preprocess
+from gricol_zoo.training.recipes import RECIPES, ROBUST_AUGMENT
 
 NEW = ("strong_bend", "fit", "rotation", "specks", "neighbour", "blur_sd", "grain", "jpeg", "background")
 SIZE = (192, 96)

@@ -17,8 +17,8 @@ from gricol_zoo.models.baselines.bcnn import bilinear, vgg16
 from gricol_zoo.models.baselines.dcl import region_confusion, shuffle
 from gricol_zoo.models.baselines.ntsnet import ranking_loss
 from gricol_zoo.models.baselines.siamese2017 import pairs
-from gricol_zoo.recipes import Recipe
-from gricol_zoo.train import check_stages
+from gricol_zoo.training.recipes import Recipe
+from gricol_zoo.training.train import check_stages
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 LIGHT = {"trunk": "r18half"}

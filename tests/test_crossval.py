@@ -17,7 +17,6 @@ from scipy.stats import ttest_ind, ttest_rel
 
 from gricol_zoo import GricolZooError, create_model
 from gricol_zoo.cli import main
-from gricol_zoo.crossval import compare_runs, run_folds
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.data.folds import assign_folds, fold_split, warn_of_folds
 from gricol_zoo.data.images import read_grey
@@ -26,7 +25,8 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import apply_split, check_leaks, group_of, own_groups
 from gricol_zoo.evaluation.metrics import bootstrap_mean
 from gricol_zoo.evaluation.significance import corrected_t_test, mcnemar_exact, paired_t_test, two_sample_t_test
-from gricol_zoo.recipes import LIGHT
+from gricol_zoo.training.crossval import compare_runs, run_folds
+from gricol_zoo.training.recipes import LIGHT
 
 QUICK = dataclasses.replace(LIGHT, epochs=1, batch_size=8, precision="fp32")
 

@@ -28,9 +28,9 @@ from gricol_zoo.export import write as exporting
 from gricol_zoo.export.check import Agreement, canvases_of, insist, read_crops, synthetic_crops
 from gricol_zoo.models.flops import count
 from gricol_zoo.models.lower import short_arm_up, sum_polarities
-from gricol_zoo.recipes import LIGHT
 from gricol_zoo.testing import check_model
-from gricol_zoo.train import check_polarity, polarity_accuracy, train, turn_some
+from gricol_zoo.training.recipes import LIGHT
+from gricol_zoo.training.train import check_polarity, polarity_accuracy, train, turn_some
 
 NAME, WEIGHTS = "gricol_r18half_n3_128", "gricol_r18half_n3_128.qband"
 QUICK = dataclasses.replace(LIGHT, epochs=1, batch_size=8, precision="fp32", augment=Augment(tilt=5.0))

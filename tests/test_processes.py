@@ -20,8 +20,8 @@ from gricol_zoo import GricolZooError
 from gricol_zoo.data.augment import Augment
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import split_for
-from gricol_zoo.recipes import LIGHT
-from gricol_zoo.train import check_share, train
+from gricol_zoo.training.recipes import LIGHT
+from gricol_zoo.training.train import check_share, train
 
 INIT = "gricol_r18half_n3_128.qband"
 FROZEN = dataclasses.replace(LIGHT, epochs=2, batch_size=4, lr=1e-3, precision="fp32", freeze_batch_norm=True)

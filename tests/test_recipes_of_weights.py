@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from gricol_zoo import MODELS, create_model
-from gricol_zoo.losses import GridLoss
-from gricol_zoo.optim import make_optimizer
-from gricol_zoo.recipes import get_recipe
-from gricol_zoo.task import TrainingTask
+from gricol_zoo.training.losses import GridLoss
+from gricol_zoo.training.optim import make_optimizer
+from gricol_zoo.training.recipes import get_recipe
+from gricol_zoo.training.task import TrainingTask
 
 FOLDER = Path(__file__).parent.parent / "benchmarks" / "recipes"
 FILES = sorted(FOLDER.glob("*.json"))

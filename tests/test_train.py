@@ -23,8 +23,8 @@ from gricol_zoo.cli import main
 from gricol_zoo.data.augment import mix
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import split_for
-from gricol_zoo.recipes import LIGHT, PAPER, Recipe, get_recipe
-from gricol_zoo.train import learning_rate, make_optimizer, train, update_average
+from gricol_zoo.training.recipes import LIGHT, PAPER, Recipe, get_recipe
+from gricol_zoo.training.train import learning_rate, make_optimizer, train, update_average
 
 QUICK = dataclasses.replace(LIGHT, epochs=2, batch_size=8, precision="fp32")
 MODEL = "r18half_128"
@@ -242,7 +242,7 @@ def test_a_mixed_training_learns(chromosomes, tmp_path):
 
 def test_a_loss_that_is_no_number_stops_at_the_last_good_checkpoint(chromosomes, tmp_path, monkeypatch):
     images, split, _ = split_for(open_images(chromosomes), 0)
-    module = importlib.import_module("gricol_zoo.train")
+    module = importlib.import_module("gricol_zoo.training.train")
     step = module.train_step
 
     def poisoned(job, batch, epoch, number):
@@ -261,7 +261,7 @@ def test_a_loss_that_is_no_number_stops_at_the_last_good_checkpoint(chromosomes,
 def test_weights_that_are_no_numbers_are_not_saved(chromosomes, tmp_path, monkeypatch):
     """An infinite gradient spoils the weights after a loss that was still finite."""
     images, split, _ = split_for(open_images(chromosomes), 0)
-    module = importlib.import_module("gricol_zoo.train")
+    module = importlib.import_module("gricol_zoo.training.train")
     step = module.train_step
 
     def spoiling(job, batch, epoch, number):

@@ -14,13 +14,13 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import create_model
 from gricol_zoo.inference.fast import for_inference, optimize
 from gricol_zoo.inference.precision import DTYPES
-from gricol_zoo.losses import GridLoss
 from gricol_zoo.models.flops import count_forward
 from gricol_zoo.models.grid import GridModel
 from gricol_zoo.models.names import parse_backbone_name
-from gricol_zoo.optim import make_optimizer
-from gricol_zoo.recipes import LIGHT
-from gricol_zoo.task import TrainingTask
+from gricol_zoo.training.losses import GridLoss
+from gricol_zoo.training.optim import make_optimizer
+from gricol_zoo.training.recipes import LIGHT
+from gricol_zoo.training.task import TrainingTask
 
 FORMS = ("as is", "optimized", "compiled")
 

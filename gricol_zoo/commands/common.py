@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
     from gricol_zoo.models.deployed import DeployedModel
     from gricol_zoo.models.grid import GridModel
-    from gricol_zoo.recipes import Recipe
+    from gricol_zoo.training.recipes import Recipe
 
 
 def data_option(command: argparse.ArgumentParser) -> None:
@@ -145,7 +145,7 @@ def read_training(options: argparse.Namespace) -> tuple[ImageSet, Recipe, dict[s
     from gricol_zoo.factory import build, find_weights
     from gricol_zoo.models.names import parse_model_name
     from gricol_zoo.models.presets import MODELS
-    from gricol_zoo.recipes import get_recipe
+    from gricol_zoo.training.recipes import get_recipe
 
     recipe = get_recipe(options.recipe, epochs=options.epochs, seed=options.seed)
     changes = parse_changes(options.change)

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _crossval_network(options: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:
     """Cross-validate a network; return the set's name, and the report if it was not stopped."""
-    from gricol_zoo.crossval import run_folds
+    from gricol_zoo.training.crossval import run_folds
 
     images, recipe, changes = read_training(options)
     report = run_folds(

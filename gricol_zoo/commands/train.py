@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         return train_classical(options)
     from gricol_zoo.data.scale import read_scale
     from gricol_zoo.data.split import read_split, split_for
-    from gricol_zoo.train import train
+    from gricol_zoo.training.train import train
 
     scale = read_scale(options.scale)
     images, recipe, changes = read_training(options)

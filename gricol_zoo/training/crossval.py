@@ -1,6 +1,6 @@
 """Cross-validation of networks: train on each fold's complement, keep each image's out-of-fold prediction, score all together.
 
-``run_folds`` leaves what ``gricol_zoo.evaluation.out_of_fold`` describes; a fold's folder is a training's (``gricol_zoo.train``), without
+``run_folds`` leaves what ``gricol_zoo.evaluation.out_of_fold`` describes; a fold's folder is a training's (``gricol_zoo.training.train``), without
 its checkpoint once it is done. ``compare_runs`` compares two such folders, whatever was trained in them.
 """
 
@@ -26,8 +26,8 @@ from gricol_zoo.evaluation.report import predict_logits, seen_in_training
 from gricol_zoo.evaluation.significance import corrected_t_test, mcnemar_exact
 from gricol_zoo.factory import create_model, find_weights
 from gricol_zoo.progress import Speaker
-from gricol_zoo.recipes import Recipe
-from gricol_zoo.train import CHECKPOINT_FILE, changed_spec, train
+from gricol_zoo.training.recipes import Recipe
+from gricol_zoo.training.train import CHECKPOINT_FILE, changed_spec, train
 
 
 def run_folds(

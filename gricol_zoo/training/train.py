@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gricol_zoo.checkpoint import LOG_COLUMNS, Training, restore
 from gricol_zoo.data.arrays import arms_up, image_factors, label_indices, load_prepared, normalise
 from gricol_zoo.data.augment import mix
 from gricol_zoo.data.draws import Draws
@@ -37,16 +36,17 @@ from gricol_zoo.inference.calibration import (
     softmax,
 )
 from gricol_zoo.inference.precision import choose_dtype
-from gricol_zoo.job import CHECKPOINT_FILE, Job
-from gricol_zoo.losses import GridLoss
 from gricol_zoo.models.grid import GridModel
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.presets import MODELS
-from gricol_zoo.optim import learning_rate, make_optimizer, update_average
 from gricol_zoo.progress import Speaker, Stop, peak_memory, stop_on_signals
-from gricol_zoo.recipes import Recipe
 from gricol_zoo.spec import CHROMOSOMES, ModelSpec
-from gricol_zoo.task import TrainingTask
+from gricol_zoo.training.checkpoint import LOG_COLUMNS, Training, restore
+from gricol_zoo.training.job import CHECKPOINT_FILE, Job
+from gricol_zoo.training.losses import GridLoss
+from gricol_zoo.training.optim import learning_rate, make_optimizer, update_average
+from gricol_zoo.training.recipes import Recipe
+from gricol_zoo.training.task import TrainingTask
 from gricol_zoo.weights.tensors import half_precision, load_weights, save_model
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gricol_zoo.errors import CheckpointError
-from gricol_zoo.task import TrainingTask
+from gricol_zoo.training.task import TrainingTask
 
 LOG_COLUMNS = ["epoch", "lr", "train_loss", "val_accuracy", "val_loss", "seconds"]
 

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from gricol_zoo.checkpoint import LOG_COLUMNS, Training, dump
 from gricol_zoo.data.rows import to_csv
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import write_atomically
 from gricol_zoo.progress import Speaker, Stop
-from gricol_zoo.recipes import Recipe
 from gricol_zoo.spec import ModelSpec
+from gricol_zoo.training.checkpoint import LOG_COLUMNS, Training, dump
+from gricol_zoo.training.recipes import Recipe
 
 CHECKPOINT_FILE = "checkpoint.pt"
 LOG_FILE = "log.csv"

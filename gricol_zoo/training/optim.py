@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gricol_zoo.recipes import Recipe
+from gricol_zoo.training.recipes import Recipe
 
 
 def make_optimizer(task: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
