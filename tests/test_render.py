@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from gricol_zoo import CHROMOSOMES, DEFAULT_MODEL, GricolZooError, create_model
+from gricol_zoo.commands.demo_cell import classify_cell, demo
 from gricol_zoo.data.preprocess import measure_pose
 from gricol_zoo.data.synthetic import Look, blur, load_profiles, render, render_cell
-from gricol_zoo.demo import classify_cell, demo
 
 
 def test_profiles_are_of_24_classes_and_sane():

@@ -18,7 +18,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
-    from gricol_zoo.demo import demo
+    from gricol_zoo.commands.demo_cell import demo
 
     print(demo(options.seed, options.bend, options.noise, options.out))
     return 0
