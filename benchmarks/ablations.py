@@ -33,12 +33,12 @@ from gricol_zoo.benchmark.table import to_markdown
 from gricol_zoo.data.arrays import as_batch, label_indices, load_canvases
 from gricol_zoo.data.rows import read_csv, to_csv
 from gricol_zoo.data.split import apply_split, read_split
-from gricol_zoo.evaluation.report import predict_logits
-from gricol_zoo.factory import find_weights
 from gricol_zoo.files import write_atomically
 from gricol_zoo.inference.calibration import negative_log_likelihood
+from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.training.recipes import Recipe, get_recipe
 from gricol_zoo.training.train import train
+from gricol_zoo.weights.resolve import find_weights
 
 GRICOL, GRIL, CONTROL = "gricol_r18half_n3_128", "gril_r18half_128", "r18half_128"
 SEEDS = (0, 1)

@@ -30,8 +30,8 @@ from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.evaluation.report import predict_logits
 from gricol_zoo.files import write_atomically
+from gricol_zoo.inference.logits import predict_logits
 
 RELEASED = {"control": "r18half_128.qband", "gril": "gril_r18half_128.qband", "gricol": "gricol_r18half_n3_128.qband"}
 BENDS = ("arc", "bend", "elastic")  # of an augmentation

@@ -18,8 +18,9 @@ from record import write
 from sets import open_set
 
 from gricol_zoo.data.rows import read_csv
+from gricol_zoo.evaluation.compare import compare_runs
 from gricol_zoo.evaluation.out_of_fold import FOLDS
-from gricol_zoo.training.crossval import compare_runs, run_folds
+from gricol_zoo.training.crossval import run_folds
 from gricol_zoo.training.recipes import get_recipe
 
 COLUMNS = {

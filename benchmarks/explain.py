@@ -21,7 +21,7 @@ from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.explain.feature_maps import map_features, tsne_figure
 from gricol_zoo.explain.figures import explain_figure, save_figure
 from gricol_zoo.explain.panel import explain_image
-from gricol_zoo.models.grid import GridModel
+from gricol_zoo.factory import GridModel
 
 TAG, PART, SEED, NEIGHBOURS = "qband", "val", 0, 10
 MODELS = [f"{arch}.{TAG}" for arch in ("r18half_128", "gril_r18half_128", "gricol_r18half_n3_128")]

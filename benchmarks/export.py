@@ -39,9 +39,9 @@ from gricol_zoo.benchmark.timing import time_in_turn
 from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.split import group_of
 from gricol_zoo.evaluation.metrics import bootstrap_mean
-from gricol_zoo.evaluation.report import best_batch_size, make_classifying
 from gricol_zoo.export import export_model, open_exported
 from gricol_zoo.export.check import read_crops, synthetic_crops
+from gricol_zoo.inference.logits import best_batch_size, make_classifying
 from gricol_zoo.inference.precision import has_bf16
 
 MODELS = ("r50half", gricol_zoo.DEFAULT_MODEL)

@@ -33,12 +33,12 @@ from weights import create, released, title_of
 from gricol_zoo.benchmark.machine import describe_machine
 from gricol_zoo.benchmark.timing import time_in_turn
 from gricol_zoo.data.preprocess import to_canvas
-from gricol_zoo.evaluation.report import best_batch_size
 from gricol_zoo.export import export_model, open_exported
 from gricol_zoo.export.canvas import CanvasInGraph
 from gricol_zoo.export.check import canvases_of, compare, read_crops
 from gricol_zoo.export.int8 import Int8, quantize
 from gricol_zoo.export.write import OPSET
+from gricol_zoo.inference.logits import best_batch_size
 from gricol_zoo.spec import Preprocess
 
 SUBJECTS = ("gricol_r18half_n3_128.qband", "r18half_128.qband", "gril_r18half_128.pki3")

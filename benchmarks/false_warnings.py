@@ -1,7 +1,7 @@
-"""How many good cells are warned of by mistake: whole cells that were never seen, exactly as they were filed.
+r"""How many good cells are warned of by mistake: whole cells that were never seen, exactly as they were filed.
 
     python benchmarks/false_warnings.py --data FOLDER [--folds FOLDER]
-    gricol-zoo crossval --data qband.zip --model r18half_192 --recipe robust_finetune --epochs 6 \\
+    gricol-zoo crossval --data qband.zip --model r18half_192 --recipe robust_finetune --epochs 6 \
         --init local-dir:hub/r18half_192.pki3 --out FOLDER           # makes the folds
 
 The Pki-3 cells are those of the test part, classified by the released weights. The Q-band test part has too few cells to
@@ -22,11 +22,11 @@ from sets import NAMES, open_part
 from gricol_zoo import create_model
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet
+from gricol_zoo.evaluation.compare import read_predictions
 from gricol_zoo.inference.fast import optimize
 from gricol_zoo.karyotype.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.run import karyotype
-from gricol_zoo.training.crossval import read_predictions
 
 PKI3 = "r18half_192.pki3"
 COLUMNS = {

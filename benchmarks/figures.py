@@ -26,8 +26,8 @@ from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluation.metrics import confusion_matrix
-from gricol_zoo.evaluation.report import predict_logits
 from gricol_zoo.inference.calibration import softmax
+from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.spec import CHROMOSOMES, DENVER_GROUPS
 
 matplotlib.use("Agg")

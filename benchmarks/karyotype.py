@@ -40,8 +40,8 @@ from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.split import apply_split, read_split
 from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.evaluation.out_of_fold import FOLDS as FOLDS_FILE
-from gricol_zoo.evaluation.report import predict_logits
 from gricol_zoo.inference.calibration import softmax
+from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.karyotype import Costs, assign, confidences
 from gricol_zoo.karyotype.assign import UNASSIGNED
 from gricol_zoo.karyotype.document import DOUBTFUL

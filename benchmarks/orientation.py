@@ -15,8 +15,8 @@ from sets import open_part, tag_of
 from weights import create, released
 
 from gricol_zoo.data.arrays import label_indices, load_canvases
-from gricol_zoo.evaluation.report import predict_logits
 from gricol_zoo.inference.calibration import softmax
+from gricol_zoo.inference.logits import predict_logits
 
 COLUMNS = {"name": ("model", ""), "part": ("part", ""), "orientation": ("orientation", ""), "accuracy": ("accuracy", ".4f")}
 

@@ -34,7 +34,7 @@ from gricol_zoo.benchmark.timing import spread, time_in_turn
 from gricol_zoo.data.arrays import load_canvases
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import apply_split, read_split
-from gricol_zoo.evaluation.report import predict_logits
+from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.inference.precision import choose_dtype
 from gricol_zoo.inference.predict import write_predictions
 

@@ -30,9 +30,10 @@ from gricol_zoo.data.folds import assign_folds, fold_split
 from gricol_zoo.data.rows import read_csv, to_csv
 from gricol_zoo.data.split import apply_split
 from gricol_zoo.data.table import ImageSet
-from gricol_zoo.evaluation.report import predict_logits, score
+from gricol_zoo.evaluation.report import score
 from gricol_zoo.factory import create_model
 from gricol_zoo.files import write_atomically
+from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.models.flops import count
 from gricol_zoo.spec import CHROMOSOMES
 from gricol_zoo.training.train import train

@@ -24,8 +24,8 @@ from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.outliers import OUTLIERS
 from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.table import ImageSet
-from gricol_zoo.evaluation.report import predict_logits
 from gricol_zoo.inference.calibration import expected_calibration_error, softmax
+from gricol_zoo.inference.logits import predict_logits
 
 SEED = 0
 TRUST = {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import gricol_zoo
 from gricol_zoo.data.rows import read_csv
+from gricol_zoo.factory import GridModel
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.models.grid import GridModel
 
 HUB = Path(__file__).parent.parent / "hub"
 

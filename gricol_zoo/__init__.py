@@ -9,17 +9,19 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from gricol_zoo._moved import Finder
+
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "create_model": "factory",
-    "list_models": "factory",
-    "is_model": "factory",
+    "list_models": "weights.resolve",
+    "is_model": "weights.resolve",
     "ModelSpec": "spec",
     "Preprocess": "spec",
     "GridOutput": "spec",
     "CHROMOSOMES": "spec",
-    "GridModel": "models.grid",
+    "GridModel": "factory",
     "DeployedModel": "models.deployed",
     "TrainingTask": "training.task",
     "GridLoss": "training.losses",
@@ -45,9 +47,8 @@ __all__ = ["__version__", *_PUBLIC]
 if TYPE_CHECKING:
     from gricol_zoo.errors import GricolZooError as GricolZooError
     from gricol_zoo.errors import ImageError as ImageError
+    from gricol_zoo.factory import GridModel as GridModel
     from gricol_zoo.factory import create_model as create_model
-    from gricol_zoo.factory import is_model as is_model
-    from gricol_zoo.factory import list_models as list_models
     from gricol_zoo.inference.fast import optimize as optimize
     from gricol_zoo.inference.fast import parity as parity
     from gricol_zoo.inference.transform import Prediction as Prediction
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from gricol_zoo.models.backbones import BACKBONES as BACKBONES
     from gricol_zoo.models.deployed import DeployedModel as DeployedModel
     from gricol_zoo.models.flops import count as count
-    from gricol_zoo.models.grid import GridModel as GridModel
     from gricol_zoo.models.heads import HEADS as HEADS
     from gricol_zoo.models.presets import DEFAULT_MODEL as DEFAULT_MODEL
     from gricol_zoo.models.presets import MODELS as MODELS
@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from gricol_zoo.training.losses import branch_weights as branch_weights
     from gricol_zoo.training.losses import grid_loss as grid_loss
     from gricol_zoo.training.task import TrainingTask as TrainingTask
+    from gricol_zoo.weights.resolve import is_model as is_model
+    from gricol_zoo.weights.resolve import list_models as list_models
 
 
 def __getattr__(name: str) -> Any:
@@ -81,6 +83,8 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     return sorted(__all__)
 
+
+sys.meta_path.append(Finder())  # module paths from before the package had rooms
 
 # Where timm is loaded already, our names join its registry at once; otherwise `import gricol_zoo.timm_bridge` does it.
 if "timm.models" in sys.modules:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,80 @@ from gricol_zoo.errors import CheckpointError, GricolZooError
 from gricol_zoo.models import baselines  # noqa: F401  (registers)
 from gricol_zoo.models.backbones import build_backbone
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.models.grid import GridModel
+from gricol_zoo.models.grid import TwoBranchModel
 from gricol_zoo.models.heads import build_head
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.overview import build_overview
 from gricol_zoo.models.parts import build_part
-from gricol_zoo.models.presets import MODELS, WEIGHTS
 from gricol_zoo.models.splitters import SPLITTERS
 from gricol_zoo.spec import ModelSpec
-from gricol_zoo.weights.hub import find_on_hub
-from gricol_zoo.weights.source import Source, find_in_dir, find_in_table
-from gricol_zoo.weights.tensors import check_against, load_weights
+from gricol_zoo.weights.hub import find_on_hub, upload
+from gricol_zoo.weights.hub.upload import CARD, README
+from gricol_zoo.weights.resolve import find_named
+from gricol_zoo.weights.source import Source, find_in_dir
+from gricol_zoo.weights.tensors import check_against, load_weights, save_model
+
+
+class GridModel(TwoBranchModel):
+    """The two-branch model as users hold it: with ways to and from folders and the Hub. Made by ``create_model``."""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        repo_or_dir: str,
+        revision: str | None = None,
+        cache_dir: str | None = None,
+        token: str | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+        **changes: Any,
+    ) -> GridModel:
+        """Load a model from a Hub repository ("org/repo") or a folder written by ``save_pretrained``.
+
+        Args:
+            repo_or_dir: which one; an existing folder is taken as such.
+            revision: branch, tag or commit.
+            cache_dir: of huggingface_hub, if not its own.
+            token: for a private repository.
+            local_files_only: make no request.
+            force_download: take nothing from the cache.
+            changes: fields of the spec to change, such as ``num_classes``.
+
+        Raises:
+            GricolZooError: not found, altered, or not a model of this zoo.
+        """
+        if Path(repo_or_dir).is_dir():
+            source = find_in_dir(Path(repo_or_dir))
+        else:
+            source = find_on_hub(repo_or_dir, revision or "", cache_dir, token, local_files_only, force_download)
+        model = create_from(source, pretrained=True, **changes)
+        assert isinstance(model, GridModel)
+        return model
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``model.safetensors`` (fp16) and ``config.json``, which ``local-dir:folder`` loads again."""
+        save_model(self, Path(folder))
+
+    def push_to_hub(
+        self, repo: str, token: str | None = None, private: bool | None = None, branch: str = "main", commit_message: str = ""
+    ) -> str:
+        """Upload weights, config and a short card (if there is none) to "org/repo"; return the commit, to pin it by.
+
+        Args:
+            repo: made if need be.
+            token: if you are not logged in.
+            private: whether a new repository is.
+            branch: to upload to.
+            commit_message: of the commit.
+
+        Raises:
+            HubError: the Hub refuses, or cannot be reached.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            (Path(folder) / README).write_text(CARD.format(name=self.name or "A model"), encoding="utf-8")
+            message = commit_message or f"Weights of {self.name or 'a model'} of gricol_zoo"
+            return upload(Path(folder), repo, message, token, private, branch, keep_card=True)
 
 
 def create_model(name: str, pretrained: bool = False, deployed: bool = False, **changes: Any) -> GridModel | DeployedModel:
@@ -52,43 +115,6 @@ def create_model(name: str, pretrained: bool = False, deployed: bool = False, **
     else:
         source = find_named(parsed.arch, parsed.tag, pretrained)
     return create_from(source, pretrained, deployed, **changes)
-
-
-def find_weights(name: str) -> Source:
-    """Return the weights that a name, or a folder, stands for.
-
-    Raises:
-        GricolZooError: none are there.
-    """
-    if Path(name).is_dir():
-        return find_in_dir(name)
-    parsed = parse_model_name(name)
-    if parsed.path:
-        return find_in_dir(parsed.path)
-    if parsed.repo:
-        return find_on_hub(parsed.repo, parsed.revision)
-    return find_named(parsed.arch, parsed.tag, pretrained=True)
-
-
-def find_named(arch: str, tag: str = "", pretrained: bool = False) -> Source:
-    """Return the spec of a named model and, if ``pretrained``, where its weights are.
-
-    Raises:
-        GricolZooError: an unknown model or tag, or no weights.
-    """
-    arch = MODELS.resolve(arch)
-    spec = MODELS.get(arch)
-    tags = WEIGHTS.get(arch, {})
-    if tag and tag not in tags:
-        known = f"Its tags: {', '.join(tags)}." if tags else "It has no released weights yet."
-        raise GricolZooError(f"Unknown tag {tag!r} of the model {arch!r}. {known}")
-    if not pretrained:
-        return Source(arch, spec)
-    if not tags:
-        ready = ", ".join(list_models(pretrained=True)) or "none"
-        raise GricolZooError(f"No weights have been released for {arch!r}. Models with weights: {ready}.")
-    tag = tag or next(iter(tags))
-    return find_in_table(arch, tag, tags[tag])
 
 
 def create_from(source: Source, pretrained: bool, deployed: bool = False, **changes: Any) -> GridModel | DeployedModel:
@@ -163,29 +189,3 @@ def _build_lower_parts(spec: ModelSpec) -> tuple[nn.Module, nn.Module]:
             f"The backbone {spec.backbone!r} has an objective of its own, which knows no polarity. Leave it out."
         )
     return overview, backbone
-
-
-def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
-    """Return the model names that match a shell pattern, sorted.
-
-    Args:
-        pattern: such as ``gricol_*``; with ``pretrained`` it may match the name or ``name.tag``.
-        pretrained: only models with released weights, one ``name.tag`` for each.
-    """
-    if not pretrained:
-        return [name for name in MODELS if fnmatchcase(name, pattern)]
-    return [
-        f"{name}.{tag}"
-        for name in sorted(WEIGHTS)
-        for tag in WEIGHTS[name]
-        if fnmatchcase(name, pattern) or fnmatchcase(f"{name}.{tag}", pattern)
-    ]
-
-
-def is_model(name: str) -> bool:
-    """Say whether ``name`` (without a tag, or with a known one) can be created."""
-    try:
-        parsed = parse_model_name(name)
-    except GricolZooError:
-        return False
-    return parsed.arch in MODELS and (not parsed.tag or parsed.tag in WEIGHTS.get(parsed.arch, {}))

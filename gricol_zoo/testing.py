@@ -20,11 +20,10 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from gricol_zoo.factory import create_model
+from gricol_zoo.factory import GridModel, create_model
 from gricol_zoo.models.backbones import BACKBONES
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.flops import count
-from gricol_zoo.models.grid import GridModel
 from gricol_zoo.models.heads import HEADS
 from gricol_zoo.models.parts import build_part
 from gricol_zoo.models.splitters import SPLITTERS

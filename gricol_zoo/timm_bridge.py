@@ -23,7 +23,8 @@ from gricol_zoo.models.presets import MODELS, WEIGHTS
 from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights.config import timm_config
 from gricol_zoo.weights.hub import find_on_hub
-from gricol_zoo.weights.source import Source, find_in_dir, find_in_table, packaged_file
+from gricol_zoo.weights.resolve import find_in_table, packaged_file
+from gricol_zoo.weights.source import Source, find_in_dir
 from gricol_zoo.weights.tensors import load_weights
 
 HF_HUB_ID_SEPARATOR = "@"

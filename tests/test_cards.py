@@ -13,7 +13,7 @@ import torch
 import gricol_zoo
 from gricol_zoo.files import file_sha256
 from gricol_zoo.models.presets import HUB_ORG, Weights, read_table
-from gricol_zoo.weights.source import ASSETS
+from gricol_zoo.weights.resolve import ASSETS
 
 ROOT = Path(__file__).parent.parent
 HUB = ROOT / "hub"

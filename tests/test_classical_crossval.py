@@ -18,11 +18,11 @@ from gricol_zoo.data.folds import assign_folds
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.table import ImageSet, Record, Store
+from gricol_zoo.evaluation.compare import compare_runs
 from gricol_zoo.evaluation.out_of_fold import COLUMNS, hash_folds
 from gricol_zoo.evaluation.report import score
 from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.spec import CHROMOSOMES
-from gricol_zoo.training.crossval import compare_runs
 
 BAD = "images/c03/5_a.png"
 

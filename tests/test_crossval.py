@@ -23,9 +23,10 @@ from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import apply_split, check_leaks, group_of, own_groups
+from gricol_zoo.evaluation.compare import compare_runs
 from gricol_zoo.evaluation.metrics import bootstrap_mean
 from gricol_zoo.evaluation.significance import corrected_t_test, mcnemar_exact, paired_t_test, two_sample_t_test
-from gricol_zoo.training.crossval import compare_runs, run_folds
+from gricol_zoo.training.crossval import run_folds
 from gricol_zoo.training.recipes import LIGHT
 
 QUICK = dataclasses.replace(LIGHT, epochs=1, batch_size=8, precision="fp32")

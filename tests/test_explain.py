@@ -19,7 +19,7 @@ from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.explain import grad_cam, grid_evidence, guided_backprop
 from gricol_zoo.explain.figures import check_figure_file, explain_figure, save_figure
 from gricol_zoo.explain.panel import explain_image
-from gricol_zoo.models.grid import GridModel
+from gricol_zoo.factory import GridModel
 from gricol_zoo.models.lower import LowerBranch
 from gricol_zoo.models.splitters import SPLITTERS
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from gricol_zoo import MODELS, GricolZooError, Preprocess
 from gricol_zoo.data.arrays import fitting_scale, measure_extents
-from gricol_zoo.data.find import Body, box_of, find_chromosome, fit_plane, grow, in_one_piece, inner_box, main_piece
+from gricol_zoo.data.find import Body, box_of, box_of_one_piece, find_chromosome, fit_plane, grow, inner_box, main_piece, ring
 from gricol_zoo.data.prepare import check_parts, prepare_data
 from gricol_zoo.data.preprocess import place, place_alone, pose_of, prepare, resize, smooth, to_canvas, to_levels
 from gricol_zoo.data.readers import open_images
@@ -363,9 +363,9 @@ def test_the_plane_is_of_least_squares():
     columns = np.stack([np.ones(len(ys)), ys, xs], 1)
     level, down, across = np.linalg.lstsq(columns, value[~near].astype(float), rcond=None)[0]
     rows, places = np.mgrid[: value.shape[0], : value.shape[1]]
-    np.testing.assert_allclose(fit_plane(value, near, 0.8), level + down * rows + across * places, atol=1e-5)
-    assert fit_plane(draw("9"), near, 0.8) is None  # even
-    assert fit_plane(value, np.ones_like(near), 0.8) is None  # no ground seen
+    np.testing.assert_allclose(fit_plane(value, ring(value), near, 0.8), level + down * rows + across * places, atol=1e-5)
+    assert fit_plane(draw("9"), ring(draw("9")), near, 0.8) is None  # even
+    assert fit_plane(value, ring(value), np.ones_like(near), 0.8) is None  # no ground seen
 
 
 @pytest.mark.parametrize("steps", [1, 3])
@@ -376,18 +376,20 @@ def test_growing_is_a_dilation_by_a_square(steps):
 
 
 @pytest.mark.parametrize("density", [0.02, 0.5, 0.8])
-def test_pieces_are_counted_as_labels_are(density):
+def test_a_box_of_one_piece_is_of_one_piece(density):
     rng, seen = np.random.default_rng(0), set()
     for number in range(300):
         mask = rng.random(rng.integers(1, 9, 2)) < density
         if number % 2:  # one run a row, of which some do not touch the next
             first, place = rng.integers(0, 6, (len(mask), 1)), np.arange(9)
             mask = (place >= first) & (place < first + rng.integers(1, 5, (len(mask), 1)))
-        mask = mask[box_of(mask)]
-        expected = ndimage.label(mask, np.ones((3, 3)))[1] <= 1
-        assert in_one_piece(mask) == expected
-        seen.add((number % 2, expected))
+        one = ndimage.label(mask, np.ones((3, 3)))[1] == 1
+        box = box_of_one_piece(mask)
+        assert box is None or (one and box == box_of(mask))
+        assert not number % 2 or (box is not None) == one
+        seen.add((number % 2, box is not None))
     assert len(seen) == 4
+    assert box_of_one_piece(np.zeros((4, 3), bool)) is None
 
 
 def test_one_piece_is_left_as_it_is():

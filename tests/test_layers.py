@@ -1,71 +1,111 @@
-"""The floors: a room imports lower rooms only, and importing the package does no work."""
+"""The rooms of the package and what they import; and that importing the package does no work.
+
+A room is a folder of ``gricol_zoo/`` or a loose module in it. Imports inside functions count; those for type checking do not.
+The order of the rooms follows from the imports: there is one exactly if no rooms import each other in a circle.
+
+    python tests/test_layers.py     # prints the floors
+"""
 
 import ast
 import subprocess
 import sys
+from collections import defaultdict
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "gricol_zoo"
-FLOORS = [
-    {"errors", "names", "registry", "spec", "precision", "workers", "rows", "files"},
-    {
-        "parts",
-        "splitters",
-        "backbones",
-        "heads",
-        "baselines",
-        "overview",
-        "lower",
-        "presets",
-        "losses",
-        "calibration",
-        "cell_norm",
-        "metrics",
-        "significance",
-        "data",
-    },
-    {"recipes", "render", "deployed", "inference", "quality", "config", "preparation"},
-    {"model", "sources", "hub"},
-    {"task", "weights", "progress", "optim"},
-    {"factory", "checkpoint"},
-    {"flops", "timm_bridge", "job"},
-    {"evaluate", "predict", "transform", "info", "testing"},
-    {"export", "shards"},
-    {"train", "demo", "benchmark", "explain", "karyotype", "out_of_fold", "classical"},
-    {"crossval", "serve"},
-    {"commands"},
-    {"cli"},
-    {"__init__", "__main__"},
-]
-FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+FILES = sorted(PACKAGE.rglob("*.py"))
+MOST_LOOSE = 10
+DATA = ("data", "errors", "files", "registry", "spec")  # what rooms of data may import
 
 
-def room_of(file):
-    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def name_of(file):
+    """``gricol_zoo/models/lower.py`` -> ``models.lower``, a folder's ``__init__`` -> the folder."""
+    return ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imported_rooms(file):
-    """Rooms imported when the module is (imports inside functions and for type checking do not count)."""
-    for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("gricol_zoo."):
-            yield node.module.split(".")[1]
+MODULES = {name_of(file) for file in FILES}
 
 
-@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
-def test_imports_go_down(file):
-    room = room_of(file)
-    assert room in FLOOR_OF, f"{room} stands on no floor: add it to FLOORS"
-    for other in imported_rooms(file):
-        assert other == room or FLOOR_OF[other] <= FLOOR_OF[room], f"{room} imports {other}, which is above it"
+def room_of(module):
+    return module.partition(".")[0]
 
 
-@pytest.mark.parametrize("part", ["backbones", "splitters", "heads", "data"])
+def imports_of(file):
+    """Modules of the package that a file imports, wherever in it."""
+    tree = ast.parse(file.read_text())
+    typing = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing:
+            continue
+        names = []
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            package, _, module = name.partition(".")
+            if package == "gricol_zoo":
+                yield module if module in MODULES else module.rpartition(".")[0]
+
+
+@cache
+def arrows(by_room):
+    """Each room (or module) -> those that it imports."""
+    found = defaultdict(set)
+    for file in FILES:
+        module = name_of(file)
+        if module in ("__init__", "__main__"):
+            continue
+        for other in imports_of(file):
+            one, two = (room_of(module), room_of(other)) if by_room else (module, other)
+            if one != two and two not in ("", "__init__"):
+                found[one].add(two)
+    return dict(found)
+
+
+def floors():
+    """The rooms from the ground up, each above all that it imports."""
+    floor = {}
+    for room in TopologicalSorter(arrows(True)).static_order():
+        floor[room] = 1 + max((floor[other] for other in arrows(True).get(room, ())), default=0)
+    return floor
+
+
+@pytest.mark.parametrize("by_room", [True, False], ids=["rooms", "modules"])
+def test_nothing_imports_in_a_circle(by_room):
+    try:
+        list(TopologicalSorter(arrows(by_room)).static_order())
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_few_modules_are_loose():
+    loose = sorted(file.stem for file in PACKAGE.glob("*.py") if not file.stem.startswith("__"))
+    assert len(loose) <= MOST_LOOSE, f"give one of them a room: {', '.join(loose)}"
+
+
+def test_data_knows_no_network():
+    assert arrows(True)["data"] <= set(DATA)
+
+
+@pytest.mark.parametrize("part", ["backbones", "splitters", "heads"])
 def test_parts_do_not_import_each_other(part):
-    others = {"backbones", "splitters", "heads", "data", "lower", "model"} - {part}
-    for file in (PACKAGE / part).rglob("*.py"):
-        assert not others & set(imported_rooms(file)), file
+    others = {f"models.{name}" for name in ("backbones", "splitters", "heads", "lower", "grid", "deployed")} - {
+        f"models.{part}"
+    }
+    for file in (PACKAGE / "models" / part).rglob("*.py"):
+        assert not [one for one in imports_of(file) if any(one == other or one.startswith(f"{other}.") for other in others)], (
+            file
+        )
 
 
 def loaded_by(code):
@@ -107,7 +147,13 @@ def test_every_public_name_exists():
 
 def test_no_room_hides_a_public_name():
     """Importing a room sets it as an attribute of the package, where it would take the place of what has its name."""
-    rooms = {room_of(file) for file in PACKAGE.rglob("*.py")}
     import gricol_zoo
 
-    assert not rooms & set(gricol_zoo._PUBLIC)
+    assert not {room_of(module) for module in MODULES} & set(gricol_zoo._PUBLIC)
+
+
+if __name__ == "__main__":
+    floor = floors()
+    for number in range(1, max(floor.values()) + 1):
+        print(number, ", ".join(sorted(room for room in floor if floor[room] == number)))
+    print(f"{len(floor)} rooms, {sum(map(len, arrows(True).values()))} arrows, no circle, so none that runs back up")

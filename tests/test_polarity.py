@@ -21,11 +21,11 @@ from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import split_for
 from gricol_zoo.data.table import Record
-from gricol_zoo.evaluation.report import make_classifying, predict_both, predict_logits
 from gricol_zoo.explain.embed import classify_features, pooled_features
 from gricol_zoo.export import export_model, open_exported
 from gricol_zoo.export import write as exporting
 from gricol_zoo.export.check import Agreement, canvases_of, insist, read_crops, synthetic_crops
+from gricol_zoo.inference.logits import make_classifying, predict_both, predict_logits
 from gricol_zoo.models.flops import count
 from gricol_zoo.models.lower import short_arm_up, sum_polarities
 from gricol_zoo.testing import check_model

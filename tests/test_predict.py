@@ -16,7 +16,8 @@ from gricol_zoo import MODELS, GricolZooError, create_model
 from gricol_zoo.data.arrays import as_batch, load_canvases
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import Record
-from gricol_zoo.evaluation.report import best_batch_size, evaluate, predict_logits
+from gricol_zoo.evaluation.report import evaluate
+from gricol_zoo.inference.logits import best_batch_size, predict_logits
 from gricol_zoo.inference.predict import COLUMNS, MOST_SEEN, Seen, digest_of, open_paths, predict_rows, write_predictions
 
 

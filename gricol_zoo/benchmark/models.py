@@ -11,11 +11,10 @@ from torch.nn import functional as F
 
 from gricol_zoo.benchmark.timing import Step, finish
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.factory import create_model
+from gricol_zoo.factory import GridModel, create_model
 from gricol_zoo.inference.fast import for_inference, optimize
 from gricol_zoo.inference.precision import DTYPES
 from gricol_zoo.models.flops import count_forward
-from gricol_zoo.models.grid import GridModel
 from gricol_zoo.models.names import parse_backbone_name
 from gricol_zoo.training.losses import GridLoss
 from gricol_zoo.training.optim import make_optimizer

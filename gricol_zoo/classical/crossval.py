@@ -1,7 +1,7 @@
 """Cross-validation of a classical system: every image is measured once, each fold's system is fitted on its complement.
 
-The folder is that of ``gricol_zoo.evaluation.out_of_fold``, so ``compare`` pairs it with a network's. An image that cannot be measured is
-left out of training, and out of fold it has no answer: its row has the error alone, and it counts as wrong.
+The folder is that of ``gricol_zoo.evaluation.out_of_fold``, so ``compare`` pairs it with a network's. An image that cannot be
+measured is left out of training. Out of fold it has no answer: its row has the error alone, and it counts as wrong.
 """
 
 from __future__ import annotations

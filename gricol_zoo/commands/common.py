@@ -14,8 +14,8 @@ from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
+    from gricol_zoo.factory import GridModel
     from gricol_zoo.models.deployed import DeployedModel
-    from gricol_zoo.models.grid import GridModel
     from gricol_zoo.training.recipes import Recipe
 
 
@@ -142,10 +142,11 @@ def read_training(options: argparse.Namespace) -> tuple[ImageSet, Recipe, dict[s
             are read.
     """
     from gricol_zoo.data.readers import open_images
-    from gricol_zoo.factory import build, find_weights
+    from gricol_zoo.factory import build
     from gricol_zoo.models.names import parse_model_name
     from gricol_zoo.models.presets import MODELS
     from gricol_zoo.training.recipes import get_recipe
+    from gricol_zoo.weights.resolve import find_weights
 
     recipe = get_recipe(options.recipe, epochs=options.epochs, seed=options.seed)
     changes = parse_changes(options.change)

@@ -17,8 +17,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
+    from gricol_zoo.evaluation.compare import compare_runs
     from gricol_zoo.evaluation.report import write_report
-    from gricol_zoo.training.crossval import compare_runs
 
     result = compare_runs(options.first, options.second)
     low, high = result["difference_ci95"] or (float("nan"), float("nan"))

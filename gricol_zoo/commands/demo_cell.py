@@ -12,12 +12,11 @@ from PIL import Image, ImageDraw
 
 from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.synthetic import render_cell
-from gricol_zoo.evaluation.report import predict_logits
-from gricol_zoo.factory import create_model
+from gricol_zoo.factory import GridModel, create_model
 from gricol_zoo.inference.calibration import softmax
+from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.flops import count
-from gricol_zoo.models.grid import GridModel
 from gricol_zoo.models.presets import DEFAULT_MODEL
 
 COLUMNS = 12

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.data.images import read_grey
     from gricol_zoo.explain.figures import check_figure_file, explain_figure, save_figure
     from gricol_zoo.explain.panel import explain_image
-    from gricol_zoo.models.grid import GridModel
+    from gricol_zoo.factory import GridModel
 
     check_figure_file(options.out)
     names = model_names(options)

@@ -17,7 +17,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
-    from gricol_zoo.factory import list_models
+    from gricol_zoo.weights.resolve import list_models
 
     names = list_models(options.pattern, options.pretrained)
     for name in names if options.pretrained else [*names, *list_classical(options.pattern)]:

@@ -67,37 +67,44 @@ def find_chromosome(grey: np.ndarray, ground: str = "auto") -> Found:
         grey: (H, W) float32, any range.
         ground: "auto", or whether the ground was "light" (G-bands) or "dark" (Q-bands, other fluorescence).
     """
-    value, light, bright = stand_out(grey[inner_box(grey)], ground)
-    mask, near, reach = foreground(value, bright)
+    value, edge, light, bright = stand_out(grey[inner_box(grey)], ground)
+    mask, near, reach = foreground(value, edge, bright)
     for _ in range(ROUNDS):
-        plane = fit_plane(value, near, bright)
+        plane = fit_plane(value, edge, near, bright)
         if plane is None:
             break
         value = value - plane
-        bright = extremes(value)[1]
-        mask, near, reach = foreground(value, bright)
-    others = 0
-    box = box_of(near)
-    if not in_one_piece(near[box]):
+        edge, bright = ring(value), extremes(value)[1]
+        mask, near, reach = foreground(value, edge, bright)
+    others, box = 0, box_of_one_piece(near)
+    if box is None:
         mask, near, others = main_piece(value, mask, near)
         box = box_of(near)
     value, mask, near = value[box], mask[box], near[box]
     inside = value[mask]
     top = percentile(inside, 99) if inside.size else 0.0
-    value = np.where(near, value, 0)
+    value = value * near
     return Found(np.maximum(value, 0, out=value) / np.float32(top or 1), top, mask, light, others, reach)
 
 
-def in_one_piece(near: np.ndarray) -> bool:
-    """Say whether a mask, (h, w) bool, that reaches the edges of its box is one piece.
+def box_of_one_piece(near: np.ndarray) -> tuple[slice, slice] | None:
+    """Return the rows and columns of a mask, (H, W) bool, each of whose rows is one run next to the one above; else None.
 
-    Of most chromosomes every row is one run, next to the one above: that is seen sooner than pieces are labelled.
+    So are most chromosomes, and it is seen in a quarter of the time that labelling pieces takes.
     """
-    runs = near[:, 0] + np.count_nonzero(near[:, 1:] & ~near[:, :-1], axis=1)
-    if (runs == 1).all():
-        first, last = near.argmax(1), near.shape[1] - 1 - near[:, ::-1].argmax(1)
-        return bool(((first[1:] <= last[:-1] + 1) & (last[1:] >= first[:-1] - 1)).all())
-    return bool(ndimage.label(near, EIGHT)[1] <= 1)
+    height, width = near.shape
+    row = width + 1
+    line = np.zeros(height * row + 1, bool)  # row after row, with a gap before each
+    line[1:].reshape(height, row)[:, :width] = near
+    edges = np.flatnonzero(line[1:] != line[:-1])
+    first, last = edges[::2], edges[1::2] - 1  # of each run
+    if not len(first):
+        return None
+    # A run that is not in the next row is too near or too far for one of the two.
+    if (first[1:] - last[:-1]).max(initial=0) > row + 1 or (last[1:] - first[:-1]).min(initial=row) < row - 1:
+        return None
+    columns = slice(int((first % row).min()), int((last % row).max()) + 1)
+    return slice(int(first[0]) // row, int(last[-1]) // row + 1), columns
 
 
 def box_of(mask: np.ndarray) -> tuple[slice, slice]:
@@ -130,16 +137,18 @@ def inner_box(grey: np.ndarray) -> tuple[slice, slice]:
     return whole
 
 
-def stand_out(grey: np.ndarray, ground: str = "auto") -> tuple[np.ndarray, bool, float]:
+def stand_out(grey: np.ndarray, ground: str = "auto") -> tuple[np.ndarray, np.ndarray, bool, float]:
     """Bring the ground to 0 and the stain above it.
 
     Returns:
-        The value, (H, W) float32; whether the ground was light; and the value's 99.5th percentile.
+        The value, (H, W) float32; its ``ring``; whether the ground was light; and the value's 99.5th percentile.
     """
-    value = grey - np.float32(percentile(ring(grey), 50))
+    edge = ring(grey)
+    level = np.float32(percentile(edge, 50))
+    value, edge = grey - level, edge - level
     low, high = extremes(value)
     light = -low > high if ground == "auto" else ground == "light"
-    return (-value, True, -low) if light else (value, False, high)
+    return (-value, -edge, True, -low) if light else (value, edge, False, high)
 
 
 def extremes(values: np.ndarray) -> tuple[float, float]:
@@ -150,7 +159,7 @@ def extremes(values: np.ndarray) -> tuple[float, float]:
     return float(ordered[low]), float(ordered[high])
 
 
-def foreground(value: np.ndarray, bright: float) -> tuple[np.ndarray, np.ndarray, int]:
+def foreground(value: np.ndarray, edge: np.ndarray, bright: float) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the foreground, it dilated until its pieces are whole, (H, W) bool both, and by how many steps it was.
 
     It is looked for twice, so that it does not depend on how much ground there is around it. Of a grainy ground only what
@@ -158,9 +167,9 @@ def foreground(value: np.ndarray, bright: float) -> tuple[np.ndarray, np.ndarray
 
     Args:
         value: (H, W) float32, the ground at 0.
+        edge: its ``ring``.
         bright: its 99.5th percentile.
     """
-    edge = ring(value)
     grainy = 2 * np.count_nonzero(edge) > edge.size  # else the median is 0
     grain = GRAIN * 1.4826 * percentile(np.abs(edge), 50) if grainy else 0.0  # by it, which a tip at the edge does not raise
     inside = value[value > min(max(FOREGROUND * bright, grain), MOST_GRAIN * bright)]
@@ -170,18 +179,19 @@ def foreground(value: np.ndarray, bright: float) -> tuple[np.ndarray, np.ndarray
     return mask, grow(mask, reach), reach
 
 
-def fit_plane(value: np.ndarray, near: np.ndarray, bright: float) -> np.ndarray | None:
+def fit_plane(value: np.ndarray, edge: np.ndarray, near: np.ndarray, bright: float) -> np.ndarray | None:
     """Return how the ground rises and falls across the crop, (H, W) float32; None where it is even, or little of it is seen.
 
     It is the plane of least squares through all pixels that are not ``near`` the foreground.
 
     Args:
         value: (H, W) float32.
+        edge: its ``ring``.
         near: (H, W) bool.
         bright: the contrast of the crop.
     """
-    edge = ring(value)[~ring(near)]
-    if not edge.size or edge.max() - edge.min() <= UNEVEN * bright:
+    bare = edge[~ring(near)]
+    if not bare.size or bare.max() - bare.min() <= UNEVEN * bright:
         return None
     height, width = value.shape
     weight = (~near).astype(np.float64)
@@ -206,17 +216,21 @@ def grow(mask: np.ndarray, steps: int) -> np.ndarray:
 
     Each round adds up to twice what it has and one: a square of 9 pixels takes two.
     """
-    done = 0
-    while done < steps:
-        step = min(2 * done + 1, steps - done)
-        tall = mask.copy()
-        tall[step:] |= mask[:-step]
-        tall[:-step] |= mask[step:]
-        mask = tall.copy()
-        mask[:, step:] |= tall[:, :-step]
-        mask[:, :-step] |= tall[:, step:]
-        done += step
-    return mask
+    height, width = mask.shape
+    row = width + 2 * steps
+    wide = np.zeros((height + 2 * steps, row), bool)
+    wide[steps:-steps, steps:-steps] = mask
+    line = wide.ravel()  # shifting all of it at once is sooner done than row by row, and what crosses an edge stays in the rim
+    for pixel in (1, row):
+        done = 0
+        while done < steps:
+            step = min(2 * done + 1, steps - done)
+            shifted = line.copy()
+            shifted[step * pixel :] |= line[: -step * pixel]
+            shifted[: -step * pixel] |= line[step * pixel :]
+            line = shifted
+            done += step
+    return line.reshape(wide.shape)[steps:-steps, steps:-steps]
 
 
 def reach_of(area: int) -> int:

@@ -7,9 +7,8 @@ import io
 import json
 from typing import Any
 
-from gricol_zoo.factory import build, create_model
+from gricol_zoo.factory import GridModel, build, create_model
 from gricol_zoo.models.flops import count
-from gricol_zoo.models.grid import GridModel
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.presets import WEIGHTS
 

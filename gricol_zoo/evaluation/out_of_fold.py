@@ -1,7 +1,7 @@
 """What every cross-validation does, whatever is trained on its folds: one question a folder, the folds, the pooled scores.
 
-``gricol_zoo.training.crossval`` trains networks on the folds, ``gricol_zoo.classical.crossval`` classical systems. Either leaves in
-one folder:
+``gricol_zoo.training.crossval`` trains networks on the folds, ``gricol_zoo.classical.crossval`` classical systems. Either
+leaves in one folder:
 
     crossval.json    what was asked for; another question is refused there
     fold1/, ...      one training each, and its out-of-fold logits

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.explain.saliency import on_device, ready
-from gricol_zoo.models.grid import GridModel
+from gricol_zoo.factory import GridModel
 from gricol_zoo.models.lower import LowerBranch
 
 

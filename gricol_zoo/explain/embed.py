@@ -14,7 +14,7 @@ import torch
 
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.evaluation.report import best_batch_size
+from gricol_zoo.inference.logits import best_batch_size
 from gricol_zoo.inference.workers import side_by_side
 from gricol_zoo.models.lower import LowerBranch, pool_map, sum_polarities
 

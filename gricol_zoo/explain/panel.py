@@ -14,8 +14,8 @@ from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.explain.cells import GridEvidence, grid_evidence
 from gricol_zoo.explain.saliency import grad_cam, guided_backprop, on_device, ready
+from gricol_zoo.factory import GridModel
 from gricol_zoo.inference.precision import DTYPES, choose_dtype
-from gricol_zoo.models.grid import GridModel
 
 Result = TypeVar("Result")
 

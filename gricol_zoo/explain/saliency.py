@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.factory import GridModel
 from gricol_zoo.inference.fast import is_optimized
-from gricol_zoo.models.grid import GridModel
 from gricol_zoo.models.lower import LowerBranch, check_images
 
 

@@ -12,10 +12,10 @@ from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.synthetic import load_profiles, random_look, render
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError, ImageError
-from gricol_zoo.evaluation.report import predict_both
 from gricol_zoo.export.reader import CANVASES, CROPS, ExportedModel
+from gricol_zoo.factory import GridModel
+from gricol_zoo.inference.logits import predict_both
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.models.grid import GridModel
 
 
 class Bound(NamedTuple):

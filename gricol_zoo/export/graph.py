@@ -14,9 +14,9 @@ from gricol_zoo.data.arrays import normalise
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.export.canvas import CanvasInGraph
 from gricol_zoo.export.reader import CANVASES, CROPS, IMAGES, LOGITS, SCALE, SHORT_ARM_UP
+from gricol_zoo.factory import GridModel
 from gricol_zoo.inference.fast import fold_batch_norm, is_optimized
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.models.grid import GridModel
 
 FORMAT = "1"
 

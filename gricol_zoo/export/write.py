@@ -18,8 +18,8 @@ from gricol_zoo.export.check import Agreement, canvases_of, compare, insist, syn
 from gricol_zoo.export.graph import PortableModel, describe, trace
 from gricol_zoo.export.int8 import quantize
 from gricol_zoo.export.reader import DESCRIPTION, open_exported
+from gricol_zoo.factory import GridModel
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.models.grid import GridModel
 
 FORMATS = {"onnx": ".onnx", "pt2": ".pt2", "int8": ".onnx"}
 """Format -> how its file ends."""

@@ -1,1 +1,5 @@
 """From images to classes: fast networks, batches on every core, calibrated probabilities, tables of predictions."""
+
+from gricol_zoo._moved import forward
+
+__getattr__ = forward("inference")  # what the module of this name had

@@ -20,12 +20,12 @@ from gricol_zoo.data.quality import SAME, image_warnings, measure, read_referenc
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet, Record, Store
 from gricol_zoo.errors import GricolZooError, ImageError
-from gricol_zoo.evaluation.report import best_batch_size, make_classifying
+from gricol_zoo.factory import GridModel
 from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.inference.fast import is_optimized, optimize
+from gricol_zoo.inference.logits import best_batch_size, make_classifying
 from gricol_zoo.inference.workers import side_by_side
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.models.grid import GridModel
 
 COLUMNS = [
     "path",

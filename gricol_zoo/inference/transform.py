@@ -18,8 +18,8 @@ from gricol_zoo.data.preprocess import Prepared, prepare
 from gricol_zoo.data.quality import image_warnings, measure, read_reference
 from gricol_zoo.data.scale import check_factor
 from gricol_zoo.errors import GricolZooError, ImageError
-from gricol_zoo.evaluation.report import predict_both
 from gricol_zoo.inference.calibration import softmax
+from gricol_zoo.inference.logits import predict_both
 from gricol_zoo.models.lower import LowerBranch
 
 AnyImage = Any

@@ -8,6 +8,7 @@ from typing import Any
 
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.factory import GridModel
 from gricol_zoo.inference.preparation import prepare_as
 from gricol_zoo.karyotype.assign import Costs
 from gricol_zoo.karyotype.classifier import Classifier, of_network
@@ -15,7 +16,6 @@ from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.run import karyotype
 from gricol_zoo.karyotype.versions import versions
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.models.grid import GridModel
 
 TOLERANCE = 1e-4  # of a probability or confidence: another processor, or number of threads, rounds otherwise
 

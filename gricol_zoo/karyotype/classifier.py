@@ -10,12 +10,12 @@ import numpy as np
 from gricol_zoo.data.find import find_chromosome
 from gricol_zoo.data.preprocess import Prepared, pose_of, prepare
 from gricol_zoo.data.quality import Reference, read_reference
-from gricol_zoo.evaluation.report import predict_both
+from gricol_zoo.factory import GridModel
 from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.inference.fast import dtype_of, is_optimized
+from gricol_zoo.inference.logits import predict_both
 from gricol_zoo.inference.precision import choose_dtype
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.models.grid import GridModel
 from gricol_zoo.spec import Preprocess
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.models.grid import GridModel
+from gricol_zoo.models.grid import TwoBranchModel
 from gricol_zoo.models.lower import GRID_KEYS
 
 MATRIX_OPERATORS = ("conv", "linear", "addmm", "matmul", "bmm", "einsum")
@@ -68,7 +68,7 @@ class _Call(nn.Module):
         return self.call(x)
 
 
-def count(model: GridModel) -> Cost:
+def count(model: TwoBranchModel) -> Cost:
     """Count a model at its own image size, on the CPU or wherever it is.
 
     fvcore does not see fused attention. For a backbone with attention modules the two counters are therefore not compared,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,7 +37,7 @@ def check_cut(spec: ModelSpec, backbone: Any, splitter: Any) -> int | None:
     return int(stage)
 
 
-class GridModel(LowerBranch):
+class TwoBranchModel(LowerBranch):
     """Two branches over one shared backbone.
 
     ``model(x)`` is the lower branch's logits, in training mode too; ``branches`` has every classifier's, ``full`` their
@@ -167,70 +165,3 @@ class GridModel(LowerBranch):
         deployed.classifier = copy.deepcopy(self.classifier)
         deployed.name, deployed.info, deployed.hub_ref = self.name, self.info, self.hub_ref
         return deployed.train(self.training)
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        repo_or_dir: str,
-        revision: str | None = None,
-        cache_dir: str | None = None,
-        token: str | None = None,
-        local_files_only: bool = False,
-        force_download: bool = False,
-        **changes: Any,
-    ) -> GridModel:
-        """Load a model from a Hub repository ("org/repo") or a folder written by ``save_pretrained``.
-
-        Args:
-            repo_or_dir: which one; an existing folder is taken as such.
-            revision: branch, tag or commit.
-            cache_dir: of huggingface_hub, if not its own.
-            token: for a private repository.
-            local_files_only: make no request.
-            force_download: take nothing from the cache.
-            changes: fields of the spec to change, such as ``num_classes``.
-
-        Raises:
-            GricolZooError: not found, altered, or not a model of this zoo.
-        """
-        from gricol_zoo.factory import create_from
-        from gricol_zoo.weights.hub import find_on_hub
-        from gricol_zoo.weights.source import find_in_dir
-
-        if Path(repo_or_dir).is_dir():
-            source = find_in_dir(Path(repo_or_dir))
-        else:
-            source = find_on_hub(repo_or_dir, revision or "", cache_dir, token, local_files_only, force_download)
-        model = create_from(source, pretrained=True, **changes)
-        assert isinstance(model, GridModel)
-        return model
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write ``model.safetensors`` (fp16) and ``config.json``, which ``local-dir:folder`` loads again."""
-        from gricol_zoo.weights.tensors import save_model
-
-        save_model(self, Path(folder))
-
-    def push_to_hub(
-        self, repo: str, token: str | None = None, private: bool | None = None, branch: str = "main", commit_message: str = ""
-    ) -> str:
-        """Upload weights, config and a short card (if there is none) to "org/repo"; return the commit, to pin it by.
-
-        Args:
-            repo: made if need be.
-            token: if you are not logged in.
-            private: whether a new repository is.
-            branch: to upload to.
-            commit_message: of the commit.
-
-        Raises:
-            HubError: the Hub refuses, or cannot be reached.
-        """
-        from gricol_zoo.weights.hub import upload
-        from gricol_zoo.weights.hub.upload import CARD, README
-
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(folder)
-            (Path(folder) / README).write_text(CARD.format(name=self.name or "A model"), encoding="utf-8")
-            message = commit_message or f"Weights of {self.name or 'a model'} of gricol_zoo"
-            return upload(Path(folder), repo, message, token, private, branch, keep_card=True)

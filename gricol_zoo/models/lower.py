@@ -146,7 +146,7 @@ def check_pool(kind: str, num_classes: int) -> str:
 
 
 def reset_classes(backbone: Any, num_classes: int, like: Tensor) -> None:
-    """Renew the classifiers that a backbone has of its own, if any (``gricol_zoo.models.baselines``); device and dtype of ``like``."""
+    """Renew the classifiers that a backbone has of its own (``gricol_zoo.models.baselines``), on the device of ``like``."""
     reset = getattr(backbone, "reset_classes", None)
     if reset is not None:
         reset(num_classes)

@@ -17,10 +17,10 @@ from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.explain.saliency import grad_cam
+from gricol_zoo.factory import GridModel
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.models.grid import GridModel
 
 ZOOM = 2  # pixels a unit of the layout
 MOST = 3  # homologues beside it

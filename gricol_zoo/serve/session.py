@@ -16,12 +16,12 @@ import numpy as np
 
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.factory import GridModel
 from gricol_zoo.karyotype.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.run import karyotype
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.models.grid import GridModel
 from gricol_zoo.serve.uploads import Upload, check_cell, open_upload
 
 Models = Mapping[str, GridModel | DeployedModel]

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.models.grid import GridModel
+from gricol_zoo.factory import GridModel
 from gricol_zoo.models.lower import check_images, sum_polarities
 from gricol_zoo.spec import GridOutput
 from gricol_zoo.training.losses import GridLoss

@@ -26,8 +26,8 @@ from gricol_zoo.data.quality import UNSURE, Reference, fit_reference, measure
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.evaluation.report import polarity_accuracy, predict_both, predict_logits
-from gricol_zoo.factory import build, find_weights
+from gricol_zoo.evaluation.report import polarity_accuracy
+from gricol_zoo.factory import GridModel, build
 from gricol_zoo.inference.calibration import (
     expected_calibration_error,
     fit_temperature,
@@ -35,8 +35,8 @@ from gricol_zoo.inference.calibration import (
     review_threshold,
     softmax,
 )
+from gricol_zoo.inference.logits import predict_both, predict_logits
 from gricol_zoo.inference.precision import choose_dtype
-from gricol_zoo.models.grid import GridModel
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.presets import MODELS
 from gricol_zoo.progress import Speaker, Stop, peak_memory, stop_on_signals
@@ -47,6 +47,7 @@ from gricol_zoo.training.losses import GridLoss
 from gricol_zoo.training.optim import learning_rate, make_optimizer, update_average
 from gricol_zoo.training.recipes import Recipe
 from gricol_zoo.training.task import TrainingTask
+from gricol_zoo.weights.resolve import find_weights
 from gricol_zoo.weights.tensors import half_precision, load_weights, save_model
 
 

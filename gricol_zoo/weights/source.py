@@ -8,13 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gricol_zoo.errors import CheckpointError, CorruptWeightsError
-from gricol_zoo.models.presets import Weights
+from gricol_zoo.errors import CheckpointError
 from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights.config import CONFIG_FILE, read_config
 
 WEIGHTS_FILE = "model.safetensors"
-ASSETS = Path(__file__).parent.parent / "assets"
 
 
 @dataclass(frozen=True)
@@ -59,37 +57,6 @@ def find_in_dir(folder: str | Path) -> Source:
                 f"{str(folder)!r} has no {name}. Expected a folder written by `save_pretrained` or `gricol-zoo train`."
             )
     return read_source(folder / CONFIG_FILE, lambda _size, _sha256: folder / WEIGHTS_FILE)
-
-
-def packaged_file(name: str, tag: str) -> Path:
-    """Return where the package holds the weights of a tag, if it does."""
-    return ASSETS / f"{name}.{tag}" / WEIGHTS_FILE
-
-
-def find_in_table(name: str, tag: str, weights: Weights) -> Source:
-    """Find released weights: in the package, else in the Hub's cache, else on the Hub at the pinned commit.
-
-    Raises:
-        CheckpointError: not in the package and not uploaded yet.
-        HubError: not in the cache, and the Hub does not give them.
-    """
-    from gricol_zoo.weights.hub import find_on_hub
-
-    if weights.packaged:
-        source = find_in_dir(packaged_file(name, tag).parent)
-    elif weights.revision:
-        source = find_on_hub(weights.repo, weights.revision)
-    else:
-        raise CheckpointError(
-            f"The weights {name}.{tag} are not in the package and have not been uploaded yet. "
-            f"They are in the repository: `local-dir:hub/{name}.{tag}` loads them from a clone."
-        )
-    if (source.sha256, source.size) != (weights.sha256, weights.size):
-        raise CorruptWeightsError(
-            f"The config of {name}.{tag} describes other weights (SHA-256 {source.sha256[:12]}, {source.size} bytes) than this "
-            f"version of the package knows ({weights.sha256[:12]}, {weights.size} bytes). Upgrade or reinstall gricol-zoo."
-        )
-    return Source(name, source.spec, source.open, source.info, weights.sha256, weights.size, tag, True, source.ref)
 
 
 def read_source(config_file: Path, open: Callable[[int, str], Path], ref: str = "") -> Source:

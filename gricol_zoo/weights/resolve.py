@@ -1,0 +1,106 @@
+"""From a name to its weights: which names have some, and where those are."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from gricol_zoo.errors import CheckpointError, CorruptWeightsError, GricolZooError
+from gricol_zoo.models.names import parse_model_name
+from gricol_zoo.models.presets import MODELS, WEIGHTS, Weights
+from gricol_zoo.weights.hub import find_on_hub
+from gricol_zoo.weights.source import WEIGHTS_FILE, Source, find_in_dir
+
+ASSETS = Path(__file__).parent.parent / "assets"
+
+
+def packaged_file(name: str, tag: str) -> Path:
+    """Return where the package holds the weights of a tag, if it does."""
+    return ASSETS / f"{name}.{tag}" / WEIGHTS_FILE
+
+
+def find_in_table(name: str, tag: str, weights: Weights) -> Source:
+    """Find released weights: in the package, else in the Hub's cache, else on the Hub at the pinned commit.
+
+    Raises:
+        CheckpointError: not in the package and not uploaded yet.
+        HubError: not in the cache, and the Hub does not give them.
+    """
+    if weights.packaged:
+        source = find_in_dir(packaged_file(name, tag).parent)
+    elif weights.revision:
+        source = find_on_hub(weights.repo, weights.revision)
+    else:
+        raise CheckpointError(
+            f"The weights {name}.{tag} are not in the package and have not been uploaded yet. "
+            f"They are in the repository: `local-dir:hub/{name}.{tag}` loads them from a clone."
+        )
+    if (source.sha256, source.size) != (weights.sha256, weights.size):
+        raise CorruptWeightsError(
+            f"The config of {name}.{tag} describes other weights (SHA-256 {source.sha256[:12]}, {source.size} bytes) than this "
+            f"version of the package knows ({weights.sha256[:12]}, {weights.size} bytes). Upgrade or reinstall gricol-zoo."
+        )
+    return Source(name, source.spec, source.open, source.info, weights.sha256, weights.size, tag, True, source.ref)
+
+
+def find_weights(name: str) -> Source:
+    """Return the weights that a name, or a folder, stands for.
+
+    Raises:
+        GricolZooError: none are there.
+    """
+    if Path(name).is_dir():
+        return find_in_dir(name)
+    parsed = parse_model_name(name)
+    if parsed.path:
+        return find_in_dir(parsed.path)
+    if parsed.repo:
+        return find_on_hub(parsed.repo, parsed.revision)
+    return find_named(parsed.arch, parsed.tag, pretrained=True)
+
+
+def find_named(arch: str, tag: str = "", pretrained: bool = False) -> Source:
+    """Return the spec of a named model and, if ``pretrained``, where its weights are.
+
+    Raises:
+        GricolZooError: an unknown model or tag, or no weights.
+    """
+    arch = MODELS.resolve(arch)
+    spec = MODELS.get(arch)
+    tags = WEIGHTS.get(arch, {})
+    if tag and tag not in tags:
+        known = f"Its tags: {', '.join(tags)}." if tags else "It has no released weights yet."
+        raise GricolZooError(f"Unknown tag {tag!r} of the model {arch!r}. {known}")
+    if not pretrained:
+        return Source(arch, spec)
+    if not tags:
+        ready = ", ".join(list_models(pretrained=True)) or "none"
+        raise GricolZooError(f"No weights have been released for {arch!r}. Models with weights: {ready}.")
+    tag = tag or next(iter(tags))
+    return find_in_table(arch, tag, tags[tag])
+
+
+def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
+    """Return the model names that match a shell pattern, sorted.
+
+    Args:
+        pattern: such as ``gricol_*``; with ``pretrained`` it may match the name or ``name.tag``.
+        pretrained: only models with released weights, one ``name.tag`` for each.
+    """
+    if not pretrained:
+        return [name for name in MODELS if fnmatchcase(name, pattern)]
+    return [
+        f"{name}.{tag}"
+        for name in sorted(WEIGHTS)
+        for tag in WEIGHTS[name]
+        if fnmatchcase(name, pattern) or fnmatchcase(f"{name}.{tag}", pattern)
+    ]
+
+
+def is_model(name: str) -> bool:
+    """Say whether ``name`` (without a tag, or with a known one) can be created."""
+    try:
+        parsed = parse_model_name(name)
+    except GricolZooError:
+        return False
+    return parsed.arch in MODELS and (not parsed.tag or parsed.tag in WEIGHTS.get(parsed.arch, {}))

@@ -1,0 +1,59 @@
+"""Module paths from before the package had rooms."""
+
+import importlib
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+import gricol_zoo
+from gricol_zoo._moved import MOVED, new_paths
+
+
+@pytest.mark.parametrize("old", sorted(MOVED))
+def test_old_paths_give_what_the_new_ones_have(old):
+    for new in new_paths(old):
+        module = importlib.import_module(f"gricol_zoo.{new}")
+        name = next(name for name in vars(module) if not name.startswith("_") and name != "annotations")
+        with pytest.warns(DeprecationWarning, match=f"gricol_zoo.{old} is gricol_zoo"):
+            found = getattr(importlib.import_module(f"gricol_zoo.{old}"), name)
+        assert found is not None
+
+
+def test_names_and_folders_below():
+    with pytest.warns(DeprecationWarning, match="goes with version 1.0"):
+        from gricol_zoo.backbones.resnet import Bottleneck
+        from gricol_zoo.model import GridModel
+
+        from gricol_zoo.inference import optimize
+        from gricol_zoo.weights import load_weights
+    from gricol_zoo.models.backbones import resnet
+    from gricol_zoo.weights import tensors
+
+    assert Bottleneck is resnet.Bottleneck
+    assert (optimize, GridModel, load_weights) == (gricol_zoo.optimize, gricol_zoo.GridModel, tensors.load_weights)
+
+
+def test_what_never_was_is_not_found():
+    for name in ("gricol_zoo.nothing", "gricol_zoo.backbones.nothing"):
+        with pytest.raises(ModuleNotFoundError, match=name):
+            importlib.import_module(name)
+    with pytest.raises(ImportError, match="nothing"):
+        from gricol_zoo.losses import nothing  # noqa: F401
+
+
+def test_the_warning_names_the_users_line(tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text("from gricol_zoo.significance import mcnemar_exact\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert f"{script}:1: DeprecationWarning: gricol_zoo.significance is gricol_zoo.evaluation.significance now" in done.stderr
+
+
+def test_the_package_uses_none_of_them():
+    code = "import pkgutil, importlib, gricol_zoo\nfor m in pkgutil.walk_packages(gricol_zoo.__path__, 'gricol_zoo.'):\n"
+    code += "    m.name.endswith('__main__') or importlib.import_module(m.name)"
+    subprocess.run([sys.executable, "-W", "error:gricol_zoo:DeprecationWarning", "-c", code], check=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        importlib.reload(importlib.import_module("gricol_zoo.factory"))
