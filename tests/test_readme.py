@@ -273,7 +273,7 @@ def test_what_readme_says_of_whole_cells_is_committed():
     assert "rise from {} and {} % to {} and {} %".format(*single, *together) in text
     (row,) = (row for row in (RESULTS / "karyotype.md").read_text().splitlines() if "out of fold" in row)
     cells = [cell.strip() for cell in row.split("|")]
-    assert f"the light network from {100 * float(cells[4]):.1f} to {100 * float(cells[5]):.1f} %" in text
+    assert f"the light control network from {100 * float(cells[4]):.1f} to {100 * float(cells[5]):.1f} %" in text
 
 
 def test_what_readme_says_of_other_cameras_is_committed():
