@@ -1,6 +1,6 @@
-"""Draw docs/augment.png: what each field of ``Augment`` does to synthetic chromosomes, a row each.
+"""Draw docs/images/augment.png: what each field of ``Augment`` does to synthetic chromosomes, a row each.
 
-python benchmarks/augment_pictures.py [--out docs/augment.png]
+python benchmarks/augment_pictures.py [--out docs/images/augment.png]
 
 A row shows a canvas as preparation 2 makes it, and six that one field alone has changed, at the strength that the label gives:
 stronger than in the recipes, and with a probability of 1, where that shows it better.
@@ -95,7 +95,7 @@ def sheet(fields: list[str], columns: int = 2) -> Image.Image:
 def main() -> None:
     """Draw the sheet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "augment.png")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "images" / "augment.png")
     options = parser.parse_args()
     sheet([field.name for field in dataclasses.fields(Augment)]).quantize(32).save(options.out, optimize=True)
 

@@ -2,7 +2,7 @@
 
     python benchmarks/karyotype.py fit --data FOLDER                       # val parts, every released weight
     python benchmarks/karyotype.py test --data FOLDER [--crossval RUN] [--held-out RUN]
-    python benchmarks/karyotype.py picture                                  # docs/karyogram.png, of a synthetic cell
+    python benchmarks/karyotype.py picture                                  # docs/images/karyogram.png, of a synthetic cell
 
 ``fit`` looks for the costs of a missing, an extra and an unassigned chromosome that leave the fewest edits on val cells: as
 they are, and with one chromosome lost, one too many, or half a chromosome among them, a quarter of the weight each. Writes
@@ -74,7 +74,7 @@ CONFIDENCE = {
     "mean": ("mean confidence", ".3f"),
     "right": ("of them right", ".3f"),
 }
-TABLE = {  # README shows it; edits, doubtful and unassigned ones are in the CSV
+TABLE = {  # docs/results/karyotype.md shows it; edits, doubtful and unassigned ones are in the CSV
     "what": ("cells", ""),
     "name": ("model", ""),
     "cells": ("number", "d"),
@@ -222,7 +222,7 @@ def held_out(run: Path, data: Path) -> dict[str, list[Cell]]:
 
 
 def picture() -> None:
-    """Draw README's karyogram: a synthetic cell with a third chromosome 21."""
+    """Draw the karyogram of the docs: a synthetic cell with a third chromosome 21."""
     cell = render_cell(seed=5, sex="F") + [row for row in render_cell(seed=8, sex="F") if row[0] == "21"][:1]
     greys = [grey for _, _, grey in cell]
     with tempfile.TemporaryDirectory() as folder:
@@ -232,7 +232,7 @@ def picture() -> None:
         images = open_images(folder)
         result = karyotype(model, images, cell="a synthetic cell", name=DEFAULT_MODEL)
         sheet = lay_out(result, draw_chromosomes(result, open_greys(result, images), zoom=1), zoom=1)
-    (ROOT / "docs" / "karyogram.png").write_bytes(to_png(sheet, zoom=1))
+    (ROOT / "docs" / "images" / "karyogram.png").write_bytes(to_png(sheet, zoom=1))
     print(result.draft)
 
 

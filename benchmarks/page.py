@@ -1,9 +1,9 @@
-"""README's picture of the page: the real command, a real headless browser, a synthetic cell.
+"""The picture of the page in the docs: the real command, a real headless browser, a synthetic cell.
 
     pip install '.[test]'        # and a Chromium; GRICOL_ZOO_CHROMIUM says where it is if it is not on the path
     python benchmarks/page.py
 
-Writes docs/page.png. The cell is noisy, so that there is something to look at.
+Writes docs/images/page.png. The cell is noisy, so that there is something to look at.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         try:
             line = server.stderr.readline() if server.stderr else ""
-            photograph(line.split()[2], browser, write_cell(Path(folder)), ROOT / "docs" / "page.png")
+            photograph(line.split()[2], browser, write_cell(Path(folder)), ROOT / "docs" / "images" / "page.png")
         finally:
             server.send_signal(signal.SIGINT)
 

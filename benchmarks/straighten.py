@@ -1,4 +1,4 @@
-"""Straightening of synthetic chromosomes: docs/straighten.png, and how near each method comes to the chromosome drawn straight.
+"""Straightening of synthetic chromosomes (docs/images/straighten.png), and how near each method comes to one drawn straight.
 
     python benchmarks/straighten.py
 
@@ -82,7 +82,7 @@ def picture() -> Image.Image:
 
 def main() -> None:
     """Draw the picture and write the table."""
-    picture().save(ROOT / "docs" / "straighten.png", optimize=True)
+    picture().save(ROOT / "docs" / "images" / "straighten.png", optimize=True)
     rows = [
         {"method": method, "bend": bend, **score(method, bend), "classes": len(load_profiles()), "noise": NOISE, "seed": SEED}
         for method, bend in product(METHODS, BENDS)

@@ -296,7 +296,7 @@ def short_table() -> str:
         what = f"{KNOWN_FOR[tag]}, {kinds[spec['head']]}, {size}, preparation {spec['preprocess'].get('version', 1)}"
         arm = report.get("polarity_accuracy")
         cost = count(gricol_zoo.create_model(f"local-dir:{HUB / name}")).lower  # type: ignore[arg-type]
-        place = "package" if gricol_zoo.WEIGHTS[arch][tag].packaged else f"`hub/{name}`"
+        place = "package" if gricol_zoo.WEIGHTS[arch][tag].packaged else "`hub/`"
         score = f"{percent(report['accuracy'])} ({percent(low)} to {percent(high)})"
         lines.append(f"| `{name}` | {what} | {score} | {'' if arm is None else percent(arm)} | {cost:.3f} | {place} |")
     return "\n".join(lines)

@@ -21,18 +21,19 @@ def test_old_paths_give_what_the_new_ones_have(old):
         assert found is not None
 
 
-def test_names_and_folders_below():
+def taken(old, name):
     with pytest.warns(DeprecationWarning, match="goes with version 1.0"):
-        from gricol_zoo.backbones.resnet import Bottleneck
-        from gricol_zoo.model import GridModel
+        return getattr(importlib.import_module(f"gricol_zoo.{old}"), name)
 
-        from gricol_zoo.inference import optimize
-        from gricol_zoo.weights import load_weights
+
+def test_names_and_folders_below():
     from gricol_zoo.models.backbones import resnet
     from gricol_zoo.weights import tensors
 
-    assert Bottleneck is resnet.Bottleneck
-    assert (optimize, GridModel, load_weights) == (gricol_zoo.optimize, gricol_zoo.GridModel, tensors.load_weights)
+    assert taken("backbones.resnet", "Bottleneck") is resnet.Bottleneck
+    assert taken("inference", "optimize") is gricol_zoo.optimize
+    assert taken("model", "GridModel") is gricol_zoo.GridModel
+    assert taken("weights", "load_weights") is tensors.load_weights
 
 
 def test_what_never_was_is_not_found():

@@ -3,7 +3,7 @@
 What lies beside a chromosome comes first (``gricol_zoo.data.soil``). Tilt, scale, shift, flips and all bends are one resampling
 (``gricol_zoo.data.bends``, ``gricol_zoo.data.grids``). Light, lens, camera and file follow (``gricol_zoo.data.light``). All
 randomness comes from the generator that is given, so a step can be repeated exactly, and by any number of processes.
-``docs/AUGMENT.md`` shows every field.
+``docs/reference/augment.md`` shows every field.
 """
 
 from __future__ import annotations

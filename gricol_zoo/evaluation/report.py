@@ -79,7 +79,7 @@ def evaluate(
             (``gricol_zoo.data.scale``); the report says which, for only with "none" is it a figure of single images.
 
     Returns:
-        The report (keys as in docs/FILES.md, fractions in 0..1) and the (n, classes) logits.
+        The report (keys as in docs/reference/files.md, fractions in 0..1) and the (n, classes) logits.
     """
     start = time.perf_counter()
     dtype = dtype_of(model) if is_optimized(model) else choose_dtype(dtype, next(model.parameters()).device)

@@ -29,7 +29,7 @@ class ExportedModel:
     """An exported model that is ready to run.
 
     Attributes:
-        info: what the file says of itself (docs/FILES.md).
+        info: what the file says of itself (docs/reference/files.md).
         labels: one name a class.
         image_size: (height, width) of the canvas.
         takes_crops: whether it makes the canvas itself.

@@ -35,7 +35,7 @@ FORBIDDEN = 1e6  # nats; more than any cell can cost, and far from where float64
 
 @dataclass(frozen=True)
 class Costs:
-    """What departures cost, in nats; the defaults were fitted on val parts (``benchmarks/karyotype.py``, docs/DECISIONS.md).
+    """What departures cost, in nats; fitted on val parts (docs/explanation/decisions/karyotype.md).
 
     Attributes:
         extra: a copy beyond the expected.

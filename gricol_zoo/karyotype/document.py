@@ -21,7 +21,7 @@ from gricol_zoo.files import write_atomically
 from gricol_zoo.karyotype.draft import NOTE, draft
 
 FORMAT = 1
-DOUBTFUL = 0.9  # confidence below which a person should look: one chromosome in sixteen, two thirds of the errors (DECISIONS)
+DOUBTFUL = 0.9  # confidence below which a person should look: one chromosome in sixteen, two thirds of the errors
 
 
 @dataclass(frozen=True)

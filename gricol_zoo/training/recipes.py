@@ -122,7 +122,7 @@ LIGHT_FINETUNE = dataclasses.replace(
     label_smoothing=0.1,
     augment=dataclasses.replace(CHROMOSOME_AUGMENT, arc=120, flip_arms=0.05, overlap=0.35),
 )
-"""From weights trained on another set or without a grid; see docs/DECISIONS.md for what differs and why."""
+"""From weights trained on another set or without a grid; docs/explanation/decisions/training.md says what differs and why."""
 
 ROBUST_AUGMENT = Augment(
     tilt=6,

@@ -2,7 +2,7 @@
 
 He et al., CVPR 2016, with the stride on the 3x3 convolution (the "v1.5" placement), parameter names as in timm, so
 that a state dict of the same shape fits both. ``r50half`` is the paper's backbone (section 2.3: half the channels that
-the residual blocks give out), which means a bottleneck expansion of 2 instead of 4; see docs/METHOD.md.
+the residual blocks give out), which means a bottleneck expansion of 2 instead of 4; see docs/reference/method.md.
 """
 
 from __future__ import annotations

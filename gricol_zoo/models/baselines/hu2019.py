@@ -1,7 +1,8 @@
 """The chromosome CNN of Hu et al., J Comput Biol 2019, 26(5):473-484; [29] in the paper: (B, C, h, w) -> (B, 256, 1, 1).
 
 Six convolutions, three poolings, four dropouts and two fully connected layers, of which the second is the model's classifier.
-The abstract gives those numbers; kernels and widths are those of the only public re-implementation, see docs/METHOD.md.
+The abstract gives those numbers; kernels and widths are those of the only public re-implementation, see
+docs/reference/method.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Two stages. In the first a twin CNN learns whether two chromosomes are of one class; then it is frozen, and a small classifier
 learns on what it gives. Layers and losses are those of a public re-implementation; the convolutions are padded by one pixel, a
-choice, so 128x32 becomes a map of 128 channels and 32x8. See docs/METHOD.md.
+choice, so 128x32 becomes a map of 128 channels and 32x8. See docs/reference/method.md.
 """
 
 from __future__ import annotations

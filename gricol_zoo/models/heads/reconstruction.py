@@ -6,7 +6,8 @@ With y_k the pooled features of cell k (k = 1..K) and v_0 = 0:
     Y_k = W'_k (y_k + v_{k-1}) + b'_k              Eq. 3
     Y_0 = W'_0 max_k(v_k) + b'_0                   Eq. 4, with the linear map that Table 2's parameters demand
 
-and one linear classifier each for Y_1..Y_K and Y_0. What the paper leaves open is an option; docs/METHOD.md has the why.
+and one linear classifier each for Y_1..Y_K and Y_0. What the paper leaves open is an option;
+docs/reference/method.md has the why.
 """
 
 from __future__ import annotations
