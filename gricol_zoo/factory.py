@@ -12,6 +12,7 @@ from torch import nn
 from gricol_zoo.errors import CheckpointError, GricolZooError
 from gricol_zoo.models import baselines  # noqa: F401  (registers)
 from gricol_zoo.models.backbones import build_backbone
+from gricol_zoo.models.contracts import Backbone, OwnObjective, Splitter, complete
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.grid import TwoBranchModel
 from gricol_zoo.models.heads import build_head
@@ -161,14 +162,17 @@ def build(spec: ModelSpec) -> GridModel:
         GricolZooError: parts that do not go together, or polarity with a backbone that has an objective of its own.
     """
     overview, backbone = _build_lower_parts(spec)
-    splitter = build_part(
-        "splitter",
-        spec.splitter,
-        SPLITTERS.get(spec.splitter),
-        {"grid": spec.grid, "image_size": spec.image_size, "cell_size": spec.cell_size},
-        spec.splitter_options,
+    splitter: Splitter = complete(
+        build_part(
+            "splitter",
+            spec.splitter,
+            SPLITTERS.get(spec.splitter),
+            {"grid": spec.grid, "image_size": spec.image_size, "cell_size": spec.cell_size},
+            spec.splitter_options,
+        ),
+        Splitter,
     )
-    head = build_head(spec, int(backbone.num_features), int(splitter.num_cells))  # type: ignore[arg-type]
+    head = build_head(spec, backbone.num_features, splitter.num_cells)
     return GridModel(spec, overview, backbone, splitter, head)
 
 
@@ -181,10 +185,10 @@ def build_deployed(
     return model if dtype is None else model.to(dtype)
 
 
-def _build_lower_parts(spec: ModelSpec) -> tuple[nn.Module, nn.Module]:
+def _build_lower_parts(spec: ModelSpec) -> tuple[nn.Module, Backbone]:
     overview, seen = build_overview(spec.overview, spec.in_chans, spec.image_size, spec.cell_size)
     backbone = build_backbone(spec.backbone, spec.in_chans, seen, spec.num_classes, spec.backbone_options)
-    if spec.polarity and hasattr(backbone, "training_loss"):
+    if spec.polarity and isinstance(backbone, OwnObjective):
         raise GricolZooError(
             f"The backbone {spec.backbone!r} has an objective of its own, which knows no polarity. Leave it out."
         )

@@ -11,17 +11,29 @@ Each raises AssertionError with what was expected and what came. They need no te
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.nn import functional as F
 
 from gricol_zoo.factory import GridModel, create_model
 from gricol_zoo.models.backbones import BACKBONES
+from gricol_zoo.models.contracts import (
+    Backbone,
+    Boxed,
+    Checkpointing,
+    Cuttable,
+    Gated,
+    MultiLevel,
+    OwnObjective,
+    Splitter,
+    complete,
+)
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.flops import count
 from gricol_zoo.models.heads import HEADS
@@ -35,18 +47,73 @@ from gricol_zoo.training.task import TrainingTask
 def check_backbone(name: str, input_size: tuple[int, int] = (64, 64), options: Mapping[str, Any] | None = None) -> None:
     """A backbone gives (B, num_features, h', w') for 1 and 3 channels, and trains in every parameter.
 
-    Where one has a ``training_loss`` of its own, that trains the parameters, and ``check_model`` looks at them.
+    Where one has a ``training_loss`` of its own, that trains the parameters, and ``check_model`` looks at them. What is
+    optional in ``gricol_zoo.models.contracts`` is called as a model calls it, if the backbone has it: the maps of each level,
+    pruning, running it in two parts, checkpointing.
     """
     for in_chans in (1, 3):
         offered = {"in_chans": in_chans, "input_size": input_size, "num_classes": 5}
-        backbone = build_part("backbone", name, BACKBONES.get(name), offered, options or {})
+        backbone = complete(build_part("backbone", name, BACKBONES.get(name), offered, options or {}), Backbone)
         features = backbone(torch.randn(2, in_chans, *input_size))
         _expect(features.ndim == 4, f"backbone {name}: a 4-D feature map", tuple(features.shape))
         _expect(features.shape[0] == 2, f"backbone {name}: the batch kept", tuple(features.shape))
         _expect(features.shape[1] == backbone.num_features, f"backbone {name}: num_features channels", tuple(features.shape))
         features.square().mean().backward()
-        if not hasattr(backbone, "training_loss"):
+        if not isinstance(backbone, OwnObjective):
             _check_gradients(backbone, f"backbone {name}")
+    images = torch.randn(2, 3, *input_size)
+    with torch.no_grad():
+        _check_levels(backbone.eval(), f"backbone {name}", images)
+        _check_cuts(backbone, f"backbone {name}", images)
+    if isinstance(backbone, Checkpointing):
+        expected = backbone(images)
+        backbone.set_grad_checkpointing()
+        close = torch.allclose(backbone(images), expected, atol=1e-4)
+        _expect(close, f"backbone {name}: the same map with gradient checkpointing", "another map")
+
+
+def _check_levels(backbone: Backbone, what: str, images: torch.Tensor) -> None:
+    """Ask for levels as ``DeployedModel`` does: all of them, two, two after the rest was pruned."""
+    promised = [hasattr(backbone, name) for name in ("feature_info", "forward_intermediates", "prune_intermediate_layers")]
+    if not any(promised):
+        return
+    _expect(
+        isinstance(backbone, MultiLevel),
+        f"{what}: `feature_info`, `forward_intermediates` and `prune_intermediate_layers`, or none of them",
+        f"{sum(promised)} of the three",
+    )
+    levels = cast(MultiLevel, backbone)
+    count = len(levels.feature_info)
+    _expect(count >= 1, f"{what}: at least one entry in `feature_info`", count)
+    final, maps = levels.forward_intermediates(images, list(range(count)), stop_early=False)
+    _expect(len(maps) == count, f"{what}: one map for each of its {count} levels", f"{len(maps)} maps")
+    _expect(torch.allclose(final, backbone(images), atol=1e-4), f"{what}: `forward`'s map beside the levels", "another map")
+    for number, (level, features) in enumerate(zip(levels.feature_info, maps, strict=True)):
+        size = [-(-side // level["reduction"]) for side in images.shape[2:]]
+        _expect(
+            features.shape[1] == level["num_chs"], f"{what}: {level['num_chs']} channels at level {number}", features.shape[1]
+        )
+        fits = all(abs(got - side) <= 1 for got, side in zip(features.shape[2:], size, strict=True))
+        _expect(fits, f"{what}: a map of about {size} at level {number} (reduction {level['reduction']})", features.shape[2:])
+    pair = sorted({0, max(0, count - 2)})
+    _, two = levels.forward_intermediates(images, pair, stop_early=True)
+    _expect(len(two) == len(pair), f"{what}: asked for levels {pair} it gives {len(pair)} maps", f"{len(two)} maps")
+    pruned = cast(MultiLevel, copy.deepcopy(backbone))
+    pruned.prune_intermediate_layers(pair)
+    _, again = pruned.forward_intermediates(images, pair, stop_early=True)
+    same = len(again) == len(pair) and all(torch.equal(one, maps[level]) for one, level in zip(again, pair, strict=True))
+    _expect(same, f"{what}: the same maps of levels {pair} after `prune_intermediate_layers`", "other maps")
+
+
+def _check_cuts(backbone: Backbone, what: str, images: torch.Tensor) -> None:
+    """Run it in two parts at each stage, as the splitter ``feature_overlap`` does."""
+    if not hasattr(backbone, "to_stage") and not hasattr(backbone, "from_stage"):
+        return
+    _expect(isinstance(backbone, Cuttable), f"{what}: `to_stage`, `from_stage` and `stages_after`, or none of them", "some")
+    parts, whole = cast(Cuttable, backbone), backbone(images)
+    for stage in range(len(parts.stages_after(0))):
+        again = parts.from_stage(parts.to_stage(images, stage), stage)
+        _expect(torch.allclose(again, whole, atol=1e-4), f"{what}: the same map when cut after stage {stage}", "another map")
 
 
 def check_splitter(
@@ -58,7 +125,7 @@ def check_splitter(
 ) -> None:
     """A splitter gives (B, num_cells, C, *cell_size), each image apart from the others of its batch."""
     offered = {"grid": grid, "image_size": image_size, "cell_size": cell_size}
-    splitter = build_part("splitter", name, SPLITTERS.get(name), offered, options or {}).eval()
+    splitter = complete(build_part("splitter", name, SPLITTERS.get(name), offered, options or {}), Splitter).eval()
     _expect(isinstance(splitter.num_cells, int) and splitter.num_cells >= 0, f"splitter {name}: num_cells", splitter.num_cells)
     for channels in (1, 3):
         images = torch.randn(2, channels, *image_size)
@@ -68,9 +135,8 @@ def check_splitter(
         size = getattr(splitter, "cell_size", tuple(cells.shape[-2:]))
         _expect(tuple(cells.shape[-2:]) == tuple(size), f"splitter {name}: cells of {size}", tuple(cells.shape))
         _expect(torch.equal(splitter(images[1:])[0], cells[1]), f"splitter {name}: images kept apart", "another result alone")
-    find_boxes: Any = getattr(splitter, "boxes", None)
-    if callable(find_boxes):  # optional
-        boxes = find_boxes()
+    if isinstance(splitter, Boxed):
+        boxes = splitter.boxes()
         _expect(len(boxes) == splitter.num_cells, f"splitter {name}: one box a cell", len(boxes))
         for top, left, height, width in boxes:
             inside = 0 <= top < top + height <= image_size[0] and 0 <= left < left + width <= image_size[1]
@@ -87,9 +153,8 @@ def check_head(name: str, num_cells: int = 9, num_features: int = 16, options: M
     _expect(merged is None or tuple(merged.shape) == (4, 5), f"head {name}: merged (B, classes) or None", merged)
     alone, _ = head(features[2:3])
     _expect(torch.allclose(alone[0], cell_logits[2], atol=1e-5), f"head {name}: images kept apart", "another result alone")
-    gate_values: Any = getattr(head, "gate_values", None)
-    if gate_values is not None:  # optional
-        gates = gate_values(features)
+    if isinstance(head, Gated):
+        gates = head.gate_values(features)
         _expect(tuple(gates.shape) == (4, num_cells), f"head {name}: gate_values (B, K)", tuple(gates.shape))
     total = cell_logits.square().sum() + (0 if merged is None else merged.square().sum())
     if total.requires_grad:
@@ -123,7 +188,7 @@ def _check_training(model: GridModel, name: str, images: torch.Tensor) -> None:
     logits = model(images)
     _expect(tuple(logits.shape) == (2, model.num_classes), f"{name}: logits in training mode too", tuple(logits.shape))
     task = TrainingTask(model, GridLoss())
-    for epoch in task.stages or (3,):  # what one stage leaves out, another trains
+    for epoch in task.phases or (3,):  # what one stage leaves out, another trains
         for labels in (torch.tensor([0, 1]), torch.tensor([[0.7, 0.3], [0.0, 1.0]])):  # classes, and mixup's probabilities
             labels = labels if labels.ndim == 1 else F.pad(labels, (0, model.num_classes - 2))
             polarity = torch.tensor([True, False]) if model.polarity and labels.ndim == 1 else None
@@ -136,7 +201,7 @@ def _check_training(model: GridModel, name: str, images: torch.Tensor) -> None:
 
 @torch.no_grad()
 def _check_inference(model: GridModel, name: str, images: torch.Tensor) -> None:
-    classes, cells = model.num_classes, int(model.splitter.num_cells)  # type: ignore[arg-type]
+    classes, cells = model.num_classes, model.splitter.num_cells
     output = model.branches(images)
     _expect(tuple(output.logits.shape) == (2, classes), f"{name}: logits (B, classes)", tuple(output.logits.shape))
     shape = tuple(output.cell_logits.shape)

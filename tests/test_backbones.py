@@ -40,6 +40,97 @@ def test_contract(name):
     check_backbone(name, (96, 98))  # the least that Inception-ResNet-v2 takes is 75 pixels
 
 
+class Plain(torch.nn.Module):
+    """What a third party may write: two levels, by timm's contract, and nothing inherited from us."""
+
+    def __init__(self, in_chans):
+        super().__init__()
+        self.conv1, self.conv2 = torch.nn.Conv2d(in_chans, 4, 3, 2, 1), torch.nn.Conv2d(4, 8, 3, 2, 1)
+        self.num_features = 8
+        self.feature_info = [
+            {"num_chs": 4, "reduction": 2, "module": "conv1"},
+            {"num_chs": 8, "reduction": 4, "module": "conv2"},
+        ]
+
+    def forward(self, x):
+        return self.conv2(self.conv1(x))
+
+    def forward_intermediates(self, x, indices=None, norm=False, stop_early=False, output_fmt="NCHW", intermediates_only=False):
+        first = self.conv1(x)
+        last = self.conv2(first)
+        maps = [[first, last][index] for index in indices]
+        return maps if intermediates_only else (last, maps)
+
+    def prune_intermediate_layers(self, indices=1, prune_norm=False, prune_head=True):
+        if max(indices) == 0:
+            self.conv2 = torch.nn.Identity()
+        return indices
+
+
+class OneMap(Plain):
+    def forward_intermediates(self, x, indices, stop_early=False):
+        last, maps = super().forward_intermediates(x, indices)
+        return last, maps[-1:]
+
+
+class NoPruning(torch.nn.Conv2d):
+    def __init__(self, in_chans):
+        super().__init__(in_chans, 8, 3, 2, 1)
+        self.num_features, self.feature_info = 8, [{"num_chs": 8, "reduction": 2, "module": ""}]
+
+    def forward_intermediates(self, x, indices, stop_early=False):
+        return self(x), [self(x)]
+
+
+class PrunedTooFar(Plain):
+    def prune_intermediate_layers(self, indices):
+        torch.nn.init.zeros_(self.conv1.weight)
+
+
+class WrongChannels(Plain):
+    def __init__(self, in_chans):
+        super().__init__(in_chans)
+        self.feature_info[0]["num_chs"] = 5
+
+
+class WrongCut(Plain):
+    def to_stage(self, x, stage):
+        return self.conv1(x)
+
+    def from_stage(self, x, stage):
+        return self.conv2(x) + 1
+
+    def stages_after(self, stage):
+        return [self.conv2]
+
+
+def test_a_third_partys_backbone_keeps_its_promises(monkeypatch):
+    monkeypatch.setitem(BACKBONES._items, "plain", Plain)
+    check_backbone("plain")
+    model = create_model("gricol_r18half_n3_128", backbone="plain").deploy().eval()
+    x = torch.randn(1, 1, 128, 96)
+    _, maps = model.forward_intermediates(x, [0, 1])
+    assert [features.shape[1] for features in maps] == [4, 8]
+    model.prune_intermediate_layers([0])
+    assert model(x).shape == (1, 4, 64, 48)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "said"),
+    [
+        (OneMap, "one map for each of its 2 levels, but got 1 maps"),
+        (NoPruning, "or none of them, but got 2 of the three"),
+        (PrunedTooFar, r"the same maps of levels \[0\] after `prune_intermediate_layers`"),
+        (WrongChannels, "5 channels at level 0, but got 4"),
+        (WrongCut, "the same map when cut after stage 0"),
+    ],
+)
+def test_a_broken_promise_is_named(backbone, said, monkeypatch):
+    monkeypatch.setitem(BACKBONES._items, "broken", backbone)
+    with pytest.raises(AssertionError, match=said):
+        check_backbone("broken")
+
+
 FAMILIES = [
     "resnet10t",
     "convnext_atto",

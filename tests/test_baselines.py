@@ -18,7 +18,7 @@ from gricol_zoo.models.baselines.dcl import region_confusion, shuffle
 from gricol_zoo.models.baselines.ntsnet import ranking_loss
 from gricol_zoo.models.baselines.siamese2017 import pairs
 from gricol_zoo.training.recipes import Recipe
-from gricol_zoo.training.train import check_stages
+from gricol_zoo.training.train import check_phases
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 LIGHT = {"trunk": "r18half"}
@@ -426,9 +426,9 @@ def test_a_recipe_that_ends_before_the_last_stage_is_refused():
         return TrainingTask(create_model(**{"name": "siamese2017", "image_size": (32, 16), **changes}), GridLoss())
 
     with pytest.raises(GricolZooError, match="begins after 35 epochs, but the recipe has 24"):
-        check_stages(task(), "siamese2017", Recipe(epochs=24))
-    check_stages(task(backbone_options={"pair_epochs": 10}), "siamese2017", Recipe(epochs=24))
-    check_stages(task(name="hu2019", image_size=(64, 64)), "hu2019", Recipe(epochs=1))
+        check_phases(task(), "siamese2017", Recipe(epochs=24))
+    check_phases(task(backbone_options={"pair_epochs": 10}), "siamese2017", Recipe(epochs=24))
+    check_phases(task(name="hu2019", image_size=(64, 64)), "hu2019", Recipe(epochs=1))
 
 
 @pytest.mark.parametrize(

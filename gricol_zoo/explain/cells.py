@@ -11,6 +11,7 @@ from torch import Tensor
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.explain.saliency import on_device, ready
 from gricol_zoo.factory import GridModel
+from gricol_zoo.models.contracts import Boxed, Gated
 from gricol_zoo.models.lower import LowerBranch
 
 
@@ -44,10 +45,10 @@ def grid_evidence(model: LowerBranch, images: Tensor) -> GridEvidence:
     """
     if not isinstance(model, GridModel):
         raise GricolZooError("Grid evidence needs the full form of the model, not the deployed one.")
-    splitter: Any = model.splitter
+    splitter = model.splitter
     if splitter.num_cells == 0:
         raise GricolZooError(f"The model {model.name or model.spec.backbone!r} has no grid.")
-    if not callable(getattr(splitter, "boxes", None)):
+    if not isinstance(splitter, Boxed):
         raise GricolZooError(
             f"The splitter {model.spec.splitter!r} does not say where its cells lie. "
             "Give it a method `boxes()` that returns (top, left, height, width) of each cell."
@@ -57,7 +58,7 @@ def grid_evidence(model: LowerBranch, images: Tensor) -> GridEvidence:
         x = on_device(model, images)
         features = model.cell_features(x)
         cell_logits, merged_logits = head(features)
-        gates = head.gate_values(features).float().cpu().numpy() if hasattr(head, "gate_values") else None
+        gates = head.gate_values(features).float().cpu().numpy() if isinstance(head, Gated) else None
         lower_logits = model(x).float() / float(model.info.get("temperature", 1.0))
     return GridEvidence(
         np.array(splitter.boxes(), np.int64),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from gricol_zoo.export.canvas import CanvasInGraph
 from gricol_zoo.export.reader import CANVASES, CROPS, IMAGES, LOGITS, SCALE, SHORT_ARM_UP
 from gricol_zoo.factory import GridModel
 from gricol_zoo.inference.fast import fold_batch_norm, is_optimized
+from gricol_zoo.models.contracts import Backbone
 from gricol_zoo.models.deployed import DeployedModel
 
 FORMAT = "1"
@@ -43,7 +44,7 @@ class PortableModel(nn.Module):
         net = model.deploy() if isinstance(model, GridModel) else copy.deepcopy(model)
         net = net.cpu().float().eval().requires_grad_(False)
         example = torch.randn(2, net.in_chans, *net.spec.image_size, generator=torch.Generator().manual_seed(0))
-        net.backbone = fold_batch_norm(net.backbone, net.overview(example))
+        net.backbone = cast(Backbone, fold_batch_norm(net.backbone, net.overview(example)))
         self.net = net
         self.canvas = CanvasInGraph(net.spec.preprocess, net.spec.image_size) if crops else None
 

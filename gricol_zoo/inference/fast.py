@@ -21,13 +21,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.inference.precision import DTYPES, choose_dtype
+from gricol_zoo.models.contracts import Backbone
 from gricol_zoo.models.lower import LowerBranch
 
 Model = TypeVar("Model", bound=LowerBranch)
 NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 
 
-class InferenceBackbone(nn.Module):
+class InferenceBackbone(Backbone):
     """A backbone for inference alone: (B, C, h, w) any float -> (B, F, h', w') float32.
 
     Args:
@@ -59,7 +60,7 @@ class InferenceBackbone(nn.Module):
         with torch.inference_mode():
             return self.net.from_stage(x.to(self.dtype, memory_format=torch.channels_last), stage).float()
 
-    def forward_intermediates(self, *arguments: Any) -> Any:
+    def forward_intermediates(self, *arguments: Any, **options: Any) -> Any:
         """Refuse.
 
         Raises:
@@ -67,7 +68,7 @@ class InferenceBackbone(nn.Module):
         """
         raise GricolZooError("An optimized model gives logits and its last features alone. Ask the model it came from.")
 
-    prune_after = forward_intermediates
+    prune_intermediate_layers = forward_intermediates
 
     def train(self, mode: bool = True) -> InferenceBackbone:
         """Stay in evaluation mode.

@@ -111,7 +111,7 @@ def _by_batches(
     full: bool,
     workers: int,
 ) -> Iterator[Any]:
-    cells = int(model.splitter.num_cells) if full and isinstance(model, GridModel) else 0  # type: ignore[arg-type]
+    cells = model.splitter.num_cells if full and isinstance(model, GridModel) else 0
     size = batch_size or best_batch_size(model.spec, next(model.parameters()).device.type, cells)
     batches = [canvases[start : start + size] for start in range(0, len(canvases), size)]
     return side_by_side(classify, batches, workers)

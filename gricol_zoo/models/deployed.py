@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.models.contracts import Backbone, Initialising, Level, MultiLevel
 from gricol_zoo.models.lower import LowerBranch, check_pool, make_classifier, start_classifier
 from gricol_zoo.spec import ModelSpec
 
@@ -25,31 +26,30 @@ class DeployedModel(LowerBranch):
         feature_info: one dict a feature level (num_chs, reduction from the image, module).
     """
 
-    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Any, global_pool: str = "avg") -> None:
-        if hasattr(backbone, "auxiliary"):  # of the training alone
-            backbone.auxiliary = nn.Identity()
+    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Backbone, global_pool: str = "avg") -> None:
+        if "auxiliary" in dict(backbone.named_children()):  # of the training alone
+            backbone.set_submodule("auxiliary", nn.Identity())
         super().__init__(spec, overview, backbone, global_pool)
         self.head_hidden_size = self.num_features
         # The overview shrinks the image before the backbone sees it; reductions are counted from the image.
         self.shrink = 1 if spec.overview == "none" else max(1, round(spec.image_size[0] / spec.cell_size[0]))
-        levels = getattr(backbone, "feature_info", None)
-        self.has_levels = levels is not None
-        self.feature_info = [
+        self.has_levels = isinstance(backbone, MultiLevel)
+        one: Level = {"num_chs": self.num_features, "reduction": 32, "module": ""}
+        self.feature_info: list[Level] = [
             {
                 "num_chs": level["num_chs"],
                 "reduction": level["reduction"] * self.shrink,
                 "module": f"backbone.{level['module']}",
             }
-            for level in levels or [{"num_chs": self.num_features, "reduction": 32, "module": ""}]
+            for level in (backbone.feature_info if isinstance(backbone, MultiLevel) else [one])
         ]
 
     @torch.jit.ignore
     def init_weights(self) -> None:
         """Start again from random weights, for instance after ``to_empty``."""
         for part in (self.overview, self.backbone):
-            initialise: Any = getattr(part, "init_weights", None)
-            if initialise is not None:
-                initialise()
+            if isinstance(part, Initialising):
+                part.init_weights()
         if isinstance(self.classifier, nn.Linear):
             start_classifier(self.classifier)
 
@@ -79,7 +79,7 @@ class DeployedModel(LowerBranch):
     @torch.jit.ignore
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Return the patterns by which layer-wise learning rates group the parameters."""
-        first, layer = getattr(self.backbone, "first_conv", "conv1"), r"^backbone\.(?:\w+\.)*?layer"
+        first, layer = self.backbone.first_conv, r"^backbone\.(?:\w+\.)*?layer"
         return {
             "stem": rf"^overview|^backbone\.(?:{re.escape(first)}|bn1)\.",
             "blocks": rf"{layer}(\d+)" if coarse else rf"{layer}(\d+)\.(\d+)",
@@ -118,8 +118,8 @@ class DeployedModel(LowerBranch):
         taps = take_levels(len(self.feature_info), indices)
         x = self.overview(x)
         if self.has_levels:
-            last = max(taps) if stop_early else len(self.feature_info) - 1
-            final, maps = self.backbone.forward_intermediates(x, last, set(taps))
+            levels = cast(MultiLevel, self.backbone)
+            final, maps = levels.forward_intermediates(x, taps, stop_early=stop_early)
         else:
             final = self.backbone(x)
             maps = [final] if taps else []
@@ -133,8 +133,8 @@ class DeployedModel(LowerBranch):
         taps = take_levels(len(self.feature_info), indices)
         cut = self.has_levels and max(taps) < len(self.feature_info) - 1
         if cut:
-            self.backbone.prune_after(max(taps))
-            self.num_features = self.head_hidden_size = int(self.feature_info[max(taps)]["num_chs"])
+            cast(MultiLevel, self.backbone).prune_intermediate_layers(taps)
+            self.num_features = self.head_hidden_size = self.feature_info[max(taps)]["num_chs"]
         if prune_head or cut:
             self.reset_classifier(0, "")
         return taps

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.cell_norm import copy_norms, with_norms
+from gricol_zoo.models.contracts import Backbone, Cuttable, Splitter
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.heads import build_head
 from gricol_zoo.models.lower import LowerBranch, check_images, make_classifier, pool_map, reset_classes, sum_polarities
 from gricol_zoo.spec import GridOutput, ModelSpec
 
 
-def check_cut(spec: ModelSpec, backbone: Any, splitter: Any) -> int | None:
+def check_cut(spec: ModelSpec, backbone: Backbone, splitter: Splitter) -> int | None:
     """Return the backbone's stage after which the splitter cuts; None where it cuts the image.
 
     Raises:
         GricolZooError: the backbone cannot be run in two parts, or has no such stage, or none after it.
     """
-    stage = getattr(splitter, "stage", None)
+    stage = splitter.stage
     if stage is None:
         return None
-    if not hasattr(backbone, "from_stage"):
+    if not isinstance(backbone, Cuttable):
         raise GricolZooError(
             f"The splitter {spec.splitter!r} cuts the map after a stage of the backbone, but {spec.backbone!r} cannot be run "
             "in two parts. Take r18half, r50half or r50, or the splitter 'overlap'."
@@ -34,7 +35,7 @@ def check_cut(spec: ModelSpec, backbone: Any, splitter: Any) -> int | None:
     last = len(backbone.stages_after(0)) - 1
     if stage > last:
         raise GricolZooError(f"Expected `stage` in 0..{last} of the backbone {spec.backbone!r}, but got {stage}.")
-    return int(stage)
+    return stage
 
 
 class TwoBranchModel(LowerBranch):
@@ -44,15 +45,21 @@ class TwoBranchModel(LowerBranch):
     mean. Its parameters are those of the paper's Table 2. Made by ``gricol_zoo.create_model``.
     """
 
-    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: nn.Module, splitter: nn.Module, head: nn.Module) -> None:
+    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Backbone, splitter: Splitter, head: nn.Module) -> None:
         super().__init__(spec, overview, backbone)
         self.splitter = splitter
         self.head = head
         self.cut_after = check_cut(spec, backbone, splitter)
         own = spec.cell_norm == "own" and splitter.num_cells
         # Of stages that the two branches compute as one, the cells have no norms.
-        parts = self.backbone.stages_after(self.cut_after) if self.shares_stages else None
+        parts = self._stages_of_cells()
         self.cell_norm: nn.Module | None = copy_norms(backbone, parts) if own else None
+
+    def _stages_of_cells(self) -> list[nn.Module] | None:
+        """Return the stages that the cells go through alone; None where those are all."""
+        if self.cut_after is None or not self.shares_stages:
+            return None
+        return cast(Cuttable, self.backbone).stages_after(self.cut_after)
 
     @property
     def shares_stages(self) -> bool:
@@ -107,11 +114,12 @@ class TwoBranchModel(LowerBranch):
 
     def _both_cut(self, x: Tensor, stage: int) -> tuple[Tensor, Tensor]:
         """Return the same, where the cells are cut from a map after a stage of the backbone."""
-        early = self.backbone.to_stage(self.overview(x), stage)
-        return self.backbone.from_stage(early, stage), self._cut(early if self.shares_stages else self._whole(x, stage), stage)
+        net = cast(Cuttable, self.backbone)
+        early = net.to_stage(self.overview(x), stage)
+        return net.from_stage(early, stage), self._cut(early if self.shares_stages else self._whole(x, stage), stage)
 
     def _whole(self, x: Tensor, stage: int) -> Tensor:
-        net = self.backbone if self.shares_stages else self.cell_backbone
+        net = cast(Cuttable, self.backbone) if self.shares_stages else self.cell_backbone
         return net.to_stage(x, stage)
 
     def _cut(self, whole: Tensor, stage: int) -> Tensor:
@@ -156,7 +164,7 @@ class TwoBranchModel(LowerBranch):
         self.num_classes, self.polarity = num_classes, False
         self.classifier = make_classifier(self.num_features, num_classes, like)
         reset_classes(self.backbone, num_classes, like)
-        head = build_head(self.spec, self.num_features, int(self.splitter.num_cells))  # type: ignore[arg-type]
+        head = build_head(self.spec, self.num_features, self.splitter.num_cells)
         self.head = head.to(like.device, like.dtype)
 
     def deploy(self) -> DeployedModel:

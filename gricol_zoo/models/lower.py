@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.models.contracts import Backbone, Checkpointing, OwnClasses
 from gricol_zoo.spec import ModelSpec
 
 POOLS = ("avg", "max", "")
@@ -35,7 +36,7 @@ class LowerBranch(nn.Module):
         GricolZooError: an unknown pooling, or a classifier asked for on unpooled maps.
     """
 
-    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Any, global_pool: str = "avg") -> None:
+    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Backbone, global_pool: str = "avg") -> None:
         super().__init__()
         self.spec = spec
         self.name = ""  # the registered name, set by whoever created it by name
@@ -50,7 +51,7 @@ class LowerBranch(nn.Module):
         self.grad_checkpointing = False
         self.global_pool = check_pool(global_pool, spec.num_classes)
         self.overview = overview
-        self.backbone: Any = backbone  # an nn.Module with `num_features`, and perhaps timm's feature methods
+        self.backbone = backbone
         self.drop = nn.Dropout(spec.drop_rate)
         self.classifier = make_classifier(self.num_features, spec.num_classes, polarity=spec.polarity)
 
@@ -107,7 +108,7 @@ class LowerBranch(nn.Module):
         Raises:
             GricolZooError: the backbone cannot.
         """
-        if not hasattr(self.backbone, "set_grad_checkpointing"):
+        if not isinstance(self.backbone, Checkpointing):
             raise GricolZooError(f"The backbone {self.spec.backbone!r} has no gradient checkpointing.")
         self.backbone.set_grad_checkpointing(enable)
         self.grad_checkpointing = enable
@@ -145,12 +146,11 @@ def check_pool(kind: str, num_classes: int) -> str:
     return kind
 
 
-def reset_classes(backbone: Any, num_classes: int, like: Tensor) -> None:
+def reset_classes(backbone: Backbone, num_classes: int, like: Tensor) -> None:
     """Renew the classifiers that a backbone has of its own (``gricol_zoo.models.baselines``), on the device of ``like``."""
-    reset = getattr(backbone, "reset_classes", None)
-    if reset is not None:
-        reset(num_classes)
-        backbone.auxiliary.to(like.device, like.dtype)
+    if isinstance(backbone, OwnClasses):
+        backbone.reset_classes(num_classes)
+        backbone.get_submodule("auxiliary").to(like.device, like.dtype)
 
 
 def make_classifier(num_features: int, num_classes: int, like: Tensor | None = None, polarity: bool = False) -> nn.Module:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
+from gricol_zoo.models.contracts import OwnObjective
 from gricol_zoo.models.lower import check_images, sum_polarities
 from gricol_zoo.spec import GridOutput
 from gricol_zoo.training.losses import GridLoss
@@ -26,24 +25,26 @@ class TrainingTask(nn.Module):
         self.loss = loss
 
     @property
-    def stages(self) -> tuple[int, ...]:
-        """First epochs of the stages of a backbone's own objective, if it has any (``gricol_zoo.models.baselines``)."""
-        return () if self.model.splitter.num_cells else tuple(getattr(self.model.backbone, "stages", ()))
+    def phases(self) -> tuple[int, ...]:
+        """First epochs of the phases of a backbone's own objective, if it has any (``gricol_zoo.models.contracts``)."""
+        return () if self.model.splitter.num_cells else self.model.backbone.phases
 
     def forward(self, images: Tensor, labels: Tensor, epoch: float, polarity: Tensor | None = None) -> Tensor:
         """Return the loss (a scalar) of (B, C, H, W) images and (B,) int64 labels at an epoch (Eq. 6).
 
         ``polarity``, (B,) bool, says where the short arm is up; a model with polarity then learns it beside the class.
 
-        A backbone without a grid that has a ``training_loss`` of its own (``gricol_zoo.models.baselines``) gives that instead.
+        A backbone without a grid that has a ``training_loss`` of its own (``OwnObjective``) gives that instead.
         Where the whole upper branch has weight 0 (only with ``beta=0``, long before ``ramp_epoch``), it is not computed.
         """
-        own: Any = getattr(self.model.backbone, "training_loss", None)
-        if own is not None and not self.model.splitter.num_cells:
+        backbone, num_cells = self.model.backbone, self.model.splitter.num_cells
+        if isinstance(backbone, OwnObjective) and not num_cells:
             if polarity is not None:
                 raise GricolZooError(f"The objective of {self.model.spec.backbone!r} knows no polarity. Leave it out.")
-            return own(self.model.overview(images), labels, epoch, self.model.forward_head, self.loss.criterion)
-        if self.loss.uses_upper(epoch, int(self.model.splitter.num_cells)):  # type: ignore[arg-type]
+            return backbone.training_loss(
+                self.model.overview(images), labels, epoch, self.model.forward_head, self.loss.criterion
+            )
+        if self.loss.uses_upper(epoch, num_cells):
             return self.loss(self.model.branches(images), labels, epoch, polarity)
         return self.loss(self._lower_alone(images), labels, epoch, polarity)
 

@@ -133,8 +133,8 @@ def train(
     arms = {part: arms_up(parts[part].records) for part in canvases}
     model, start = start_model(spec, model_name, recipe.seed, init, say)
     task = TrainingTask(model, GridLoss(recipe.beta, recipe.ramp * recipe.epochs, recipe.label_smoothing))
-    check_stages(task, model_name, recipe)
-    unused.find_unused_parameters |= bool(task.stages)
+    check_phases(task, model_name, recipe)
+    unused.find_unused_parameters |= bool(task.phases)
     task.to(memory_format=torch.channels_last)
     run = Training(task, make_optimizer(task, recipe), {key: value.clone() for key, value in model.state_dict().items()})
     seen = parts["train"]
@@ -202,15 +202,15 @@ def check_share(batch_size: int, images: int, processes: int) -> None:
         )
 
 
-def check_stages(task: TrainingTask, model_name: str, recipe: Recipe) -> None:
+def check_phases(task: TrainingTask, model_name: str, recipe: Recipe) -> None:
     """Refuse a recipe that ends before the model's last stage, which would leave its classifier untrained.
 
     Raises:
         GricolZooError: says how many epochs it takes.
     """
-    if task.stages and recipe.epochs <= task.stages[-1]:
+    if task.phases and recipe.epochs <= task.phases[-1]:
         raise GricolZooError(
-            f"{model_name} trains in stages, the last of which begins after {task.stages[-1]} epochs, but the recipe has "
+            f"{model_name} trains in stages, the last of which begins after {task.phases[-1]} epochs, but the recipe has "
             f"{recipe.epochs}. Raise `epochs`, or let it begin sooner: `--change backbone_options.OPTION=EPOCHS`."
         )
 
@@ -374,7 +374,7 @@ def write_result(job: Job, name: str, record: dict[str, Any]) -> None:
     correct = logits.argmax(1) == labels
     threshold = review_threshold(confidence, correct)
     reference = val_reference(job, confidence)
-    every = predict_logits(model, job.canvases["val"], full=True) if int(model.splitter.num_cells) else logits  # type: ignore[arg-type]
+    every = predict_logits(model, job.canvases["val"], full=True) if model.splitter.num_cells else logits
     info: dict[str, Any] = {
         "temperature": round(temperature, 4),
         "temperature_full": round(fit_temperature(every, labels), 4),

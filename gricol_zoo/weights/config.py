@@ -18,6 +18,7 @@ from typing import Any
 from gricol_zoo.data.quality import is_reference
 from gricol_zoo.errors import ConfigError, GricolZooError
 from gricol_zoo.models.backbones import BACKBONES
+from gricol_zoo.models.contracts import Backbone
 from gricol_zoo.models.presets import MODELS
 from gricol_zoo.spec import ModelSpec, from_mapping
 
@@ -170,13 +171,13 @@ def model_args(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
 def timm_config(spec: ModelSpec, tag: str = "") -> dict[str, Any]:
     """Return timm's ``pretrained_cfg`` for a spec: input, normalisation and the names of the layers it adapts."""
     seen = spec.image_size if spec.overview == "none" else spec.cell_size
-    backbone = BACKBONES.get(spec.backbone) if spec.backbone in BACKBONES else None
-    first_conv = getattr(backbone, "first_conv", "conv1")
+    backbone = BACKBONES.get(spec.backbone) if spec.backbone in BACKBONES else None  # a class, or a function that makes one
+    first_conv = getattr(backbone, "first_conv", Backbone.first_conv)
     return {
         "tag": tag,
         "num_classes": spec.num_classes,
         "input_size": [spec.in_chans, *spec.image_size],
-        "pool_size": [-(-side // 32) if getattr(backbone, "gives_map", True) else 1 for side in seen],
+        "pool_size": [-(-side // 32) if getattr(backbone, "gives_map", Backbone.gives_map) else 1 for side in seen],
         "crop_pct": 1.0,
         "interpolation": "bilinear",
         "mean": [spec.preprocess.mean] * spec.in_chans,

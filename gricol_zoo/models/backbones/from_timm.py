@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.models.contracts import Backbone
 
 
-class TimmBackbone(nn.Module):
+class TimmBackbone(Backbone):
     """Wrap a timm model without its classifier and pooling.
 
     Args:

@@ -7,10 +7,9 @@ the residual blocks give out), which means a bottleneck expansion of 2 instead o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import skip_init
 from torch.utils.checkpoint import checkpoint
 
-from gricol_zoo.models.backbones.table import BACKBONES
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.models.backbones.table import BACKBONES, build_backbone
+from gricol_zoo.models.contracts import Backbone, Level
 
 
 def _conv(in_channels: int, channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -102,7 +103,7 @@ def _frozen_statistics(block: nn.Module) -> Iterator[None]:
             norm.momentum, norm.num_batches_tracked = momentum, batches
 
 
-class ResNet(nn.Module):
+class ResNet(Backbone):
     """A stem (/4) and four stages (/4, /8, /16, /32).
 
     Args:
@@ -134,7 +135,7 @@ class ResNet(nn.Module):
         self.layer2: nn.Sequential
         self.layer3: nn.Sequential
         self.layer4: nn.Sequential
-        self.feature_info: list[dict[str, Any]] = [{"num_chs": width, "reduction": 2, "module": "act1"}]
+        self.feature_info: list[Level] = [{"num_chs": width, "reduction": 2, "module": "act1"}]
         channels = width
         for stage, depth in enumerate(depths):
             stride = 1 if stage == 0 and pooled_stem else 2
@@ -184,14 +185,12 @@ class ResNet(nn.Module):
     @torch.jit.ignore
     def to_stage(self, x: Tensor, stage: int) -> Tensor:
         """(B, C, h, w) -> the map after stage ``stage``; 0 is the stem, pooling included."""
-        return self.forward_intermediates(x, stage, set())[0]
+        return self.run(x, 0, stage)[0]
 
     @torch.jit.ignore
     def from_stage(self, x: Tensor, stage: int) -> Tensor:
         """Run what comes after stage ``stage`` on that stage's map; gives (B, F, h', w')."""
-        for layer in self.stages_after(stage):
-            x = checkpointed(layer, x) if self.grad_checkpointing else layer(x)
-        return x
+        return self.run(x, stage + 1, self.num_stages)[0]
 
     @torch.jit.ignore
     def stages_after(self, stage: int) -> list[nn.Module]:
@@ -212,28 +211,55 @@ class ResNet(nn.Module):
         self.grad_checkpointing = enable
 
     @torch.jit.ignore
-    def forward_intermediates(self, x: Tensor, last: int, taps: set[int]) -> tuple[Tensor, list[Tensor]]:
-        """Return the map after level ``last`` and the maps at the levels in ``taps`` (0 is the stem, 1..4 the stages)."""
+    def run(self, x: Tensor, first: int, last: int, taps: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
+        """Run some of the stages, 0 being the stem.
+
+        Args:
+            x: the image, or the map after the stage before ``first``.
+            first: stage to begin with.
+            last: stage to end with.
+            taps: stages whose maps are wanted; the stem's is the one before pooling.
+
+        Returns:
+            The map after ``last``, and the maps of ``taps``.
+        """
         maps = []
-        for level in range(last + 1):
-            if level == 0:
-                x = self.act1(self.bn1(self.conv1(x)))
-                tap = x
-                x = self.maxpool(x)
+        for stage in range(first, last + 1):
+            if stage == 0:
+                tap = self.act1(self.bn1(self.conv1(x)))
+                x = self.maxpool(tap)
             else:
-                stage = getattr(self, f"layer{level}")
-                tap = x = checkpointed(stage, x) if self.grad_checkpointing else stage(x)
-            if level in taps:
+                layer = self.get_submodule(f"layer{stage}")
+                tap = x = checkpointed(layer, x) if self.grad_checkpointing else layer(x)
+            if stage in taps:
                 maps.append(tap)
         return x, maps
 
     @torch.jit.ignore
-    def prune_after(self, level: int) -> None:
-        """Replace every stage after ``level`` by the identity."""
+    def forward_intermediates(self, x: Tensor, indices: Sequence[int], stop_early: bool = False) -> tuple[Tensor, list[Tensor]]:
+        """Return the last map and those of levels (0 the stem, 1..4 the stages); ``stop_early`` ends at the last of them."""
+        return self.run(x, 0, max(indices) if stop_early else self.num_stages, indices)
+
+    @torch.jit.ignore
+    def prune_intermediate_layers(self, indices: Sequence[int]) -> None:
+        """Replace every stage after the last of these levels by the identity."""
+        level = max(indices)
         for stage in range(level + 1, self.num_stages + 1):
             setattr(self, f"layer{stage}", nn.Identity())
         if level == 0:
             self.maxpool = nn.Identity()  # it follows the stem's tap
+
+
+def build_resnet(name: str, in_chans: int, input_size: tuple[int, int]) -> ResNet:
+    """Build a registered ResNet, as the trunk of a larger network.
+
+    Raises:
+        GricolZooError: another kind of backbone.
+    """
+    net = build_backbone(name, in_chans, input_size)
+    if not isinstance(net, ResNet):
+        raise GricolZooError(f"Expected the trunk to be one of our ResNets (r18half, r50half, r50), but got {name!r}.")
+    return net
 
 
 @BACKBONES.register("r50half")

@@ -1,10 +1,11 @@
 """The table of backbones, and how one is built by name."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
+from gricol_zoo.models.contracts import Backbone, complete
 from gricol_zoo.models.names import parse_backbone_name
 from gricol_zoo.models.parts import build_part
 from gricol_zoo.registry import Registry
@@ -18,7 +19,7 @@ def build_backbone(
     input_size: tuple[int, int],
     num_classes: int = 0,
     options: Mapping[str, Any] | None = None,
-) -> Any:
+) -> Backbone:
     """Build a backbone for (B, in_chans, *input_size) images.
 
     Args:
@@ -36,5 +37,5 @@ def build_backbone(
     if is_timm:
         from gricol_zoo.models.backbones.from_timm import TimmBackbone
 
-        return build_part("backbone", f"timm/{name}", TimmBackbone, {**offered, "name": name}, options or {})
-    return build_part("backbone", name, BACKBONES.get(name), offered, options or {})
+        return cast(Backbone, build_part("backbone", f"timm/{name}", TimmBackbone, {**offered, "name": name}, options or {}))
+    return complete(build_part("backbone", name, BACKBONES.get(name), offered, options or {}), Backbone)

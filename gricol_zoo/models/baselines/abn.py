@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gricol_zoo.models.backbones import BACKBONES, build_backbone
-from gricol_zoo.models.baselines.objective import Classify, Criterion
+from gricol_zoo.models.backbones import BACKBONES
+from gricol_zoo.models.backbones.resnet import build_resnet
+from gricol_zoo.models.contracts import Backbone, Classify, Criterion
 
 
 @BACKBONES.register("abn")
-class ABN(nn.Module):
+class ABN(Backbone):
     """38.6 M parameters with 24 classes.
 
     Args:
@@ -30,10 +31,10 @@ class ABN(nn.Module):
         self, in_chans: int, input_size: tuple[int, int], num_classes: int, trunk: str = "r50", maps: int = 24
     ) -> None:
         super().__init__()
-        self.trunk = build_backbone(trunk, in_chans, input_size)
+        self.trunk = build_resnet(trunk, in_chans, input_size)
         self.num_features = int(self.trunk.num_features)
         self.maps = maps
-        twin = build_backbone(trunk, in_chans, input_size)
+        twin = build_resnet(trunk, in_chans, input_size)
         twin.keep_resolution()
         self.branch = nn.Sequential(
             twin.layer4,

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from gricol_zoo.models.backbones import BACKBONES
 from gricol_zoo.models.baselines.vector import as_map
+from gricol_zoo.models.contracts import Backbone
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
@@ -45,7 +46,7 @@ def bilinear(x: Tensor) -> Tensor:
 
 
 @BACKBONES.register("bcnn")
-class BCNN(nn.Module):
+class BCNN(Backbone):
     """21.0 M parameters with 24 classes, 6.3 M of them the classifier's.
 
     Args:

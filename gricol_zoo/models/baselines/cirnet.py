@@ -6,14 +6,15 @@ which gives (B, F, 1, 1).
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from gricol_zoo.models.backbones import BACKBONES, build_backbone
 from gricol_zoo.models.baselines.vector import Flat, as_map, map_size
+from gricol_zoo.models.contracts import Backbone
 
 
 @BACKBONES.register("cirnet")
-class CIRNet(nn.Module):
+class CIRNet(Backbone):
     """55.3 M parameters with 24 classes at 224x224.
 
     Args:

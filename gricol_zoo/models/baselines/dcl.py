@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.backbones import BACKBONES, build_backbone
-from gricol_zoo.models.baselines.objective import Classify, Criterion
+from gricol_zoo.models.contracts import Backbone, Classify, Criterion
 
 
 def region_confusion(count: int, grid: int, reach: int = 2) -> Tensor:
@@ -74,7 +74,7 @@ class _Auxiliary(nn.Module):
 
 
 @BACKBONES.register("dcl")
-class DCL(nn.Module):
+class DCL(Backbone):
     """23.66 M parameters with 24 classes, of which 23.55 M are deployed.
 
     Args:

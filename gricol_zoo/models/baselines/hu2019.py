@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gricol_zoo.models.backbones import BACKBONES
 from gricol_zoo.models.baselines.vector import Flat, as_map, map_size
+from gricol_zoo.models.contracts import Backbone
 
 
 def _block(channels: int, middle: int, out: int) -> nn.Sequential:
@@ -20,7 +21,7 @@ def _block(channels: int, middle: int, out: int) -> nn.Sequential:
 
 
 @BACKBONES.register("hu2019")
-class Hu2019(nn.Module):
+class Hu2019(Backbone):
     """8.0 M parameters with 24 classes at 224x224, where the flattened map has 30,976 numbers."""
 
     first_conv = "blocks.0.0"

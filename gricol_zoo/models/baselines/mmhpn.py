@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gricol_zoo.models.backbones import BACKBONES, build_backbone
+from gricol_zoo.models.backbones import BACKBONES
+from gricol_zoo.models.backbones.resnet import build_resnet
+from gricol_zoo.models.contracts import Backbone
 
 STRIPES = 1 + 2 + 4 + 8
 
 
 @BACKBONES.register("mmhpn")
-class MMHPN(nn.Module):
+class MMHPN(Backbone):
     """31.5 M parameters with 24 classes.
 
     Args:
@@ -31,7 +33,7 @@ class MMHPN(nn.Module):
 
     def __init__(self, in_chans: int, input_size: tuple[int, int], trunk: str = "r50", width: int = 256) -> None:
         super().__init__()
-        self.trunk = build_backbone(trunk, in_chans, input_size)
+        self.trunk = build_resnet(trunk, in_chans, input_size)
         self.trunk.keep_resolution()
         features = int(self.trunk.num_features)
         self.reduce = nn.ModuleList(

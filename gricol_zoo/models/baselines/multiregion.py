@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from gricol_zoo.models.backbones import BACKBONES, build_backbone
 from gricol_zoo.models.baselines.vector import as_map
+from gricol_zoo.models.contracts import Backbone
 from gricol_zoo.models.splitters.regions import RegionsSplitter
 
 
 @BACKBONES.register("multiregion")
-class MultiRegion(nn.Module):
+class MultiRegion(Backbone):
     """23.8 M parameters with 24 classes.
 
     Args:

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.backbones import BACKBONES, build_backbone
 from gricol_zoo.models.baselines.anchors import Navigator, choose, crop
-from gricol_zoo.models.baselines.objective import Classify, Criterion
 from gricol_zoo.models.baselines.vector import as_map
+from gricol_zoo.models.contracts import Backbone, Classify, Criterion
 
 MOST = 21
 """Anchors at one position, which is all that the smallest image has."""
@@ -36,7 +36,7 @@ def ranking_loss(scores: Tensor, losses: Tensor) -> Tensor:
 
 
 @BACKBONES.register("ntsnet")
-class NTSNet(nn.Module):
+class NTSNet(Backbone):
     """26.5 M parameters with 24 classes, of which 26.4 M are deployed.
 
     Args:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gricol_zoo.models.backbones import BACKBONES
 from gricol_zoo.models.baselines.vector import Flat, as_map, map_size
+from gricol_zoo.models.contracts import Backbone
 
 
 def _block(channels: int, out: int) -> nn.Sequential:
@@ -20,7 +21,7 @@ def _block(channels: int, out: int) -> nn.Sequential:
 
 
 @BACKBONES.register("sharma2017")
-class Sharma2017(nn.Module):
+class Sharma2017(Backbone):
     """0.686 M parameters with 24 classes at 120x120, where the flattened map has 72 numbers."""
 
     first_conv = "blocks.0.0"

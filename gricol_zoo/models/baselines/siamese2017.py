@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.backbones import BACKBONES
-from gricol_zoo.models.baselines.objective import Classify, Criterion
 from gricol_zoo.models.baselines.vector import Flat, as_map, map_size
+from gricol_zoo.models.contracts import Backbone, Classify, Criterion
 
 
 def pairs(classes: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -44,7 +44,7 @@ def pairs(classes: Tensor) -> list[tuple[Tensor, Tensor]]:
 
 
 @BACKBONES.register("siamese2017")
-class Siamese2017(nn.Module):
+class Siamese2017(Backbone):
     """17.0 M parameters with 24 classes at 128x32 (height x width: a chromosome stands upright).
 
     Args:
@@ -70,7 +70,7 @@ class Siamese2017(nn.Module):
         )
         self.auxiliary = nn.Linear(512, 1)
         self.pair_epochs = pair_epochs
-        self.stages = (0, pair_epochs)
+        self.phases = (0, pair_epochs)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, 256, 1, 1)."""

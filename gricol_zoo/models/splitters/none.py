@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from gricol_zoo.models.contracts import Splitter
 from gricol_zoo.models.splitters.table import SPLITTERS
 
 
 @SPLITTERS.register("none")
-class NoSplitter(nn.Module):
+class NoSplitter(Splitter):
     """Give no cells."""
 
     def __init__(self, cell_size: tuple[int, int]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.models.contracts import Splitter
 from gricol_zoo.models.splitters.spiral import spiral_order
 from gricol_zoo.models.splitters.table import SPLITTERS
 
@@ -23,7 +24,7 @@ def axis_starts(length: int, cell: int, grid: int) -> tuple[int, ...]:
 
 
 @SPLITTERS.register("overlap")
-class OverlapSplitter(nn.Module):
+class OverlapSplitter(Splitter):
     """Crop the cells; neighbours share pixels wherever N cells are longer than the image.
 
     Raises:

@@ -6,15 +6,16 @@ The regions of Wang & Wang (Adv Appl Math 2019), [35] in the paper; see ``gricol
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.models.contracts import Splitter
 from gricol_zoo.models.splitters.table import SPLITTERS
 
 
 @SPLITTERS.register("regions")
-class RegionsSplitter(nn.Module):
+class RegionsSplitter(Splitter):
     """Crop the quadrants (clockwise from the top left) and the centre, and resize the whole (bilinear) to their size.
 
     Raises:

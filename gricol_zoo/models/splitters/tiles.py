@@ -7,16 +7,17 @@ same size and only the overlap differs.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.models.contracts import Splitter
 from gricol_zoo.models.splitters.spiral import spiral_order
 from gricol_zoo.models.splitters.table import SPLITTERS
 
 
 @SPLITTERS.register("tiles")
-class TilesSplitter(nn.Module):
+class TilesSplitter(Splitter):
     """Partition the image; every pixel is in exactly one tile.
 
     Raises:
