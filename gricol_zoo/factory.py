@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import nn
@@ -56,13 +56,7 @@ class GridModel(TwoBranchModel):
         Raises:
             GricolZooError: not found, altered, or not a model of this zoo.
         """
-        if Path(repo_or_dir).is_dir():
-            source = find_in_dir(Path(repo_or_dir))
-        else:
-            source = find_on_hub(repo_or_dir, revision or "", cache_dir, token, local_files_only, force_download)
-        model = create_from(source, pretrained=True, **changes)
-        assert isinstance(model, GridModel)
-        return model
+        return from_pretrained(repo_or_dir, revision, cache_dir, token, local_files_only, force_download, **changes)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``model.safetensors`` (fp16) and ``config.json``, which ``local-dir:folder`` loads again."""
@@ -88,6 +82,31 @@ class GridModel(TwoBranchModel):
             (Path(folder) / README).write_text(CARD.format(name=self.name or "A model"), encoding="utf-8")
             message = commit_message or f"Weights of {self.name or 'a model'} of gricol_zoo"
             return upload(Path(folder), repo, message, token, private, branch, keep_card=True)
+
+
+def from_pretrained(
+    repo_or_dir: str,
+    revision: str | None = None,
+    cache_dir: str | None = None,
+    token: str | None = None,
+    local_files_only: bool = False,
+    force_download: bool = False,
+    **changes: Any,
+) -> GridModel:
+    """Load a model from a Hub repository ("org/repo") or a folder. See ``GridModel.from_pretrained``."""
+    if Path(repo_or_dir).is_dir():
+        source = find_in_dir(Path(repo_or_dir))
+    else:
+        source = find_on_hub(repo_or_dir, revision or "", cache_dir, token, local_files_only, force_download)
+    return create_from(source, True, False, **changes)
+
+
+@overload
+def create_model(name: str, pretrained: bool = ..., deployed: Literal[False] = ..., **changes: Any) -> GridModel: ...
+@overload
+def create_model(name: str, pretrained: bool = ..., *, deployed: Literal[True], **changes: Any) -> DeployedModel: ...
+@overload
+def create_model(name: str, pretrained: bool = ..., deployed: bool = ..., **changes: Any) -> GridModel | DeployedModel: ...
 
 
 def create_model(name: str, pretrained: bool = False, deployed: bool = False, **changes: Any) -> GridModel | DeployedModel:
@@ -116,6 +135,12 @@ def create_model(name: str, pretrained: bool = False, deployed: bool = False, **
     else:
         source = find_named(parsed.arch, parsed.tag, pretrained)
     return create_from(source, pretrained, deployed, **changes)
+
+
+@overload
+def create_from(source: Source, pretrained: bool, deployed: Literal[False] = ..., **changes: Any) -> GridModel: ...
+@overload
+def create_from(source: Source, pretrained: bool, deployed: bool, **changes: Any) -> GridModel | DeployedModel: ...
 
 
 def create_from(source: Source, pretrained: bool, deployed: bool = False, **changes: Any) -> GridModel | DeployedModel:
