@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from gricol_zoo.training.config import TrainConfig
 from gricol_zoo.training.recipes import Recipe
 from gricol_zoo.training.state import CHECKPOINT_FILE
 from gricol_zoo.training.train import changed_spec, run_training
+from gricol_zoo.weights.config import CONFIG_FILE, read_config
 from gricol_zoo.weights.resolve import find_weights
 
 
@@ -85,7 +85,7 @@ def run_folds(
         if not train_fold(plan, fold, dataclasses.replace(config, time_limit=deadline - time.monotonic())):
             return None
         predict_fold(plan.images.subset(plan.tested(fold)), plan.folder(fold))
-    infos = [_info(plan.folder(fold)) for fold in range(folds)]
+    infos = [read_config(plan.folder(fold) / CONFIG_FILE).info for fold in range(folds)]
     return write_pooled(plan, changed_spec(model_name, images, changes).labels, infos)
 
 
@@ -122,10 +122,3 @@ def predict_fold(images: ImageSet, folder: Path) -> None:
     logits = predict_logits(model, load_canvases(images, model.spec)) / float(model.info["temperature"])
     write_logits(logits, folder)
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-
-
-def _info(folder: Path) -> dict[str, Any]:
-    """Return what a training kept of itself."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    info: dict[str, Any] = config["gricol_zoo"]
-    return info

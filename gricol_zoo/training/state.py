@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gricol_zoo.data.rows import to_csv
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import CheckpointError, GricolZooError
-from gricol_zoo.files import write_atomically
+from gricol_zoo.files import what_differs, write_atomically
 from gricol_zoo.progress import Speaker, Stop
 from gricol_zoo.spec import ModelSpec
 from gricol_zoo.training.config import TrainConfig
@@ -80,24 +80,12 @@ def restore(run: Training, file: Path, identity: dict[str, Any]) -> None:
         raise CheckpointError(
             f"{file} cannot be read (cut in half?): {str(error).splitlines()[0]} Delete it to start anew."
         ) from error
-    for key, value in json.loads(json.dumps(identity)).items():
-        if found.get(key) != value:
-            raise CheckpointError(
-                f"{file} is of another run: its {key} is {_difference(found.get(key), value)}. "
-                "Use the same command, or another --out."
-            )
+    if differs := what_differs(found, identity):
+        raise CheckpointError(f"{file} is of another run: {differs}. Use the same command, or another --out.")
     run.task.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.average = state["average"]
     run.epoch, run.step, run.loss_sum, run.log = state["epoch"], state["step"], state["loss_sum"], state["log"]
-
-
-def _difference(found: Any, wanted: Any) -> str:
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in wanted:
-            if found.get(key) != wanted[key]:
-                return f"{key} {_difference(found.get(key), wanted[key])}"
-    return f"{found!r}, not {wanted!r}"
 
 
 class Data(NamedTuple):
