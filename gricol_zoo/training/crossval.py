@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gricol_zoo.data.arrays import load_canvases
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluation.out_of_fold import LOGITS, Plan, start, write_logits, write_pooled
@@ -77,7 +78,8 @@ def run_folds(
         "recipe": recipe.to_dict(),
         "init_sha256": unseeing_start(init, images.records, say),
     }
-    plan = start(images, asked, out, say, folds=folds, group=group, seed=seed, resume=resume)
+    spec = changed_spec(model_name, images, changes)
+    plan = start(read_once(images, spec.preprocess.ground), asked, out, say, folds=folds, group=group, seed=seed, resume=resume)
     for fold in range(folds):
         if (plan.folder(fold) / LOGITS).exists():
             continue
@@ -86,7 +88,7 @@ def run_folds(
             return None
         predict_fold(plan.images.subset(plan.tested(fold)), plan.folder(fold))
     infos = [read_config(plan.folder(fold) / CONFIG_FILE).info for fold in range(folds)]
-    return write_pooled(plan, changed_spec(model_name, images, changes).labels, infos)
+    return write_pooled(plan, spec.labels, infos)
 
 
 def train_fold(plan: Plan, fold: int, config: TrainConfig) -> bool:

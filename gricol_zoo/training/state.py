@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gricol_zoo.data.quality import Measures
 from gricol_zoo.data.rows import to_csv
-from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import CheckpointError, GricolZooError
 from gricol_zoo.files import what_differs, write_atomically
 from gricol_zoo.progress import Speaker, Stop
@@ -88,20 +88,32 @@ def restore(run: Training, file: Path, identity: dict[str, Any]) -> None:
     run.epoch, run.step, run.loss_sum, run.log = state["epoch"], state["step"], state["loss_sum"], state["log"]
 
 
+class Likeness(NamedTuple):
+    """What n images are like: arguments of ``gricol_zoo.data.quality.fit_reference``."""
+
+    measures: list[Measures]
+    cells: list[str]
+    light: list[bool]
+
+
 class Data(NamedTuple):
-    """What a training reads, by part: "train" and "val".
+    """What a training keeps of the images that it read, by part: "train" and "val".
 
     Attributes:
-        images: n of them.
         canvases: (n, H, W) uint8.
         labels: (n,) int64.
         arms: (n,) bool, whether the short arm is up in the file.
+        record: what the weights remember of those trained on.
+        groups: cases or cells of those trained on.
+        val: what the val part is like, for warnings about others; None where the preparation measures nothing.
     """
 
-    images: dict[str, ImageSet]
     canvases: dict[str, np.ndarray]
     labels: dict[str, np.ndarray]
     arms: dict[str, np.ndarray]
+    record: dict[str, Any]
+    groups: set[str]
+    val: Likeness | None
 
 
 @dataclass(kw_only=True)

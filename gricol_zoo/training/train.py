@@ -20,9 +20,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from gricol_zoo.data.arrays import arms_up, image_factors, label_indices, load_prepared, normalise
 from gricol_zoo.data.augment import mix
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.prepare import check_parts, missing_classes, prepare_data
-from gricol_zoo.data.quality import UNSURE, Reference, fit_reference, measure
+from gricol_zoo.data.quality import UNSURE, fit_reference, measure
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
@@ -45,7 +46,7 @@ from gricol_zoo.training.config import TrainConfig
 from gricol_zoo.training.losses import GridLoss
 from gricol_zoo.training.optim import learning_rate, make_optimizer, update_average
 from gricol_zoo.training.recipes import Recipe
-from gricol_zoo.training.state import CHECKPOINT_FILE, LOG_COLUMNS, Data, Job, Training, restore
+from gricol_zoo.training.state import CHECKPOINT_FILE, LOG_COLUMNS, Data, Job, Likeness, Training, restore
 from gricol_zoo.training.task import TrainingTask
 from gricol_zoo.weights.resolve import find_weights
 from gricol_zoo.weights.tensors import half_precision, load_weights, save_model
@@ -87,8 +88,7 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
     say = Speaker(accelerator.is_main_process)
     spec, data = read_data(images, split, config, accelerator.num_processes, say)
     run, start = start_run(spec, config, say)
-    record = describe_data(data.images["train"], config)
-    identity = {"model": config.model_name, "spec": spec.to_dict(), "recipe": config.recipe.to_dict(), **record}
+    identity = {"model": config.model_name, "spec": spec.to_dict(), "recipe": config.recipe.to_dict(), **data.record}
     identity["init"] = str(start.get("sha256", ""))  # the weights it starts from, wherever they lie
     if (out / CHECKPOINT_FILE).exists():
         restore(run, out / CHECKPOINT_FILE, identity)
@@ -107,9 +107,8 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
     )
     finished = train_epochs(job)
     if finished and accelerator.is_main_process:
-        groups = {group_of(image) for image in data.images["train"].records} - {""}
-        groups |= set(start.get("training", {}).get("groups", []))  # what the starting weights saw counts as seen
-        write_result(job, {**record, "init_sha256": identity["init"], "groups": sorted(groups)})
+        groups = data.groups | set(start.get("training", {}).get("groups", []))  # what the starting weights saw is seen
+        write_result(job, {**data.record, "init_sha256": identity["init"], "groups": sorted(groups)})
     if finished:
         accelerator.wait_for_everyone()
     return finished
@@ -132,23 +131,26 @@ def make_accelerator(config: TrainConfig) -> Any:
 def read_data(
     images: ImageSet, split: dict[tuple[str, str], str], config: TrainConfig, processes: int, say: Speaker
 ) -> tuple[ModelSpec, Data]:
-    """Part the images, read those to train on and those for validation; return the spec to train, and them."""
+    """Part the images and read each once; return the spec to train, and what is kept of train and val."""
     recipe = config.recipe
-    parts = check_parts(images, split)
+    spec = changed_spec(config.model_name, images, config.changes)
+    check_polarity(spec, recipe)
+    parts = check_parts(read_once(images, spec.preprocess.ground), split)
     check_share(recipe.batch_size, len(parts["train"]), processes)
     for note in missing_classes(parts):
         say(f"warning: {note}")
     if processes > 1:
         say(f"{processes} processes share each batch of {recipe.batch_size}")
     say(f"{len(parts['train'])} images to train on, {len(parts['val'])} for validation; reading them")
-    spec = changed_spec(config.model_name, images, config.changes)
-    check_polarity(spec, recipe)
     given = set((config.changes or {}).get("preprocess", {}))
     spec, canvases = prepare_data(parts, spec, given, config.scale)
-    own = {part: parts[part] for part in canvases}
-    labels = {part: label_indices(one.records, spec.labels, images.name) for part, one in own.items()}
-    arms = {part: arms_up(one.records) for part, one in own.items()}
-    return spec, Data(own, canvases, labels, arms)
+    labels = {part: label_indices(parts[part].records, spec.labels, images.name) for part in canvases}
+    arms = {part: arms_up(parts[part].records) for part in canvases}
+    seen = parts["train"]
+    groups = {group_of(record) for record in seen.records} - {""}
+    return spec, Data(
+        canvases, labels, arms, describe_data(seen, config), groups, measure_val(parts["val"], spec, config.scale)
+    )
 
 
 def start_run(spec: ModelSpec, config: TrainConfig, say: Speaker) -> tuple[Training, dict[str, Any]]:
@@ -319,23 +321,17 @@ def check_polarity(spec: ModelSpec, recipe: Recipe) -> None:
         raise GricolZooError("`mixup` blends images that may lie either way up, which a model with polarity cannot learn from.")
 
 
-def val_reference(job: Job, confidence: np.ndarray) -> Reference | None:
-    """Note what the val images are like, for warnings about others; None where the preparation measures nothing.
-
-    Args:
-        job: with its val images.
-        confidence: (n,) calibrated probability of the class that each got.
-    """
-    how = job.spec.preprocess
+def measure_val(images: ImageSet, spec: ModelSpec, scale: str | float) -> Likeness | None:
+    """Measure what the val images are like; None where the preparation measures nothing."""
+    how = spec.preprocess
     if how.version < 2 or how.orientation == "as-is":
         return None
-    images = job.data.images["val"]
-    factors = image_factors(how, images, job.config.scale)
-    prepared = load_prepared(images, job.spec, factors)
+    factors = image_factors(how, images, scale)
+    prepared = load_prepared(images, spec, factors)
     each = np.ones(len(prepared)) if factors is None else factors
     measures = [measure(one, how.length, float(by)) for one, by in zip(prepared, each, strict=True)]
     cells = [f"{record.case}/{record.cell}" if record.cell else "" for record in images.records]
-    return fit_reference(measures, cells, confidence < UNSURE, [one.light for one in prepared])
+    return Likeness(measures, cells, [one.light for one in prepared])
 
 
 def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Speaker) -> tuple[GridModel, dict[str, Any]]:
@@ -383,7 +379,8 @@ def write_result(job: Job, record: dict[str, Any]) -> None:
     confidence = softmax(logits, temperature).max(1)
     correct = logits.argmax(1) == labels
     threshold = review_threshold(confidence, correct)
-    reference = val_reference(job, confidence)
+    val = job.data.val
+    reference = None if val is None else fit_reference(val.measures, val.cells, confidence < UNSURE, val.light)
     every = predict_logits(model, canvases, full=True) if int(model.splitter.num_cells) else logits  # type: ignore[arg-type]
     polarity = {} if up is None else {"polarity_accuracy": polarity_accuracy(model, canvases, arms, up)}
     info: dict[str, Any] = {
