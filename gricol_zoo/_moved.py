@@ -27,7 +27,8 @@ MOVED: dict[str, tuple[str, ...]] = {
     **{name: (f"inference.{name}",) for name in ("transform", "preparation")},
     **{name: (f"evaluation.{name}",) for name in ("metrics", "significance", "out_of_fold", "info")},
     "evaluate": ("evaluation.report", "inference.logits"),
-    **{name: (f"training.{name}",) for name in ("train", "job", "checkpoint", "task", "losses", "recipes", "optim")},
+    **{name: (f"training.{name}",) for name in ("train", "task", "losses", "recipes", "optim")},
+    **dict.fromkeys(("job", "checkpoint"), ("training.state",)),
     "crossval": ("training.crossval", "evaluation.compare"),
     "demo": ("commands.demo_cell",),
     # Modules whose name is a room's today.

@@ -26,7 +26,7 @@ class CheckpointError(GricolZooError):
 
 
 class ConfigError(CheckpointError):
-    """A config.json that is unreadable, of another format, or says what no config of this zoo says."""
+    """A config.json, or another JSON file, that is unreadable, of another format, or says what none of this zoo says."""
 
 
 class CorruptWeightsError(CheckpointError):

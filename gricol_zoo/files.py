@@ -1,10 +1,17 @@
-"""Files: written all at once, and known by their hashes."""
+"""Files: written all at once, JSON read and written in one way, and files known by their hashes."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from gricol_zoo.errors import ConfigError
+
+MOST_JSON = 1 << 28  # bytes of a JSON file; parsed it takes some ten times as much memory
 
 
 def write_atomically(file: Path, data: bytes) -> None:
@@ -20,6 +27,58 @@ def write_atomically(file: Path, data: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise OSError(error.errno, f"{error.strerror}; what was there before is whole", str(file)) from error
+
+
+def read_json(file: Path, what: str, most: int = MOST_JSON) -> Any:
+    """Read a JSON file, which a person may have edited.
+
+    Args:
+        file: in UTF-8.
+        what: what a file of this kind is called, with its article.
+        most: bytes that one has.
+
+    Raises:
+        ConfigError: too large, not JSON, or a key stands in it twice.
+        OSError: it cannot be read.
+    """
+    size = file.stat().st_size
+    if size > most:
+        raise ConfigError(f"{file} has {size} bytes; {what} has at most {most}.")
+    try:
+        return json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} is not valid JSON: {error} (a manual edit may have dropped a comma or quote).") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice[:100]!r} stands there twice")
+    return values
+
+
+def write_json(file: Path, data: Any, sort_keys: bool = False) -> None:
+    """Write data as a JSON file, all at once; errors as for ``write_atomically``."""
+    write_atomically(file, (json.dumps(data, indent=2, sort_keys=sort_keys) + "\n").encode())
+
+
+def what_differs(found: Any, wanted: Mapping[str, Any]) -> str:
+    """Say where what was found, read from JSON, is not what is wanted: "its recipe is lr 0.1, not 0.2"; "" where it is."""
+    for key, value in json.loads(json.dumps(wanted)).items():
+        there = found.get(key) if isinstance(found, dict) else None
+        if there != value:
+            return f"its {key} is {_difference(there, value)}"
+    return ""
+
+
+def _difference(found: Any, wanted: Any) -> str:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in wanted:
+            if found.get(key) != wanted[key]:
+                return f"{key} {_difference(found.get(key), wanted[key])}"
+    return f"{found!r}, not {wanted!r}"
 
 
 def file_sha256(file: Path) -> str:

@@ -121,7 +121,7 @@ def test_the_doubtful_come_least_sure_first(done):
 
 
 DAMAGES = {
-    "no JSON": lambda data: "{",
+    "not valid JSON": lambda data: "{",
     "no karyotype.json of format": lambda data: json.dumps({**data, "format": 2}),
     "cell is 5, expected str": lambda data: json.dumps({**data, "cell": 5}),
     "unexpected keyword argument 'colour'": lambda data: json.dumps({**data, "colour": "red"}),

@@ -6,7 +6,6 @@ anything unknown is refused; so is a set of networks that the system cannot have
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from gricol_zoo.classical.features import Scale
 from gricol_zoo.classical.system import Settings
 from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.errors import ConfigError, GricolZooError
+from gricol_zoo.files import read_json
 from gricol_zoo.spec import CHROMOSOMES, from_mapping
 from gricol_zoo.weights.config import INFO, MAX_BYTES
 
@@ -28,12 +28,7 @@ def read_config(file: Path) -> dict[str, Any]:
     Raises:
         ConfigError: too large, not JSON, of another kind, an unknown or missing field, or a value out of its range.
     """
-    if file.stat().st_size > MAX_BYTES:
-        raise ConfigError(f"{file} has {file.stat().st_size} bytes; a config has at most {MAX_BYTES}.")
-    try:
-        whole = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{file} is not readable JSON: {error}") from error
+    whole = read_json(file, "a config", MAX_BYTES)
     if not isinstance(whole, dict) or set(whole) != {KEY} or not isinstance(whole[KEY], dict):
         raise ConfigError(f"{file} is not a classical system's: expected the key {KEY!r} and no other.")
     config: dict[str, Any] = whole[KEY]

@@ -5,7 +5,6 @@ Both are checked on reading: the config by ``gricol_zoo.classical.config``, then
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import pairwise
@@ -19,8 +18,8 @@ from gricol_zoo.classical.features import Scale
 from gricol_zoo.classical.model import ClassicalModel
 from gricol_zoo.classical.network import Network
 from gricol_zoo.classical.system import Settings
-from gricol_zoo.errors import CheckpointError, CorruptWeightsError
-from gricol_zoo.files import file_sha256, write_atomically
+from gricol_zoo.errors import CheckpointError, ConfigError, CorruptWeightsError
+from gricol_zoo.files import file_sha256, read_json, write_atomically, write_json
 from gricol_zoo.spec import CHROMOSOMES, from_mapping
 from gricol_zoo.weights.config import CONFIG_FILE, MAX_BYTES
 from gricol_zoo.weights.source import WEIGHTS_FILE
@@ -30,11 +29,11 @@ from gricol_zoo.weights.tensors import open_tensors, safetensors_file
 def is_saved(folder: str | Path) -> bool:
     """Say whether a folder holds a classical system: its config has the key, whatever else is in it."""
     file = Path(folder) / CONFIG_FILE
-    if not file.is_file() or file.stat().st_size > MAX_BYTES:
+    if not file.is_file():
         return False
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
+        config = read_json(file, "a config", MAX_BYTES)
+    except ConfigError:
         return False
     return isinstance(config, dict) and KEY in config
 
@@ -65,7 +64,7 @@ def save(model: ClassicalModel, folder: str | Path) -> None:
         "sha256": file_sha256(folder / WEIGHTS_FILE),
         "size": (folder / WEIGHTS_FILE).stat().st_size,
     }
-    write_atomically(folder / CONFIG_FILE, (json.dumps({KEY: config}, indent=2, sort_keys=True) + "\n").encode())
+    write_json(folder / CONFIG_FILE, {KEY: config}, sort_keys=True)
 
 
 def load(folder: str | Path) -> ClassicalModel:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from gricol_zoo.data.find import find_chromosome
-from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.preprocess import Pose, Prepared, foreground, pose_of, prepare, stretch
 from gricol_zoo.data.scale import find_scales
 from gricol_zoo.data.table import ImageSet, Record
@@ -39,12 +38,10 @@ def load_prepared(images: ImageSet, spec: ModelSpec, factors: np.ndarray | None 
     out = []
     for index, record in enumerate(images.records):
         try:
-            grey = read_grey(images.read(record), spec.preprocess.ground)
+            grey = images.grey(record, spec.preprocess.ground)
             out.append(prepare(grey, spec.preprocess, spec.image_size, 1.0 if factors is None else float(factors[index])))
         except (ImageError, OSError) as error:
-            raise GricolZooError(
-                f"{record.path} of {images.store.root}: {error}. Mend it or take it out of the table."
-            ) from error
+            raise images.unusable(record, error) from error
     return out
 
 
@@ -78,7 +75,7 @@ def poses(images: ImageSet, how: Preprocess) -> Iterator[Pose | None]:
     """Yield how the chromosome of each image lies; None where it cannot be read, or shows nothing."""
     for record in images.records:
         try:
-            grey = read_grey(images.read(record), how.ground)
+            grey = images.grey(record, how.ground)
         except (ImageError, OSError):
             yield None
             continue

@@ -21,6 +21,7 @@ Pillow's own warnings about a file are muted: what matters of them is an ``Image
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import warnings
 from collections.abc import Callable
@@ -79,6 +80,12 @@ def read_crop(data: bytes, ground: str = "auto") -> Crop:
         raise
     except Exception as error:  # decoders raise anything at a damaged file, and it is the file's fault
         raise ImageError(f"damaged or cut off: {_in_a_line(error)}") from error
+
+
+def pixel_hash(grey: np.ndarray) -> bytes:
+    """Return a hash of grey pixels, (H, W) in 0..1, to 8 bits: the same whatever format they were stored in."""
+    quantised = np.clip(grey * 255 + 0.5, 0, 255).astype(np.uint8)
+    return hashlib.sha256(str(grey.shape).encode() + quantised.tobytes()).digest()
 
 
 def frames(data: bytes) -> int:

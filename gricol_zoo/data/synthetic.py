@@ -6,7 +6,6 @@ The band and width profiles are class means measured on real images (``gricol_zo
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.files import read_json
 from gricol_zoo.spec import CHROMOSOMES
 
 PROFILES = Path(__file__).parent.parent / "assets" / "profiles.json"
@@ -62,7 +62,7 @@ class Look:
 @cache
 def load_profiles(file: Path = PROFILES) -> dict[str, Profile]:
     """Read the class profiles: chromosome name -> Profile."""
-    table = json.loads(file.read_text(encoding="utf-8"))["classes"]
+    table = read_json(file, "the table of profiles")["classes"]
     return {name: Profile(np.array(row["bands"]), np.array(row["widths"]), float(row["length"])) for name, row in table.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import io
 import zipfile
@@ -11,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from gricol_zoo.data.images import SUFFIXES
+import numpy as np
+
+from gricol_zoo.data.images import SUFFIXES, pixel_hash, read_grey
 from gricol_zoo.errors import GricolZooError, ImageError
 
 MANIFEST = "manifest.csv"
@@ -151,19 +154,41 @@ class ImageSet:
         try:
             return self.read(record)
         except (ImageError, OSError) as error:
-            where = f"{record.path} of {self.store.root}"
-            raise GricolZooError(f"{where}: {error}. Mend it or take it out of the table.") from error
+            raise self.unusable(record, error) from error
+
+    def unusable(self, record: Record, error: Exception) -> GricolZooError:
+        """Return the error that names a record's file, the reason and a way out."""
+        return GricolZooError(f"{record.path} of {self.store.root}: {error}. Mend it or take it out of the table.")
+
+    def grey(self, record: Record, ground: str = "auto") -> np.ndarray:
+        """Return a record's image, (H, W) float32 in 0..1.
+
+        Raises:
+            ImageError, OSError: it cannot be read.
+        """
+        return read_grey(self.read(record), ground)
+
+    def pixel_hash(self, record: Record) -> bytes:
+        """Return a hash of a record's pixels; empty where its file is no image. One that cannot be had is named."""
+        try:
+            return pixel_hash(read_grey(self.read_or_name(record)))
+        except ImageError:
+            return b""
+
+    def file_hash(self, record: Record) -> bytes:
+        """Return the SHA-256 of a record's file. One that cannot be had is named."""
+        return hashlib.sha256(self.read_or_name(record)).digest()
 
     def subset(self, keep: Iterable[int]) -> ImageSet:
         """Return the set with only the records at these indices."""
-        return ImageSet(self.name, [self.records[index] for index in keep], self.store, self.notes)
+        return dataclasses.replace(self, records=[self.records[index] for index in keep])
 
     def sha256(self) -> str:
         """Return a hash of every record's path, label and bytes, in order: which data this is."""
         digest = hashlib.sha256()
         for record in self.records:
             digest.update(f"{record.path}\0{record.label}\0".encode())
-            digest.update(hashlib.sha256(self.read_or_name(record)).digest())
+            digest.update(self.file_hash(record))
         return digest.hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluation.metrics import bootstrap_mean
 from gricol_zoo.evaluation.out_of_fold import FOLDS, PREDICTIONS, QUESTION
 from gricol_zoo.evaluation.significance import corrected_t_test, mcnemar_exact
+from gricol_zoo.files import read_json
 
 
 def compare_runs(first: Path, second: Path) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def compare_runs(first: Path, second: Path) -> dict[str, Any]:
         GricolZooError: a folder without a finished cross-validation, or two over different images.
     """
     one, two = read_predictions(first), read_predictions(second)
-    asked = [json.loads((folder / QUESTION).read_text(encoding="utf-8")) for folder in (first, second)]
+    asked = [read_json(folder / QUESTION, "a cross-validation's question") for folder in (first, second)]
     if one.keys() != two.keys() or asked[0]["data_sha256"] != asked[1]["data_sha256"]:
         raise GricolZooError(f"{first} and {second} are over different images, so they cannot be paired.")
     paths = sorted(one)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +27,7 @@ from gricol_zoo.data.split import own_groups
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluation.report import score, write_report
-from gricol_zoo.files import write_atomically
+from gricol_zoo.files import read_json, what_differs, write_atomically, write_json
 from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.inference.predict import COLUMNS as PREDICTION_COLUMNS
 from gricol_zoo.inference.predict import describe
@@ -125,20 +124,15 @@ def ask(out: Path, question: Mapping[str, Any], resume: bool) -> None:
     Raises:
         GricolZooError: it is in use, or answers another question.
     """
-    question = json.loads(json.dumps(question))
     file = out / QUESTION
     if not file.exists():
         out.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, (json.dumps(question, indent=2) + "\n").encode())
+        write_json(file, question)
         return
     if not resume:
         raise GricolZooError(f"{out} holds a cross-validation already. Give --resume to go on with it, or another --out.")
-    found = json.loads(file.read_text(encoding="utf-8"))
-    for key, value in question.items():
-        if found.get(key) != value:
-            raise GricolZooError(
-                f"{out} is of another cross-validation: its {key} differs. Use the same command, or another --out."
-            )
+    if differs := what_differs(read_json(file, "a cross-validation's question"), question):
+        raise GricolZooError(f"{out} is of another cross-validation: {differs}. Use the same command, or another --out.")
 
 
 def write_logits(logits: np.ndarray, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.evaluation.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
 from gricol_zoo.factory import GridModel
-from gricol_zoo.files import write_atomically
+from gricol_zoo.files import write_json
 from gricol_zoo.inference.calibration import expected_calibration_error, softmax
 from gricol_zoo.inference.fast import dtype_of, is_optimized
 from gricol_zoo.inference.logits import predict_both, predict_logits
@@ -146,4 +145,4 @@ def score(
 
 def write_report(report: dict[str, Any], file: Path) -> None:
     """Write a report as JSON."""
-    write_atomically(file, (json.dumps(report, indent=2) + "\n").encode())
+    write_json(file, report)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from gricol_zoo.data.images import SUFFIXES
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.files import write_atomically
+from gricol_zoo.files import read_json, what_differs, write_json
 from gricol_zoo.inference.predict import COLUMNS
 from gricol_zoo.progress import Stop
 
@@ -77,18 +76,14 @@ def join_run(folder: Path, paths: Sequence[str | Path], identity: Mapping[str, A
     (folder / LOCKS).mkdir(parents=True, exist_ok=True)
     file = folder / RUN_FILE
     with FileLock(folder / LOCKS / f"{RUN_FILE}.lock"):
-        run = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {**identity, "shards": {}}
-        for key, value in identity.items():
-            if run.get(key) != value:
-                raise GricolZooError(
-                    f"{folder} holds predictions of another run: its {key} is {run.get(key)!r}, not {value!r}. "
-                    "Give another --shards folder."
-                )
+        run = read_json(file, "a run of shards") if file.exists() else {**identity, "shards": {}}
+        if differs := what_differs(run, identity):
+            raise GricolZooError(f"{folder} holds predictions of another run: {differs}. Give another --shards folder.")
         names = run["shards"]
         for path in given:
             if path not in names:
                 names[path] = _free_name(Path(path).stem or "shard", set(names.values()))
-        write_atomically(file, (json.dumps(run, indent=2) + "\n").encode())
+        write_json(file, run)
     return {path: folder / f"{names[path]}.csv" for path in given}
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from gricol_zoo.data.scale import check_factor
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.files import write_atomically
+from gricol_zoo.files import read_json, write_atomically
 from gricol_zoo.karyotype.draft import NOTE, draft
 
 FORMAT = 1
@@ -212,13 +212,10 @@ def read_karyotype(file: Path) -> Karyotype:
     """Read a ``karyotype.json``, edited by hand or not.
 
     Raises:
-        GricolZooError: no JSON, another format, a field missing or unknown, a class or a scale that is none.
+        GricolZooError: not valid JSON, another format, a field missing or unknown, a class or a scale that is none.
         OSError: it cannot be read.
     """
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise GricolZooError(f"{file} is no JSON: {error}. Perhaps an edit by hand lost a comma or a quote.") from error
+    data = read_json(file, "a karyotype")
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise GricolZooError(f"{file} is no karyotype.json of format {FORMAT}, as `gricol-zoo karyotype` writes it.")
     data = {key: value for key, value in data.items() if key not in ("format", "draft", "note")}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from gricol_zoo.files import read_json
 from gricol_zoo.registry import Registry
 from gricol_zoo.spec import ModelSpec, Preprocess
 
@@ -91,7 +91,7 @@ TABLE = Path(__file__).parent.parent / "assets" / "weights.json"
 
 def read_table(file: Path = TABLE) -> dict[str, dict[str, Weights]]:
     """Read the table of released weights, which ``hub/stage.py`` writes."""
-    table = json.loads(file.read_text(encoding="utf-8"))
+    table = read_json(file, "the table of weights")
     return {
         name: {tag: Weights(f"{HUB_ORG}/{name}.{tag}", **fields) for tag, fields in tags.items()}
         for name, tags in table.items()

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from gricol_zoo.data.arrays import load_canvases
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.evaluation.out_of_fold import LOGITS, start, write_logits, write_pooled
+from gricol_zoo.evaluation.out_of_fold import LOGITS, Plan, start, write_logits, write_pooled
 from gricol_zoo.evaluation.report import seen_in_training
 from gricol_zoo.factory import create_model
 from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.progress import Speaker
+from gricol_zoo.training.config import TrainConfig
 from gricol_zoo.training.recipes import Recipe
-from gricol_zoo.training.train import CHECKPOINT_FILE, changed_spec, train
+from gricol_zoo.training.state import CHECKPOINT_FILE
+from gricol_zoo.training.train import changed_spec, run_training
+from gricol_zoo.weights.config import CONFIG_FILE, read_config
 from gricol_zoo.weights.resolve import find_weights
 
 
@@ -65,36 +69,33 @@ def run_folds(
         GricolZooError: groups missing or too few, a start that was trained on some of these images, a folder in use, or one
             that answers another question.
     """
-    deadline, say = time.monotonic() + time_limit, Speaker(True)
+    say = Speaker(True)
+    config = TrainConfig(model_name, recipe, out, init=init, changes=changes, resume=True, time_limit=time_limit, device=device)
+    deadline = time.monotonic() + time_limit
     asked = {
         "model": model_name,
         "changes": dict(changes or {}),
         "recipe": recipe.to_dict(),
         "init_sha256": unseeing_start(init, images.records, say),
     }
-    plan = start(images, asked, out, say, folds=folds, group=group, seed=seed, resume=resume)
+    spec = changed_spec(model_name, images, changes)
+    plan = start(read_once(images, spec.preprocess.ground), asked, out, say, folds=folds, group=group, seed=seed, resume=resume)
     for fold in range(folds):
         if (plan.folder(fold) / LOGITS).exists():
             continue
         say(f"fold {fold + 1} of {folds}")
-        finished = train(
-            plan.images,
-            plan.split(fold),
-            model_name,
-            recipe,
-            plan.folder(fold),
-            init=init,
-            changes=changes,
-            resume=True,
-            time_limit=deadline - time.monotonic(),
-            device=device,
-            split_name=f"fold {fold + 1} of {folds}, {plan.question['protocol']}, seed {seed}",
-        )
-        if not finished:
+        if not train_fold(plan, fold, dataclasses.replace(config, time_limit=deadline - time.monotonic())):
             return None
         predict_fold(plan.images.subset(plan.tested(fold)), plan.folder(fold))
-    infos = [_info(plan.folder(fold)) for fold in range(folds)]
-    return write_pooled(plan, changed_spec(model_name, images, changes).labels, infos)
+    infos = [read_config(plan.folder(fold) / CONFIG_FILE).info for fold in range(folds)]
+    return write_pooled(plan, spec.labels, infos)
+
+
+def train_fold(plan: Plan, fold: int, config: TrainConfig) -> bool:
+    """Train on a fold's complement in its folder; False if it was stopped."""
+    name = f"fold {fold + 1} of {plan.folds}, {plan.question['protocol']}, seed {plan.seed}"
+    own = dataclasses.replace(config, out=plan.folder(fold), split_name=name)
+    return run_training(plan.images, plan.split(fold), own)
 
 
 def unseeing_start(init: str, records: Sequence[Record], say: Speaker) -> str:
@@ -123,10 +124,3 @@ def predict_fold(images: ImageSet, folder: Path) -> None:
     logits = predict_logits(model, load_canvases(images, model.spec)) / float(model.info["temperature"])
     write_logits(logits, folder)
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-
-
-def _info(folder: Path) -> dict[str, Any]:
-    """Return what a training kept of itself."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    info: dict[str, Any] = config["gricol_zoo"]
-    return info

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gricol_zoo.data.augment import Augment
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.files import read_json
 from gricol_zoo.spec import from_mapping
 
 OPTIMIZERS = ("adam", "adamw")
@@ -179,10 +179,9 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
     if name in RECIPES:
         values = RECIPES[name].to_dict()
     elif Path(name).suffix == ".json" and Path(name).is_file():
-        try:
-            values = json.loads(Path(name).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise GricolZooError(f"{name} is not readable JSON: {error}.") from error
+        values = read_json(Path(name), "a recipe")
+        if not isinstance(values, dict):
+            raise GricolZooError(f"{name} is no recipe: expected a mapping of its fields.")
     else:
         raise GricolZooError(f"No recipe {name!r}. Expected one of {', '.join(RECIPES)}, or a .json file of its fields.")
     recipe: Recipe = from_mapping(Recipe, {**values, **{key: value for key, value in changes.items() if value is not None}})

@@ -7,7 +7,6 @@ ends with the same weights, bit for bit, as one that was not.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -16,13 +15,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gricol_zoo.data.arrays import arms_up, image_factors, label_indices, load_prepared, normalise
 from gricol_zoo.data.augment import mix
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.prepare import check_parts, missing_classes, prepare_data
-from gricol_zoo.data.quality import UNSURE, Reference, fit_reference, measure
+from gricol_zoo.data.quality import UNSURE, fit_reference, measure
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
@@ -39,35 +40,20 @@ from gricol_zoo.inference.logits import predict_both, predict_logits
 from gricol_zoo.inference.precision import choose_dtype
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.presets import MODELS
-from gricol_zoo.progress import Speaker, Stop, peak_memory, stop_on_signals
+from gricol_zoo.progress import Speaker, peak_memory, stop_on_signals
 from gricol_zoo.spec import CHROMOSOMES, ModelSpec
-from gricol_zoo.training.checkpoint import LOG_COLUMNS, Training, restore
-from gricol_zoo.training.job import CHECKPOINT_FILE, Job
+from gricol_zoo.training.config import TrainConfig
 from gricol_zoo.training.losses import GridLoss
 from gricol_zoo.training.optim import learning_rate, make_optimizer, update_average
 from gricol_zoo.training.recipes import Recipe
+from gricol_zoo.training.state import CHECKPOINT_FILE, LOG_COLUMNS, Data, Job, Likeness, Training, restore
 from gricol_zoo.training.task import TrainingTask
 from gricol_zoo.weights.resolve import find_weights
 from gricol_zoo.weights.tensors import half_precision, load_weights, save_model
 
 
 def train(
-    images: ImageSet,
-    split: dict[tuple[str, str], str],
-    model_name: str,
-    recipe: Recipe,
-    out: Path,
-    *,
-    init: str = "",
-    changes: Mapping[str, Any] | None = None,
-    resume: bool = False,
-    time_limit: float = math.inf,
-    device: str = "",
-    checkpoint_every: float = 120.0,
-    split_name: str = "",
-    grad_checkpointing: bool = False,
-    compile: bool = False,
-    scale: str | float = "none",
+    images: ImageSet, split: dict[tuple[str, str], str], model_name: str, recipe: Recipe, out: Path, **options: Any
 ) -> bool:
     """Train a model on the train part of a split and write it to a folder.
 
@@ -81,18 +67,7 @@ def train(
         model_name: a registered name.
         recipe: how to train.
         out: the folder.
-        init: a name with weights, or a folder, whose weights are the start; "" starts from random ones. With another grid or
-            none, its lower branch is the start.
-        changes: fields of the model's spec to change; of ``preprocess`` too, as a mapping: what it sets is not measured.
-        resume: go on from the folder's checkpoint, if there is one.
-        time_limit: seconds after which to stop cleanly, with a checkpoint.
-        device: "cpu", "cuda", ...; "" takes what accelerate finds.
-        checkpoint_every: seconds between checkpoints.
-        split_name: what to write of the split into the config.
-        grad_checkpointing: recompute the backbone's blocks in the backward pass: less memory, more time, and with our own
-            backbones the same result (timm's count each batch twice in their running statistics).
-        compile: run the backbone through torch.compile, which needs a C++ compiler and a minute or two at the first step.
-        scale: what the crops' pixels are multiplied by: "none", a number, or "auto", by the lengths of each cell.
+        options: the other fields of ``gricol_zoo.training.config.TrainConfig``, which says what they do.
 
     Returns:
         Whether the training is finished (False: stopped by the time limit or by a signal; ``resume`` goes on).
@@ -100,88 +75,124 @@ def train(
     Raises:
         GricolZooError: leaks, unknown labels, a folder in use, or a checkpoint of another run.
     """
-    if grad_checkpointing and compile:
-        raise GricolZooError("Gradient checkpointing and compiling do not go together. Choose one.")
-    if recipe.freeze_batch_norm and not init:
-        raise GricolZooError("`freeze_batch_norm` keeps the statistics of given weights, but there are none. Give `init`.")
+    return run_training(images, split, TrainConfig(model_name, recipe, out, **options))
+
+
+def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: TrainConfig) -> bool:
+    """Train as a config says; what it returns and raises is as for ``train``."""
+    out = config.out
+    deadline = time.monotonic() + config.time_limit
+    if (out / CHECKPOINT_FILE).exists() and not config.resume:
+        raise GricolZooError(f"{out} holds a run already. Give --resume to go on with it, or another --out.")
+    accelerator = make_accelerator(config)
+    say = Speaker(accelerator.is_main_process)
+    spec, data = read_data(images, split, config, accelerator.num_processes, say)
+    run, start = start_run(spec, config, say)
+    identity = {"model": config.model_name, "spec": spec.to_dict(), "recipe": config.recipe.to_dict(), **data.record}
+    identity["init"] = str(start.get("sha256", ""))  # the weights it starts from, wherever they lie
+    if (out / CHECKPOINT_FILE).exists():
+        restore(run, out / CHECKPOINT_FILE, identity)
+        say(f"resuming at epoch {run.epoch}, step {run.step}")
+    wrapped = wrap(run, accelerator, config)
+    job = Job(
+        run=run,
+        wrapped=wrapped,
+        accelerator=accelerator,
+        config=config,
+        spec=spec,
+        data=data,
+        identity=identity,
+        deadline=deadline,
+        say=say,
+    )
+    finished = train_epochs(job)
+    if finished and accelerator.is_main_process:
+        groups = data.groups | set(start.get("training", {}).get("groups", []))  # what the starting weights saw is seen
+        write_result(job, {**data.record, "init_sha256": identity["init"], "groups": sorted(groups)})
+    if finished:
+        accelerator.wait_for_everyone()
+    return finished
+
+
+def make_accelerator(config: TrainConfig) -> Any:
+    """Return the accelerator: of the device and in the precision that were asked for."""
     from accelerate import Accelerator, DistributedDataParallelKwargs
     from accelerate.state import AcceleratorState
 
-    deadline = time.monotonic() + time_limit
-    checkpoint = out / CHECKPOINT_FILE
-    if checkpoint.exists() and not resume:
-        raise GricolZooError(f"{out} holds a run already. Give --resume to go on with it, or another --out.")
+    recipe, device = config.recipe, config.device
     dtype = choose_dtype(recipe.precision, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     # With beta 0 the upper branch sits out the first epochs, which data-parallel training must be told.
     unused = DistributedDataParallelKwargs(find_unused_parameters=recipe.beta == 0)
     precision = "bf16" if dtype == "bf16" else "no"
     AcceleratorState._reset_state()  # it keeps the precision of whatever trained before in this process
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[unused])
-    say = Speaker(accelerator.is_main_process)
-    parts = check_parts(images, split)
-    check_share(recipe.batch_size, len(parts["train"]), accelerator.num_processes)
+    return Accelerator(cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[unused])
+
+
+def read_data(
+    images: ImageSet, split: dict[tuple[str, str], str], config: TrainConfig, processes: int, say: Speaker
+) -> tuple[ModelSpec, Data]:
+    """Part the images and read each once; return the spec to train, and what is kept of train and val."""
+    recipe = config.recipe
+    spec = changed_spec(config.model_name, images, config.changes)
+    check_polarity(spec, recipe)
+    parts = check_parts(read_once(images, spec.preprocess.ground), split)
+    check_share(recipe.batch_size, len(parts["train"]), processes)
     for note in missing_classes(parts):
         say(f"warning: {note}")
-    if accelerator.num_processes > 1:
-        say(f"{accelerator.num_processes} processes share each batch of {recipe.batch_size}")
+    if processes > 1:
+        say(f"{processes} processes share each batch of {recipe.batch_size}")
     say(f"{len(parts['train'])} images to train on, {len(parts['val'])} for validation; reading them")
-    given = set((changes or {}).get("preprocess", {}))
-    spec = changed_spec(model_name, images, changes)
-    check_polarity(spec, recipe)
-    spec, canvases = prepare_data(parts, spec, given, scale)
+    given = set((config.changes or {}).get("preprocess", {}))
+    spec, canvases = prepare_data(parts, spec, given, config.scale)
     labels = {part: label_indices(parts[part].records, spec.labels, images.name) for part in canvases}
     arms = {part: arms_up(parts[part].records) for part in canvases}
-    model, start = start_model(spec, model_name, recipe.seed, init, say)
-    task = TrainingTask(model, GridLoss(recipe.beta, recipe.ramp * recipe.epochs, recipe.label_smoothing))
-    check_phases(task, model_name, recipe)
-    unused.find_unused_parameters |= bool(task.phases)
-    task.to(memory_format=torch.channels_last)
-    run = Training(task, make_optimizer(task, recipe), {key: value.clone() for key, value in model.state_dict().items()})
     seen = parts["train"]
-    data: dict[str, Any] = {"data": seen.name, "data_sha256": seen.sha256(), "images": len(seen), "split": split_name}
-    if scale != "none":
-        data["scale"] = scale
-    identity = {"model": model_name, "spec": spec.to_dict(), "recipe": recipe.to_dict(), **data}
-    identity["init"] = str(start.get("sha256", ""))  # the weights it starts from, wherever they lie
-    if checkpoint.exists():
-        restore(run, checkpoint, json.loads(json.dumps(identity)))
-        say(f"resuming at epoch {run.epoch}, step {run.step}")
-    if grad_checkpointing:
-        model.set_grad_checkpointing()
-    if compile:
-        model.backbone.compile()
-    wrapped, run.optimizer = accelerator.prepare(task, run.optimizer)
-    run.average = {key: value.to(accelerator.device) for key, value in run.average.items()}
-    job = Job(
-        run,
-        wrapped,
-        accelerator,
-        recipe,
-        spec,
-        canvases,
-        labels,
-        arms,
-        parts["val"],
-        identity,
-        out,
-        deadline,
-        checkpoint_every,
-        Stop(),
-        say,
+    groups = {group_of(record) for record in seen.records} - {""}
+    return spec, Data(
+        canvases, labels, arms, describe_data(seen, config), groups, measure_val(parts["val"], spec, config.scale)
     )
-    job.saved = time.monotonic()
+
+
+def start_run(spec: ModelSpec, config: TrainConfig, say: Speaker) -> tuple[Training, dict[str, Any]]:
+    """Return a run before its first step, and what came with the weights it starts from (nothing for random ones)."""
+    recipe = config.recipe
+    model, start = start_model(spec, config.model_name, recipe.seed, config.init, say)
+    task = TrainingTask(model, GridLoss(recipe.beta, recipe.ramp * recipe.epochs, recipe.label_smoothing))
+    check_phases(task, config.model_name, recipe)
+    task.to(memory_format=torch.channels_last)
+    average = {key: value.clone() for key, value in model.state_dict().items()}
+    return Training(task, make_optimizer(task, recipe), average), start
+
+
+def describe_data(seen: ImageSet, config: TrainConfig) -> dict[str, Any]:
+    """Return what is to be remembered of the images that are trained on."""
+    data = {"data": seen.name, "data_sha256": seen.sha256(), "images": len(seen), "split": config.split_name}
+    return data if config.scale == "none" else {**data, "scale": config.scale}
+
+
+def wrap(run: Training, accelerator: Any, config: TrainConfig) -> nn.Module:
+    """Move a run to where it trains; return its task as accelerate wraps it."""
+    if config.grad_checkpointing:
+        run.task.model.set_grad_checkpointing()
+    if config.compile:
+        run.task.model.backbone.compile()
+    accelerator.ddp_handler.find_unused_parameters |= bool(run.task.phases)
+    wrapped: nn.Module
+    wrapped, run.optimizer = accelerator.prepare(run.task, run.optimizer)
+    run.average = {key: value.to(accelerator.device) for key, value in run.average.items()}
+    return wrapped
+
+
+def train_epochs(job: Job) -> bool:
+    """Do the epochs that are left, with a checkpoint after each; False if it had to stop in between."""
+    run = job.run
     with stop_on_signals() as job.stop:
-        while run.epoch < recipe.epochs:
+        while run.epoch < job.recipe.epochs:
             finished = train_epoch(job)
             job.save()
             if not finished:
-                say(f"stopped at epoch {run.epoch + 1}, step {run.step}; go on with --resume")
+                job.say(f"stopped at epoch {run.epoch + 1}, step {run.step}; go on with --resume")
                 return False
-    if accelerator.is_main_process:
-        groups = {group_of(record) for record in seen.records} - {""}
-        groups |= set(start.get("training", {}).get("groups", []))  # what the starting weights saw counts as seen
-        write_result(job, model.name, {**data, "init_sha256": str(start.get("sha256", "")), "groups": sorted(groups)})
-    accelerator.wait_for_everyone()
     return True
 
 
@@ -219,7 +230,7 @@ def train_epoch(job: Job) -> bool:
     """Do what is left of the current epoch and measure it on val; False if it had to stop in between."""
     run, recipe, epoch, started = job.run, job.recipe, job.run.epoch, time.monotonic()
     bar = job.say.bar(job.steps, f"epoch {epoch + 1}/{recipe.epochs}", run.step)
-    order = np.random.default_rng([recipe.seed, epoch]).permutation(len(job.canvases["train"]))
+    order = np.random.default_rng([recipe.seed, epoch]).permutation(len(job.data.canvases["train"]))
     job.wrapped.train()
     if recipe.freeze_batch_norm:
         for module in run.task.modules():
@@ -234,13 +245,13 @@ def train_epoch(job: Job) -> bool:
         if job.stopping:
             bar.close()
             return False
-        if time.monotonic() - job.saved > job.checkpoint_every:
+        if time.monotonic() - job.saved > job.config.checkpoint_every:
             job.save()
     bar.close()
     dtype = "bf16" if job.accelerator.mixed_precision == "bf16" else "fp32"
-    logits = predict_logits(averaged_model(run, job.spec), job.canvases["val"], dtype=dtype)
-    accuracy = float((logits.argmax(1) == job.labels["val"]).mean())
-    val_loss = negative_log_likelihood(logits, job.labels["val"])
+    logits = predict_logits(averaged_model(run, job.spec), job.data.canvases["val"], dtype=dtype)
+    accuracy = float((logits.argmax(1) == job.data.labels["val"]).mean())
+    val_loss = negative_log_likelihood(logits, job.data.labels["val"])
     lr = learning_rate(recipe, epoch + (job.steps - 1) / job.steps)
     values = [lr, run.loss_sum / job.steps, accuracy, val_loss, time.monotonic() - started]
     run.log.append(dict(zip(LOG_COLUMNS, [epoch + 1, *(round(value, 6) for value in values)], strict=True)))
@@ -261,14 +272,14 @@ def train_step(job: Job, batch: np.ndarray, epoch: int, step: int) -> float:
     # One seed for all, by which the images of a batch are augmented alike however many processes share it.
     seed, own = (int(np.random.SeedSequence([recipe.seed, epoch, step, i]).generate_state(1)[0]) for i in (0, index))
     torch.manual_seed(own)  # dropout, if any
-    images = torch.from_numpy(job.canvases["train"][mine]).to(accelerator.device).float() / 255
+    images = torch.from_numpy(job.data.canvases["train"][mine]).to(accelerator.device).float() / 255
     generator = torch.Generator().manual_seed(seed)
     polarity = None
     if job.spec.polarity:
-        up = torch.from_numpy(job.arms["train"][mine]).to(accelerator.device)
+        up = torch.from_numpy(job.data.arms["train"][mine]).to(accelerator.device)
         images, polarity = turn_some(images, up, Draws(generator, len(images), index, count))
     images = recipe.augment(images, generator, index, count) * 255
-    labels: torch.Tensor = torch.from_numpy(job.labels["train"][mine]).to(accelerator.device)
+    labels: torch.Tensor = torch.from_numpy(job.data.labels["train"][mine]).to(accelerator.device)
     if recipe.mixup:
         images, labels = mix(images, labels, job.spec.num_classes, recipe.mixup, own)
     inputs = normalise(images, job.spec).contiguous(memory_format=torch.channels_last)
@@ -310,22 +321,17 @@ def check_polarity(spec: ModelSpec, recipe: Recipe) -> None:
         raise GricolZooError("`mixup` blends images that may lie either way up, which a model with polarity cannot learn from.")
 
 
-def val_reference(job: Job, confidence: np.ndarray) -> Reference | None:
-    """Note what the val images are like, for warnings about others; None where the preparation measures nothing.
-
-    Args:
-        job: with its val images.
-        confidence: (n,) calibrated probability of the class that each got.
-    """
-    how = job.spec.preprocess
+def measure_val(images: ImageSet, spec: ModelSpec, scale: str | float) -> Likeness | None:
+    """Measure what the val images are like; None where the preparation measures nothing."""
+    how = spec.preprocess
     if how.version < 2 or how.orientation == "as-is":
         return None
-    factors = image_factors(how, job.val, job.identity.get("scale", "none"))
-    prepared = load_prepared(job.val, job.spec, factors)
+    factors = image_factors(how, images, scale)
+    prepared = load_prepared(images, spec, factors)
     each = np.ones(len(prepared)) if factors is None else factors
     measures = [measure(one, how.length, float(by)) for one, by in zip(prepared, each, strict=True)]
-    cells = [f"{record.case}/{record.cell}" if record.cell else "" for record in job.val.records]
-    return fit_reference(measures, cells, confidence < UNSURE, [one.light for one in prepared])
+    cells = [f"{record.case}/{record.cell}" if record.cell else "" for record in images.records]
+    return Likeness(measures, cells, [one.light for one in prepared])
 
 
 def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Speaker) -> tuple[GridModel, dict[str, Any]]:
@@ -362,19 +368,21 @@ def averaged_model(run: Training, spec: ModelSpec) -> GridModel:
     return model.to(device).to(memory_format=torch.channels_last).eval()
 
 
-def write_result(job: Job, name: str, record: dict[str, Any]) -> None:
+def write_result(job: Job, record: dict[str, Any]) -> None:
     """Write the averaged weights, and calibrate what they say on the val part, as they are on disk."""
     model = averaged_model(job.run, job.spec).cpu()
-    model.name = name
+    model.name = job.run.task.model.name
     model.load_state_dict(half_precision(model.state_dict()))  # as they will be on disk
-    labels = job.labels["val"]
-    logits, up = predict_both(model, job.canvases["val"])
+    canvases, labels, arms = job.data.canvases["val"], job.data.labels["val"], job.data.arms["val"]
+    logits, up = predict_both(model, canvases)
     temperature = fit_temperature(logits, labels)
     confidence = softmax(logits, temperature).max(1)
     correct = logits.argmax(1) == labels
     threshold = review_threshold(confidence, correct)
-    reference = val_reference(job, confidence)
-    every = predict_logits(model, job.canvases["val"], full=True) if model.splitter.num_cells else logits
+    val = job.data.val
+    reference = None if val is None else fit_reference(val.measures, val.cells, confidence < UNSURE, val.light)
+    every = predict_logits(model, canvases, full=True) if model.splitter.num_cells else logits
+    polarity = {} if up is None else {"polarity_accuracy": polarity_accuracy(model, canvases, arms, up)}
     info: dict[str, Any] = {
         "temperature": round(temperature, 4),
         "temperature_full": round(fit_temperature(every, labels), 4),
@@ -384,7 +392,7 @@ def write_result(job: Job, name: str, record: dict[str, Any]) -> None:
             "accuracy": float(correct.mean()),
             "ece": expected_calibration_error(confidence, correct),
             "review_fraction": float((confidence < threshold).mean()),
-            **({} if up is None else {"polarity_accuracy": polarity_accuracy(model, job.canvases["val"], job.arms["val"], up)}),
+            **polarity,
         },
         **({} if reference is None else {"reference": reference.to_dict()}),
         "training": {
@@ -393,5 +401,5 @@ def write_result(job: Job, name: str, record: dict[str, Any]) -> None:
             "library": {"torch": torch.__version__, "numpy": np.__version__},
         },
     }
-    save_model(model, job.out, info)
-    job.say(f"val accuracy {info['val']['accuracy']:.4f}; weights in {job.out}")
+    save_model(model, job.config.out, info)
+    job.say(f"val accuracy {info['val']['accuracy']:.4f}; weights in {job.config.out}")

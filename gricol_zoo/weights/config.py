@@ -17,6 +17,7 @@ from typing import Any
 
 from gricol_zoo.data.quality import is_reference
 from gricol_zoo.errors import ConfigError, GricolZooError
+from gricol_zoo.files import read_json
 from gricol_zoo.models.backbones import BACKBONES
 from gricol_zoo.models.contracts import Backbone
 from gricol_zoo.models.presets import MODELS
@@ -55,12 +56,7 @@ def read_config(file: Path) -> Config:
     Raises:
         ConfigError: too large, not JSON, of another format, an unknown field, or a value out of its range.
     """
-    if file.stat().st_size > MAX_BYTES:
-        raise ConfigError(f"{file} has {file.stat().st_size} bytes; a config has at most {MAX_BYTES}.")
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{file} is not readable JSON: {error}") from error
+    config = read_json(file, "a config", MAX_BYTES)
     if not isinstance(config, dict) or not isinstance(config.get("gricol_zoo"), dict):
         raise ConfigError(f"{file} has no `gricol_zoo` key, so it is not a model of this zoo.")
     try:
@@ -186,13 +182,6 @@ def timm_config(spec: ModelSpec, tag: str = "") -> dict[str, Any]:
         "classifier": "classifier",
         "license": "apache-2.0",
     }
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("a key stands in it twice")
-    return values
 
 
 def _is_text(value: Any) -> bool:

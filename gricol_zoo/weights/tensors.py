@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gricol_zoo.errors import CheckpointError, CorruptWeightsError
-from gricol_zoo.files import file_sha256, write_atomically
+from gricol_zoo.files import file_sha256, write_atomically, write_json
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.lower import GRID_KEYS, LowerBranch
 from gricol_zoo.spec import ModelSpec
@@ -250,5 +249,5 @@ def save_model(model: LowerBranch, folder: Path, info: Mapping[str, Any] | None 
         model.name, model.spec, model.num_features, kept, sha256=hashlib.sha256(data).hexdigest(), size=len(data)
     )
     write_atomically(folder / WEIGHTS_FILE, data)
-    write_atomically(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
+    write_json(folder / CONFIG_FILE, config)
     return folder / WEIGHTS_FILE

@@ -1,0 +1,104 @@
+"""A set whose images are read and decoded once, whatever is asked of them afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from gricol_zoo.data.images import pixel_hash, read_grey
+from gricol_zoo.data.table import ImageSet, Record
+from gricol_zoo.errors import ImageError
+
+MOST_KEPT = 1 << 30  # bytes of grey images in memory; those beyond are decoded again where they are needed
+
+
+class Look(NamedTuple):
+    """What was seen of one image.
+
+    Attributes:
+        file: SHA-256 of its file's bytes; empty where they cannot be had.
+        pixels: hash of its grey pixels; empty where it is no image.
+        grey: (H, W) float32 in 0..1; None where it is no image, or is not kept.
+        error: why it is no image.
+    """
+
+    file: bytes = b""
+    pixels: bytes = b""
+    grey: np.ndarray | None = None
+    error: ImageError | OSError | None = None
+
+
+@dataclass
+class Crops(ImageSet):
+    """A set that reads and decodes each image once: all of its records, side by side on the cores, when the first is needed.
+
+    Its subsets share what was seen. For work that asks several things of each image; what takes an image at a time, such as
+    ``predict``, does so with an ``ImageSet``, whose memory stays flat.
+
+    Attributes:
+        ground: how the images are decoded (``gricol_zoo.data.images``).
+        seen: by path.
+    """
+
+    ground: str = "auto"
+    seen: dict[str, Look] = field(default_factory=dict)
+
+    def look(self, record: Record) -> Look:
+        """Return what is seen of an image."""
+        if record.path not in self.seen:
+            kept = sum(one.grey.nbytes for one in self.seen.values() if one.grey is not None)
+            new = [one for one in self.records if one.path not in self.seen]
+            for one, found in zip(new, _side_by_side(self._look, new), strict=True):
+                kept += found.grey.nbytes if found.grey is not None else 0
+                self.seen[one.path] = found if kept <= MOST_KEPT else found._replace(grey=None)
+        return self.seen[record.path]
+
+    def _look(self, record: Record) -> Look:
+        file = b""
+        try:
+            data = self.read(record)
+            file = hashlib.sha256(data).digest()
+            grey = read_grey(data, self.ground)
+        except (ImageError, OSError) as error:
+            return Look(file, error=error)
+        return Look(file, pixel_hash(grey), grey)
+
+    def grey(self, record: Record, ground: str = "auto") -> np.ndarray:
+        """Return a record's image, as ``ImageSet.grey`` does; not to be written to."""
+        found = self.look(record) if ground == self.ground else Look()
+        if found.error is not None:
+            raise found.error
+        return super().grey(record, ground) if found.grey is None else found.grey
+
+    def pixel_hash(self, record: Record) -> bytes:
+        """Return a hash of a record's pixels, as ``ImageSet.pixel_hash`` does."""
+        self.file_hash(record)
+        return self.look(record).pixels
+
+    def file_hash(self, record: Record) -> bytes:
+        """Return the SHA-256 of a record's file, as ``ImageSet.file_hash`` does."""
+        found = self.look(record)
+        if not found.file and found.error is not None:
+            raise self.unusable(record, found.error) from found.error
+        return found.file
+
+
+def read_once(images: ImageSet, ground: str = "auto") -> Crops:
+    """Return a set that reads each image once; the same one where it does already."""
+    if isinstance(images, Crops) and images.ground == ground:
+        return images
+    return Crops(images.name, images.records, images.store, images.notes, ground)
+
+
+def _side_by_side(look: Callable[[Record], Look], records: Iterable[Record]) -> Iterator[Look]:
+    pool = ThreadPoolExecutor(torch.get_num_threads(), "gricol-zoo")
+    try:
+        yield from pool.map(look, records)
+    finally:
+        pool.shutdown(cancel_futures=True)

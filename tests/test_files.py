@@ -1,0 +1,70 @@
+"""JSON files: one way to read them, whichever they are."""
+
+import json
+import re
+
+import pytest
+
+from gricol_zoo import GricolZooError
+from gricol_zoo.classical.config import read_config as read_classical
+from gricol_zoo.evaluation.compare import compare_runs
+from gricol_zoo.evaluation.out_of_fold import FOLDS, PREDICTIONS, QUESTION, ask
+from gricol_zoo.files import read_json, what_differs, write_json
+from gricol_zoo.inference.shards import RUN_FILE, join_run
+from gricol_zoo.karyotype.document import read_karyotype
+from gricol_zoo.models.presets import read_table
+from gricol_zoo.training.recipes import get_recipe
+from gricol_zoo.weights.config import read_config
+
+
+def compared(file):
+    for name in (PREDICTIONS, FOLDS):
+        (file.parent / name).write_text("path,fold\n")
+    compare_runs(file.parent, file.parent)
+
+
+READERS = {
+    "config.json": [read_config, read_classical],
+    "recipe.json": [lambda file: get_recipe(str(file))],
+    "karyotype.json": [read_karyotype],
+    "weights.json": [read_table],
+    QUESTION: [compared, lambda file: ask(file.parent, {}, resume=True)],
+    RUN_FILE: [lambda file: join_run(file.parent, ["a.zip"], {})],
+}
+
+
+@pytest.mark.parametrize(("name", "read"), [(name, read) for name, several in READERS.items() for read in several])
+def test_every_reader_refuses_what_is_no_json(tmp_path, name, read):
+    file = tmp_path / name
+    for data, reason in (
+        (b'{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' stands there twice"),
+        (b'{"a": 1 "b": 2}', "Expecting ',' delimiter"),
+        (b'{"a": "\xff"}', "can't decode byte 0xff"),
+        (b"[" * 100_000, ""),
+    ):
+        file.write_bytes(data)
+        told = f"{re.escape(str(file))} is not valid JSON: .*{reason}.* \\(a manual edit may have dropped a comma or quote\\)"
+        with pytest.raises(GricolZooError, match=told):
+            read(file)
+
+
+def test_what_is_too_large_is_not_read(tmp_path):
+    (tmp_path / "a.json").write_text(" " * 100)
+    with pytest.raises(GricolZooError, match=r"a.json has 100 bytes; a list has at most 99\."):
+        read_json(tmp_path / "a.json", "a list", 99)
+
+
+def test_written_and_read(tmp_path):
+    data = {"b": [1, 2.5, None], "a": {"é": True}}
+    write_json(tmp_path / "a.json", data)
+    assert (tmp_path / "a.json").read_text() == json.dumps(data, indent=2) + "\n"
+    assert read_json(tmp_path / "a.json", "one") == data
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_what_differs():
+    wanted = {"model": "a", "recipe": {"lr": 0.1, "steps": (1, 2)}}
+    assert what_differs(json.loads(json.dumps({**wanted, "more": 1})), wanted) == ""
+    assert what_differs({**wanted, "model": "b"}, wanted) == "its model is 'b', not 'a'"
+    assert what_differs({"model": "a", "recipe": {"lr": 0.2}}, wanted) == "its recipe is lr 0.2, not 0.1"
+    assert what_differs([], wanted) == "its model is None, not 'a'"
