@@ -48,7 +48,8 @@ def main() -> None:
     train, val = open_part("qband", data, "train"), open_part("qband", data, "val")
     measured, val_measured = measure_all(train), measure_all(val)
     truth, rows = label_indices(val.records, CHROMOSOMES, val.name), []
-    for name, system in CLASSICAL.items():
+    for name in CLASSICAL:
+        system = CLASSICAL.get(name)
         variants = [system.settings]
         if len(system.networks) > 1:
             variants.append(type(system.settings)(**{**asdict(system.settings), "soft": False}))

@@ -23,8 +23,8 @@ from gricol_zoo import create_model
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluation.compare import read_predictions
+from gricol_zoo.inference.classifier import Classifier, of_network
 from gricol_zoo.inference.fast import optimize
-from gricol_zoo.karyotype.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.run import karyotype
 

@@ -30,9 +30,9 @@ from sets import FILES, NAMES, open_part, split_file, tag_of
 from weights import create, released
 
 from gricol_zoo.data.rows import read_csv, to_csv
+from gricol_zoo.inference.classifier import Classifier, of_network
 from gricol_zoo.inference.fast import optimize
 from gricol_zoo.inference.preparation import prepare_as
-from gricol_zoo.karyotype.classifier import Classifier, of_network
 
 LOST, KEPT = 0.1, 0.05  # of a cell's assigned accuracy
 OTHER = "the other band's weights"

@@ -19,7 +19,7 @@ from gricol_zoo.data.find import find_chromosome
 from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.preprocess import pose_of
 from gricol_zoo.data.table import ImageSet, Record, Store
-from gricol_zoo.karyotype.classifier import Classifier
+from gricol_zoo.inference.classifier import Classifier
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.run import karyotype
 

@@ -31,6 +31,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("job", "checkpoint"), ("training.state",)),
     "crossval": ("training.crossval", "evaluation.compare"),
     "demo": ("commands.demo_cell",),
+    "karyotype.classifier": ("inference.classifier",),
     # Modules whose name is a room's today.
     "inference": ("inference.fast",),
     "weights": ("weights.tensors",),
@@ -40,8 +41,10 @@ MOVED: dict[str, tuple[str, ...]] = {
 
 def new_paths(old: str) -> tuple[str, ...]:
     """Return where the names of an old module, or of one in an old folder, are now; empty for what has not moved."""
+    if old in MOVED:
+        return MOVED[old]
     head, _, rest = old.partition(".")
-    return tuple(f"{new}.{rest}" if rest else new for new in MOVED.get(head, ()))
+    return tuple(f"{new}.{rest}" for new in MOVED.get(head, ()))
 
 
 def forward(old: str) -> Callable[[str], Any]:

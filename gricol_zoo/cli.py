@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
+from gricol_zoo.commands.kinds import check_options
 from gricol_zoo.errors import GricolZooError, QualityWarning
 
 COMMANDS = (
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", QualityWarning)
     try:
+        check_options(options.command, options)
         return int(options.run(options))
     except GricolZooError as error:
         return _mistake(str(error))
@@ -113,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in COMMANDS:
         module = importlib.import_module(f"gricol_zoo.commands.{name}")
         command = commands.add_parser(name, help=module.HELP, description=module.HELP)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, command=command)
         module.add_options(command)
     return parser
 

@@ -20,7 +20,7 @@ from gricol_zoo.classical.straighten import METHODS, straighten
 from gricol_zoo.classical.system import Settings
 from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.cli import main
-from gricol_zoo.commands.classical import is_classical
+from gricol_zoo.commands import classical
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.synthetic import Look, load_profiles, render
 from gricol_zoo.data.table import Record
@@ -306,9 +306,9 @@ def test_the_commands(system, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (["--change", "grid=2"], "--change is of networks alone"),
-        (["--recipe", "paper"], "--recipe is of networks alone"),
-        (["--device", "cuda"], "--device is of"),
+        (["--change", "grid=2"], "--change only applies to neural networks; 'wang2009' is a classical system."),
+        (["--recipe", "paper"], "--recipe only applies to neural networks"),
+        (["--device", "cuda"], "--device only applies"),
     ],
 )
 def test_options_of_networks_are_refused(more, says, tmp_path, capsys):
@@ -320,9 +320,9 @@ def test_options_of_networks_are_refused(more, says, tmp_path, capsys):
 def test_no_name_is_not_the_folder_one_stands_in(model, tmp_path, monkeypatch):
     save(model, tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert is_classical(str(tmp_path))
-    assert not is_classical("")
-    assert not is_classical("r18half_128")
+    assert classical.holds(str(tmp_path))
+    assert not classical.holds("")
+    assert not classical.holds("r18half_128")
 
 
 def test_a_name_without_weights_says_so(tmp_path, capsys, images):

@@ -167,7 +167,7 @@ def test_options_of_networks_are_refused_in_one_line(command, option, value, tra
     more = [option] if value is None else [option, value]
     assert run(command, *given, "--model", model, "--out", tmp_path / "out", *more) == 2
     error = capsys.readouterr().err
-    assert f"{option}{' bf16' if value == 'bf16' else ''} is of networks alone" in error
+    assert f"{option}{' bf16' if value == 'bf16' else ''} only applies to neural networks; " in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

@@ -631,10 +631,10 @@ def test_the_same_picture_twice(cell, tmp_path, prepared, capsys):
 
 
 def test_a_classical_system_sees_the_same_picture_too(cell, tmp_path):
-    from gricol_zoo.karyotype.classifier import Classifier
+    from gricol_zoo.inference.classifier import Classifier
 
     labels = gricol_zoo.CHROMOSOMES
-    even = Classifier("x", "", "", "fp64", labels, lambda grey, _: grey.shape, lambda n: (np.full((len(n), 24), 1 / 24), None))
+    even = Classifier("x", "", "", "fp64", labels, lambda grey, _: grey.shape, lambda n, _: (np.zeros((len(n), 24)), None))
     result = karyotype(even, open_images(doubled(cell[0], tmp_path / "cell")))
     assert "no. 47: the same picture as crop 03.png: take one out" in result.warnings
     assert (result.scale, result.options.get("preparation")) == (1, None)
@@ -714,16 +714,16 @@ def test_a_cell_that_is_blurred_says_so(cell, knowing, tmp_path):
 
 
 def test_another_model_that_fits_better_is_named(cell, model, monkeypatch, tmp_path, capsys):
-    from gricol_zoo.karyotype.classifier import of_network
+    from gricol_zoo.inference.classifier import of_network
 
     folder = doubled(cell[0], tmp_path / "cell")
     asked = []
 
     def rivals(sure):
         asked.append(sure)
-        answer = np.full((47, 24), (1 - sure) / 23)
-        answer[:, 0] = sure
-        yield of_network(model)._replace(name="other.band", classify=lambda prepared: (answer[: len(prepared)], None))
+        logits = np.zeros((47, 24))
+        logits[:, 0] = np.log(23 * sure / max(1 - sure, 1e-12))
+        yield of_network(model)._replace(name="other.band", answer=lambda some, _: (logits[: len(some)], None), temperature=1.0)
 
     def warned(images, sure):
         return [one for one in karyotype(model, images, rivals=lambda: rivals(sure)).warnings if "fits" in one]

@@ -1,4 +1,4 @@
-"""A trained classical system as ``gricol_zoo.karyotype`` takes it."""
+"""A trained classical system as a ``Classifier``, for whatever takes networks too."""
 
 from __future__ import annotations
 
@@ -8,22 +8,42 @@ import numpy as np
 
 from gricol_zoo.classical.model import ClassicalModel
 from gricol_zoo.classical.profiles import Profiles, measure
-from gricol_zoo.inference.calibration import softmax
-from gricol_zoo.karyotype.classifier import Classifier
+from gricol_zoo.classical.saving import load_trained
+from gricol_zoo.inference.classifier import Classifier
 from gricol_zoo.spec import CHROMOSOMES
 
 
 def as_classifier(model: ClassicalModel, name: str) -> Classifier:
-    """Return a system as a classifier of one cell, by whose own scale its chromosomes are measured.
+    """Return a system as a classifier, which measures the chromosomes of each cell by the cell's own scale.
 
     Args:
         model: trained.
         name: to load it again by.
     """
 
-    def classify(profiles: Sequence[Profiles]) -> tuple[np.ndarray, None]:
-        logits = model.logits_of(profiles, ["the cell"] * len(profiles))
-        return softmax(logits, float(model.info.get("temperature", 1.0))), None
+    def answer(profiles: Sequence[Profiles], cells: Sequence[str]) -> tuple[np.ndarray, None]:
+        return model.logits_of(profiles, cells), None
 
-    sha256 = str(model.info.get("sha256", ""))
-    return Classifier(name, sha256, "", "fp64", CHROMOSOMES, lambda grey, _: measure(grey), classify)
+    info = model.info
+    return Classifier(
+        name=name,
+        weights_sha256=str(info.get("sha256", "")),
+        hub_ref="",
+        dtype="fp64",
+        labels=CHROMOSOMES,
+        prepare=lambda grey, _: measure(grey),
+        answer=answer,
+        info=info,
+        temperature=float(info.get("temperature", 1.0)),
+        threshold=float(info.get("review_threshold", 0.0)),
+        inference=model.system,
+    )
+
+
+def load_classifier(folder: str) -> Classifier:
+    """Load a trained system from its folder.
+
+    Raises:
+        GricolZooError: a system's name, which has no weights, or a folder that cannot be read.
+    """
+    return as_classifier(load_trained(folder), folder)

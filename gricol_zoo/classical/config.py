@@ -48,7 +48,7 @@ def _check_config(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"the field {key!r} is missing.")
         if key in config and not fits(config[key]):
             raise ConfigError(f"expected `{key}` to be {expected}, but got {str(config[key])[:200]!r}.")
-    system = CLASSICAL[config["system"]]
+    system = CLASSICAL.get(config["system"])
     settings = from_mapping(Settings, config["settings"])
     for name, network in config["networks"].items():
         if name not in system.networks:

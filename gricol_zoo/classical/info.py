@@ -8,8 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 from gricol_zoo.classical.model import ClassicalModel
+from gricol_zoo.classical.saving import load_trained
 from gricol_zoo.classical.system import Settings
-from gricol_zoo.classical.table import get_system
+from gricol_zoo.classical.table import CLASSICAL, get_system
 
 
 def describe(name: str) -> dict[str, Any]:
@@ -21,6 +22,15 @@ def describe(name: str) -> dict[str, Any]:
     system = get_system(name)
     sizes = {key: [system.num_features, system.settings.hidden, outputs] for key, outputs in system.networks.items()}
     return _flat(name, name, sizes, system.settings)
+
+
+def describe_any(name: str) -> dict[str, Any]:
+    """Return what a system's name, or the folder of a trained one, stands for, as flat JSON-able data.
+
+    Raises:
+        GricolZooError: a folder that cannot be read.
+    """
+    return describe(name) if name in CLASSICAL else describe_trained(name, load_trained(name))
 
 
 def describe_trained(name: str, model: ClassicalModel) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from gricol_zoo.classical.profiles import Profiles
 from gricol_zoo.classical.system import Settings
 from gricol_zoo.classical.table import get_system
 from gricol_zoo.data.arrays import label_indices
-from gricol_zoo.data.split import group_of
+from gricol_zoo.data.split import cells_of, group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.inference.calibration import fit_temperature, review_threshold, softmax
@@ -142,11 +142,6 @@ def fit_measured(
         info["review_threshold"] = review_threshold(sure.max(1), correct)
         info["val"] = {"images": len(truth), "accuracy": float(correct.mean())}
     return model
-
-
-def cells_of(records: Sequence[Record]) -> list[str]:
-    """Return each record's cell with its case, "" where it has no cell."""
-    return [f"{record.case}/{record.cell}" if record.cell else "" for record in records]
 
 
 def reassign(probabilities: np.ndarray, records: Sequence[Record], costs: Costs = DEFAULT_COSTS) -> np.ndarray:

@@ -18,7 +18,7 @@ from gricol_zoo.classical.features import Scale
 from gricol_zoo.classical.model import ClassicalModel
 from gricol_zoo.classical.network import Network
 from gricol_zoo.classical.system import Settings
-from gricol_zoo.errors import CheckpointError, ConfigError, CorruptWeightsError
+from gricol_zoo.errors import CheckpointError, ConfigError, CorruptWeightsError, GricolZooError
 from gricol_zoo.files import file_sha256, read_json, write_atomically, write_json
 from gricol_zoo.spec import CHROMOSOMES, from_mapping
 from gricol_zoo.weights.config import CONFIG_FILE, MAX_BYTES
@@ -93,6 +93,19 @@ def load(folder: str | Path) -> ClassicalModel:
     settings, typical = from_mapping(Settings, config["settings"]), Scale(**config["typical"])
     info = {key: config[key] for key in (*OPTIONAL, "sha256") if key in config}
     return ClassicalModel(config["system"], settings, typical, networks, info)
+
+
+def load_trained(name: str) -> ClassicalModel:
+    """Read a folder, named by a user who may have given a system's name instead.
+
+    Raises:
+        GricolZooError: no folder; says how to come by one. Else as ``load``.
+    """
+    if not Path(name).is_dir():
+        raise GricolZooError(
+            f"{name!r} has no released weights. Train it (`gricol-zoo train --model {name}`) and give the folder."
+        )
+    return load(name)
 
 
 def _arrays(network: Network) -> dict[str, np.ndarray]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from gricol_zoo.classical.poletti import POLETTI
 from gricol_zoo.classical.system import System
 from gricol_zoo.classical.wang import WANG
-from gricol_zoo.errors import GricolZooError
+from gricol_zoo.registry import Registry
 
-CLASSICAL: dict[str, System] = {"poletti2012": POLETTI, "wang2009": WANG}
+CLASSICAL: Registry[System] = Registry("classical system", "gricol_zoo.classical")
+CLASSICAL.add("poletti2012", POLETTI)
+CLASSICAL.add("wang2009", WANG)
 
 
 def get_system(name: str) -> System:
@@ -16,6 +20,9 @@ def get_system(name: str) -> System:
     Raises:
         GricolZooError: no such system.
     """
-    if name not in CLASSICAL:
-        raise GricolZooError(f"Unknown classical system {name!r}. Known: {', '.join(CLASSICAL)}.")
-    return CLASSICAL[name]
+    return CLASSICAL.get(name)
+
+
+def list_systems(pattern: str = "*") -> list[str]:
+    """Return the names of the systems that match a shell pattern such as ``*2012``, sorted."""
+    return [name for name in CLASSICAL if fnmatchcase(name, pattern)]

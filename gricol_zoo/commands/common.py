@@ -1,4 +1,4 @@
-"""What several commands share: their options, and loading a model."""
+"""What several commands share: their options, reading what those name, and warnings."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-from gricol_zoo.commands.classical import refuse_classical
 from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
-    from gricol_zoo.factory import GridModel
-    from gricol_zoo.models.deployed import DeployedModel
-    from gricol_zoo.training.recipes import Recipe
+    from gricol_zoo.inference.classifier import Classifier
+
+
+NETWORKS_ONLY: WeakKeyDictionary[argparse.Action, tuple[Any, ...]] = WeakKeyDictionary()
+"""Options that say nothing of a classical system, and the values beside the default that it takes nevertheless."""
+
+
+def networks_only(option: argparse.Action, *also: Any) -> None:
+    """Mark an option as it is declared: a classical system takes only its default, or one of the values ``also``."""
+    NETWORKS_ONLY[option] = also
 
 
 def data_option(command: argparse.ArgumentParser) -> None:
@@ -81,82 +88,79 @@ def read_part(options: argparse.Namespace) -> tuple[ImageSet, str, str]:
 
 def run_options(command: argparse.ArgumentParser, dtype: str = "fp32") -> None:
     """Add --dtype and --device."""
-    command.add_argument(
-        "--dtype", choices=["auto", "fp32", "bf16"], default=dtype, help=f"auto: bf16 where there is any (default: {dtype})"
-    )
+    text = f"auto: bf16 where there is any (default: {dtype})"
+    option = command.add_argument("--dtype", choices=["auto", "fp32", "bf16"], default=dtype, help=text)
+    networks_only(option, "auto", "fp32")  # less than the float64 of a classical system may be asked for
     device_option(command)
 
 
 def device_option(command: argparse.ArgumentParser) -> None:
     """Add --device."""
-    command.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    networks_only(command.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)"))
 
 
 def preparation_options(command: argparse.ArgumentParser, scale: str) -> None:
     """Add --preparation, --ground and --scale, whose default is ``scale``."""
-    command.add_argument(
-        "--preparation", type=int, choices=[1, 2], default=0, help="how crops are prepared (default: as the weights say)"
-    )
-    command.add_argument(
-        "--ground",
-        choices=["auto", "light", "dark"],
-        default="",
-        help="of the crops: light where the stain is dark (G-bands), dark where it is bright (Q-bands) (default: auto)",
-    )
-    command.add_argument(
-        "--scale",
-        default=scale,
-        metavar="auto|none|NUMBER",
-        help="what crop pixels are multiplied by to be as large as the training's; auto: by the lengths of a cell "
-        f"(default: {scale})",
-    )
+    how = "how crops are prepared (default: as the weights say)"
+    networks_only(command.add_argument("--preparation", type=int, choices=[1, 2], default=0, help=how))
+    which = "of the crops: light where the stain is dark (G-bands), dark where it is bright (Q-bands) (default: auto)"
+    networks_only(command.add_argument("--ground", choices=["auto", "light", "dark"], default="", help=which))
+    scaling = "what crop pixels are multiplied by to be as large as the training's; auto: by the lengths of a cell"
+    scale_option(command, scale, scaling)
 
 
-def training_options(command: argparse.ArgumentParser) -> None:
-    """Add what every training is told."""
+def scale_option(command: argparse.ArgumentParser, default: str, what: str) -> None:
+    """Add --scale."""
+    text = f"{what} (default: {default})"
+    networks_only(command.add_argument("--scale", default=default, metavar="auto|none|NUMBER", help=text))
+
+
+def training_options(command: argparse.ArgumentParser) -> argparse.Action:
+    """Add what every training is told; return --resume, which a classical system has in `crossval` alone."""
     command.add_argument("--model", required=True, metavar="NAME")
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
-    command.add_argument("--recipe", default="light", help="a name (paper, light, ...) or a JSON file (default: light)")
-    command.add_argument("--epochs", type=positive, help="instead of the recipe's")
+    recipe = "a name (paper, light, ...) or a JSON file (default: light)"
+    networks_only(command.add_argument("--recipe", default="light", help=recipe))
+    networks_only(command.add_argument("--epochs", type=positive, help="instead of the recipe's"))
     command.add_argument("--seed", type=not_negative, help="instead of the recipe's")
-    command.add_argument("--init", default="", metavar="NAME", help="start from these weights: a name, or a folder of `train`")
-    command.add_argument(
-        "--change",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="of the model: cell_norm=own, grid=2, head_options.gate=channel, preprocess.orientation=as-is; may be repeated",
-    )
-    command.add_argument("--resume", action="store_true", help="go on with what is in --out")
-    command.add_argument(
-        "--time-limit", type=float, default=float("inf"), metavar="SECONDS", help="stop cleanly after this long"
-    )
-    command.add_argument("--device", default="", help="cpu or cuda (default: what there is)")
+    start = "start from these weights: a name, or a folder of `train`"
+    networks_only(command.add_argument("--init", default="", metavar="NAME", help=start))
+    change = "of the model: cell_norm=own, grid=2, head_options.gate=channel, preprocess.orientation=as-is; may be repeated"
+    networks_only(command.add_argument("--change", action="append", default=[], metavar="FIELD=VALUE", help=change))
+    resume = command.add_argument("--resume", action="store_true", help="go on with what is in --out")
+    limit, text = float("inf"), "stop cleanly after this long"
+    networks_only(command.add_argument("--time-limit", type=float, default=limit, metavar="SECONDS", help=text))
+    networks_only(command.add_argument("--device", default="", help="cpu or cuda (default: what there is)"))
+    return resume
 
 
-def read_training(options: argparse.Namespace) -> tuple[ImageSet, Recipe, dict[str, Any]]:
-    """Return the images, the recipe and the changes that the options name.
+def read_images(options: argparse.Namespace) -> ImageSet:
+    """Return the images of --data, and say what the reader had to decide.
 
     Raises:
-        GricolZooError: anything misspelt; the model is built once and its start looked up, so that it is said before the images
-            are read.
+        GricolZooError: anything wrong with them.
     """
     from gricol_zoo.data.readers import open_images
-    from gricol_zoo.factory import build
-    from gricol_zoo.models.names import parse_model_name
-    from gricol_zoo.models.presets import MODELS
-    from gricol_zoo.training.recipes import get_recipe
-    from gricol_zoo.weights.resolve import find_weights
 
-    recipe = get_recipe(options.recipe, epochs=options.epochs, seed=options.seed)
-    changes = parse_changes(options.change)
-    build(MODELS.get(parse_model_name(options.model).arch).replace(**changes))
-    if options.init:
-        find_weights(options.init)
     images = open_images(options.data, options.layout)
     for note in images.notes:
         print(note, file=sys.stderr)
-    return images, recipe, changes
+    return images
+
+
+def read_split(options: argparse.Namespace, images: ImageSet, seed: int) -> tuple[ImageSet, dict[tuple[str, str], str], str]:
+    """Return the images, the split of --split and its name; without --split one is made, and said.
+
+    Raises:
+        GricolZooError: anything wrong with the split.
+    """
+    from gricol_zoo.data.split import read_split, split_for
+
+    if options.split:
+        return images, read_split(options.split), options.split.name
+    images, split, name = split_for(images, seed)
+    print(f"no --split given: {name}", file=sys.stderr)
+    return images, split, name
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
@@ -206,35 +210,11 @@ def not_negative(text: str) -> int:
 not_negative.__name__ = positive.__name__ = "whole number"  # what argparse calls it in messages
 
 
-def load_model(
-    name: str, device: str = "cpu", deployed: bool = False, preparation: int = 0, ground: str = ""
-) -> GridModel | DeployedModel:
-    """Load a model with its weights by name, or from a folder; prepared for images as the options say.
+def say_unchecked(classifier: Classifier) -> None:
+    """Warn, once a run, where a network's weights have nothing to compare images with."""
+    from gricol_zoo.data.quality import NOT_CHECKED
 
-    Raises:
-        GricolZooError: unknown, without weights, a classical system, or a device that is not there.
-    """
-    refuse_classical(name)
-    import torch
-
-    from gricol_zoo.factory import create_model
-    from gricol_zoo.inference.preparation import prepare_as
-    from gricol_zoo.models.presets import DEFAULT_MODEL
-
-    name = name or DEFAULT_MODEL
-    model = create_model(f"local-dir:{name}" if Path(name).is_dir() else name, pretrained=True, deployed=deployed)
-    prepare_as(model, preparation, ground)
-    try:
-        return model.to(torch.device(device))
-    except (RuntimeError, AssertionError) as error:
-        raise GricolZooError(f"The device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
-
-
-def say_unchecked(model: Any) -> None:
-    """Warn, once a run, where weights have nothing to compare images with."""
-    from gricol_zoo.data.quality import NOT_CHECKED, read_reference
-
-    if read_reference(model.info) is None:
+    if classifier.preprocess and classifier.reference is None:
         warn(NOT_CHECKED)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from gricol_zoo.commands.classical import crossval_classical, is_classical
-from gricol_zoo.commands.common import data_option, not_negative, positive, read_training, training_options
+from gricol_zoo.commands.common import data_option, not_negative, positive, training_options
+from gricol_zoo.commands.kinds import kind_of
 
 HELP = "k-fold cross-validation by case or cell: train on each complement, score all out-of-fold predictions together"
 
@@ -27,7 +26,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
-    name, report = crossval_classical(options) if is_classical(options.model) else _crossval_network(options)
+    name, report = kind_of(options.model).crossval(options)
     if report is None:
         return 0
     low, high = report["accuracy_ci95"] or (float("nan"), float("nan"))
@@ -42,25 +41,3 @@ def run(options: argparse.Namespace) -> int:
         low, high = together["accuracy_ci95"] or (float("nan"), float("nan"))
         print(f"each cell's classes given together: {together['accuracy']:.4f} ({low:.4f} to {high:.4f})")
     return 0
-
-
-def _crossval_network(options: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:
-    """Cross-validate a network; return the set's name, and the report if it was not stopped."""
-    from gricol_zoo.training.crossval import run_folds
-
-    images, recipe, changes = read_training(options)
-    report = run_folds(
-        images,
-        options.model,
-        recipe,
-        options.out,
-        folds=options.folds,
-        group=options.group,
-        seed=options.fold_seed,
-        init=options.init,
-        changes=changes,
-        resume=options.resume,
-        time_limit=options.time_limit,
-        device=options.device,
-    )
-    return images.name, report

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from gricol_zoo.commands.common import (
     data_option,
     device_option,
-    load_model,
     model_names,
     models_option,
     not_negative,
@@ -18,6 +17,7 @@ from gricol_zoo.commands.common import (
     positive,
     read_part,
 )
+from gricol_zoo.commands.networks import load_model
 from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:

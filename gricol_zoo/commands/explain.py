@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from gricol_zoo.commands.common import load_model, model_names, models_option, run_options
+from gricol_zoo.commands.common import model_names, models_option, run_options
+from gricol_zoo.commands.networks import load_model
 from gricol_zoo.errors import GricolZooError, ImageError
 
 HELP = "draw what models look at in one image, and what each grid cell says"

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gricol_zoo.commands.common import load_model, part_options, positive, read_part
+from gricol_zoo.commands.common import part_options, positive, read_part
+from gricol_zoo.commands.networks import load_model
 from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:

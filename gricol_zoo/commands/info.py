@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from gricol_zoo.commands.classical import describe_classical, is_classical
+from gricol_zoo.commands.kinds import kind_of
 
 HELP = "print a model's parts, parameters and Gflops (multiply-adds); of a classical system its features and networks"
 
@@ -17,8 +17,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
-    from gricol_zoo.evaluation.info import describe, format_info
+    from gricol_zoo.evaluation.info import format_info
 
-    info = describe_classical(options.name) if is_classical(options.name) else describe(options.name)
-    print(format_info(info, options.format))
+    print(format_info(kind_of(options.name).describe(options.name), options.format))
     return 0

@@ -7,33 +7,28 @@ import sys
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gricol_zoo.commands.classical import is_classical, load_classifier
 from gricol_zoo.commands.common import (
     count_of,
-    load_model,
     model_option,
     preparation_options,
     run_options,
     say_unchecked,
     warn,
 )
+from gricol_zoo.commands.kinds import load_classifier
+from gricol_zoo.commands.networks import load_model
 from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
-    from gricol_zoo.karyotype.classifier import Classifier
+    from gricol_zoo.inference.classifier import Classifier
     from gricol_zoo.karyotype.document import Karyotype
     from gricol_zoo.spec import Preprocess
 
-OF_CLASSES: dict[str, Any] = {
-    **dict.fromkeys(("model", "cell", "ground"), ""),
-    **dict.fromkeys(("extra", "missing", "unassigned")),
-    "preparation": 0,
-    "scale": "auto",
-}
-"""Options that change the classes, with their defaults: for a karyotype.json, which is only drawn again, they are refused."""
+OF_CLASSES = ("model", "cell", "ground", "extra", "missing", "unassigned", "preparation", "scale")
+"""Options that change the classes: for a karyotype.json, which is only drawn again, they are refused."""
 HELP = "assign the chromosomes of a cell together and draw its karyogram; of an edited karyotype.json, draw it again"
 
 
@@ -73,24 +68,19 @@ def run(options: argparse.Namespace) -> int:
     folders = [options.out] if len(cells) == 1 else [options.out / name for name in folder_names(cells)]
     for folder in folders:
         _keep_edits(folder)
-    classical = is_classical(options.model)
-    if classical:
-        model: Any = load_classifier(options, options.model)
-    else:
-        model = load_model(options.model, options.device, True, options.preparation, options.ground)
-        say_unchecked(model)
-    # A classical system, which has no spec, never asks.
-    factor_of_case = cache(lambda case: _factor_of_case(images, model.spec.preprocess, case))
+    how = {"device": options.device, "dtype": options.dtype, "preparation": options.preparation, "ground": options.ground}
+    classifier = load_classifier(options.model, **how)
+    say_unchecked(classifier)
+    factor_of_case = cache(lambda case: _factor_of_case(images, classifier.preprocess, case))
     rivals = cache(lambda: [*other_weights(options.model or DEFAULT_MODEL, options)])  # loaded once, if ever
     done = []
     for (cell, members), folder in zip(cells.items(), folders, strict=True):
         result = karyotype(
-            model,
+            classifier,
             members,
             cell=cell,
             name=options.model or DEFAULT_MODEL,
             costs=costs,
-            dtype=options.dtype,
             source=str(options.source.resolve()),
             layout=options.layout,
             scale=scale,
@@ -106,12 +96,12 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _factor_of_case(images: ImageSet, how: Preprocess, case: str) -> float | None:
+def _factor_of_case(images: ImageSet, how: Preprocess | None, case: str) -> float | None:
     """Return the factor of all crops of a case, for a cell that has too few; None where they cannot tell it either."""
     from gricol_zoo.data.arrays import measure_lengths
     from gricol_zoo.data.scale import factor_of
 
-    if not case:
+    if not case or how is None:
         return None
     together = images.subset(index for index, record in enumerate(images.records) if record.case == case)
     return factor_of(measure_lengths(together, how), how.length)
@@ -120,7 +110,7 @@ def _factor_of_case(images: ImageSet, how: Preprocess, case: str) -> float | Non
 def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier]:
     """Yield the packaged weights other than those in use, to see whether they fit a cell better."""
     from gricol_zoo.data.quality import read_reference
-    from gricol_zoo.karyotype.classifier import of_network
+    from gricol_zoo.inference.classifier import of_network
     from gricol_zoo.models.presets import WEIGHTS
 
     for arch, tags in WEIGHTS.items():
@@ -148,8 +138,8 @@ def _draw_again(options: argparse.Namespace) -> int:
     from gricol_zoo.karyotype.output import DOCUMENT, cells_table, write_karyotype
     from gricol_zoo.karyotype.run import find_cell
 
-    for name, default in OF_CLASSES.items():
-        if getattr(options, name) != default:
+    for name in OF_CLASSES:
+        if getattr(options, name) != options.command.get_default(name):
             raise GricolZooError(
                 f"--{name} changes the classes, but a karyotype.json is only drawn again. Give the images instead."
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from gricol_zoo.commands.classical import list_classical
+from gricol_zoo.commands.kinds import KINDS
 
 HELP = "print the model names, one a line; classical systems last"
 
@@ -17,9 +17,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
-    from gricol_zoo.weights.resolve import list_models
-
-    names = list_models(options.pattern, options.pretrained)
-    for name in names if options.pretrained else [*names, *list_classical(options.pattern)]:
-        print(name)
+    for kind in KINDS:
+        for name in kind.names(options.pattern, options.pretrained):
+            print(name)
     return 0

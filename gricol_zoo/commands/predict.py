@@ -6,24 +6,24 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gricol_zoo.commands.classical import OF_PREDICT, is_classical, refuse, write_classical
 from gricol_zoo.commands.common import (
     count_of,
-    load_model,
     model_option,
+    networks_only,
     positive,
     preparation_options,
     run_options,
     say_unchecked,
     warn,
 )
+from gricol_zoo.commands.kinds import load_classifier
 from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:
+    from gricol_zoo.inference.classifier import Classifier
     from gricol_zoo.inference.shards import Tally
 
 LEAST_IMAGES = 10  # fewer say nothing of a camera
@@ -37,14 +37,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
     model_option(command)
     where = command.add_mutually_exclusive_group(required=True)
     where.add_argument("--out", type=Path, metavar="CSV", help="one file for all")
-    where.add_argument(
-        "--shards",
-        type=Path,
-        metavar="DIR",
-        help="one CSV in DIR for each PATH; stopped or killed, the same command goes on, and several share the work",
-    )
-    command.add_argument("--batch-size", type=positive, default=0, help="default: what suits the model")
-    command.add_argument("--workers", type=positive, default=0, help="batches at once (default: one a core)")
+    shards = "one CSV in DIR for each PATH; stopped or killed, the same command goes on, and several share the work"
+    networks_only(where.add_argument("--shards", type=Path, metavar="DIR", help=shards))
+    size, workers = "default: what suits the model", "batches at once (default: one a core)"
+    networks_only(command.add_argument("--batch-size", type=positive, default=0, help=size))
+    networks_only(command.add_argument("--workers", type=positive, default=0, help=workers))
     preparation_options(command, "none")
     run_options(command, "auto")
 
@@ -62,27 +59,20 @@ def run_one(options: argparse.Namespace) -> int:
 
     given = settings(options)
     sets = open_paths(options.paths)
-    if is_classical(options.model):
-        refuse(options, OF_PREDICT)
-        write = partial(write_classical, options)
-    else:
-        model = load_model(options.model, options.device, True, options.preparation, options.ground)
-        write = partial(write_predictions, model, **given)
+    classifier = load(options, options.device)
     total, failed, review, warned = sum(map(len, sets)), 0, 0, 0
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    if not is_classical(options.model):
-        say_unchecked(model)
+    say_unchecked(classifier)
     with options.out.open("w", newline="", encoding="utf-8") as stream, tqdm(total=total, unit="image") as bar:
-        for rows in write(sets, stream):
+        for rows in write_predictions(classifier, sets, stream, **given):
             failed += sum(bool(row["error"]) for row in rows)
             review += sum(row["review"] == 1 for row in rows)
             warned += sum(bool(row["warnings"]) for row in rows)
             bar.update(len(rows))
     print(f"{total} images, {review} to review, {failed} could not be read; rows in {options.out}", file=sys.stderr)
     say_warned(warned, options.out)
-    if not is_classical(options.model):
-        for line in doubts(review, total - failed, model.info):
-            warn(line)
+    for line in doubts(review, total - failed, classifier.info):
+        warn(line)
     return 0
 
 
@@ -108,41 +98,40 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
     from gricol_zoo.data.scale import read_scale
 
     scale = read_scale(options.scale)
-    return {"batch_size": options.batch_size, "dtype": options.dtype, "workers": options.workers, "scale": scale}
+    return {"batch_size": options.batch_size, "workers": options.workers, "scale": scale}
+
+
+def load(options: argparse.Namespace, device: str) -> Classifier:
+    """Return the model that the options name."""
+    how = {"dtype": options.dtype, "preparation": options.preparation, "ground": options.ground}
+    return load_classifier(options.model, device, **how)
 
 
 def run_shards(options: argparse.Namespace) -> int:
     """Write one file a shard, beside whoever else is at it."""
-    if is_classical(options.model):
-        raise GricolZooError(
-            "--shards is for networks: a classical system measures whole cells together. Use --out, a file a shard."
-        )
     from tqdm import tqdm
 
     from gricol_zoo import __version__
-    from gricol_zoo.inference.fast import dtype_of, optimize
     from gricol_zoo.inference.predict import write_predictions
     from gricol_zoo.inference.shards import join_run, own_device, work_on
     from gricol_zoo.progress import stop_on_signals
 
     given = settings(options)
-    model = load_model(options.model, own_device(options.device, os.environ), True, options.preparation, options.ground)
-    say_unchecked(model)
-    fast = optimize(model, options.dtype)
-    how = model.spec.preprocess
-    identity = {"model": model.name, "weights_sha256": model.info.get("sha256", ""), "dtype": dtype_of(fast)}
-    identity |= {"preparation": how.version, "ground": how.ground, "scale": given["scale"]}
+    classifier = load(options, own_device(options.device, os.environ))
+    say_unchecked(classifier)
+    identity = {"model": classifier.name, "weights_sha256": classifier.weights_sha256, "dtype": classifier.dtype}
+    identity |= {**classifier.preparation, "scale": given["scale"]}
     shards = join_run(options.shards, options.paths, {**identity, "gricol_zoo": __version__})
     with stop_on_signals() as stop, tqdm(unit="image") as bar:
         tally = work_on(
             shards,
-            lambda images, stream, start: write_predictions(fast, [images], stream, start=start, **given),
+            lambda images, stream, start: write_predictions(classifier, [images], stream, start=start, **given),
             stop,
             lambda tally: bar.update(tally.images - bar.n),
         )
     print(summary(tally, len(shards), options.shards), file=sys.stderr)
     say_warned(tally.warned, options.shards)
-    for line in doubts(tally.review, tally.images - tally.unreadable, model.info):
+    for line in doubts(tally.review, tally.images - tally.unreadable, classifier.info):
         warn(line)
     if tally.failed and not tally.stopped:
         raise GricolZooError(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from gricol_zoo.commands.common import load_model, not_negative
+from gricol_zoo.commands.common import not_negative
+from gricol_zoo.commands.networks import load_model
 
 HELP = "a page in the browser: crops in, a karyotype to check and correct out; on this machine alone"
 

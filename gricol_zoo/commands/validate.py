@@ -6,16 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from gricol_zoo.commands.classical import evaluate_classical, is_classical
 from gricol_zoo.commands.common import (
     data_option,
-    load_model,
     model_option,
+    networks_only,
     part_options,
     preparation_options,
     read_part,
     run_options,
 )
+from gricol_zoo.commands.kinds import load_classifier
 
 HELP = "score a model on labelled images"
 
@@ -26,7 +26,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     model_option(command)
     command.add_argument("--out", type=Path, required=True, metavar="JSON")
     part_options(command, "test")
-    command.add_argument("--full", action="store_true", help="all classifiers instead of the lower branch alone")
+    full = "all classifiers instead of the lower branch alone"
+    networks_only(command.add_argument("--full", action="store_true", help=full))
     preparation_options(command, "none")
     run_options(command)
 
@@ -39,22 +40,19 @@ def run(options: argparse.Namespace) -> int:
 
     images, part, split = read_part(options)
     name = options.model or DEFAULT_MODEL
-    if is_classical(name):
-        report = evaluate_classical(options, images, part, split)
-    else:
-        scale = read_scale(options.scale)
-        model = load_model(options.model, options.device, not options.full, options.preparation, options.ground)
-        report, _ = evaluate(
-            model,
-            images,
-            name=name,
-            weights_sha256=str(model.info.get("sha256", "")),
-            split=split,
-            part=part,
-            dtype=options.dtype,
-            full=options.full,
-            scale=scale,
-        )
+    scale = read_scale(options.scale)
+    classifier = load_classifier(
+        options.model, options.device, options.dtype, options.full, options.preparation, options.ground
+    )
+    report, _ = evaluate(
+        classifier,
+        images,
+        name=name,
+        weights_sha256=classifier.weights_sha256,
+        split=split,
+        part=part,
+        scale=scale,
+    )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_report(report, options.out)
     low, high = report["accuracy_ci95"] or (float("nan"), float("nan"))

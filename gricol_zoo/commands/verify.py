@@ -6,8 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from gricol_zoo.commands.classical import is_classical, load_classifier
-from gricol_zoo.commands.common import load_model
+from gricol_zoo.commands.kinds import load_classifier
 
 HELP = "run a karyotype.json again and compare: the same weights, images and options must give the same classes"
 
@@ -22,16 +21,16 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run it; return 0 if everything is as the record says, else 1."""
     from gricol_zoo.errors import CorruptWeightsError
-    from gricol_zoo.karyotype.audit import differences, other_versions
+    from gricol_zoo.karyotype.audit import differences, dtype_in, other_versions
     from gricol_zoo.karyotype.document import read_karyotype
     from gricol_zoo.karyotype.run import find_cell
 
     record = read_karyotype(options.record)
     images = find_cell(record, options.images)
+    how = {"preparation": record.options.get("preparation", 0), "ground": record.options.get("ground", "")}
     try:
-        name = options.model or record.model.get("name", "")
-        model = load_classifier(options, name) if is_classical(name) else load_model(name, deployed=True)
-        found = differences(record, model, images)
+        classifier = load_classifier(options.model or record.model.get("name", ""), dtype=dtype_in(record), **how)
+        found = differences(record, classifier, images)
     except CorruptWeightsError as error:
         found = [" ".join(str(error).split())]
     for line in other_versions(record):

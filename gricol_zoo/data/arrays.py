@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from gricol_zoo.data.scale import find_scales
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError, QualityWarning
 from gricol_zoo.spec import ModelSpec, Preprocess
+
+Result = TypeVar("Result")
 
 
 def load_canvases(images: ImageSet, spec: ModelSpec, factors: np.ndarray | None = None) -> np.ndarray:
@@ -35,11 +38,28 @@ def load_canvases(images: ImageSet, spec: ModelSpec, factors: np.ndarray | None 
 
 def load_prepared(images: ImageSet, spec: ModelSpec, factors: np.ndarray | None = None) -> list[Prepared]:
     """Read and preprocess every image, and keep what was measured on the way. Args and errors as for ``load_canvases``."""
+    how, size = spec.preprocess, spec.image_size
+    return read_all(images, lambda grey, factor: prepare(grey, how, size, factor), how.ground, factors)
+
+
+def read_all(
+    images: ImageSet, prepare: Callable[[np.ndarray, float], Result], ground: str = "auto", factors: np.ndarray | None = None
+) -> list[Result]:
+    """Read every image, and prepare it in any way.
+
+    Args:
+        images: n of them.
+        prepare: (H, W) grey and a factor for its pixels -> whatever becomes of an image; may raise ImageError.
+        ground: "auto", "light" or "dark".
+        factors: (n,) or None for 1.
+
+    Raises:
+        GricolZooError: an image cannot be read or prepared (the file is named).
+    """
     out = []
     for index, record in enumerate(images.records):
         try:
-            grey = images.grey(record, spec.preprocess.ground)
-            out.append(prepare(grey, spec.preprocess, spec.image_size, 1.0 if factors is None else float(factors[index])))
+            out.append(prepare(images.grey(record, ground), 1.0 if factors is None else float(factors[index])))
         except (ImageError, OSError) as error:
             raise images.unusable(record, error) from error
     return out

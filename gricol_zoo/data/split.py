@@ -19,6 +19,11 @@ def group_of(record: Record) -> str:
     return record.case or record.cell
 
 
+def cells_of(records: Sequence[Record]) -> list[str]:
+    """Return each record's cell with its case, "" where it has no cell."""
+    return [f"{record.case}/{record.cell}" if record.cell else "" for record in records]
+
+
 def own_groups(images: ImageSet) -> ImageSet:
     """Return the set with every image a cell of its own: what an image-level split goes by.
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gricol_zoo.data.arrays import arms_up, image_factors, label_indices, load_canvases
-from gricol_zoo.data.split import group_of
+from gricol_zoo.data.arrays import arms_up, label_indices
+from gricol_zoo.data.split import cells_of, group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.evaluation.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
 from gricol_zoo.factory import GridModel
 from gricol_zoo.files import write_json
 from gricol_zoo.inference.calibration import expected_calibration_error, softmax
-from gricol_zoo.inference.fast import dtype_of, is_optimized
-from gricol_zoo.inference.logits import predict_both, predict_logits
-from gricol_zoo.inference.precision import choose_dtype
+from gricol_zoo.inference.classifier import Classifier, to_classifier
+from gricol_zoo.inference.logits import predict_both
 from gricol_zoo.models.deployed import DeployedModel
 
 
@@ -38,10 +37,14 @@ def polarity_accuracy(
     """
     _, turned = predict_both(model, np.ascontiguousarray(canvases[:, ::-1, ::-1]), dtype=dtype)
     assert turned is not None
+    return _told_rightly(arms, up, turned)
+
+
+def _told_rightly(arms: np.ndarray, up: np.ndarray, turned: np.ndarray) -> float:
     return float(np.concatenate([(up > 0.5) == arms, (turned > 0.5) == ~arms]).mean())
 
 
-def seen_in_training(records: Sequence[Record], info: dict[str, Any]) -> int | None:
+def seen_in_training(records: Sequence[Record], info: Mapping[str, Any]) -> int | None:
     """Return how many images come from cells or cases that the weights were trained on; None if the weights do not say."""
     groups = info.get("training", {}).get("groups")
     if groups is None:
@@ -52,7 +55,7 @@ def seen_in_training(records: Sequence[Record], info: dict[str, Any]) -> int | N
 
 
 def evaluate(
-    model: GridModel | DeployedModel,
+    model: GridModel | DeployedModel | Classifier,
     images: ImageSet,
     *,
     name: str,
@@ -66,14 +69,14 @@ def evaluate(
     """Score a model on labelled images.
 
     Args:
-        model: either form, with weights.
+        model: a network of either form, with weights, or any ``Classifier``.
         images: every image of it is scored.
         name: written into the report, as are the next three.
         weights_sha256: of the weight file.
         split: the split's name.
         part: which part of it ``images`` is.
-        dtype: "auto", "fp32" or "bf16"; the report says which it was.
-        full: all classifiers combined instead of the lower branch.
+        dtype: of a network: "auto", "fp32" or "bf16"; the report says which it was.
+        full: of a network: all classifiers combined instead of the lower branch.
         scale: what the crops' pixels are multiplied by: "none", a number, or "auto", by the lengths of each cell
             (``gricol_zoo.data.scale``); the report says which, for only with "none" is it a figure of single images.
 
@@ -81,31 +84,28 @@ def evaluate(
         The report (keys as in docs/reference/files.md, fractions in 0..1) and the (n, classes) logits.
     """
     start = time.perf_counter()
-    dtype = dtype_of(model) if is_optimized(model) else choose_dtype(dtype, next(model.parameters()).device)
-    labels = label_indices(images.records, model.spec.labels, str(images.store.root))
-    how = model.spec.preprocess
-    canvases = load_canvases(images, model.spec, image_factors(how, images, scale))
-    up: np.ndarray | None = None
-    if full or not model.polarity:
-        logits = predict_logits(model, canvases, dtype=dtype, full=full)
-    else:
-        logits, up = predict_both(model, canvases, dtype=dtype)
+    classifier = to_classifier(model, dtype, full)
+    labels = label_indices(images.records, classifier.labels, str(images.store.root))
+    prepared = classifier.read(images, classifier.factors(images, scale))
+    logits, up = classifier.logits(prepared, cells_of(images.records))
     seconds = time.perf_counter() - start
-    polarity = None if up is None else polarity_accuracy(model, canvases, arms_up(images.records), up, dtype)
-    temperature = float(model.info.get("temperature_full" if full else "temperature", 1.0))
+    polarity = None
+    if up is not None:
+        _, turned = classifier.logits([one._replace(canvas=one.canvas[::-1, ::-1]) for one in prepared])
+        assert turned is not None
+        polarity = _told_rightly(arms_up(images.records), up, turned)
     report = {
         "model": name,
         "weights_sha256": weights_sha256,
         "data_sha256": images.sha256(),
         "split": split,
         "part": part,
-        "inference": "full" if full else "lower",
-        "dtype": dtype,
-        **score(logits, labels, images.records, model.spec.labels, temperature),
-        "seen_in_training": seen_in_training(images.records, model.info),
+        "inference": classifier.inference,
+        "dtype": classifier.dtype,
+        **score(logits, labels, images.records, classifier.labels, classifier.temperature),
+        "seen_in_training": seen_in_training(images.records, classifier.info),
         "seconds": round(seconds, 3),
-        "preparation": how.version,
-        "ground": how.ground,
+        **(classifier.preparation or {"preparation": None, "ground": None}),
         "scale": scale,
         "polarity_accuracy": polarity,
     }
@@ -122,7 +122,7 @@ def score(
     matrix = confusion_matrix(labels, predictions, len(names) + 1)
     classes = per_class_scores(matrix)
     groups = [group_of(record) for record in records]
-    cells = [f"{record.case}/{record.cell}" if record.cell else "" for record in records]
+    cells = cells_of(records)
     perfect, cell_count = perfect_groups(correct, cells)
     interval = bootstrap_mean(correct, groups)
     return {

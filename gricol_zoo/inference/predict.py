@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, repeat
 from pathlib import Path
@@ -13,17 +13,16 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from gricol_zoo.data.arrays import image_factors
 from gricol_zoo.data.images import SUFFIXES, read_crop
-from gricol_zoo.data.preprocess import prepare
-from gricol_zoo.data.quality import SAME, image_warnings, measure, read_reference
+from gricol_zoo.data.preprocess import Prepared
+from gricol_zoo.data.quality import SAME, image_warnings, measure
 from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.split import cells_of
 from gricol_zoo.data.table import ImageSet, Record, Store
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.factory import GridModel
 from gricol_zoo.inference.calibration import softmax
-from gricol_zoo.inference.fast import is_optimized, optimize
-from gricol_zoo.inference.logits import best_batch_size, make_classifying
+from gricol_zoo.inference.classifier import Classifier, to_classifier
 from gricol_zoo.inference.workers import side_by_side
 from gricol_zoo.models.deployed import DeployedModel
 
@@ -70,7 +69,7 @@ def open_paths(paths: Iterable[str | Path]) -> list[ImageSet]:
 
 
 def predict_rows(
-    model: GridModel | DeployedModel,
+    model: GridModel | DeployedModel | Classifier,
     images: ImageSet,
     batch_size: int = 0,
     dtype: str = "auto",
@@ -81,29 +80,31 @@ def predict_rows(
     """Yield rows (see ``COLUMNS``) batch by batch, in the set's order; nothing is kept between batches but hashes of pixels.
 
     Each worker reads, decodes, resizes and classifies batches of its own, so that the network never waits for files.
+    The images of a classical system come in one batch, for it measures those of a cell by one another.
 
     Args:
-        model: either form; the lower branch classifies.
+        model: a network of either form, whose lower branch classifies, or any ``Classifier``.
         images: what to classify.
         batch_size: images at once; 0 takes what suits the model.
-        dtype: "auto" (bf16 where the device has it), "fp32" or "bf16".
+        dtype: of a network: "auto" (bf16 where the device has it), "fp32" or "bf16".
         workers: batches at once; 0 takes one a core.
         factors: (n,) what each crop's pixels are multiplied by (``gricol_zoo.data.scale``); None for 1.
         start: leave out as many images at the beginning, which have their rows already.
     """
-    work = partial(_predict_batch, model, make_answering(model, dtype), images)
-    size = batch_size or best_batch_size(model.spec, next(model.parameters()).device.type)
-    records = islice(zip(images.records, repeat(1.0) if factors is None else factors, strict=False), start, None)
+    classifier = to_classifier(model, dtype)
+    work = partial(_predict_batch, classifier, images)
+    size, left_out = (batch_size or classifier.batch_size, start) if classifier.batch_size else (len(images), 0)
+    records = islice(zip(images.records, repeat(1.0) if factors is None else factors, strict=False), left_out, None)
     batches = iter(lambda: list(islice(records, size)), [])
     seen = Seen()
-    seen.recall(images, start, model.spec.preprocess.ground)
+    seen.recall(images, left_out, classifier.ground)
     for answers in side_by_side(work, batches, workers):
         rows = []
         for row, digest in answers:
             twice = seen.before(row, digest)
             row["warnings"] = "; ".join([*row["warnings"], *([twice] if twice else [])])
             rows.append(row)
-        yield rows
+        yield rows[start - left_out :]
 
 
 class Seen:
@@ -141,50 +142,37 @@ def digest_of(grey: np.ndarray) -> bytes:
     return hashlib.blake2b(grey.tobytes(), digest_size=12, salt=b"%dx%d" % grey.shape).digest()
 
 
-def make_answering(model: GridModel | DeployedModel, dtype: str) -> Callable[[Any], tuple[np.ndarray, np.ndarray | None]]:
-    """Return a function from b canvases to (b, classes) logits and (b,) the probability of short arm up, None without."""
-    classify = make_classifying(model, dtype, polarity=model.polarity)
-    return classify if model.polarity else lambda canvases: (classify(canvases), None)
-
-
 def _predict_batch(
-    model: GridModel | DeployedModel,
-    answer: Callable[[Sequence[np.ndarray]], tuple[np.ndarray, np.ndarray | None]],
-    images: ImageSet,
-    batch: Sequence[tuple[Record, float]],
+    classifier: Classifier, images: ImageSet, batch: Sequence[tuple[Record, float]]
 ) -> list[tuple[dict[str, Any], bytes]]:
-    """Return each image's row, its warnings still a list, and a hash of its pixels."""
-    how, reference = model.spec.preprocess, read_reference(model.info)
+    """Return each image's row, its warnings still a list, and a hash of its pixels, b"" where they are not looked over."""
+    unit = classifier.preprocess.length if classifier.preprocess else 0.0
     rows, digests = [_row(record) for record, _ in batch], [b""] * len(batch)
-    canvases, readable = [], []
+    prepared, readable = [], []
     for index, ((record, factor), row) in enumerate(zip(batch, rows, strict=True)):
         try:
-            crop = read_crop(images.read(record), how.ground)
-            prepared = prepare(crop.grey, how, model.spec.image_size, float(factor))
+            crop = read_crop(images.read(record), classifier.ground)
+            one = classifier.prepare(crop.grey, float(factor))
         except (ImageError, OSError) as error:  # what a file can be guilty of; anything else is our fault, and stops
             row["error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
             continue
-        digests[index] = digest_of(crop.grey)
-        said = image_warnings(prepared, measure(prepared, how.length, float(factor)), reference)
-        row["warnings"] = [*crop.notes, *(one.text for one in said)]
-        canvases.append(prepared.canvas)
-        readable.append(row)
-    if canvases:
-        logits, up = answer(canvases)
-        for index, (row, values) in enumerate(zip(readable, _describe(model, logits), strict=True)):
-            row.update(values, turned="" if up is None else int(up[index] < 0.5))
+        if isinstance(one, Prepared):  # else a system that measures crops in its own way
+            digests[index] = digest_of(crop.grey)
+            said = image_warnings(one, measure(one, unit, float(factor)), classifier.reference)
+            row["warnings"] = [*crop.notes, *(one.text for one in said)]
+        prepared.append(one)
+        readable.append(index)
+    if prepared:
+        logits, up = classifier.answer(prepared, cells_of([batch[index][0] for index in readable]))
+        for place, (index, values) in enumerate(zip(readable, softmax(logits, classifier.temperature), strict=True)):
+            turned = "" if up is None else int(up[place] < 0.5)
+            rows[index].update(describe(values, classifier.labels, classifier.threshold), turned=turned)
     return list(zip(rows, digests, strict=True))
 
 
 def _row(record: Record) -> dict[str, Any]:
     known = {"path": record.path, "case": record.case, "cell": record.cell, "label": record.label, "warnings": []}
     return {column: known.get(column, "") for column in COLUMNS}
-
-
-def _describe(model: GridModel | DeployedModel, logits: np.ndarray) -> Iterator[dict[str, Any]]:
-    probabilities = softmax(logits, float(model.info.get("temperature", 1.0)))
-    threshold = float(model.info.get("review_threshold", 0.0))
-    return (describe(values, model.spec.labels, threshold) for values in probabilities)
 
 
 def describe(probabilities: np.ndarray, names: Sequence[str], threshold: float) -> dict[str, Any]:
@@ -200,7 +188,7 @@ def describe(probabilities: np.ndarray, names: Sequence[str], threshold: float) 
 
 
 def write_predictions(
-    model: GridModel | DeployedModel,
+    model: GridModel | DeployedModel | Classifier,
     sets: Iterable[ImageSet],
     stream: TextIO,
     batch_size: int = 0,
@@ -214,13 +202,13 @@ def write_predictions(
     Args and speed as for ``predict_rows``. With ``start`` a file that has a header and as many rows goes on. With ``scale``
     "auto" the crops are read once before, to measure their lengths; what could not be told is then said by ``warnings.warn``.
     """
-    fast = model if is_optimized(model) else optimize(model, dtype)
+    classifier = to_classifier(model, dtype)
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     if start is None:
         writer.writeheader()
     for images in sets:
-        factors = image_factors(fast.spec.preprocess, images, scale)
-        for rows in predict_rows(fast, images, batch_size, dtype, workers, factors, start or 0):
+        factors = classifier.factors(images, scale)
+        for rows in predict_rows(classifier, images, batch_size, dtype, workers, factors, start or 0):
             writer.writerows(rows)
             stream.flush()
             yield rows

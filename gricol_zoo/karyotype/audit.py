@@ -9,9 +9,10 @@ from typing import Any
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
+from gricol_zoo.inference.classifier import Classifier, of_network
+from gricol_zoo.inference.precision import DTYPES
 from gricol_zoo.inference.preparation import prepare_as
 from gricol_zoo.karyotype.assign import Costs
-from gricol_zoo.karyotype.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.run import karyotype
 from gricol_zoo.karyotype.versions import versions
@@ -37,18 +38,22 @@ def differences(record: Karyotype, model: GridModel | DeployedModel | Classifier
         GricolZooError: the record lacks an option that the run needs, or has one that no run had.
     """
     if isinstance(model, Classifier):
-        return _differences(record, model, model, images)
+        return _differences(record, model, images)
     spec = model.spec
     try:
         prepare_as(model, record.options.get("preparation", 0), record.options.get("ground", ""))
-        return _differences(record, model, of_network(model), images)
+        return _differences(record, of_network(model, dtype_in(record)), images)
     finally:
         model.spec = spec
 
 
-def _differences(
-    record: Karyotype, model: GridModel | DeployedModel | Classifier, classifier: Classifier, images: ImageSet
-) -> list[str]:
+def dtype_in(record: Karyotype) -> str:
+    """Return what a record's network computed in; "fp32" where it says nothing that a network computes in."""
+    dtype = record.options.get("dtype", "")
+    return dtype if dtype in ("auto", *DTYPES) else "fp32"
+
+
+def _differences(record: Karyotype, classifier: Classifier, images: ImageSet) -> list[str]:
     found = [*_inputs(record, classifier, images), *_edits(record)]
     if found:
         return found
@@ -57,7 +62,9 @@ def _differences(
         costs, dtype = Costs(**options["costs"]), str(options["dtype"])
     except (KeyError, TypeError) as error:
         raise GricolZooError(f"The record's options lack what the run needs: {error}. It was altered or cut.") from error
-    again = karyotype(model, images, cell=record.cell, costs=costs, dtype=dtype, scale=record.scale)
+    if dtype not in ("auto", *DTYPES, classifier.dtype):
+        raise GricolZooError(f"The record's run computed in {dtype!r}, and its model in {classifier.dtype}. It was altered.")
+    again = karyotype(classifier, images, cell=record.cell, costs=costs, scale=record.scale)
     if again.sex != record.sex:
         found.append(f"the sex that was expected is now {again.sex!r}, and was {record.sex!r}")
     if again.warnings and not record.warnings and "preparation" in options:  # records from before have no warnings

@@ -16,7 +16,7 @@ from gricol_zoo.data.quality import SAME, Measures, Said, cell_warnings, image_w
 from gricol_zoo.data.scale import LEAST_CROPS, check_factor, factor_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
-from gricol_zoo.karyotype.classifier import Classifier
+from gricol_zoo.inference.classifier import Classifier
 from gricol_zoo.karyotype.document import DOUBTFUL, Chromosome
 
 SHORT_ARMS = ("up", "down")

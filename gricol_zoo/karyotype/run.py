@@ -6,7 +6,6 @@ import dataclasses
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,8 +13,8 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
+from gricol_zoo.inference.classifier import Classifier, to_classifier
 from gricol_zoo.karyotype.assign import DEFAULT_COSTS, MAX_CHROMOSOMES, UNASSIGNED, Costs, assign, confidences
-from gricol_zoo.karyotype.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, now
 from gricol_zoo.karyotype.looking import better, look_over, prepare_cell, read_cell, scale_of
 from gricol_zoo.karyotype.versions import versions
@@ -115,8 +114,8 @@ def karyotype(
             up nor down.
     """
     _check_size(cell or images.name, len(images))
-    classifier = model if isinstance(model, Classifier) else of_network(model, dtype)
-    items, crops = read_cell(images, classifier.preprocess.ground if classifier.preprocess else "auto")
+    classifier = to_classifier(model, dtype)
+    items, crops = read_cell(images, classifier.ground)
     factor, notes = scale_of(classifier, crops, scale, of_case)
     items, prepared = prepare_cell(items, crops, classifier, factor)
     readable = [item for item in items if not item.error]
@@ -136,7 +135,7 @@ def karyotype(
             "weights_sha256": classifier.weights_sha256,
             "hub_ref": classifier.hub_ref,
         },
-        options={"dtype": classifier.dtype, "costs": dataclasses.asdict(costs), "layout": layout, **_preparation(classifier)},
+        options={"dtype": classifier.dtype, "costs": dataclasses.asdict(costs), "layout": layout, **classifier.preparation},
         versions=versions(),
         source=source,
         time=now(),
@@ -144,11 +143,6 @@ def karyotype(
         scale=factor,
         warnings=notes,
     )
-
-
-def _preparation(classifier: Classifier) -> dict[str, Any]:
-    how = classifier.preprocess
-    return {} if how is None else {"preparation": how.version, "ground": how.ground}
 
 
 def _classify(

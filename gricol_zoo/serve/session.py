@@ -17,7 +17,7 @@ import numpy as np
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
-from gricol_zoo.karyotype.classifier import Classifier, of_network
+from gricol_zoo.inference.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.run import karyotype

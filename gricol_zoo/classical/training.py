@@ -1,0 +1,47 @@
+"""A classical system from images and a split to a folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from gricol_zoo.classical.model import fit
+from gricol_zoo.classical.saving import save
+from gricol_zoo.classical.table import CLASSICAL
+from gricol_zoo.data.split import apply_split, check_leaks
+from gricol_zoo.data.table import ImageSet
+from gricol_zoo.errors import GricolZooError
+
+
+def check_untrained(name: str) -> None:
+    """Refuse a folder where a system is to be trained.
+
+    Raises:
+        GricolZooError: it is no system's name.
+    """
+    if name not in CLASSICAL:
+        raise GricolZooError(f"{name!r} is trained already. Expected one of the names {', '.join(CLASSICAL)}.")
+
+
+def train(
+    images: ImageSet, split: dict[tuple[str, str], str], system: str, out: Path, seed: int, say: Callable[[str], None]
+) -> None:
+    """Train a system and save it.
+
+    Args:
+        images: labelled.
+        split: (case, cell) -> part, as ``read_split`` gives it.
+        system: a name of ``CLASSICAL``.
+        out: the folder.
+        seed: as ``fit``'s.
+        say: is told which images are left out, and why.
+
+    Raises:
+        GricolZooError: an unknown system or label, or an image in two parts.
+    """
+    parts = apply_split(images, split)
+    check_leaks(parts)
+    print(f"{system}: measuring {len(parts['train'])} and {len(parts['val'])} images", file=sys.stderr)
+    save(fit(system, parts["train"], parts["val"], seed=seed, say=say), out)
+    print(f"saved in {out}", file=sys.stderr)

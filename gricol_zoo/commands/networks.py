@@ -1,0 +1,148 @@
+"""What the commands do with a network; ``gricol_zoo.commands.classical`` has the same functions for classical systems."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gricol_zoo.commands import classical
+from gricol_zoo.commands.common import parse_changes, read_images, read_split
+from gricol_zoo.errors import GricolZooError
+
+if TYPE_CHECKING:
+    from gricol_zoo.data.table import ImageSet
+    from gricol_zoo.factory import GridModel
+    from gricol_zoo.inference.classifier import Classifier
+    from gricol_zoo.models.deployed import DeployedModel
+    from gricol_zoo.training.recipes import Recipe
+
+
+def holds(name: str) -> bool:
+    """Say whether a name or folder is taken for a network: whatever is no classical system."""
+    return not classical.holds(name)
+
+
+def names(pattern: str, pretrained: bool) -> list[str]:
+    """Return the names that match a pattern; of those with weights alone as name.tag."""
+    from gricol_zoo.weights.resolve import list_models
+
+    return list_models(pattern, pretrained)
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Return what `info` says.
+
+    Raises:
+        GricolZooError: an unknown name or tag.
+    """
+    from gricol_zoo.evaluation import info
+
+    return info.describe(name)
+
+
+def load_model(
+    name: str, device: str = "cpu", deployed: bool = False, preparation: int = 0, ground: str = ""
+) -> GridModel | DeployedModel:
+    """Load a model with its weights by name, or from a folder; prepared for images as the options say.
+
+    Raises:
+        GricolZooError: unknown, without weights, a classical system, or a device that is not there.
+    """
+    if not holds(name):
+        raise GricolZooError(
+            f"{name!r} is a classical system, and this command takes networks alone. Classical systems are for train, "
+            "validate, predict, crossval, karyotype, verify and info."
+        )
+    import torch
+
+    from gricol_zoo.factory import create_model
+    from gricol_zoo.inference.preparation import prepare_as
+    from gricol_zoo.models.presets import DEFAULT_MODEL
+
+    name = name or DEFAULT_MODEL
+    model = create_model(f"local-dir:{name}" if Path(name).is_dir() else name, pretrained=True, deployed=deployed)
+    prepare_as(model, preparation, ground)
+    try:
+        return model.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise GricolZooError(f"The device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
+
+
+def load(
+    name: str, device: str = "cpu", dtype: str = "fp32", full: bool = False, preparation: int = 0, ground: str = ""
+) -> Classifier:
+    """Load a network as a classifier; see ``load_model`` and ``of_network``."""
+    from gricol_zoo.inference.classifier import of_network
+
+    return of_network(load_model(name, device, not full, preparation, ground), dtype, full)
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train as `train`'s options say."""
+    from gricol_zoo.data.scale import read_scale
+    from gricol_zoo.training.train import train
+
+    scale = read_scale(options.scale)
+    images, recipe, changes = _read_training(options)
+    images, split, name = read_split(options, images, recipe.seed)
+    train(
+        images,
+        split,
+        options.model,
+        recipe,
+        options.out,
+        init=options.init,
+        changes=changes,
+        resume=options.resume,
+        time_limit=options.time_limit,
+        device=options.device,
+        checkpoint_every=options.checkpoint_every,
+        split_name=name,
+        grad_checkpointing=options.grad_checkpointing,
+        compile=options.compile,
+        scale=scale,
+    )
+
+
+def crossval(options: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:
+    """Cross-validate as `crossval`'s options say; return the set's name, and the report if it was not stopped."""
+    from gricol_zoo.training.crossval import run_folds
+
+    images, recipe, changes = _read_training(options)
+    report = run_folds(
+        images,
+        options.model,
+        recipe,
+        options.out,
+        folds=options.folds,
+        group=options.group,
+        seed=options.fold_seed,
+        init=options.init,
+        changes=changes,
+        resume=options.resume,
+        time_limit=options.time_limit,
+        device=options.device,
+    )
+    return images.name, report
+
+
+def _read_training(options: argparse.Namespace) -> tuple[ImageSet, Recipe, dict[str, Any]]:
+    """Return the images, the recipe and the changes that the options name.
+
+    Raises:
+        GricolZooError: anything misspelt; the model is built once and its start looked up, so that it is said before the images
+            are read.
+    """
+    from gricol_zoo.factory import build
+    from gricol_zoo.models.names import parse_model_name
+    from gricol_zoo.models.presets import MODELS
+    from gricol_zoo.training.recipes import get_recipe
+    from gricol_zoo.weights.resolve import find_weights
+
+    recipe = get_recipe(options.recipe, epochs=options.epochs, seed=options.seed)
+    changes = parse_changes(options.change)
+    build(MODELS.get(parse_model_name(options.model).arch).replace(**changes))
+    if options.init:
+        find_weights(options.init)
+    return read_images(options), recipe, changes

@@ -1,0 +1,161 @@
+"""What predicting, scoring and karyotyping need of a model, be it a network or a classical system: images in, classes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gricol_zoo.data.arrays import image_factors, read_all
+from gricol_zoo.data.find import find_chromosome
+from gricol_zoo.data.preprocess import Prepared, pose_of, prepare
+from gricol_zoo.data.quality import Reference, read_reference
+from gricol_zoo.data.table import ImageSet
+from gricol_zoo.factory import GridModel
+from gricol_zoo.inference.calibration import softmax
+from gricol_zoo.inference.fast import dtype_of, is_optimized
+from gricol_zoo.inference.logits import best_batch_size, make_classifying
+from gricol_zoo.inference.precision import choose_dtype
+from gricol_zoo.inference.workers import side_by_side
+from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.spec import Preprocess
+
+Answers = tuple[np.ndarray, np.ndarray | None]
+"""(n, classes) logits and (n,) the probability that the short arm is up, None where the model cannot tell."""
+
+
+class Classifier(NamedTuple):
+    """A model with all that comes with its weights.
+
+    Attributes:
+        name: to load it again by.
+        weights_sha256: of its weights.
+        hub_ref: of them on the Hub, "" if they are not from there.
+        dtype: of the computation.
+        labels: the classes.
+        prepare: (H, W) grey in 0..1 and a factor for its pixels -> whatever ``answer`` takes of an image; raises ImageError.
+        answer: what ``prepare`` gave of the n images of one batch, n >= 1, and the cell of each ("" if unknown) -> ``Answers``
+            before calibration. Several threads may ask at once.
+        preprocess: how a network prepares images; None for a system that measures crops by itself, at any scale.
+        reference: what the training images were like, None where that is not known.
+        info: what the weights' config says: the training's groups, scores on val.
+        temperature: by which logits are divided.
+        threshold: of probability, below which an image is to review.
+        inference: which of the model's ways to answer this is.
+        batch_size: images that suit it at once; 0 where a cell's images are measured by one another, so that all of a set have
+            to come together.
+    """
+
+    name: str
+    weights_sha256: str
+    hub_ref: str
+    dtype: str
+    labels: tuple[str, ...]
+    prepare: Callable[[np.ndarray, float], Any]
+    answer: Callable[[Sequence[Any], Sequence[str]], Answers]
+    preprocess: Preprocess | None = None
+    reference: Reference | None = None
+    info: Mapping[str, Any] = MappingProxyType({})
+    temperature: float = 1.0
+    threshold: float = 0.0
+    inference: str = ""
+    batch_size: int = 0
+
+    @property
+    def ground(self) -> str:
+        """Which ground crops are taken to have: "auto", "light" or "dark"."""
+        return self.preprocess.ground if self.preprocess else "auto"
+
+    @property
+    def preparation(self) -> dict[str, Any]:
+        """How images are prepared, as records of a run note it; empty for a system that measures crops by itself."""
+        return {"preparation": self.preprocess.version, "ground": self.preprocess.ground} if self.preprocess else {}
+
+    def length(self, grey: np.ndarray) -> float:
+        """Return the length of the chromosome on an (H, W) grey image, in its pixels; NaN where there is none."""
+        pose = pose_of(find_chromosome(grey, self.ground).mask)
+        return np.nan if pose is None else pose.length
+
+    def factors(self, images: ImageSet, scale: str | float) -> np.ndarray | None:
+        """Return what the pixels of each image are multiplied by, (n,), as ``image_factors``; None where it is 1 for all."""
+        return image_factors(self.preprocess, images, scale) if self.preprocess else None
+
+    def read(self, images: ImageSet, factors: np.ndarray | None = None) -> list[Any]:
+        """Read and prepare every image of a set.
+
+        Raises:
+            GricolZooError: an image cannot be read or prepared (the file is named).
+        """
+        return read_all(images, self.prepare, self.ground, factors)
+
+    def logits(self, prepared: Sequence[Any], cells: Sequence[str] = (), workers: int = 0) -> Answers:
+        """Answer any number of images, batches side by side.
+
+        Args:
+            prepared: of n images, as ``prepare`` gives them.
+            cells: (n,) the cell of each, "" if unknown; none where all are of one cell.
+            workers: batches at once; 0 takes one a core.
+        """
+        if not len(prepared):
+            return np.zeros((0, len(self.labels))), None
+        cells = cells or ["the cell"] * len(prepared)
+        size = self.batch_size or len(prepared)
+
+        def answer(start: int) -> Answers:
+            return self.answer(prepared[start : start + size], cells[start : start + size])
+
+        parts = list(side_by_side(answer, range(0, len(prepared), size), workers))
+        ups = [up for _, up in parts if up is not None]
+        return np.concatenate([logits for logits, _ in parts]), np.concatenate(ups) if ups else None
+
+    def classify(self, prepared: Sequence[Any], cells: Sequence[str] = ()) -> Answers:
+        """Answer as ``logits`` does, with (n, classes) calibrated probabilities in place of logits."""
+        logits, up = self.logits(prepared, cells)
+        return softmax(logits, self.temperature), up
+
+
+def of_network(model: GridModel | DeployedModel, dtype: str = "fp32", full: bool = False) -> Classifier:
+    """Return a network, of either form and with weights, as a classifier on the fast path.
+
+    Args:
+        model: it may have been optimized already; then ``dtype`` is left alone.
+        dtype: "auto", "fp32" or "bf16".
+        full: all classifiers combined instead of the lower branch; needs the full form.
+
+    Raises:
+        GricolZooError: an unknown dtype, or ``full`` of the deployed form.
+    """
+    device = next(model.parameters()).device
+    used = dtype_of(model) if is_optimized(model) else choose_dtype(dtype, device)
+    polarity = model.polarity and not full
+    classify = make_classifying(model, dtype, full, polarity)
+    cells = model.splitter.num_cells if full and isinstance(model, GridModel) else 0
+    spec, info = model.spec, model.info
+
+    def answer(prepared: Sequence[Prepared], _: Sequence[str]) -> Answers:
+        out = classify([one.canvas for one in prepared])
+        return out if polarity else (out, None)
+
+    return Classifier(
+        name=model.name,
+        weights_sha256=str(info.get("sha256", "")),
+        hub_ref=model.hub_ref,
+        dtype=used,
+        labels=spec.labels,
+        prepare=lambda grey, factor: prepare(grey, spec.preprocess, spec.image_size, factor),
+        answer=answer,
+        preprocess=spec.preprocess,
+        reference=read_reference(info),
+        info=info,
+        temperature=float(info.get("temperature_full" if full else "temperature", 1.0)),
+        threshold=float(info.get("review_threshold", 0.0)),
+        inference="full" if full else "lower",
+        batch_size=best_batch_size(spec, device.type, cells),
+    )
+
+
+def to_classifier(model: GridModel | DeployedModel | Classifier, dtype: str = "fp32", full: bool = False) -> Classifier:
+    """Return a classifier as it is, and a network as ``of_network`` makes it one."""
+    return model if isinstance(model, Classifier) else of_network(model, dtype, full)
