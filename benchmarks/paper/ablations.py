@@ -88,8 +88,8 @@ Written by `python -m benchmarks.paper.ablations`; all columns, with the command
 `benchmarks/results/paper/ablations.csv`. Short trainings that differ in one thing: Q-band train part (3450 images),
 {epochs} epochs of `light_finetune` instead of 24, from `r18half_128.pki3_start` (trained on Pki-3's train part) but for the
 line without pretraining. The figure is the accuracy on the val part (460 images of 10 cells) after the last epoch. One image
-is 0.2 points, and the two seeds of a line show how much chance moves: differences smaller than theirs say nothing. The test part
-was not looked at. Minutes are of one thread beside other work, so they compare roughly.
+is 0.2 points, and the two seeds of a line show how much chance moves: differences smaller than theirs say nothing. The test
+part was not looked at. Minutes are of one thread beside other work, so they compare roughly.
 """
 COLUMNS = {
     "line": ("line", ""),
