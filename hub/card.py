@@ -2,7 +2,7 @@
 
     python hub/card.py
 
-Numbers come from each config.json and from the files in benchmarks/results/, whose weights' sha256 must be the staged one.
+Numbers come from each config.json and from the files in benchmarks/results/released/, whose weights' sha256 must be the staged one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gricol_zoo.models.flops import count
 
 ROOT = Path(__file__).parent.parent
 HUB = ROOT / "hub"
-RESULTS = ROOT / "benchmarks" / "results"
+RESULTS = ROOT / "benchmarks" / "results" / "released"
 
 RESEARCH = """Research use only: not a medical device, not for clinical decisions. For people who develop and compare methods of chromosome
 classification."""
@@ -128,7 +128,7 @@ def training(name: str) -> str:
     start = f", starting from `{what['init']}` (Pki-3's train part)" if about["init_sha256"] else ""
     return f"""Trained on the {about["images"]} images of the train part of `{about["split"]}`{start}; real images only, {recipe["epochs"]} epochs, seed
 {recipe["seed"]}, commit {about["commit"]}; averaged weights after the last epoch, nothing selected. Recipe: `benchmarks/recipes/{name}.json`;
-again: `python benchmarks/train_weights.py {name} --data FOLDER`. Temperature {info["temperature"]} and review threshold {info["review_threshold"]}
+again: `python -m benchmarks.make.train_weights {name} --data FOLDER`. Temperature {info["temperature"]} and review threshold {info["review_threshold"]}
 were fitted on the val part ({info["val"]["images"]} images)."""
 
 

@@ -20,7 +20,7 @@ import gricol_zoo
 from gricol_zoo.models.presets import TABLE
 
 HUB = Path(__file__).parent
-RESULTS = HUB.parent / "benchmarks" / "results"
+RESULTS = HUB.parent / "benchmarks" / "results" / "released"
 ASSETS = Path(gricol_zoo.__file__).parent / "assets"
 MOST_BYTES = 60_000_000
 MOST_PACKAGED = 12_000_000
@@ -62,7 +62,7 @@ def enter(name: str, info: dict[str, Any], packaged: bool) -> None:
 def main() -> None:
     """Stage one run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="a finished folder of benchmarks/train_weights.py, named as the weights are")
+    parser.add_argument("run", type=Path, help="a finished folder of benchmarks.make.train_weights, named as the weights are")
     parser.add_argument("--packaged", action="store_true", help="copy it into the package too")
     options = parser.parse_args()
     name = options.run.name

@@ -1,13 +1,13 @@
 """The comparison systems: their sizes beside the published ones, and each mechanism beside a plain reference."""
 
-import importlib
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from benchmarks.common.record import RESULTS
+from benchmarks.paper import baselines
 from gricol_zoo import GricolZooError, GridLoss, TrainingTask, create_model
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.models.backbones import build_backbone
@@ -20,7 +20,6 @@ from gricol_zoo.models.baselines.siamese2017 import pairs
 from gricol_zoo.training.recipes import Recipe
 from gricol_zoo.training.train import check_phases
 
-FOLDER = Path(__file__).parent.parent / "benchmarks"
 LIGHT = {"trunk": "r18half"}
 OWN_OBJECTIVE = {
     "abn_r50": {"image_size": (64, 64), "backbone_options": LIGHT},
@@ -63,12 +62,6 @@ def first_logits(maps):
 # Sizes
 
 
-@pytest.fixture
-def references(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    return importlib.import_module("baselines")
-
-
 def assert_near(rows):
     for row in rows:
         limit = 1.2 if row["name"] == "ntsnet_r50" else 1  # given as "about 26.2"
@@ -80,26 +73,26 @@ def assert_near(rows):
 LIGHTEST = ("sharma2017", "siamese2017", "hu2019")
 
 
-def test_parameters_and_gflops_of_the_lightest(references):
-    assert_near(references.rows(LIGHTEST))
+def test_parameters_and_gflops_of_the_lightest():
+    assert_near(baselines.rows(LIGHTEST))
 
 
 @pytest.mark.slow
-def test_parameters_and_gflops_of_all(references):
-    assert_near(references.rows())
+def test_parameters_and_gflops_of_all():
+    assert_near(baselines.rows())
 
 
-def test_parameters_are_those_of_the_descriptions(references):
-    for name, (_, expected, _, _) in references.REFERENCES.items():
+def test_parameters_are_those_of_the_descriptions():
+    for name, (_, expected, _, _) in baselines.REFERENCES.items():
         with torch.device("meta"):
             model = create_model(name)
         millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
         assert expected is None or millions == pytest.approx(expected, rel=0.012 if name == "ntsnet_r50" else 0.01), name
 
 
-def test_the_committed_table_is_near_the_descriptions(references):
-    rows = read_csv(FOLDER / "results" / "baselines.csv")
-    assert [row["name"] for row in rows] == list(references.REFERENCES)
+def test_the_committed_table_is_near_the_descriptions():
+    rows = read_csv(RESULTS / "paper" / "baselines.csv")
+    assert [row["name"] for row in rows] == list(baselines.REFERENCES)
     assert_near(rows)
 
 

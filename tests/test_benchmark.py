@@ -1,7 +1,6 @@
 """The benchmark measures what it says: known times, known memory, known multiply-adds."""
 
 import csv
-import importlib.util
 import io
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from conftest import SMALL
 
 import gricol_zoo
+from benchmarks.speed.training_step import naive_loss
 from gricol_zoo.benchmark.machine import CONVOLUTIONS, best_convolution, peak_steps
 from gricol_zoo.benchmark.models import Subject, cost_of, inference_step, training_step
 from gricol_zoo.benchmark.table import benchmark, to_markdown
@@ -154,19 +154,9 @@ def test_a_misspelt_name_is_one_line(name, capsys):
 
 
 def test_the_naive_reference_is_the_same_loss():
-    file = Path(__file__).parent.parent / "benchmarks" / "training_step.py"
-    spec = importlib.util.spec_from_file_location("training_step", file, submodule_search_locations=[])
-    module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.path.insert(0, str(file.parent))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(file.parent))
     model = gricol_zoo.create_model("gricol_r50half_n3", **SMALL).eval()  # batch-norm by fixed statistics: the same either way
     images, labels = torch.randn(2, 1, *SMALL["image_size"]), torch.tensor([3, 7])
     loss = gricol_zoo.GridLoss(beta=0.03, ramp_epoch=2)
     for epoch in (0.0, 1.0, 5.0):
         expected = gricol_zoo.TrainingTask(model, loss)(images, labels, epoch)
-        torch.testing.assert_close(module.naive_loss(model, images, labels, epoch, 0.03, 2), expected)
+        torch.testing.assert_close(naive_loss(model, images, labels, epoch, 0.03, 2), expected)

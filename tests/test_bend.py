@@ -1,9 +1,7 @@
 """The bend benchmark: the warp against closed forms, its statistics against naive loops, its sentence, and going on."""
 
-import importlib
 import math
 import re
-import sys
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks.paper import bend as bench
+from benchmarks.paper import bend_numbers as numbers
+from benchmarks.paper import bend_page as pages
+from benchmarks.paper import bend_pictures as pictures
 from gricol_zoo import GricolZooError
 from gricol_zoo.classical.axis import bend_of, find_axis, length_of
 from gricol_zoo.classical.bend import bend, fit_line, from_arc, onto_arc
@@ -22,18 +24,7 @@ from gricol_zoo.errors import ImageError
 from gricol_zoo.models.presets import MODELS
 
 ROOT = Path(__file__).parent.parent
-FOLDER = ROOT / "benchmarks"
-SCRIPTS = ("bend", "bend_numbers", "bend_page", "bend_pictures", "record", "sets", "weights")
-
-
-@pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    for name in SCRIPTS:
-        sys.modules.pop(name, None)
-    yield importlib.import_module
-    for name in SCRIPTS:
-        sys.modules.pop(name, None)
+RESULTS = ROOT / "benchmarks" / "results" / "paper"
 
 
 LENGTH, WIDTH, MARGIN = 100, 12, 20
@@ -120,8 +111,7 @@ def test_too_much_and_nothing_to_bend_are_refused():
         bend(np.zeros((20, 20), np.float32), 30)
 
 
-def test_bins_are_those_of_a_loop_and_lose_nobody(script):
-    pictures = script("bend_pictures")
+def test_bins_are_those_of_a_loop_and_lose_nobody():
     edges = [7.0, 14.0, 32.0]
     bends = [0.0, 6.99, 7.0, 13.5, 14.0, 31.0, 32.0, 180.0, None]
     naive = [next((i for i, edge in enumerate(edges) if v < edge), 3) if v is not None else 4 for v in bends]
@@ -137,8 +127,7 @@ def three_levels(rng, n=60, cells=6):
     return names, who, level, rng.random(6 * n) < 0.7
 
 
-def test_the_paired_loss_is_that_of_a_naive_loop(script):
-    numbers = script("bend_numbers")
+def test_the_paired_loss_is_that_of_a_naive_loop():
     names, who, level, right = three_levels(np.random.default_rng(0))
     other = np.random.default_rng(1).random(len(right)) < 0.8
     grid, control = (numbers.outcome_of(["0", "90", "180"], names, who, level, hits) for hits in (right, other))
@@ -157,8 +146,7 @@ def test_the_paired_loss_is_that_of_a_naive_loop(script):
     assert grid.count("180") == (120, right[level == 2].sum())
 
 
-def test_bins_of_different_images_are_compared_as_two_means_drawn_by_cell(script):
-    numbers = script("bend_numbers")
+def test_bins_of_different_images_are_compared_as_two_means_drawn_by_cell():
     rng = np.random.default_rng(2)
     cells = [f"c{index % 30}" for index in range(600)]
     level = rng.choice(2, 600, p=[0.8, 0.2])
@@ -178,8 +166,7 @@ def test_bins_of_different_images_are_compared_as_two_means_drawn_by_cell(script
     assert found.low == pytest.approx(low, abs=0.15 * (high - low))
 
 
-def test_what_cannot_be_measured_stays_out_of_the_loss_and_in_the_table(script):
-    numbers = script("bend_numbers")
+def test_what_cannot_be_measured_stays_out_of_the_loss_and_in_the_table():
     levels = ["0-10", "10-20", "20+", numbers.UNMEASURED]
     outcome = numbers.outcome_of(levels, ["a", "a", "b", "b"], np.arange(4), np.array([0, 1, 0, 3]), np.array([1, 0, 1, 1]))
     rows = {row["level"]: row for row in numbers.rows_of(outcome, None, {"part": "real"})}
@@ -191,17 +178,15 @@ def test_what_cannot_be_measured_stays_out_of_the_loss_and_in_the_table(script):
     assert sum(row["images"] for level, row in rows.items() if level != numbers.BENT) == 4
 
 
-def test_wilsons_interval_is_scipys(script):
+def test_wilsons_interval_is_scipys():
     from scipy.stats import binomtest
 
-    numbers = script("bend_numbers")
     for right, count in ((0, 9), (9, 9), (7, 23)):
         expected = binomtest(right, count).proportion_ci(method="wilson")
         assert numbers.wilson(right, count)[1:] == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
-def test_the_sentence_follows_from_the_intervals(script):
-    numbers = script("bend_numbers")
+def test_the_sentence_follows_from_the_intervals():
     better, same, worse = (numbers.Estimate(m / 100, (m - 1) / 100, (m + 1) / 100) for m in (-2, 0.5, 3))
     assert numbers.conclusion({"synthetic": better, "warped": better}) == (
         "Gridding weakens the effect of bending [synthetic -2.0 (-3.0 to -1.0), warped -2.0 (-3.0 to -1.0)]."
@@ -222,8 +207,7 @@ def fake(sha, cells=0, groups=(), arc=120.0):
     return SimpleNamespace(info={"sha256": sha, "training": training}, spec=spec, splitter=SimpleNamespace(num_cells=cells))
 
 
-def test_seeds_records_and_names_are_checked(script):
-    bench = script("bend")
+def test_seeds_records_and_names_are_checked():
     one, other = {"0": fake("a")}, {"0": fake("b", arc=0.0)}
     assert bench.make_group("r", {"control": one, "gricol": one}).training == "with bends"
     assert bench.make_group("r", {"control": other, "gril": other}).training == "without bends"
@@ -238,8 +222,7 @@ def test_seeds_records_and_names_are_checked(script):
             bench.make_group("r", models)
 
 
-def test_runs_are_named_by_system_and_seed(script, tmp_path, monkeypatch):
-    bench = script("bend")
+def test_runs_are_named_by_system_and_seed(tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "create", lambda name, deployed: fake(Path(name).name))
     for name in ("control.0", "control.1", "gricol.0", "gricol.1"):
         (tmp_path / name).mkdir()
@@ -250,8 +233,7 @@ def test_runs_are_named_by_system_and_seed(script, tmp_path, monkeypatch):
         bench.read_runs(tmp_path)
 
 
-def test_only_unseen_cells_are_scored(script, chromosomes):
-    bench = script("bend")
+def test_only_unseen_cells_are_scored(chromosomes):
     images = open_images(chromosomes)
     kept = bench.unseen(images, [fake("a", groups=["c00", "c01"]), fake("b", groups=["c02", images.records[-1].path])])
     assert {record.cell for record in kept.records} == {f"c{cell:02d}" for cell in range(3, 10)}
@@ -260,8 +242,7 @@ def test_only_unseen_cells_are_scored(script, chromosomes):
         bench.unseen(images, [fake("a", groups=[f"c{cell:02d}" for cell in range(10)])])
 
 
-def small_parts(script, chromosomes, monkeypatch, tmp_path):
-    pictures = script("bend_pictures")
+def small_parts(chromosomes, monkeypatch, tmp_path):
     monkeypatch.setattr(pictures, "ANGLES", (0, 90))
     monkeypatch.setattr(pictures, "CELLS", 2)
     images = open_images(chromosomes)
@@ -269,8 +250,8 @@ def small_parts(script, chromosomes, monkeypatch, tmp_path):
     return pictures, images, bends
 
 
-def test_each_part_shows_what_it_says(script, chromosomes, monkeypatch, tmp_path):
-    pictures, images, bends = small_parts(script, chromosomes, monkeypatch, tmp_path)
+def test_each_part_shows_what_it_says(chromosomes, monkeypatch, tmp_path):
+    pictures, images, bends = small_parts(chromosomes, monkeypatch, tmp_path)
     drawn = pictures.synthetic()
     greys = list(drawn.draw())
     assert (len(drawn.chromosomes), len(greys), drawn.levels) == (92, 184, ("0", "90"))
@@ -289,8 +270,7 @@ def test_each_part_shows_what_it_says(script, chromosomes, monkeypatch, tmp_path
         pictures.warped(images, dict.fromkeys(bends, 90.0))
 
 
-def test_an_image_that_cannot_be_measured_is_kept_and_named(script, chromosomes, monkeypatch, tmp_path):
-    pictures = script("bend_pictures")
+def test_an_image_that_cannot_be_measured_is_kept_and_named(chromosomes, monkeypatch, tmp_path):
     images = open_images(chromosomes).subset(range(4))
     calls = []
 
@@ -310,9 +290,9 @@ def test_an_image_that_cannot_be_measured_is_kept_and_named(script, chromosomes,
     assert shown.level[1] == 2
 
 
-def test_what_is_scored_is_not_scored_again(script, chromosomes, monkeypatch, tmp_path):
-    pictures, images, bends = small_parts(script, chromosomes, monkeypatch, tmp_path)
-    bench, calls = script("bend"), []
+def test_what_is_scored_is_not_scored_again(chromosomes, monkeypatch, tmp_path):
+    pictures, images, bends = small_parts(chromosomes, monkeypatch, tmp_path)
+    calls = []
 
     def predict(model, canvases, full):
         calls.append((model.info["sha256"], full))
@@ -371,8 +351,7 @@ def made_rows(numbers, parts=("synthetic", "warped", "real")):
     return rows
 
 
-def test_the_page_says_what_the_rows_say(script, tmp_path):
-    numbers, pages = script("bend_numbers"), script("bend_page")
+def test_the_page_says_what_the_rows_say(tmp_path):
     rows = made_rows(numbers)
     text = pages.page(rows, ["a note"])
     assert "**released weights, trained with bends, lower branch: Gridding weakens the effect of bending [" in text
@@ -385,10 +364,9 @@ def test_the_page_says_what_the_rows_say(script, tmp_path):
     assert (tmp_path / "bend.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_the_committed_page_is_that_of_the_committed_rows(script):
-    numbers, pages = script("bend_numbers"), script("bend_page")
-    rows = read_csv(FOLDER / "results" / "bend.csv")
-    text = (FOLDER / "results" / "bend.md").read_text()
+def test_the_committed_page_is_that_of_the_committed_rows():
+    rows = read_csv(RESULTS / "bend.csv")
+    text = (RESULTS / "bend.md").read_text()
     for said in pages.conclusions(rows):
         assert f"**{said}**" in text
     assert {row["images_of"] for row in rows} == {"renderer", "Q-band test", "Q-band unseen"}

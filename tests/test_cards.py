@@ -17,7 +17,7 @@ from gricol_zoo.weights.resolve import ASSETS
 
 ROOT = Path(__file__).parent.parent
 HUB = ROOT / "hub"
-RESULTS = ROOT / "benchmarks" / "results"
+RESULTS = ROOT / "benchmarks" / "results" / "released"
 STAGED = sorted(folder.name for folder in HUB.iterdir() if (folder / "config.json").is_file())
 PACKAGED = sorted(folder.name for folder in ASSETS.iterdir() if folder.is_dir())
 

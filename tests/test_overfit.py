@@ -1,12 +1,11 @@
 """The comparison systems learn: a few synthetic chromosomes by heart, by the script that does it with real ones."""
 
-import importlib
-
 import numpy as np
 import pytest
 import torch
-from test_baselines import FOLDER, LIGHT
+from test_baselines import LIGHT
 
+from benchmarks.paper import overfit
 from gricol_zoo import create_model
 from gricol_zoo.data.synthetic import Look, load_profiles, render
 
@@ -20,12 +19,6 @@ SYSTEMS = {
     "multiregion_r50": {"image_size": (96, 96), "backbone_options": LIGHT},
     "ntsnet_r50": {"image_size": (64, 64), "backbone_options": LIGHT},
 }
-
-
-@pytest.fixture
-def overfit(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    return importlib.import_module("overfit")
 
 
 def chromosomes(size, classes=("1", "9", "16", "21"), copies=2):
@@ -43,14 +36,14 @@ SLOW = {"sharma2017"}  # sigmoids over dropout: it takes the most steps
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in SYSTEMS])
-def test_it_learns_by_heart(overfit, name):
+def test_it_learns_by_heart(name):
     model = create_model(name, num_classes=4, **SYSTEMS[name])
     images, labels = chromosomes(model.spec.image_size)
     outcome = overfit.fit(model, images, labels, 1e-3, 120)
     assert outcome.accuracy == 1, outcome
 
 
-def test_settled_statistics_are_those_of_the_images(overfit):
+def test_settled_statistics_are_those_of_the_images():
     model = create_model("r18half_128", image_size=(64, 64), cell_size=(64, 64))
     images = torch.randn(8, 1, 64, 64) * 3 + 1
     seen = model.backbone.conv1(images)

@@ -226,13 +226,13 @@ def test_the_script_says_which_blocks_differ(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("table", ["table2_grid_size", "table3_comparison"])
 def test_the_papers_tables_are_of_the_light_budget(table):
-    _, _, conditions = (RESULTS / f"{table}.light.qband.md").read_text().partition("\n\n")
+    _, _, conditions = (RESULTS / "paper" / f"{table}.light.qband.md").read_text().partition("\n\n")
     assert "8 epochs" in conditions
     assert "874 unseen images" in conditions
 
 
 def test_what_is_said_of_bends_is_committed():
-    page = (RESULTS / "bend.md").read_text()
+    page = (RESULTS / "paper" / "bend.md").read_text()
     found = re.findall(r"(synthetic|warped|real) ([+-]\d\.\d \([+-]\d\.\d to [+-]\d\.\d\))", words("docs/results/bend.md"))
     assert len(found) == 6
     for part, interval in found:
@@ -240,13 +240,14 @@ def test_what_is_said_of_bends_is_committed():
 
 
 def test_what_is_said_of_overlap_is_committed():
-    gap = {row["test"]: row for row in read_csv(RESULTS / "table1_tests.light.qband.csv")}["bootstrap by case or cell"]
+    rows = {row["test"]: row for row in read_csv(RESULTS / "paper" / "table1_tests.light.qband.csv")}
+    gap = rows["bootstrap by case or cell"]
     said = "worth {:.1f} points over no overlap ({:.1f} to {:.1f} by bootstrap over cells"
     assert said.format(*(float(gap[key]) for key in ("difference", "low", "high"))) in words("docs/results/paper-tables.md")
 
 
 def test_the_accuracy_in_readme_is_the_committed_report():
-    report = json.loads((RESULTS / f"{gricol_zoo.DEFAULT_MODEL}.test.json").read_text())
+    report = json.loads((RESULTS / "released" / f"{gricol_zoo.DEFAULT_MODEL}.test.json").read_text())
     low, high = report["accuracy_ci95"]
     line = next(
         line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| `{gricol_zoo.DEFAULT_MODEL}`")
@@ -259,25 +260,25 @@ def test_the_accuracy_in_readme_is_the_committed_report():
 
 def test_what_readme_says_of_the_grid_is_committed():
     def accuracy(name):
-        return percents(json.loads((RESULTS / f"{name}.test.json").read_text()), "accuracy")[0]
+        return percents(json.loads((RESULTS / "released" / f"{name}.test.json").read_text()), "accuracy")[0]
 
     found = [accuracy(f"{name}.{tag}") for tag in ("qband", "pki3") for name in ("gricol_r18half_n3_128", "r18half_128")]
     assert "the two models have {} and {} % (Q-band), and {} and {} % (Pki-3)".format(*found) in words("README.md")
 
 
 def test_what_readme_says_of_whole_cells_is_committed():
-    rows = read_csv(RESULTS / "classical_crossval.csv")
+    rows = read_csv(RESULTS / "classical" / "classical_crossval.csv")
     one, two = (next(row for row in rows if row["name"] == name) for name in ("poletti2012", "wang2009"))
     single, together = ([percents(row, key)[0] for row in (one, two)] for key in ("accuracy", "reassigned"))
     text = words("README.md")
     assert "rise from {} and {} % to {} and {} %".format(*single, *together) in text
-    (row,) = (row for row in (RESULTS / "karyotype.md").read_text().splitlines() if "out of fold" in row)
+    (row,) = (row for row in (RESULTS / "released" / "karyotype.md").read_text().splitlines() if "out of fold" in row)
     cells = [cell.strip() for cell in row.split("|")]
     assert f"the light control network from {100 * float(cells[4]):.1f} to {100 * float(cells[5]):.1f} %" in text
 
 
 def test_what_readme_says_of_other_cameras_is_committed():
-    row = next(row for row in read_csv(RESULTS / "robustness_summary.csv") if row["name"] == "r18half_192.pki3")
+    row = next(row for row in read_csv(RESULTS / "released" / "robustness_summary.csv") if row["name"] == "r18half_192.pki3")
     untouched, mean, least = percents(row, "untouched", "assigned", "least")
     text = words("README.md")
     assert f"from {untouched} % to {mean} % on average over {row['conditions']} simulated conditions" in text
@@ -287,15 +288,15 @@ def test_what_readme_says_of_other_cameras_is_committed():
 
 def test_the_cross_validations_are_the_committed_ones():
     text = words("docs/results/weights.md")
-    rows = {row["protocol"]: row for row in read_csv(RESULTS / "crossval.csv")}
+    rows = {row["protocol"]: row for row in read_csv(RESULTS / "paper" / "crossval.csv")}
     by_cell, by_image = (percents(rows[protocol], "accuracy")[0] for protocol in ("by case or cell", "image-level"))
     assert f"{by_cell} % by cell and {by_image} % image-level" in text
-    gap = percents(read_csv(RESULTS / "crossval_gap.csv")[0], "difference", "low", "high")
+    gap = percents(read_csv(RESULTS / "paper" / "crossval_gap.csv")[0], "difference", "low", "high")
     assert "a gap of {} points ({} to {} by bootstrap over cells)".format(*gap) in text
 
 
 def test_the_classical_systems_are_the_committed_ones():
-    rows = [row for row in read_csv(RESULTS / "classical.csv") if row["orientation"] == "as-is"]
+    rows = [row for row in read_csv(RESULTS / "classical" / "classical.csv") if row["orientation"] == "as-is"]
     first = [next(row for row in rows if row["name"] == name) for name in ("poletti2012", "wang2009")]
     shown = [figure for row in first for figure in percents(row, "accuracy", "low", "high")]
     single = "{} % ({} to {} by cell) and {} % ({} to {})".format(*shown)
@@ -305,7 +306,7 @@ def test_the_classical_systems_are_the_committed_ones():
 
 def test_the_out_of_fold_figures_are_the_committed_ones():
     text = words("docs/results/classical.md")
-    rows = read_csv(RESULTS / "classical_crossval.csv")
+    rows = read_csv(RESULTS / "classical" / "classical_crossval.csv")
     one, two = (next(row for row in rows if row["name"] == name) for name in ("poletti2012", "wang2009"))
     assert [int(one[key]) for key in ("images", "cells")] == [4370, 95]
     keys = ("accuracy", "low", "high", "reassigned", "reassigned_low", "reassigned_high")
@@ -316,7 +317,7 @@ def test_the_out_of_fold_figures_are_the_committed_ones():
 
 def test_what_is_said_of_cheaper_grids_is_committed():
     text = words("docs/results/cheaper-grid.md")
-    row = next(row for row in read_csv(RESULTS / "cheaper_grids.light.qband.csv") if row["system"] == "gricol_cut3")
+    row = next(row for row in read_csv(RESULTS / "paper" / "cheaper_grids.light.qband.csv") if row["system"] == "gricol_cut3")
     said = "{:.1f} points better ({:.1f} to {:.1f} by bootstrap over cells)"
     assert said.format(*(float(row[key]) for key in ("difference", "gap_low", "gap_high"))) in text
     assert f"cost {100 * float(row['part']):.0f} % of the Gflops" in text
@@ -324,4 +325,5 @@ def test_what_is_said_of_cheaper_grids_is_committed():
 
 @pytest.mark.parametrize("name", [name for name in MEASURED if not name.endswith("qband")])
 def test_a_measured_table_has_its_csv(name):
-    assert (RESULTS / f"{name}.csv").read_text().count("\n") >= 2
+    (file,) = RESULTS.glob(f"*/{name}.csv")
+    assert file.read_text().count("\n") >= 2

@@ -1,13 +1,17 @@
 """The robustness benchmark: files that can be read, changes that are what they say, and what is counted of them."""
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import zip_folder
 from PIL import Image
 
+from benchmarks.common.sets import split_file
+from benchmarks.released import robustness
+from benchmarks.released.robustness_cells import Seen, arms_up, as_set, change, draw, read_cells, stays_up
+from benchmarks.released.robustness_conditions import ALWAYS_WARNED, CELLS, IMAGES, NEIGHBOURS, TURNS
+from benchmarks.released.robustness_page import page, summaries
 from gricol_zoo.data.find import find_chromosome
 from gricol_zoo.data.images import read_crop, read_grey
 from gricol_zoo.data.preprocess import to_canvas
@@ -15,13 +19,6 @@ from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.synthetic import load_profiles, random_look, render, render_cell
 from gricol_zoo.spec import Preprocess
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-import robustness
-from robustness_cells import Seen, arms_up, as_set, change, draw, read_cells, stays_up
-from robustness_conditions import ALWAYS_WARNED, CELLS, IMAGES, NEIGHBOURS, TURNS
-from robustness_page import page, summaries
-
-BENCHMARKS = Path(robustness.__file__).parent
 PROFILES = list(load_profiles().items())
 
 
@@ -160,7 +157,7 @@ def test_rows_of_older_weights_leave_and_others_stay():
 
 def synthetic_part(folder):
     """Two cells under names of the val part of the Q-band split, as qband.zip."""
-    split = [row for row in read_csv(BENCHMARKS / "splits" / "qband.csv") if row["part"] == "val"]
+    split = [row for row in read_csv(split_file("qband")) if row["part"] == "val"]
     rows = []
     for seed, row in enumerate(split[:2]):
         for i, (label, copy, grey) in enumerate(render_cell(seed=seed, sex="F")[::4]):

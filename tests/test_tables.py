@@ -1,52 +1,35 @@
 """The runs behind Tables 1 to 3: what is trained, that it is done once and goes on, and what the tables make of it."""
 
 import dataclasses
-import importlib
 import math
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import tiny_set
 from scipy.stats import ttest_ind, ttest_rel
 
+from benchmarks.common import record
+from benchmarks.paper import cheaper_grids, runs, systems, table1_overlap, tables
 from gricol_zoo import MODELS, create_model
 from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.data.folds import assign_folds, fold_split
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.rows import read_csv, to_csv
 
-FOLDER = Path(__file__).parent.parent / "benchmarks"
-SCRIPTS = (
-    "record",
-    "sets",
-    "systems",
-    "runs",
-    "tables",
-    "table1_overlap",
-    "table2_grid_size",
-    "table3_comparison",
-    "cheaper_grids",
-)
 
-
-@pytest.fixture
-def script(monkeypatch, tmp_path):
-    """Load a script whose results go into a folder of the test's own."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    for name in SCRIPTS:
-        sys.modules.pop(name, None)
-    importlib.import_module("record").RESULTS = tmp_path / "results"
-    (tmp_path / "results").mkdir()
-    yield importlib.import_module
-    for name in SCRIPTS:
-        sys.modules.pop(name, None)
+@pytest.fixture(autouse=True)
+def results(monkeypatch, tmp_path):
+    """The scripts' results go into a folder of the test's own."""
+    folder = tmp_path / "results"
+    (folder / "paper").mkdir(parents=True)
+    monkeypatch.setattr(record, "RESULTS", folder)
+    monkeypatch.setattr(runs, "RESULTS", folder)
+    return folder / "paper"
 
 
 @pytest.mark.parametrize("budget", ["light", "full"])
-def test_every_system_is_one_that_can_be_built(script, budget):
-    systems = script("systems")
+def test_every_system_is_one_that_can_be_built(budget):
     assert {*systems.TABLE1, *systems.TABLE2, *systems.TABLE3, *systems.CHEAPER} == set(systems.SYSTEMS)
     for name, system in systems.SYSTEMS.items():
         model, changes = systems.of_budget(system, budget)
@@ -62,14 +45,13 @@ def test_every_system_is_one_that_can_be_built(script, budget):
     assert cut["splitter_options"] == {"stage": 2}  # what is cheaper is cheaper at either size
 
 
-def test_the_recipe_bends_nothing_and_is_the_same_for_all(script):
-    for budget in script("systems").BUDGETS.values():
+def test_the_recipe_bends_nothing_and_is_the_same_for_all():
+    for budget in systems.BUDGETS.values():
         assert (budget.recipe.augment.bend, budget.recipe.augment.elastic, budget.recipe.augment.arc) == (0, 0, 0)
 
 
-def test_light_trunks_are_as_many_parameters_as_their_forms_say(script):
+def test_light_trunks_are_as_many_parameters_as_their_forms_say():
     """By hand: mmhpn has 15 reductions of 256 x 32 with a norm and 480 features; multi-region 6 x 256 features."""
-    systems = script("systems")
     trunk = sum(p.numel() for p in create_model("r18half_128").backbone.parameters())
     counted = {}
     for name in ("mmhpn", "multiregion"):
@@ -84,9 +66,8 @@ def work_of(runs, folder, tmp_path, systems, deadline=math.inf):
 
 
 @pytest.fixture
-def quick(script, tmp_path, monkeypatch):
+def quick(tmp_path, monkeypatch):
     """The runs module with a training of a moment: one epoch, and a count of how often it was called."""
-    runs = script("runs")
     folder = tiny_set(tmp_path / "set", cells=15)
     recipe = dataclasses.replace(runs.BUDGETS["light"].recipe, epochs=1, batch_size=8, precision="fp32")
     monkeypatch.setitem(runs.BUDGETS, "light", dataclasses.replace(runs.BUDGETS["light"], recipe=recipe, seeds=(0, 1)))
@@ -151,8 +132,7 @@ def test_a_classical_system_runs_beside_them(quick, tmp_path):
     assert 0 <= float(line["reassigned"]) <= 1
 
 
-def write_runs(script, columns, accuracies, cells=("c1", "c1", "c2", "c2"), tag="qband"):
-    runs = script("runs")
+def write_runs(columns, accuracies, cells=("c1", "c1", "c2", "c2"), tag="qband"):
     rows = []
     for i, cell in enumerate(cells):
         known = {"path": f"{i}.png", "case": "", "cell": cell, "label": "1", "fold": "0"}
@@ -163,10 +143,10 @@ def write_runs(script, columns, accuracies, cells=("c1", "c1", "c2", "c2"), tag=
     runs.runs_file("light", tag).write_text(to_csv(lines))
 
 
-def test_a_line_by_hand(script):
+def test_a_line_by_hand():
     columns = {"gricol.0": "1112", "gricol.1": "1111"}
-    write_runs(script, columns, {"gricol.0": 0.75, "gricol.1": 1.0})
-    line = script("tables").line_of("light", "qband", "gricol")
+    write_runs(columns, {"gricol.0": 0.75, "gricol.1": 1.0})
+    line = tables.line_of("light", "qband", "gricol")
     assert line["accuracy"] == pytest.approx(87.5)
     assert line["spread"] == pytest.approx(math.sqrt(2 * 12.5**2))
     assert (line["runs"], line["images"], line["paper_qband"]) == (2, 4, 97.3)
@@ -174,28 +154,26 @@ def test_a_line_by_hand(script):
     assert (line["low"], line["high"]) == (75.0, 100.0)
 
 
-def test_a_system_without_runs_has_the_papers_figures_alone(script):
-    tables = script("tables")
+def test_a_system_without_runs_has_the_papers_figures_alone():
     line = tables.line_of("light", "qband", "cirnet")
     assert "accuracy" not in line
     assert line["paper_fish"] == 83.3
     assert "is recorded yet" in tables.conditions("light", "qband", [line])
 
 
-def test_a_seed_whose_folds_are_not_all_done_does_not_count(script):
+def test_a_seed_whose_folds_are_not_all_done_does_not_count():
     columns = {"gricol.0": "1111"}
-    write_runs(script, columns, {"gricol.0": 1.0})
-    assert script("tables").read_result("full", "qband", "gricol") is None
+    write_runs(columns, {"gricol.0": 1.0})
+    assert tables.read_result("full", "qband", "gricol") is None
 
 
-def test_the_tests_of_table_1_by_hand(script):
+def test_the_tests_of_table_1_by_hand():
     with_overlap = {"gricol.0": "1111", "gricol.1": "1112", "gricol.2": "1111"}
     without = {"gricol_nooverlap.0": "1122", "gricol_nooverlap.1": "1222", "gricol_nooverlap.2": "1112"}
     accuracies = {key: values.count("1") / 4 for key, values in {**with_overlap, **without}.items()}
-    write_runs(script, {**with_overlap, **without}, accuracies)
-    tables, module = script("tables"), script("table1_overlap")
-    pair = [tables.read_result("light", "qband", name) for name in module.TABLE1]
-    rows = module.tests_of(*pair, 1e-8)
+    write_runs({**with_overlap, **without}, accuracies)
+    pair = [tables.read_result("light", "qband", name) for name in table1_overlap.TABLE1]
+    rows = table1_overlap.tests_of(*pair, 1e-8)
     expected = ttest_rel([1, 0.75, 1], [0.5, 0.25, 0.75])
     assert rows[0]["difference"] == pytest.approx(100 * (0.5 + 0.5 + 0.25) / 3)
     assert rows[0]["p"] == pytest.approx(ttest_ind([1, 0.75, 1], [0.5, 0.25, 0.75]).pvalue)
@@ -209,19 +187,18 @@ def test_the_tests_of_table_1_by_hand(script):
 
 
 @pytest.mark.parametrize("tag", ["qband", "pki3"])
-def test_the_table_scripts_write_without_images(script, tag, monkeypatch):
+def test_the_table_scripts_write_without_images(results, tag, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["table1_overlap.py", "--set", tag])  # the paper has no figure for Pki-3
     runs = {f"{name}.{seed}": values for name in ("gricol", "gricol_nooverlap") for seed, values in ((0, "1112"), (1, "1111"))}
     runs["gricol.0"] = "1122"
-    write_runs(script, runs, {run: values.count("1") / 4 for run, values in runs.items()}, tag=tag)
-    script("table1_overlap").main()
-    results = script("record").RESULTS
+    write_runs(runs, {run: values.count("1") / 4 for run, values in runs.items()}, tag=tag)
+    table1_overlap.main()
     tests = read_csv(results / f"table1_tests.light.{tag}.csv")
     assert [row["paper_p"] for row in tests][:2] == (["1.71e-08", ""] if tag == "qband" else ["", ""])
     assert "bootstrap by case or cell" in (results / f"table1_tests.light.{tag}.md").read_text()
 
 
-def test_a_cheaper_grid_is_compared_at_equal_seeds_by_hand(script):
+def test_a_cheaper_grid_is_compared_at_equal_seeds_by_hand():
     predicted = {
         "gricol.0": "1112",
         "gricol.1": "1111",
@@ -229,18 +206,18 @@ def test_a_cheaper_grid_is_compared_at_equal_seeds_by_hand(script):
         "gricol_cut3.1": "1112",
         "gricol_cut2.0": "1111",
     }
-    write_runs(script, predicted, {run: values.count("1") / 4 for run, values in predicted.items()})
-    runs = script("runs").runs_file("light", "qband")
-    runs.write_text(to_csv([{**row, "full": 0.5 + 0.1 * int(row["seed"])} for row in read_csv(runs)]))
-    row = script("cheaper_grids").against("gricol_cut3", "light", "qband")
+    write_runs(predicted, {run: values.count("1") / 4 for run, values in predicted.items()})
+    file = runs.runs_file("light", "qband")
+    file.write_text(to_csv([{**row, "full": 0.5 + 0.1 * int(row["seed"])} for row in read_csv(file)]))
+    row = cheaper_grids.against("gricol_cut3", "light", "qband")
     assert row["difference"] == pytest.approx(100 * (1 / 4 + 3 / 4 - 3 / 4 - 1) / 2)
     assert (row["gap_low"], row["gap_high"]) == (-50, -25)  # cell c2 loses two of its four, c1 one
     assert row["full_shown"] == "55.0 ± 7.1"
-    assert "difference" not in script("cheaper_grids").against("gricol_cut2", "light", "qband")  # one seed beside two
-    assert "difference" not in script("cheaper_grids").against("gricol", "light", "qband")
+    assert "difference" not in cheaper_grids.against("gricol_cut2", "light", "qband")  # one seed beside two
+    assert "difference" not in cheaper_grids.against("gricol", "light", "qband")
 
 
-def test_groups_are_those_of_the_split(script):
-    write_runs(script, {"gricol.0": "1111"}, {"gricol.0": 1.0})
-    result = script("tables").read_result("light", "qband", "gricol")
+def test_groups_are_those_of_the_split():
+    write_runs({"gricol.0": "1111"}, {"gricol.0": 1.0})
+    result = tables.read_result("light", "qband", "gricol")
     assert len(set(result.groups)) == 2

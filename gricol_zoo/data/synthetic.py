@@ -1,7 +1,7 @@
 """Synthetic chromosomes: an image from a band profile, with width, bending, blur and noise as parameters.
 
 The band and width profiles are class means measured on real images (``gricol_zoo/assets/profiles.json``, made by
-``benchmarks/measure_profiles.py`` from the train part alone); no image is stored. For demo, tests and bend benchmark.
+``benchmarks/make/measure_profiles.py`` from the train part alone); no image is stored. For demo, tests and bend benchmark.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Int8:
-    """What is quantized, and how; ``benchmarks/export_checks.py`` measures what each is worth.
+    """What is quantized, and how; ``benchmarks/speed/export_checks.py`` measures what each is worth.
 
     Attributes:
         operators: of ONNX. With the ReLU a convolution's output is rounded after it, where half the range is no longer needed.

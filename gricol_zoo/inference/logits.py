@@ -18,7 +18,7 @@ from gricol_zoo.inference.workers import side_by_side
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.spec import ModelSpec
 
-# From there on a larger batch gains little on a processor (benchmarks/results/speed_batch.csv); a GPU has more to fill.
+# From there on a larger batch gains little on a processor (benchmarks/results/speed/speed_batch.csv); a GPU has more to fill.
 PIXELS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 23}
 
 

@@ -1,0 +1,1 @@
+"""The classical systems, and straightening."""

@@ -1,0 +1,74 @@
+"""Where the benchmarks write: results/<room>/<name>.csv, with the command and the commit it came from, and .md for people."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gricol_zoo.benchmark.table import to_markdown
+from gricol_zoo.data.rows import read_csv, to_csv
+
+ROOT = Path(__file__).parent.parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def commit() -> str:
+    """Return the commit that is checked out, with a plus if the package or the benchmarks differ from it."""
+    run = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    changes = ["git", "status", "--porcelain", "gricol_zoo", "benchmarks/*.py"]
+    dirty = subprocess.run(changes, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    return (run.stdout.strip() or "unknown") + ("+" if dirty else "")
+
+
+COMMIT = commit()  # of what is imported now, whatever is checked out by the time of writing
+
+
+def portable(argument: str) -> str:
+    """Return a command's argument as anybody may give it: of a path from the root, which is of one machine, its end."""
+    if not Path(argument).is_absolute():
+        return argument
+    return "FOLDER" if (Path(argument) / "qband.zip").exists() else Path(argument).name
+
+
+def module_of(script: Path) -> str:
+    """Return a script of this repository as the name that ``python -m`` takes; of any other, its name as it is."""
+    script = script.resolve()
+    return ".".join(script.relative_to(ROOT).with_suffix("").parts) if script.is_relative_to(ROOT) else script.stem
+
+
+COMMAND = " ".join(["python", "-m", module_of(Path(sys.argv[0])), *map(portable, sys.argv[1:])])
+
+
+def kept(name: str, scored: Collection[str]) -> list[dict[str, Any]]:
+    """Return the rows of results/<name>.csv about models that were not scored this time, numbers as numbers."""
+    file = RESULTS / f"{name}.csv"
+    if not file.exists():
+        return []
+    rows = [row for row in read_csv(file) if row["name"] not in scored]
+    return [{key: number(value) for key, value in row.items()} for row in rows]
+
+
+def number(text: str) -> Any:
+    """Return an int or a float where a text is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def write(name: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, str]], note: str = "") -> None:
+    """Write rows as CSV, and the columns for people with a note below as markdown; print the table.
+
+    The name is a path in results/, room and table, such as ``speed/scaling``.
+    """
+    file = RESULTS / f"{name}.csv"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(to_csv([{"command": COMMAND, "commit": COMMIT, **row} for row in rows]))
+    table = to_markdown(rows, columns) + (f"\n{note}\n" if note else "")
+    (RESULTS / f"{name}.md").write_text(table)
+    print(f"\n{name}\n{table}")

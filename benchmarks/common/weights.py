@@ -1,0 +1,34 @@
+"""The released weights: names, and how to load each, from the package or from ``hub/``."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from pathlib import Path
+
+import gricol_zoo
+from gricol_zoo.data.rows import read_csv
+from gricol_zoo.factory import GridModel
+from gricol_zoo.models.deployed import DeployedModel
+
+HUB = Path(__file__).parent.parent.parent / "hub"
+
+
+def released(pattern: str = "*") -> list[str]:
+    """Return the names with tags that are staged, in order."""
+    names = sorted(folder.name for folder in HUB.iterdir() if (folder / "config.json").is_file())
+    return [name for name in names if fnmatch.fnmatch(name, pattern)]
+
+
+def create(name: str, deployed: bool = True) -> GridModel | DeployedModel:
+    """Create a released model, or one from a folder of `train`, with its weights."""
+    folder = HUB / name if (HUB / name).is_dir() else Path(name)
+    return gricol_zoo.create_model(f"local-dir:{folder}", pretrained=True, deployed=deployed)
+
+
+def title_of(name: str) -> str:
+    """Return what a table calls weights: the released name, or of a folder of `train` (on Q-band) model and epochs."""
+    if name in released():
+        return name
+    epochs, model = len(read_csv(Path(name) / "log.csv")), json.loads((Path(name) / "config.json").read_text())["architecture"]
+    return f"{model}, {epochs} epochs on Q-band"

@@ -1,0 +1,79 @@
+"""Train released weights again, from their recipe file and whatever they start from.
+
+    python -m benchmarks.make.train_weights NAME.TAG --data FOLDER --runs runs [--time-limit 9000]
+
+``recipes/NAME.TAG.json`` says all of it: model, images (their split is ``splits/<images>.csv``), what it starts from (another
+such file), the recipe and what is changed of it, its length and its seed. The run, ready for ``hub/stage.py``, is
+``runs/NAME.TAG``. On the same kind of processor, with the same torch, the weights come out the same; on another, nearly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common.record import COMMIT
+from benchmarks.common.sets import open_set, split_file
+from gricol_zoo.data.split import read_split
+from gricol_zoo.training.recipes import Recipe, get_recipe
+from gricol_zoo.training.train import train
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+STARTS = Path(__file__).parent.parent / "starts"
+
+
+def recipe_of(what: dict[str, Any]) -> Recipe:
+    """Return the recipe that a recipe file asks for."""
+    return get_recipe(what["recipe"], epochs=what["epochs"], seed=what["seed"], **what.get("recipe_changes", {}))
+
+
+def run(name: str, data: Path, runs: Path, deadline: float) -> bool:
+    """Train one, after what it starts from (taken from ``starts/`` if it is there); return whether it is finished."""
+    what = json.loads((RECIPES / f"{name}.json").read_text(encoding="utf-8"))
+    out = runs / name
+    if (out / "config.json").exists():  # written last
+        return True
+    kept = STARTS / what["init"]
+    if what["init"] and not kept.exists() and not run(what["init"], data, runs, deadline):
+        return False
+    images, split = open_set(what["images"], data), split_file(what["images"])
+    recipe = recipe_of(what)
+    init = str(kept if kept.exists() else runs / what["init"]) if what["init"] else ""
+    left = deadline - time.monotonic()
+    print(name, flush=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "commit.txt").write_text(COMMIT + "\n")
+    return train(
+        images,
+        read_split(split),
+        what["model"],
+        recipe,
+        out,
+        init=init,
+        changes=what.get("changes"),
+        resume=True,
+        time_limit=left,
+        split_name=split.name,
+    )
+
+
+def main() -> None:
+    """Train it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+", help=", ".join(sorted(file.stem for file in RECIPES.glob("*.json"))))
+    parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds; the same command goes on")
+    options = parser.parse_args()
+    deadline = time.monotonic() + options.time_limit
+    for name in options.names:
+        if not run(name, options.data, options.runs, deadline):
+            break
+
+
+if __name__ == "__main__":
+    main()

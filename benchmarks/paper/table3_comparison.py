@@ -1,0 +1,27 @@
+"""The paper's Table 3, all systems by one recipe on the same folds and seeds, beside the printed figures.
+
+    python -m benchmarks.paper.table3_comparison --data FOLDER --budget light --runs runs/tables [--only gril]
+
+Does the runs that are missing (see runs.py) and writes results/paper/table3_comparison.<budget>.<set>.csv and .md; stopped,
+the same command goes on, and without --data it only writes the table anew. The paper trained at 448x456 and does not say by
+which recipe its comparison systems were; Gflops are multiply-adds (one multiply-add = 1) of what answers: the lower branch of
+a grid model.
+"""
+
+from __future__ import annotations
+
+from benchmarks.common.record import write
+from benchmarks.paper.runs import do_missing
+from benchmarks.paper.systems import TABLE3
+from benchmarks.paper.tables import COLUMNS, table_of
+
+
+def main() -> None:
+    """Do what is missing and write the table."""
+    budget, tag = do_missing(__doc__, TABLE3)
+    lines, note = table_of(budget, tag, TABLE3)
+    write(f"paper/table3_comparison.{budget}.{tag}", lines, COLUMNS, note)
+
+
+if __name__ == "__main__":
+    main()

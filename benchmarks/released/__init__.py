@@ -1,0 +1,1 @@
+"""What the released weights are worth: scores, trust, whole cells, other cameras."""

@@ -1,0 +1,1 @@
+"""Time and memory: inference, training, commands, exported models, shards and processes."""
