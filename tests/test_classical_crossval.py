@@ -8,6 +8,7 @@ import pytest
 from conftest import tiny_set
 from PIL import Image
 
+from gricol_zoo.classical.classifier import as_classifier
 from gricol_zoo.classical.crossval import reassigned_scores
 from gricol_zoo.classical.model import fit
 from gricol_zoo.classical.saving import load, save
@@ -20,8 +21,9 @@ from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.table import ImageSet, Record, Store
 from gricol_zoo.evaluation.compare import compare_runs
 from gricol_zoo.evaluation.out_of_fold import COLUMNS, hash_folds
-from gricol_zoo.evaluation.report import score
+from gricol_zoo.evaluation.report import evaluate, score
 from gricol_zoo.inference.calibration import softmax
+from gricol_zoo.inference.predict import predict_rows
 from gricol_zoo.spec import CHROMOSOMES
 
 BAD = "images/c03/5_a.png"
@@ -170,6 +172,29 @@ def test_options_of_networks_are_refused_in_one_line(command, option, value, tra
     assert f"{option}{' bf16' if value == 'bf16' else ''} only applies to neural networks; " in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_shards_are_of_networks(trained, tmp_path, capsys):
+    assert run("predict", trained / "set", "--model", trained / "run", "--shards", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert error == f"gricol-zoo: --shards only applies to neural networks; '{trained / 'run'}' is a classical system.\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_networks_are_predicted_and_scored_by_takes_a_system(trained):
+    images, model = open_images(trained / "set"), load(trained / "run")
+    mixed = images.subset([*range(0, len(images), 2), *range(1, len(images), 2)])  # no cell's images stand together
+    classifier = as_classifier(model, "run")
+    expected = model.predict_logits(mixed)
+    rows = [row for batch in predict_rows(classifier, mixed, batch_size=2) for row in batch]
+    assert [float(row["probability"]) for row in rows] == pytest.approx(
+        softmax(expected, model.info["temperature"]).max(1).tolist(), abs=1e-4
+    )
+    assert [row for batch in predict_rows(classifier, mixed, start=5) for row in batch] == rows[5:]
+    report, logits = evaluate(classifier, mixed, name="run")
+    assert (logits == expected).all()
+    assert (report["inference"], report["dtype"], report["preparation"]) == ("poletti2012", "fp64", None)
+    assert report["seen_in_training"] == len(mixed)
 
 
 @pytest.mark.parametrize("name", ["poletti2012", "folder"])

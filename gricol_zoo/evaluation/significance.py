@@ -48,11 +48,20 @@ def corrected_t_test(first: np.ndarray, second: np.ndarray, test_share: float) -
     Raises:
         GricolZooError: other lengths, or fewer than two folds.
     """
+    from scipy.stats import t as student
+
+    _check_pairs(first, second)
+    differences = first - second
+    difference, spread = float(differences.mean()), (1 / len(first) + test_share) * float(differences.var(ddof=1))
+    if spread == 0:
+        return None
+    t = difference / math.sqrt(spread)
+    return TTest(difference, t, float(2 * student.sf(abs(t), len(first) - 1)))
+
+
+def _check_pairs(first: np.ndarray, second: np.ndarray) -> None:
     if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
         raise GricolZooError(f"Expected accuracies of the same folds, two at least, but got {first.shape} and {second.shape}.")
-    differences = first - second
-    spread = (1 / len(first) + test_share) * float(differences.var(ddof=1))
-    return _student(float(differences.mean()), spread, len(first) - 1)
 
 
 def paired_t_test(first: np.ndarray, second: np.ndarray) -> TTest | None:
@@ -73,7 +82,13 @@ def paired_t_test(first: np.ndarray, second: np.ndarray) -> TTest | None:
     Raises:
         GricolZooError: other lengths, or fewer than two runs.
     """
-    return corrected_t_test(first, second, 0.0)
+    from scipy.stats import ttest_rel
+
+    _check_pairs(first, second)
+    if (first - second).var(ddof=1) == 0:
+        return None
+    found = ttest_rel(first, second)
+    return TTest(float((first - second).mean()), float(found.statistic), float(found.pvalue))
 
 
 def two_sample_t_test(first: np.ndarray, second: np.ndarray) -> TTest | None:
@@ -91,21 +106,14 @@ def two_sample_t_test(first: np.ndarray, second: np.ndarray) -> TTest | None:
     Raises:
         GricolZooError: fewer than two runs of either.
     """
+    from scipy.stats import ttest_ind
+
     if first.ndim != 1 or second.ndim != 1 or min(len(first), len(second)) < 2:
         raise GricolZooError(f"Expected accuracies of two runs of each at least, but got {first.shape} and {second.shape}.")
-    freedom = len(first) + len(second) - 2
-    pooled = ((len(first) - 1) * first.var(ddof=1) + (len(second) - 1) * second.var(ddof=1)) / freedom
-    return _student(float(first.mean() - second.mean()), float(pooled * (1 / len(first) + 1 / len(second))), freedom)
-
-
-def _student(difference: float, variance: float, freedom: int) -> TTest | None:
-    """Return the two-sided test of a difference, given its variance and the degrees of freedom; None without variance."""
-    from scipy.stats import t as student
-
-    if variance == 0:
+    if first.var(ddof=1) == second.var(ddof=1) == 0:
         return None
-    t = difference / math.sqrt(variance)
-    return TTest(difference, t, float(2 * student.sf(abs(t), freedom)))
+    found = ttest_ind(first, second)
+    return TTest(float(first.mean() - second.mean()), float(found.statistic), float(found.pvalue))
 
 
 def mcnemar_exact(first: np.ndarray, second: np.ndarray) -> McNemar:
