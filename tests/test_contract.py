@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import SMALL
+from helpers.models import SMALL
 
 from gricol_zoo import MODELS, SPLITTERS, GricolZooError, create_model, is_model, list_models
 from gricol_zoo.testing import check_model, check_splitter

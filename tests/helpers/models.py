@@ -1,0 +1,8 @@
+"""Models that are quick, and ones that know little."""
+
+SMALL = {"image_size": (96, 98), "cell_size": (48, 48)}
+"""A size at which every model is quick; the same code as at 448x456, by proportion."""
+OLD_MODEL = "gricol_r18half_n3_128.qband"
+"""Packaged weights of preparation 1, that know neither the length of their training images nor what these were like."""
+LIGHT = {"trunk": "r18half"}
+"""Options of a comparison system's backbone: a lighter trunk than its own ResNet-50."""
