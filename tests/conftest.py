@@ -1,5 +1,7 @@
 import os
 import shutil
+import time
+import types
 
 import numpy as np
 import pytest
@@ -28,8 +30,14 @@ def _seeded():
 def hub(tmp_path, monkeypatch):
     """An empty local Hub, with an empty cache and no wait between attempts."""
     import huggingface_hub.constants
+    import huggingface_hub.file_download
+    import huggingface_hub.utils._http
 
     import gricol_zoo.weights.hub.repo
+
+    at_once = types.SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
+    for client in (huggingface_hub.file_download, huggingface_hub.utils._http):  # which waits between its own attempts too
+        monkeypatch.setattr(client, "time", at_once)
 
     LOCAL_HUB.forget()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hf_cache"))

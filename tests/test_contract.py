@@ -2,14 +2,28 @@
 
 import pytest
 import torch
-from helpers.models import SMALL
+from helpers.models import LIGHT, ON_R50, SMALL
 
 from gricol_zoo import MODELS, SPLITTERS, GricolZooError, create_model, is_model, list_models
 from gricol_zoo.testing import check_model, check_splitter
 
+LIGHTER = {name: {"backbone_options": LIGHT} for name in ON_R50} | {
+    name: {"backbone": "r18half"}  # `gricol_r50half_n3` has its own in every run
+    for name in ("gricol_r50half_n2", "gricol_r50half_n3_nooverlap", "gricol_r50half_n4", "gril_r50half")
+}
+HEAVY = ("bcnn_vgg16", "cirnet", "cirnet_pooled")
 
-@pytest.mark.parametrize("name", MODELS.names())
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in MODELS.names()]
+)
 def test_model(name):
+    check_model(name, **SMALL, **LIGHTER.get(name, {}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LIGHTER)
+def test_model_with_its_own_backbone(name):
     check_model(name, **SMALL)
 
 

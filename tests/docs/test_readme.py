@@ -49,7 +49,11 @@ def blocks_script():
     return module
 
 
-PYTHON = [pytest.param(text, id=f"{name_of(page)}-{i}") for page in PAGES for i, text in enumerate(fences(page, "python"))]
+PYTHON = [
+    pytest.param(text, id=f"{name_of(page)}-{i}", marks=[pytest.mark.slow] if "export_model(" in text else [])
+    for page in PAGES
+    for i, text in enumerate(fences(page, "python"))
+]
 
 
 @pytest.mark.parametrize("text", PYTHON)

@@ -154,7 +154,7 @@ def test_what_is_as_wide_as_long_stands(way):
     assert_alike([square], *WAYS[way])
 
 
-OFTEN = ["alone", "padded small"]
+OFTEN = ["padded small"]  # `test_export.py` has "alone" in a file too
 
 
 @pytest.mark.parametrize("way", [way if way in OFTEN else pytest.param(way, marks=pytest.mark.slow) for way in WAYS])

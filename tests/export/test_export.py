@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from helpers.models import LIGHT, SMALL
+from helpers.models import LIGHT, ON_R50, SMALL
 from helpers.synthetic import tiny_set
 from torch import nn
 
@@ -22,8 +22,7 @@ from gricol_zoo.export.graph import PortableModel, describe, trace
 from gricol_zoo.export.int8 import Int8, quantize
 
 NAME = "gricol_r18half_n3_128.qband"
-ON_R50 = ("abn_r50", "dcl_r50", "mmhpn_r50", "multiregion_r50", "ntsnet_r50")  # whose trunk is exported as r50half's is
-DEEP = ("cirnet", "cirnet_pooled")
+SLOW = {"cirnet", "cirnet_pooled", "bcnn_vgg16", "resnet50", *ON_R50} - {"dcl_r50"}
 
 
 def awake(model):
@@ -62,7 +61,7 @@ def made(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in list_models()]
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in list_models()]
 )
 def test_every_name_answers_alike_in_onnx_runtime_and_as_pt2(name, made):
     model, program, onnx_model = made(name)
@@ -82,10 +81,20 @@ def model():
     return create_model(NAME, pretrained=True)
 
 
-@pytest.mark.parametrize(("format", "ending"), [("onnx", "onnx"), ("pt2", "pt2")])
-@pytest.mark.parametrize("crops", [False, True])
-def test_a_file_says_what_it_is_and_answers_alike(model, format, ending, crops, tmp_path):
-    file = tmp_path / "new" / f"model.{ending}"
+@pytest.fixture(scope="module")
+def plain(model, tmp_path_factory):
+    """Its ONNX file, which takes canvases."""
+    file = tmp_path_factory.mktemp("plain") / "model.onnx"
+    export_model(model, file)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("format", "crops"),
+    [("onnx", False), ("onnx", True), ("pt2", False), pytest.param("pt2", True, marks=pytest.mark.slow)],
+)
+def test_a_file_says_what_it_is_and_answers_alike(model, format, crops, tmp_path):
+    file = tmp_path / "new" / f"model.{format}"
     found = export_model(model, file, format, crops=crops)
     assert (found.images, found.changed) == (48, 0)
     exported = open_exported(file)
@@ -187,12 +196,11 @@ def parameters_of(file):
     }
 
 
-def test_each_choice_of_int8_does_something(model, tmp_path):
-    export_model(model, tmp_path / "fp32.onnx")
+def test_each_choice_of_int8_does_something(model, plain, tmp_path):
     canvases = canvases_of(model, synthetic_crops(24, 2))  # three batches of the calibration
     found = {}
     for how in (Int8(), Int8(seven_bits=False), Int8(mean_ranges=False), Int8(operators=("Conv",))):
-        quantize(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", canvases, how)
+        quantize(plain, tmp_path / "int8.onnx", canvases, how)
         found[how] = parameters_of(tmp_path / "int8.onnx")
     usual, extreme = found[Int8()][1], found[Int8(mean_ranges=False)][1]
     assert max(np.abs(each).max() for each in found[Int8(seven_bits=False)][0]) == 127
@@ -202,21 +210,18 @@ def test_each_choice_of_int8_does_something(model, tmp_path):
     assert len(found[Int8(operators=("Conv",))][1]) != len(usual)
 
 
-def tampered(write):
-    """Wrap a writer so that what it writes answers otherwise."""
-
-    def wrapper(program, file, info):
-        write(program, file, info)
-        graph = onnx.load(file)
-        bias = next(each for each in graph.graph.initializer if each.name.endswith("classifier.bias"))
-        bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.1), bias.name))
-        onnx.save(graph, file)
-
-    return wrapper
+@pytest.fixture
+def tampered(plain, monkeypatch):
+    """Let every export write a file that answers otherwise."""
+    graph = onnx.load(plain)
+    bias = next(each for each in graph.graph.initializer if each.name.endswith("classifier.bias"))
+    bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.1), bias.name))
+    monkeypatch.setattr(exporting, "trace", lambda portable: None)
+    monkeypatch.setattr(exporting, "_write_onnx", lambda program, file, info: onnx.save(graph, file))
 
 
-def test_a_file_that_answers_otherwise_is_refused_and_not_kept(model, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(exporting, "_write_onnx", tampered(exporting._write_onnx))
+@pytest.mark.usefixtures("tampered")
+def test_a_file_that_answers_otherwise_is_refused_and_not_kept(model, tmp_path, capsys):
     with pytest.raises(GricolZooError, match=r"does not answer as the one in Python.*differ by up to 0.1.*Nothing was written"):
         export_model(model, tmp_path / "m.onnx")
     assert main(["export", NAME, "--out", str(tmp_path / "m.onnx")]) == 2
@@ -224,10 +229,10 @@ def test_a_file_that_answers_otherwise_is_refused_and_not_kept(model, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_from_before_stays_where_the_new_one_is_refused(model, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("tampered")
+def test_a_file_from_before_stays_where_the_new_one_is_refused(model, tmp_path):
     file = tmp_path / "m.onnx"
     file.write_bytes(b"before")
-    monkeypatch.setattr(exporting, "_write_onnx", tampered(exporting._write_onnx))
     with pytest.raises(GricolZooError):
         export_model(model, file)
     assert file.read_bytes() == b"before"

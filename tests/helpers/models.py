@@ -6,3 +6,5 @@ OLD_MODEL = "gricol_r18half_n3_128.qband"
 """Packaged weights of preparation 1, that know neither the length of their training images nor what these were like."""
 LIGHT = {"trunk": "r18half"}
 """Options of a comparison system's backbone: a lighter trunk than its own ResNet-50."""
+ON_R50 = ("abn_r50", "dcl_r50", "mmhpn_r50", "multiregion_r50", "ntsnet_r50")
+"""Comparison systems that take ``LIGHT``."""

@@ -40,7 +40,7 @@ def chromosomes(size, classes=("1", "9", "16", "21"), copies=2):
     return (batch - batch.mean()) / batch.std(), torch.arange(len(classes)).repeat_interleave(copies)
 
 
-SLOW = {"sharma2017"}  # sigmoids over dropout: it takes the most steps
+SLOW = {"sharma2017", "ntsnet_r50"}  # sigmoids over dropout, which take the most steps; and the largest network
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in SYSTEMS])

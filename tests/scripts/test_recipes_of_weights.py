@@ -38,7 +38,7 @@ def test_models_of_one_set_differ_in_nothing_else():
         assert len({json.dumps({**recipe, "model": ""}) for recipe in recipes}) == 1
 
 
-@pytest.mark.parametrize("name", ["gricol_r50half_n3.qband", "r50half.qband"])
+@pytest.mark.parametrize("name", [pytest.param("gricol_r50half_n3.qband", marks=pytest.mark.slow), "r50half.qband"])
 def test_one_step_at_the_papers_size(name):
     """What needs a GPU to be trained to its end takes a step on any processor."""
     what = json.loads((FOLDER / f"{name}.json").read_text())
