@@ -2,15 +2,11 @@
 
 import pytest
 import torch
-from helpers.models import LIGHT, ON_R50, SMALL
+from helpers.models import LIGHTER, SMALL
 
 from gricol_zoo import MODELS, SPLITTERS, GricolZooError, create_model, is_model, list_models
 from gricol_zoo.testing import check_model, check_splitter
 
-LIGHTER = {name: {"backbone_options": LIGHT} for name in ON_R50} | {
-    name: {"backbone": "r18half"}  # `gricol_r50half_n3` has its own in every run
-    for name in ("gricol_r50half_n2", "gricol_r50half_n3_nooverlap", "gricol_r50half_n4", "gril_r50half")
-}
 HEAVY = ("bcnn_vgg16", "cirnet", "cirnet_pooled")
 
 

@@ -8,3 +8,8 @@ LIGHT = {"trunk": "r18half"}
 """Options of a comparison system's backbone: a lighter trunk than its own ResNet-50."""
 ON_R50 = ("abn_r50", "dcl_r50", "mmhpn_r50", "multiregion_r50", "ntsnet_r50")
 """Comparison systems that take ``LIGHT``."""
+LIGHTER = {name: {"backbone_options": LIGHT} for name in ON_R50} | {
+    name: {"backbone": "r18half"}
+    for name in ("gricol_r50half_n2", "gricol_r50half_n3_nooverlap", "gricol_r50half_n4", "gril_r50half")
+}
+"""What of a model may be smaller where its backbone does not matter; `gricol_r50half_n3` has its own in every run."""
