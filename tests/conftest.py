@@ -1,27 +1,24 @@
-import csv
 import os
 import shutil
-import zipfile
+import time
+import types
 
 import numpy as np
 import pytest
-from hub_server import ENVIRONMENT, LOCAL_HUB
-from PIL import Image
+from helpers.hub import ENVIRONMENT, LOCAL_HUB
 
 os.environ.update(ENVIRONMENT)  # before huggingface_hub is first imported
 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:  # tests side by side, and what they start, get a core each
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is
 
 import torch
+from helpers.models import OLD_MODEL
+from helpers.synthetic import tiny_set
 
-from gricol_zoo.data.synthetic import Look, load_profiles, render, render_cell
+from gricol_zoo.data.synthetic import render_cell
 
+pytest.register_assert_rewrite("helpers.processes")
 torch.set_num_threads(min(2, torch.get_num_threads()))
-
-SMALL = {"image_size": (96, 98), "cell_size": (48, 48)}
-"""A size at which every model is quick; the same code as at 448x456, by proportion."""
-OLD_MODEL = "gricol_r18half_n3_128.qband"
-"""Packaged weights of preparation 1, that know neither the length of their training images nor what these were like."""
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +30,14 @@ def _seeded():
 def hub(tmp_path, monkeypatch):
     """An empty local Hub, with an empty cache and no wait between attempts."""
     import huggingface_hub.constants
+    import huggingface_hub.file_download
+    import huggingface_hub.utils._http
 
     import gricol_zoo.weights.hub.repo
+
+    at_once = types.SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
+    for client in (huggingface_hub.file_download, huggingface_hub.utils._http):  # which waits between its own attempts too
+        monkeypatch.setattr(client, "time", at_once)
 
     LOCAL_HUB.forget()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hf_cache"))
@@ -47,45 +50,6 @@ def hub(tmp_path, monkeypatch):
 def _no_cache_left():
     yield
     shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
-
-
-def tiny_set(folder, cells=10, classes=("1", "5", "21"), seed=0, copies="a"):
-    """Write a small set of synthetic chromosomes with a manifest; return the folder."""
-    rng = np.random.default_rng(seed)
-    profiles = load_profiles()
-    rows = []
-    for cell in range(cells):
-        for label in classes:
-            for copy in copies:
-                look = Look(bend=float(rng.uniform(-20, 20)), noise=0.02, gain=0.6)
-                grey = render(profiles[label], look, rng)
-                path = f"images/c{cell:02d}/{label}_{copy}.png"
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray((grey * 255).astype(np.uint8)).save(folder / path)
-                sex = "FM"[cell % 2]
-                rows.append(
-                    {"path": path, "case": f"c{cell:02d}", "cell": f"c{cell:02d}", "sex": sex, "label": label, "copy": copy}
-                )
-    with (folder / "manifest.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-    return folder
-
-
-def write_cell(folder, seed=3, sex="M", zoom=1.0):
-    """Write a synthetic cell of 46 as PNG files whose names say nothing of their class; return the true classes.
-
-    ``zoom`` is how many pixels its camera has where the usual one has one.
-    """
-    folder.mkdir(parents=True)
-    cell = render_cell(seed, sex)
-    order = np.random.default_rng(seed).permutation(len(cell))
-    for place, index in enumerate(order):
-        image = Image.fromarray((cell[index][2] * 255).astype(np.uint8))
-        size = tuple(round(side * zoom) for side in image.size)
-        image.resize(size, Image.Resampling.BICUBIC).save(folder / f"crop {place:02d}.png")
-    return [cell[index][0] for index in order]
 
 
 @pytest.fixture(scope="session")
@@ -108,14 +72,6 @@ def measured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("measured") / "weights"
     model.save_pretrained(folder)
     return folder
-
-
-def zip_folder(folder, file):
-    with zipfile.ZipFile(file, "w") as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(folder))
-    return file
 
 
 @pytest.fixture(scope="session")

@@ -8,20 +8,14 @@ import sys
 import warnings
 
 import pytest
-from conftest import OLD_MODEL, SMALL, write_cell
-from test_data import BAD_FILES
+from helpers.bad_files import BAD_FILES
+from helpers.commands import run
+from helpers.models import OLD_MODEL, SMALL
+from helpers.synthetic import write_cell
 
 from gricol_zoo import DEFAULT_MODEL, __version__, create_model
-from gricol_zoo.cli import main
 from gricol_zoo.commands.predict import doubts
 from gricol_zoo.errors import QualityWarning
-
-
-def run(*arguments):
-    try:
-        return main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        return stop.code
 
 
 def test_list(capsys):

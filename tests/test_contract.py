@@ -2,14 +2,24 @@
 
 import pytest
 import torch
-from conftest import SMALL
+from helpers.models import LIGHTER, SMALL
 
 from gricol_zoo import MODELS, SPLITTERS, GricolZooError, create_model, is_model, list_models
 from gricol_zoo.testing import check_model, check_splitter
 
+HEAVY = ("bcnn_vgg16", "cirnet", "cirnet_pooled")
 
-@pytest.mark.parametrize("name", MODELS.names())
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in MODELS.names()]
+)
 def test_model(name):
+    check_model(name, **SMALL, **LIGHTER.get(name, {}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LIGHTER)
+def test_model_with_its_own_backbone(name):
     check_model(name, **SMALL)
 
 

@@ -12,11 +12,11 @@ import sys
 from collections import defaultdict
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
+from helpers import ROOT
 
-PACKAGE = Path(__file__).parent.parent / "gricol_zoo"
+PACKAGE = ROOT / "gricol_zoo"
 FILES = sorted(PACKAGE.rglob("*.py"))
 MOST_LOOSE = 10
 DATA = ("data", "errors", "files", "registry", "spec")  # what rooms of data may import

@@ -137,7 +137,7 @@ DOWNSTREAM = """
     task = gricol_zoo.TrainingTask(model, gricol_zoo.GridLoss(ramp_epoch=0))
     optimizer = torch.optim.AdamW(task.parameters(), lr=1e-3)
     model.train()
-    images, labels = batch(6)
+    images, labels = batch(3)
     for step in range(8):
         loss = task(images, labels, 1.0)
         loss.backward()

@@ -9,9 +9,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import SMALL, tiny_set
+from helpers.models import SMALL
+from helpers.processes import FROZEN, alone, finish, launched, same, training
+from helpers.synthetic import tiny_set
 from PIL import Image
-from test_processes import FROZEN, alone, finish, launched, same, training
 from torch.distributed.elastic.utils.distributed import get_free_port
 
 from gricol_zoo import GricolZooError, GridLoss, GridOutput, ModelSpec, TrainingTask, create_model, grid_loss, optimize

@@ -3,7 +3,7 @@
 import pytest
 import timm
 import torch
-from conftest import SMALL
+from helpers.models import SMALL
 
 import gricol_zoo.timm_bridge
 from gricol_zoo import MODELS, WEIGHTS, DeployedModel, GricolZooError, create_model

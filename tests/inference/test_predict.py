@@ -1,0 +1,301 @@
+"""One row an image, whatever the image."""
+
+import csv
+import io
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from helpers.bad_files import BAD_FILES
+from helpers.models import SMALL
+from helpers.synthetic import write_cell, zip_folder
+from PIL import Image
+
+from gricol_zoo import MODELS, GricolZooError, create_model
+from gricol_zoo.data.arrays import as_batch, load_canvases
+from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.table import Record
+from gricol_zoo.evaluation.report import evaluate
+from gricol_zoo.inference.logits import best_batch_size, predict_logits
+from gricol_zoo.inference.predict import COLUMNS, MOST_SEEN, Seen, digest_of, open_paths, predict_rows, write_predictions
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = create_model("r18half_128", deployed=True).eval()
+    model.info = {"temperature": 2.0, "review_threshold": 0.99}
+    return model
+
+
+def test_rows_agree_with_the_logits(model, chromosomes):
+    images = open_images(chromosomes)
+    rows = [row for batch in predict_rows(model, images, batch_size=7) for row in batch]
+    logits = predict_logits(model, load_canvases(images, model.spec))
+    probabilities = np.exp(logits / 2) / np.exp(logits / 2).sum(1, keepdims=True)
+    assert [row["path"] for row in rows] == [record.path for record in images.records]
+    for row, record, p in zip(rows, images.records, probabilities, strict=True):
+        order = np.argsort(-p)
+        assert row["prediction"] == model.spec.labels[order[0]]
+        assert row["second"] == model.spec.labels[order[1]]
+        assert float(row["probability"]) == pytest.approx(p[order[0]], abs=6e-5)
+        assert (row["label"], row["cell"], row["review"], row["error"]) == (record.label, record.cell, 1, "")
+
+
+def test_bad_files_are_rows_and_the_others_go_on(model, chromosomes, tmp_path):
+    good = next(chromosomes.rglob("*.png")).read_bytes()
+    for name, (data, _) in BAD_FILES.items():
+        (tmp_path / f"{name}.png").write_bytes(data)
+    (tmp_path / "good.png").write_bytes(good)
+    rows = [row for batch in predict_rows(model, open_images(tmp_path), 3) for row in batch]
+    assert len(rows) == len(BAD_FILES) + 1
+    for row in rows:
+        name = row["path"].removesuffix(".png")
+        if name == "good":
+            assert row["prediction"]
+            assert not row["error"]
+        else:
+            assert BAD_FILES[name][1] in row["error"]
+            assert row["prediction"] == row["review"] == ""
+
+
+def test_zip_folder_csv_and_single_files_give_the_same_rows(model, chromosomes, tmp_path):
+    def rows(*paths):
+        return [row for images in open_paths(paths) for batch in predict_rows(model, images) for row in batch]
+
+    expected = rows(chromosomes)
+    assert rows(zip_folder(chromosomes, tmp_path / "set.zip")) == expected
+    assert rows(chromosomes / "manifest.csv") == expected
+    single = rows(chromosomes / expected[0]["path"])[0]
+    assert (single["prediction"], single["probability"]) == (expected[0]["prediction"], expected[0]["probability"])
+
+
+def test_rows_written_stay_when_a_later_one_fails(model, chromosomes):
+    images = open_images(chromosomes)
+
+    class Breaking(type(images.store)):
+        def read(self, name):
+            if name == images.records[20].path:
+                raise MemoryError
+            return super().read(name)
+
+    images.store.__class__ = Breaking
+    stream = io.StringIO()
+    with pytest.raises(MemoryError):
+        list(write_predictions(model, [images], stream, batch_size=8))
+    rows = list(csv.DictReader(io.StringIO(stream.getvalue())))
+    assert len(rows) == 16
+    assert list(rows[0]) == COLUMNS
+
+
+def test_evaluate_reports_what_it_scored(model, chromosomes):
+    images = open_images(chromosomes)
+    model.info["training"] = {"groups": ["c00", "c01"]}
+    report, logits = evaluate(model, images, name="x", part="all")
+    assert report["seen_in_training"] == 6
+    assert report["images"] == 30
+    assert report["cells"] == report["cases"] == 10
+    truth = [model.spec.labels.index(record.label) for record in images.records]
+    assert report["accuracy"] == pytest.approx((logits.argmax(1) == truth).mean())
+    with pytest.raises(GricolZooError, match="needs the full form"):
+        evaluate(model, images, name="x", full=True)
+
+
+def test_full_inference_is_scored_by_the_full_form(chromosomes):
+    model = create_model("gricol_r18half_n3_128").eval()
+    report, _ = evaluate(model, open_images(chromosomes).subset([0, 1]), name="x", full=True)
+    assert report["inference"] == "full"
+    assert report["temperature"] == 1.0
+
+
+def test_unknown_labels_are_named(model, chromosomes, tmp_path):
+    images = open_images(chromosomes)
+    images.records[3] = images.records[3].__class__("images/c01/1_a.png", "Z")
+    with pytest.raises(GricolZooError, match="has the label 'Z'"):
+        evaluate(model, images, name="x")
+
+
+def test_nothing_to_predict():
+    with pytest.raises(GricolZooError, match=r"No such file: nowhere\.png"):
+        open_paths(["nowhere.png"])
+
+
+@pytest.mark.parametrize(("workers", "batch_size"), [(1, 7), (2, 7), (3, 4), (0, 0)])
+def test_workers_and_batches_change_nothing(model, chromosomes, workers, batch_size):
+    images = open_images(chromosomes)
+    with torch.inference_mode():
+        logits = model(as_batch(load_canvases(images, model.spec), model.spec))
+    expected = [model.spec.labels[i] for i in logits.argmax(1)]
+    rows = [row for batch in predict_rows(model, images, batch_size, "fp32", workers) for row in batch]
+    assert [row["path"] for row in rows] == [record.path for record in images.records]
+    assert [row["prediction"] for row in rows] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("r18half_128", 32), ("gricol_r18half_n3_128", 32), ("gricol_r50half_n3", 8), ("resnet50", 2)]
+)
+def test_the_default_batch_suits_what_the_backbone_sees(name, size):
+    assert best_batch_size(MODELS.get(name)) == size
+    assert best_batch_size(MODELS.get(name), "cuda") == 16 * size
+
+
+def test_a_damaged_member_of_a_zip_is_a_row(model, chromosomes, tmp_path):
+    file = zip_folder(chromosomes, tmp_path / "set.zip")
+    name = open_images(file).records[4].path
+    with zipfile.ZipFile(file) as archive:
+        start = archive.getinfo(name).header_offset + 30 + len(name)
+        size = archive.getinfo(name).compress_size
+    data = bytearray(file.read_bytes())
+    data[start + size // 2] ^= 0xFF
+    file.write_bytes(bytes(data))
+    rows = [row for batch in predict_rows(model, open_images(file), batch_size=7) for row in batch]
+    assert [index for index, row in enumerate(rows) if row["error"]] == [4]
+    assert "cannot be unpacked" in rows[4]["error"]
+    with pytest.raises(GricolZooError, match="cannot be unpacked"):
+        load_canvases(open_images(file), model.spec)
+
+
+# --- turned, warnings ---
+
+
+def rows_of(model, images, **options):
+    return [row for batch in predict_rows(model, images, dtype="fp32", **options) for row in batch]
+
+
+def test_the_columns_are_those_of_the_contract(model, chromosomes):
+    assert COLUMNS[-2:] == ["turned", "warnings"]
+    assert COLUMNS[:2] + COLUMNS[8:10] == ["path", "case", "review", "error"]  # new ones come last
+    rows = rows_of(model, open_images(chromosomes).subset(range(4)))
+    assert [list(row) for row in rows] == [COLUMNS] * 4
+    assert {(row["turned"], row["warnings"]) for row in rows} == {("", "")}  # without polarity, nothing wrong
+
+
+def test_turned_is_what_the_model_says(chromosomes):
+    model = create_model("r18half_192", deployed=True, **SMALL).eval()
+    images = open_images(chromosomes).subset(range(6))
+    for up in (1.0, -1.0):
+        with torch.no_grad():
+            model.classifier.bias.copy_(torch.tensor([4 * up, -4 * up]).repeat(24))
+        assert [row["turned"] for row in rows_of(model, images)] == [int(up < 0)] * 6
+
+
+@pytest.fixture
+def repeated(chromosomes, tmp_path):
+    """A folder of 12 images in two cells: c00 has one picture three times, c01 the same one once, and another twice."""
+    files = sorted(chromosomes.rglob("*.png"))[:6]
+    for cell in ("c00", "c01"):
+        (tmp_path / cell).mkdir()
+        for n, file in enumerate(files[:4]):
+            shutil.copy(file, tmp_path / cell / f"{n}.png")
+    shutil.copy(files[1], tmp_path / "c00" / "4 again.png")
+    Image.open(files[1]).save(tmp_path / "c00" / "5 as tiff.tif")  # other bytes
+    shutil.copy(files[3], tmp_path / "c01" / "4 again.png")
+    (tmp_path / "c01" / "5 broken.png").write_bytes(b"no image")
+    return tmp_path
+
+
+TWICE = {
+    "c00/4 again.png": "the same picture as c00/1.png: take one out",
+    "c00/5 as tiff.tif": "the same picture as c00/1.png: take one out",
+    "c01/4 again.png": "the same picture as c01/3.png: take one out",
+}
+
+
+@pytest.mark.parametrize(("workers", "batch_size"), [(1, 3), (2, 1), (3, 5), (4, 12), (0, 0)])
+def test_the_same_picture_is_told_of_the_second_alone(model, repeated, workers, batch_size):
+    rows = rows_of(model, open_images(repeated), batch_size=batch_size, workers=workers)
+    assert {row["path"]: row["warnings"] for row in rows if row["warnings"]} == TWICE
+    assert rows[-1]["error"]
+    assert [row["path"] for row in rows] == sorted(row["path"] for row in rows)
+
+
+def test_it_does_not_matter_that_cells_are_mixed(model, repeated):
+    images = open_images(repeated)
+    mixed = images.subset(sorted(range(12), key=lambda n: (n % 6, n)))
+    assert [record.cell for record in mixed.records[:4]] == ["c00", "c01", "c00", "c01"]
+    assert {row["path"]: row["warnings"] for row in rows_of(model, mixed, batch_size=2) if row["warnings"]} == TWICE
+
+
+@pytest.mark.parametrize("start", [0, 1, 5, 8, 11])
+def test_what_goes_on_says_what_the_whole_says(model, repeated, start):
+    images = open_images(repeated)
+    expected = rows_of(model, images)
+    assert rows_of(model, images, start=start) == expected[start:]
+    stream, again = io.StringIO(newline=""), io.StringIO(newline="")
+    assert [row for rows in write_predictions(model, [images], stream, dtype="fp32") for row in rows] == expected
+    lines = stream.getvalue().splitlines(keepends=True)
+    again.write("".join(lines[: start + 1]))
+    for _ in write_predictions(model, [images], again, dtype="fp32", start=start):
+        pass
+    assert again.getvalue() == stream.getvalue()
+
+
+def test_single_images_of_a_folder_are_one_set(model, repeated, chromosomes, tmp_path):
+    cell, other = repeated / "c00", next(chromosomes.rglob("*.png"))
+    paths = [cell / "1.png", cell / "4 again.png", other, cell / "5 as tiff.tif", repeated / "c01", cell / "0.png"]
+    sets = open_paths(paths)
+    assert [[record.path for record in images.records] for images in sets] == [
+        ["1.png", "4 again.png"],
+        [other.name],
+        ["5 as tiff.tif"],
+        [f"{name}.png" for name in ("0", "1", "2", "3", "4 again", "5 broken")],
+        ["0.png"],
+    ]
+    assert [row["warnings"] for row in rows_of(model, sets[0])] == ["", "the same picture as 1.png: take one out"]
+    (twice,) = open_paths([cell / "1.png", cell / "1.png"])
+    assert [row["warnings"] for row in rows_of(model, twice)] == ["", "the same picture as 1.png: take one out"]
+
+
+def test_pixels_are_compared_with_their_shape():
+    grey = np.random.default_rng(0).random((6, 4), np.float32)
+    assert digest_of(grey) == digest_of(grey.copy())
+    assert len({digest_of(grey.reshape(shape)) for shape in ((6, 4), (4, 6), (24, 1), (1, 24))}) == 4
+
+
+def test_memory_stays_flat():
+    seen = Seen()
+    rows = ({"case": "", "cell": "", "path": str(n)} for n in range(MOST_SEEN + 10))
+    for n, row in enumerate(rows):
+        seen.before(row, n.to_bytes(12, "big"))
+    assert len(seen.paths) <= MOST_SEEN
+    assert seen.before({"case": "", "cell": "", "path": "x"}, (MOST_SEEN + 5).to_bytes(12, "big"))
+    assert seen.before({"case": "", "cell": "1", "path": "x"}, (MOST_SEEN + 5).to_bytes(12, "big")) == ""
+
+
+def test_warnings_of_an_image_are_joined(measured, tmp_path):
+    write_cell(tmp_path / "cell")
+    first, second = (np.asarray(Image.open(tmp_path / "cell" / f"crop {n:02d}.png")) for n in range(2))
+    height = max(len(first), len(second))
+    row = np.concatenate([np.pad(grey, ((0, height - len(grey)), (8, 8))) for grey in (first, second)], 1)
+    pages = [Image.fromarray(row), Image.new("L", (5, 5))]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    shutil.copy(tmp_path / "a.tif", tmp_path / "b.tif")
+    shutil.copy(tmp_path / "cell" / "crop 02.png", tmp_path / "c.png")
+    model = create_model(f"local-dir:{measured}", pretrained=True, deployed=True)
+    (images,) = open_paths([tmp_path / name for name in ("a.tif", "b.tif", "c.png")])
+    said = [row["warnings"].split("; ") for row in rows_of(model, images)]
+    # A note of the reader may hold the sign that joins them.
+    assert said[0] == ["the first of 2 pages", "the others are left out", "several chromosomes in one crop: cut them apart"]
+    assert said[1] == [*said[0], "the same picture as a.tif: take one out"]
+    assert said[2] == [""]
+
+
+def test_a_report_says_how_images_were_prepared(chromosomes):
+    images = open_images(chromosomes).subset(range(6))
+    report, _ = evaluate(create_model("r18half_128", **SMALL).eval(), images, name="x")
+    assert (report["preparation"], report["ground"], report["scale"], report["polarity_accuracy"]) == (1, "auto", "none", None)
+    model = create_model("r18half_192", preprocess={"ground": "dark"}, **SMALL).eval()
+    with torch.no_grad():
+        model.classifier.bias.copy_(torch.tensor([4.0, -4.0]).repeat(24))  # up, whatever it is
+    arms = ["down", "up", "", "", "down", "down"]
+    images.records = [
+        Record(r.path, r.label, r.cell, extra={"short_arm": arm}) for r, arm in zip(images.records, arms, strict=True)
+    ]
+    report, _ = evaluate(model, images, name="x", scale=2.0)
+    assert (report["preparation"], report["ground"], report["scale"], report["polarity_accuracy"]) == (2, "dark", 2.0, 0.5)
+    report, _ = evaluate(model, images, name="x", full=True)
+    assert report["polarity_accuracy"] is None  # all classifiers together tell none
+    images.records[0] = Record(images.records[0].path, "1", extra={"short_arm": "left"})
+    with pytest.raises(GricolZooError, match="up, down or empty, but got 'left'"):
+        evaluate(model, images, name="x")

@@ -1,0 +1,142 @@
+"""Publishing to the local Hub: what is checked before, what goes, and what is pinned after."""
+
+import json
+import shutil
+import sys
+
+import pytest
+import torch
+from helpers import ROOT
+from helpers.hub import TOKEN
+
+import gricol_zoo
+from gricol_zoo import create_model
+from gricol_zoo.models.presets import read_table
+
+FOLDER = ROOT / "hub"
+NAME = "r18half_128.qband"
+ARCH, _, TAG = NAME.rpartition(".")
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    """The module hub/publish.py, which imports its neighbours."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        import publish
+
+        yield publish
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+@pytest.fixture
+def publish(scripts, tmp_path, monkeypatch):
+    """The same with a staging folder, a table and a place for kept files of its own."""
+    shutil.copytree(FOLDER / NAME, tmp_path / "hub" / NAME)
+    shutil.copy(scripts.TABLE, tmp_path / "weights.json")
+    for name, value in (("HUB", tmp_path / "hub"), ("TABLE", tmp_path / "weights.json"), ("KEPT", tmp_path / "kept")):
+        monkeypatch.setattr(scripts, name, value)
+    return scripts
+
+
+def run(publish, monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["publish.py", NAME, *arguments])
+    publish.main()
+
+
+def test_a_dry_run_shows_what_would_go_and_asks_nothing(publish, hub, monkeypatch, capsys):
+    before = publish.TABLE.read_text()
+    run(publish, monkeypatch, "--dry-run")
+    shown = capsys.readouterr().out
+    assert f"{NAME} -> gricol-zoo/{NAME}" in shown
+    for file in ("README.md", "config.json", "model.safetensors"):
+        assert file in shown
+    assert "nothing was uploaded" in shown
+    assert hub.log == []
+    assert publish.TABLE.read_text() == before
+
+
+def test_published_pinned_and_loaded_again(publish, hub, monkeypatch, capsys):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    run(publish, monkeypatch)
+    weights = read_table(publish.TABLE)[ARCH][TAG]
+    assert weights.revision == hub.repos[f"gricol-zoo/{NAME}"].refs["main"]
+    assert weights.revision in capsys.readouterr().out
+    files = hub.repos[weights.repo].commits[weights.revision]
+    for file in ("README.md", "config.json", "model.safetensors"):
+        assert files[file] == (FOLDER / NAME / file).read_bytes()
+    monkeypatch.setitem(gricol_zoo.WEIGHTS, ARCH, {TAG: weights.__class__(**{**vars(weights), "packaged": False})})
+    images = torch.randn(1, 1, 128, 96)
+    expected = create_model(f"local-dir:{FOLDER / NAME}", pretrained=True)(images)
+    for requests in (6, 0):
+        hub.log.clear()
+        model = create_model(NAME, pretrained=True)
+        assert torch.equal(model(images), expected)
+        assert len(hub.log) == requests
+        assert model.hub_ref == f"{weights.repo}@{weights.revision}"
+    run(publish, monkeypatch)  # nothing new: the same commit
+    assert read_table(publish.TABLE)[ARCH][TAG].revision == weights.revision
+
+
+def test_what_comes_back_different_is_not_pinned(publish, hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    before = publish.TABLE.read_text()
+    monkeypatch.setattr(publish, "check", lambda name: [])
+    monkeypatch.setattr(publish, "logits", lambda model: torch.rand(2, 24))
+    with pytest.raises(SystemExit, match="nothing was pinned"):
+        run(publish, monkeypatch)
+    assert publish.TABLE.read_text() == before
+
+
+def flip(folder):
+    data = bytearray((folder / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(bytes(data))
+
+
+def other_card(folder):
+    text = (folder / "README.md").read_text()
+    (folder / "README.md").write_text(text.replace("94.6 %", "99.6 %"))
+
+
+def no_licence(folder):
+    text = (folder / "README.md").read_text()
+    (folder / "README.md").write_text(text.replace("license: apache-2.0\n", ""))
+
+
+def a_pickle_too(folder):
+    (folder / "pytorch_model.bin").write_bytes(b"")
+
+
+def other_config(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["gricol_zoo"]["size"] += 1
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (flip, "has hash and size"),
+        (other_card, "is not what hub/card.py writes"),
+        (no_licence, "license: apache-2.0"),
+        (a_pickle_too, "its files are"),
+        (other_config, "its config says"),
+    ],
+)
+def test_what_is_wrong_does_not_go(publish, hub, monkeypatch, capsys, harm, message):
+    harm(publish.HUB / NAME)
+    with pytest.raises(SystemExit, match="nothing was uploaded"):
+        run(publish, monkeypatch)
+    assert message in capsys.readouterr().out
+    assert hub.log == []
+
+
+def test_another_table_and_an_unknown_name(publish, hub, monkeypatch, capsys):
+    publish.TABLE.write_text(publish.TABLE.read_text().replace('"size": 5644904', '"size": 5'))
+    with pytest.raises(SystemExit, match="nothing was uploaded"):
+        run(publish, monkeypatch)
+    assert "weights.json says" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match=r"hub/none\.qband is not staged"):
+        run(publish, monkeypatch, "none.qband")

@@ -1,0 +1,55 @@
+"""The recipe file of every released or planned weight: it names what exists, and one step of it runs."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from helpers import ROOT
+
+from gricol_zoo import MODELS, create_model
+from gricol_zoo.training.losses import GridLoss
+from gricol_zoo.training.optim import make_optimizer
+from gricol_zoo.training.recipes import get_recipe
+from gricol_zoo.training.task import TrainingTask
+
+FOLDER = ROOT / "benchmarks" / "recipes"
+FILES = sorted(FOLDER.glob("*.json"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_it_names_what_exists(file):
+    what = json.loads(file.read_text())
+    assert what.keys() - {"recipe_changes"} == {"model", "images", "init", "recipe", "epochs", "seed"}
+    assert what["model"] in MODELS
+    assert file.stem.startswith(f"{what['model']}.{what['images']}")
+    assert (FOLDER.parent / "splits" / f"{what['images']}.csv").is_file()
+    assert not what["init"] or (FOLDER / f"{what['init']}.json").is_file()
+    recipe = get_recipe(what["recipe"], epochs=what["epochs"], seed=what["seed"], **what.get("recipe_changes", {}))
+    assert recipe.epochs == what["epochs"]
+
+
+def test_models_of_one_set_differ_in_nothing_else():
+    for tag in ("qband", "pki3"):
+        recipes = [
+            json.loads((FOLDER / f"{name}.{tag}.json").read_text())
+            for name in ("gricol_r18half_n3_128", "gril_r18half_128", "r18half_128")
+        ]
+        assert len({json.dumps({**recipe, "model": ""}) for recipe in recipes}) == 1
+
+
+@pytest.mark.parametrize("name", [pytest.param("gricol_r50half_n3.qband", marks=pytest.mark.slow), "r50half.qband"])
+def test_one_step_at_the_papers_size(name):
+    """What needs a GPU to be trained to its end takes a step on any processor."""
+    what = json.loads((FOLDER / f"{name}.json").read_text())
+    recipe = dataclasses.replace(get_recipe(what["recipe"]), precision="fp32")
+    model = create_model(what["model"])
+    task = TrainingTask(model, GridLoss(recipe.beta, recipe.ramp * recipe.epochs, recipe.label_smoothing)).train()
+    optimizer = make_optimizer(task, recipe)
+    images = recipe.augment(torch.rand(2, 448, 456), torch.Generator().manual_seed(0)).unsqueeze(1)
+    before = model.backbone.conv1.weight.clone()
+    loss = task(images, torch.tensor([0, 23]), 0.0)
+    loss.backward()
+    optimizer.step()
+    assert loss.isfinite()
+    assert not torch.equal(before, model.backbone.conv1.weight)
