@@ -3,13 +3,15 @@
     python hub/stage.py runs/r18half_128.qband [--packaged]
 
 Enters it in the package's table, gricol_zoo/assets/weights.json, and what its files look like in tests/released/; ``hub/card.py``
-writes the cards. With ``--packaged`` a copy goes into the package as well. A weight file is committed once, when it is final.
+writes the cards. With ``--packaged`` the files go into the package, and hub/NAME.TAG/ has links
+to them. A weight file is committed once, when it is final.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -45,7 +47,7 @@ def stage(run: Path, target: Path, tag: str) -> dict[str, Any]:
 def enter(name: str, info: dict[str, Any], packaged: bool) -> None:
     """Write staged weights into the package's table; what they are on the Hub is not known yet.
 
-    Packaged, they are copied into the package, beside those of other models: a name that loaded goes on loading.
+    Packaged, they move into the package, beside those of other models: a name that loaded goes on loading.
     """
     table: dict[str, dict[str, Any]] = json.loads(TABLE.read_text(encoding="utf-8"))
     own, _, tag = name.rpartition(".")
@@ -54,7 +56,8 @@ def enter(name: str, info: dict[str, Any], packaged: bool) -> None:
     if packaged:
         (ASSETS / name).mkdir()
         for file in ("config.json", "model.safetensors"):
-            shutil.copyfile(HUB / name / file, ASSETS / name / file)
+            shutil.move(HUB / name / file, ASSETS / name / file)
+            (HUB / name / file).symlink_to(os.path.relpath(ASSETS / name / file, HUB / name))  # in git once
     ordered = {arch: {tag: table[arch][tag] for tag in TAGS if tag in table[arch]} for arch in sorted(table)}
     TABLE.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
 
@@ -63,7 +66,7 @@ def main() -> None:
     """Stage one run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="a finished folder of benchmarks.make.train_weights, named as the weights are")
-    parser.add_argument("--packaged", action="store_true", help="copy it into the package too")
+    parser.add_argument("--packaged", action="store_true", help="move its files into the package")
     options = parser.parse_args()
     name = options.run.name
     info = stage(options.run, HUB / name, name.rpartition(".")[2])
