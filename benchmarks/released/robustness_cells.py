@@ -19,7 +19,7 @@ from gricol_zoo.data.find import find_chromosome
 from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.preprocess import pose_of
 from gricol_zoo.data.table import ImageSet, Record, Store
-from gricol_zoo.inference.classifier import Classifier
+from gricol_zoo.inference.classifier import Answers, Classifier
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.run import karyotype
 
@@ -186,13 +186,13 @@ def remembering(classifier: Classifier) -> Classifier:
     """Return a classifier of networks that computes each canvas once: many conditions leave most of them as they were."""
     known: dict[bytes, tuple[Any, Any]] = {}
 
-    def classify(prepared: Sequence[Any]) -> tuple[np.ndarray, np.ndarray | None]:
+    def answer(prepared: Sequence[Any], cells: Sequence[str]) -> Answers:
         keys = [hashlib.blake2b(one.canvas.tobytes(), digest_size=16).digest() for one in prepared]
         new = {key: one for key, one in zip(keys, prepared, strict=True) if key not in known}
         if new:
-            probabilities, up = classifier.classify(list(new.values()))
-            known.update(zip(new, zip(probabilities, [None] * len(new) if up is None else up, strict=True), strict=True))
+            logits, up = classifier.answer(list(new.values()), cells[: len(new)])
+            known.update(zip(new, zip(logits, [None] * len(new) if up is None else up, strict=True), strict=True))
         rows, ups = zip(*(known[key] for key in keys), strict=True)
         return np.stack(rows), None if ups[0] is None else np.array(ups)
 
-    return classifier._replace(classify=classify)
+    return classifier._replace(answer=answer)
