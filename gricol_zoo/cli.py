@@ -17,6 +17,7 @@ from typing import NoReturn, TextIO
 
 from gricol_zoo.commands.kinds import check_options
 from gricol_zoo.errors import GricolZooError, QualityWarning
+from gricol_zoo.progress import show_progress
 
 COMMANDS = (
     "list",
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     options = _parser().parse_args(arguments)
     warnings.showwarning = _show_warning
+    show_progress()
     warnings.simplefilter("always", QualityWarning)
     try:
         check_options(options.command, options)

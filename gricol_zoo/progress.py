@@ -1,12 +1,33 @@
-"""What a long run says, and how it is told to stop."""
+"""Progress output and graceful shutdown of long runs.
+
+The library logs its progress as ``gricol_zoo``, level INFO; the command line shows that on stderr (``show_progress``).
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
+
+LOGGER = logging.getLogger("gricol_zoo")
+
+
+class ToStderr(logging.Handler):
+    """Print the bare message, on what is ``sys.stderr`` at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print it."""
+        print(record.getMessage(), file=sys.stderr, flush=True)
+
+
+def show_progress() -> None:
+    """Show what the library logs, from INFO up, on stderr; as the commands do."""
+    LOGGER.setLevel(logging.INFO)
+    if not any(isinstance(handler, ToStderr) for handler in LOGGER.handlers):
+        LOGGER.addHandler(ToStderr())
 
 
 class Stop:
@@ -49,15 +70,15 @@ def peak_memory(device: Any) -> int:
 
 
 class Speaker:
-    """Print progress on stderr, from the main process alone."""
+    """Log progress, from the main process alone."""
 
     def __init__(self, aloud: bool) -> None:
         self.aloud = aloud
 
     def __call__(self, line: str) -> None:
-        """Print a line."""
+        """Log a line."""
         if self.aloud:
-            print(line, file=sys.stderr, flush=True)
+            LOGGER.info(line)
 
     def bar(self, total: int, title: str, initial: int) -> Any:
         """Return a progress bar, which shows only on a terminal."""

@@ -28,6 +28,7 @@ from gricol_zoo.data.split import read_split
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluation.out_of_fold import LOGITS
 from gricol_zoo.evaluation.report import score
+from gricol_zoo.progress import show_progress
 from gricol_zoo.spec import CHROMOSOMES
 
 PUBLISHED = {
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/classical"))
     parser.add_argument("--systems", nargs="+", choices=list(CLASSICAL), default=list(CLASSICAL))
     options = parser.parse_args()
+    show_progress()
     images = open_set("qband", options.data)
     measured: Measured | None = None
     val = [cell for cell, part in read_split(split_file("qband")).items() if part == "val"]

@@ -36,6 +36,7 @@ from gricol_zoo.data.split import apply_split, read_split
 from gricol_zoo.files import write_atomically
 from gricol_zoo.inference.calibration import negative_log_likelihood
 from gricol_zoo.inference.logits import predict_logits
+from gricol_zoo.progress import show_progress
 from gricol_zoo.training.recipes import Recipe, get_recipe
 from gricol_zoo.training.train import train
 from gricol_zoo.weights.resolve import find_weights
@@ -178,6 +179,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds after which no new run is begun")
     options = parser.parse_args()
+    show_progress()
     deadline, rows = time.monotonic() + options.time_limit, done()
     setting = {"epochs": str(options.epochs), "init_sha256": find_weights(options.init).sha256}
     for row in rows:

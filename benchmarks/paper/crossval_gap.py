@@ -19,6 +19,7 @@ from benchmarks.common.sets import open_set
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.evaluation.compare import compare_runs
 from gricol_zoo.evaluation.out_of_fold import FOLDS
+from gricol_zoo.progress import show_progress
 from gricol_zoo.training.crossval import run_folds
 from gricol_zoo.training.recipes import get_recipe
 
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--group", choices=["case", "image"], help="only this protocol now")
     parser.add_argument("--time-limit", type=float, default=math.inf)
     options = parser.parse_args()
+    show_progress()
     deadline = time.monotonic() + options.time_limit
     images, recipe = open_set("qband", options.data), get_recipe("light_finetune", epochs=options.epochs)
     reports = {}

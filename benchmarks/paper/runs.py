@@ -35,6 +35,7 @@ from gricol_zoo.factory import create_model
 from gricol_zoo.files import write_atomically
 from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.models.flops import count
+from gricol_zoo.progress import show_progress
 from gricol_zoo.spec import CHROMOSOMES
 from gricol_zoo.training.train import train
 
@@ -110,6 +111,7 @@ def do_missing(doc: str | None, systems: Sequence[str]) -> tuple[str, str]:
     parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds; the same command goes on")
     parser.add_argument("--device", default="")
     options = parser.parse_args()
+    show_progress()
     if options.data is None:
         return options.budget, options.set
     seeds = tuple(options.seeds or BUDGETS[options.budget].seeds)

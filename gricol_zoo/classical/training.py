@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.data.split import apply_split, check_leaks
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.progress import LOGGER
 
 
 def check_untrained(name: str) -> None:
@@ -42,6 +42,6 @@ def train(
     """
     parts = apply_split(images, split)
     check_leaks(parts)
-    print(f"{system}: measuring {len(parts['train'])} and {len(parts['val'])} images", file=sys.stderr)
+    LOGGER.info(f"{system}: measuring {len(parts['train'])} and {len(parts['val'])} images")
     save(fit(system, parts["train"], parts["val"], seed=seed, say=say), out)
-    print(f"saved in {out}", file=sys.stderr)
+    LOGGER.info(f"saved in {out}")

@@ -91,9 +91,7 @@ def karyotype(
     of_case: Callable[[], float | None] = lambda: None,
     rivals: Callable[[], Iterable[Classifier]] = tuple,
 ) -> Karyotype:
-    """Classify the chromosomes of one cell, and assign them together.
-
-    An image that cannot be read stays in the karyotype with its error; nothing is dropped.
+    """Classify the chromosomes of one cell, and assign them together. Unreadable images stay, with their error.
 
     Args:
         model: a network of either form with weights, whose lower branch classifies, or any ``Classifier``.
@@ -130,11 +128,7 @@ def karyotype(
         chromosomes=chromosomes,
         labels=list(classifier.labels),
         sex=sex,
-        model={
-            "name": name or classifier.name,
-            "weights_sha256": classifier.weights_sha256,
-            "hub_ref": classifier.hub_ref,
-        },
+        model=_described(classifier, name),
         options={"dtype": classifier.dtype, "costs": dataclasses.asdict(costs), "layout": layout, **classifier.preparation},
         versions=versions(),
         source=source,
@@ -143,6 +137,14 @@ def karyotype(
         scale=factor,
         warnings=notes,
     )
+
+
+def _described(classifier: Classifier, name: str) -> dict[str, str]:
+    return {
+        "name": name or classifier.name,
+        "weights_sha256": classifier.weights_sha256,
+        "hub_ref": classifier.hub_ref,
+    }
 
 
 def _classify(
