@@ -28,13 +28,13 @@ def launched(processes, port, machines=1, rank=0):
     return [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", *given, "-m", "gricol_zoo"]
 
 
-def alone():
-    return [sys.executable, "-m", "gricol_zoo"]
+def arguments(folder, out, *more):
+    given = ["--data", str(folder / "set"), "--model", "gricol_r18half_n3_128", "--init", INIT, "--device", "cpu"]
+    return ["train", *given, "--recipe", str(folder / "recipe.json"), "--out", str(out), *more]
 
 
 def training(start, folder, out, *more):
-    given = ["--data", str(folder / "set"), "--model", "gricol_r18half_n3_128", "--init", INIT, "--device", "cpu"]
-    command = [*start, "train", *given, "--recipe", str(folder / "recipe.json"), "--out", str(out), *more]
+    command = [*start, *arguments(folder, out, *more)]
     return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 

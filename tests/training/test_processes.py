@@ -6,12 +6,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers.processes import FROZEN, INIT, alone, finish, launched, same, training
+from helpers.processes import FROZEN, INIT, arguments, finish, launched, same, training
 from helpers.synthetic import tiny_set
 from safetensors.numpy import load_file
 from torch.distributed.elastic.utils.distributed import get_free_port
 
 from gricol_zoo import GricolZooError
+from gricol_zoo.cli import main
 from gricol_zoo.data.augment import Augment
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import split_for
@@ -28,8 +29,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def one(folder):
-    ((said, code),) = finish(training(alone(), folder, folder / "one"))
-    assert code == 0, said
+    assert main(arguments(folder, folder / "one")) == 0
     return folder / "one"
 
 
