@@ -104,7 +104,7 @@ MISTAKES = [
     ("predict {good} --out {tmp}/p.csv --model {tmp}/empty", "has no config.json"),
     ("predict {good} --out {tmp}/p.csv --batch-size 0", "expected at least 1, but got 0"),
     ("predict {good} --out {tmp}/file/p.csv", "file"),
-    ("predict {good} --out {tmp}/p.csv --device warp", "The device 'warp' cannot be used"),
+    ("predict {good} --out {tmp}/p.csv --device warp", "The device 'warp' is not available"),
     ("predict {good}", "--out --shards is required"),
     ("validate --data {good} --out {tmp}/r.json --split {tmp}/none.csv", "No split file"),
     ("validate --data {good} --out {tmp}/r.json --split {tmp}/text.csv", "expected case,cell,part"),
@@ -176,13 +176,13 @@ def test_images_with_a_warning_are_counted(chromosomes, tmp_path, capsys):
     shutil.copytree(chromosomes / "images" / "c00", images)
     first = sorted(images.iterdir())[0]
     assert run("predict", images, "--out", tmp_path / "p.csv", "--model", OLD_MODEL) == 0
-    assert [line for line in lines_of(capsys) if "with a warning" in line] == []
+    assert [line for line in lines_of(capsys) if "with warnings, see" in line] == []
     for n in range(2):
         shutil.copy(first, images / f"z{n}.png")
         for where in (["--out", tmp_path / "p.csv"], ["--shards", tmp_path / f"s{n}"]):
             assert run("predict", images, *where, "--model", OLD_MODEL) == 0
-            said = f"warning: {n + 1} image{'s' * n} with a warning, see the column `warnings` of {where[1]}"
-            assert [line for line in lines_of(capsys) if "with a warning" in line] == [said]
+            said = f"warning: {n + 1} image{'s' * n} with warnings, see the column `warnings` of {where[1]}"
+            assert [line for line in lines_of(capsys) if "with warnings, see" in line] == [said]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_many_doubts_are_said(review, readable, expected, says):
     said = doubts(review, readable, info)
     assert len(said) == says
     if says:
-        assert said[0].startswith(f"{review / readable:.0%} of the images are to review, where {expected:.0%}")
+        assert said[0].startswith(f"{review / readable:.0%} of the images need review, against {expected:.0%}")
 
 
 @pytest.mark.filterwarnings("ignore:something else")

@@ -190,7 +190,7 @@ MISTAKES = [
     ("--data {f}/none --out {f}/a.png", "No such file or folder"),
     ("--data {good} --out {f}/a.png --model nothing", "Unknown model 'nothing'"),
     ("--data {good} --out {f}/a.png --model r50half", "No weights have been released"),
-    ("--data {good} --out {f}/a.png --model r18half_128.pki3 {f}/five", "models of the same classes"),
+    ("--data {good} --out {f}/a.png --model r18half_128.pki3 {f}/five", "models with the same classes"),
     ("--data {good} --out {f}/a.png --model {f}/five", "has the label '5'. Expected one of 0, 1, 2, 3, 4"),
     ("--data {odd} --out {f}/a.png", "has the label 'Z'"),
     ("--data {one} --out {f}/a.png --neighbours 3", "at least two classes"),

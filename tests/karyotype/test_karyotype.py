@@ -285,7 +285,7 @@ def test_the_command_and_its_record(cell, tmp_path, capsys):
     ]
     assert len(read_csv(out / "chromosomes.csv")) == 46
     assert run("verify", out / "karyotype.json") == 0
-    assert "holds: 46,XY" in capsys.readouterr().out
+    assert "was reproduced: 46,XY" in capsys.readouterr().out
     zipped.rename(tmp_path / "moved.zip")
     assert run("verify", out / "karyotype.json") == 2
     assert "Say with --images" in capsys.readouterr().err
@@ -303,7 +303,7 @@ def test_edits_by_hand_are_noted_drawn_and_never_lost(cell, tmp_path, capsys):
     assert run("verify", out / "karyotype.json") == 1
     assert "no edit of it is noted" in capsys.readouterr().out
     assert run("karyotype", cell[0], "--out", out) == 2
-    assert "edits by a person, which would be lost" in capsys.readouterr().err
+    assert "manual edits, which would be lost" in capsys.readouterr().err
     assert run("karyotype", out / "karyotype.json", "--out", out, "--by", "AB") == 0
     assert "1 unassigned (draft)" in capsys.readouterr().out
     edited = read_karyotype(out / "karyotype.json")
@@ -327,7 +327,7 @@ def test_a_file_of_another_name_does_not_overwrite_edits(done, tmp_path, capsys)
 def test_drawing_again_takes_no_other_classes(done, tmp_path, option, capsys):
     done.write(tmp_path / "k.json")
     assert run("karyotype", tmp_path / "k.json", "--out", tmp_path, option) == 2
-    assert "only drawn again" in capsys.readouterr().err
+    assert "only redrawn" in capsys.readouterr().err
 
 
 def test_several_cells_and_one_of_them(tmp_path, capsys):
@@ -593,7 +593,7 @@ def test_records_from_before_still_hold(plain, tmp_path, capsys):
     assert (old.case, old.scale, old.warnings, old.find(1).polarity, old.find(1).warnings) == ("", 1.0, (), None, ())
     assert old.draft == plain.draft
     assert run("verify", record) == 0
-    assert "holds: 46,XY" in capsys.readouterr().out
+    assert "was reproduced: 46,XY" in capsys.readouterr().out
     assert run("karyotype", record, "--out", tmp_path) == 0
     assert [row["turned"] + row["warnings"] for row in read_csv(tmp_path / "chromosomes.csv")] == [""] * 46
     assert [list(row) for row in read_csv(tmp_path / "cells.csv")] == [CELLS]
@@ -623,7 +623,7 @@ def test_the_same_picture_twice(cell, tmp_path, prepared, capsys):
     assert result.draft.startswith("not reliable: 48,")
     assert run("verify", tmp_path / "out" / "karyotype.json") == 0
     capsys.readouterr()
-    # A record that forgot its warnings does not hold: its draft would read like a finding.
+    # A record that forgot its warnings is not reproduced: its draft would read like a finding.
     data = json.loads(result.to_json())
     (tmp_path / "k.json").write_text(json.dumps({**data, "warnings": []}))
     assert read_karyotype(tmp_path / "k.json").draft.startswith("48,")

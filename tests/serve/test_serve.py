@@ -150,7 +150,7 @@ def test_what_the_page_gives_can_be_verified(done, crops, tmp_path, capsys):
     assert main(["verify", str(tmp_path / "k.json")]) == 2
     assert "Say with --images" in capsys.readouterr().err
     assert main(["verify", str(tmp_path / "k.json"), "--images", str(kept)]) == 0
-    assert "1 edit(s) noted" in capsys.readouterr().out
+    assert "the same classes; 1 edit" in capsys.readouterr().out
 
 
 def test_details(done, models):
