@@ -97,7 +97,7 @@ MISTAKES = [
     ("list --pretraind", "unrecognized arguments: --pretraind"),
     ("frobnicate", "invalid choice: 'frobnicate'"),
     ("", "required: COMMAND"),
-    ("predict {tmp}/empty --out {tmp}/p.csv", "holds no images"),
+    ("predict {tmp}/empty --out {tmp}/p.csv", "contains no images"),
     ("predict {tmp}/nowhere --out {tmp}/p.csv", "No such file or folder"),
     ("predict {tmp}/text.csv --out {tmp}/p.csv", "no column 'path'"),
     ("predict {good} --out {tmp}/p.csv --model r50half", "No weights have been released"),
@@ -106,7 +106,7 @@ MISTAKES = [
     ("predict {good} --out {tmp}/file/p.csv", "file"),
     ("predict {good} --out {tmp}/p.csv --device warp", "The device 'warp' is not available"),
     ("predict {good}", "--out --shards is required"),
-    ("validate --data {good} --out {tmp}/r.json --split {tmp}/none.csv", "No split file"),
+    ("validate --data {good} --out {tmp}/r.json --split {tmp}/none.csv", "No such split file"),
     ("validate --data {good} --out {tmp}/r.json --split {tmp}/text.csv", "expected case,cell,part"),
     ("validate --data {good} --out {tmp}/r.json --layout tape", "Unknown layout 'tape'"),
     ("validate --data {good} --out {tmp}/r.json --dtype fp8", "invalid choice: 'fp8'"),
@@ -222,12 +222,12 @@ def test_only_warnings_of_quality_are_lines_of_their_own(monkeypatch, capsys, ch
 
 def test_scale_auto_says_what_it_could_not_tell(chromosomes, measured, tmp_path, capsys):
     assert run("predict", chromosomes, "--out", tmp_path / "p.csv", "--model", measured, "--scale", "auto") == 0
-    few = "too few crops to tell it (at least 20 of one cell or case)"
+    few = "too few crops to estimate it (needs at least 20 of one cell or case)"
     assert [line for line in lines_of(capsys) if "scale taken" in line] == [
         f"warning: c00/c00, c01/c01, c02/c02 and 7 more cells: scale taken as 1, {few}"
     ]
     assert run("predict", chromosomes, "--out", tmp_path / "p.csv", "--model", OLD_MODEL, "--scale", "auto") == 0
-    assert "warning: scale not checked: no reference length in these weights; taken as 1" in lines_of(capsys)
+    assert "warning: scale not checked, 1 was used: these weights have no reference length" in lines_of(capsys)
 
 
 def test_another_ground_is_said_and_kept(chromosomes, tmp_path):

@@ -292,12 +292,16 @@ def around(reference, count=46, **changed):
 @pytest.mark.parametrize(
     ("changed", "light", "reason"),
     [
-        ({}, False, "another stain, or images unlike those of the training: try other weights"),
-        ({"sharpness": -2}, False, "blurred: focus anew or take the original files"),
-        ({"sharpness": 2}, False, "grainy or sharpened: take the original files"),
-        ({"tone": -2}, False, "paler than those of the training: check the contrast"),
-        ({"tone": 2}, False, "darker than those of the training: check the contrast"),
-        ({}, True, "stained dark on a light ground, those of the training light on a dark ground: another band?"),
+        ({}, False, "another stain, or images unlike the training images: try other weights"),
+        ({"sharpness": -2}, False, "blurred: refocus or use the original files"),
+        ({"sharpness": 2}, False, "grainy or sharpened: use the original files"),
+        ({"tone": -2}, False, "paler than the training images: check the contrast"),
+        ({"tone": 2}, False, "darker than the training images: check the contrast"),
+        (
+            {},
+            True,
+            "the stain is dark on a light background, in the training images light on a dark background: another banding?",
+        ),
     ],
 )
 def test_doubt_and_then_the_reason(changed, light, reason, reference):
@@ -329,7 +333,7 @@ def test_weights_that_doubted_their_own_val_doubt_later(reference):
 def test_a_scale_that_is_off(ratio, warned, reference):
     measures = [one._replace(length=ratio) for one in around(reference)]
     said = cell_warnings(measures, 0.0, reference, scaled=False)
-    assert said == [f"scale: chromosomes {ratio:.2f} times as long as those of the training: try `--scale auto`"] * warned
+    assert said == [f"scale: chromosomes {ratio:.2f} times as long as in the training images: try `--scale auto`"] * warned
     assert cell_warnings(measures, 0.0, reference, scaled=True) == []
     # A few crops tell of no scale: the cell may have its long chromosomes there.
     assert cell_warnings(measures[: LEAST_CROPS - 1], 0.0, reference, scaled=False) == []

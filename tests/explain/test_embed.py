@@ -191,14 +191,14 @@ MISTAKES = [
     ("--data {good} --out {f}/a.png --model nothing", "Unknown model 'nothing'"),
     ("--data {good} --out {f}/a.png --model r50half", "No weights have been released"),
     ("--data {good} --out {f}/a.png --model r18half_128.pki3 {f}/five", "models with the same classes"),
-    ("--data {good} --out {f}/a.png --model {f}/five", "has the label '5'. Expected one of 0, 1, 2, 3, 4"),
-    ("--data {odd} --out {f}/a.png", "has the label 'Z'"),
+    ("--data {good} --out {f}/a.png --model {f}/five", "to be one of 0, 1, 2, 3, 4, but got '5'"),
+    ("--data {odd} --out {f}/a.png", "but got 'Z'"),
     ("--data {one} --out {f}/a.png --neighbours 3", "at least two classes"),
     ("--data {good} --out {f}/a.png --neighbours 30", "at least 31 images for 30 neighbours"),
     ("--data {good} --out {f}/a.png --limit 10", "at least 11 images for 10 neighbours"),
     ("--data {good} --out {f}/a.png --limit 0", "expected at least 1"),
     ("--data {good} --out {f}/a.png --seed -1", "expected at least 0"),
-    ("--data {good} --out {f}/a.png --split {f}/none.csv", "No split file"),
+    ("--data {good} --out {f}/a.png --split {f}/none.csv", "No such split file"),
     ("--data {good} --out {f}/file/a.png --neighbours 3", "file"),
 ]
 

@@ -179,7 +179,7 @@ def test_a_bad_shard_does_not_lose_the_others(data, expected, tmp_path, capsys):
     assert main(arguments(given, tmp_path / "out")) == 2
     said = capsys.readouterr().err
     assert "2 of 3 shards failed, the others are done" in said
-    assert "cannot be read as a zip" in said
+    assert "is not a valid zip file" in said
     assert "No such file or folder" in said
     assert rows_of(tmp_path / "out" / "1.csv") == expected[1]
 

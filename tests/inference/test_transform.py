@@ -279,7 +279,7 @@ def test_warnings_come_with_the_answer(measured, files):
     assert usual.warnings == ()
     assert many.warnings[0] == "several chromosomes in one crop: cut them apart"
     assert any(warning.startswith("larger than any chromosome") for warning in large.warnings)
-    assert paged.warnings == ("the first of 2 pages; the others are left out",)
+    assert paged.warnings == ("only the first of 2 pages was used",)
     (again,) = classify(model, np.kron(crop, np.ones((3, 3), np.uint8)), scale=1 / 3)
     assert again.warnings == ()
     assert again.label == usual.label

@@ -218,7 +218,7 @@ def test_nothing_unreadable_is_dropped(cell, model, tmp_path):
         result.move(1, "7")
     rows = chromosome_rows(result)
     assert list(rows[0]) == COLUMNS
-    assert "not an image" in rows[0]["error"]
+    assert "not a readable image" in rows[0]["error"]
 
 
 def test_only_unreadable_images(model, tmp_path):
@@ -475,7 +475,7 @@ def test_a_cell_of_another_camera_is_brought_to_size(cell, fine, measured, knowi
     said = capsys.readouterr()
     lines = [line for line in said.err.splitlines() if line]
     assert all(line.startswith("warning: cell: ") for line in lines)
-    assert any("times as long as those of the training: try `--scale auto`" in line for line in lines)
+    assert any("times as long as in the training images: try `--scale auto`" in line for line in lines)
     assert ": not reliable: " in said.out
     (row,) = read_csv(tmp_path / "none" / "cells.csv")
     assert row["scale"] == "1"
@@ -818,7 +818,7 @@ def test_warnings_are_in_every_file(cell, tmp_path):
     Image.open(folder / "crop 00.png").save(folder / "crop 00.tif", save_all=True, append_images=[Image.new("L", (9, 9))])
     (folder / "crop 00.png").unlink()
     assert run("karyotype", folder, "--out", tmp_path / "out") == 0
-    twice, pages = "the same picture as crop 03.png: take one out", "the first of 2 pages; the others are left out"
+    twice, pages = "the same picture as crop 03.png: take one out", "only the first of 2 pages was used"
     rows = {row["id"]: row["warnings"] for row in read_csv(tmp_path / "out" / "chromosomes.csv")}
     assert (rows["1"], rows["47"]) == (pages, twice)
     (row,) = read_csv(tmp_path / "out" / "cells.csv")
