@@ -1,4 +1,4 @@
-"""What a long run says, and how it is told to stop."""
+"""Progress output and graceful shutdown."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ MISTAKES = [
         "train --data {good} --out {tmp}/run --model r18half_128 --scale -1",
         "auto, none, or a number in 0.0625..16, but got '-1'",
     ),
-    ("predict {good} --out {tmp}/p.csv --model {paper} --preparation 2", "takes crops as they lie, as the paper does"),
+    ("predict {good} --out {tmp}/p.csv --model {paper} --preparation 2", "uses crops without preparation, as in the paper"),
     ("validate --data {good} --out {tmp}/r.json --model {paper} --preparation 2", "Leave --preparation out"),
     ("karyotype {good} --out {tmp}/k --model {paper} --preparation 2", "Leave --preparation out"),
     ("predict {good} --out {tmp}/p.csv --preparation 3", "invalid choice: 3"),

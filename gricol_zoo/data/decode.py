@@ -91,7 +91,7 @@ def size_of(data: bytes) -> tuple[int, int]:
     if not kinds.opened_as(data):
         foreign = kinds.foreign_kind(data)
         raise ImageError(
-            f"is actually {foreign} file; save it as PNG or TIFF"
+            f"is {foreign} file; save it as PNG or TIFF"
             if foreign
             else "not a readable image (expected PNG, TIFF, BMP or JPEG)"
         )

@@ -56,7 +56,7 @@ def warn_of_folds(images: ImageSet, fold_of: np.ndarray) -> list[str]:
             if missing:
                 notes.append(f"fold {fold + 1} has no image of {', '.join(missing)} {where}")
         if abs(size - sizes.mean()) > 0.2 * sizes.mean():
-            notes.append(f"fold {fold + 1} is unbalanced: it has {size} images, the mean is {sizes.mean():.0f}")
+            notes.append(f"fold {fold + 1} is unbalanced: {size} of {sizes.sum()} images, mean {sizes.mean():.0f}")
     return notes
 
 

@@ -212,7 +212,7 @@ def cell_warnings(
         if light and bool(np.mean(light) > 0.5) != reference.light:
             kinds = ("dark on a light background", "light on a dark background")
             here, there = kinds if np.mean(light) > 0.5 else kinds[::-1]
-            reasons.append(f"the stain is {here}, in the training images {there}: another banding? Try other weights")
+            reasons.append(f"stained {here}, the training images {there}: another banding? Try other weights")
     if doubtful > max(DOUBTFUL_CELL, 2 * (reference.doubtful if reference else 0.0)):
         why = "; ".join(reasons) or "another stain, or images unlike the training images: try other weights"
         found.append(f"not like the training images ({doubtful:.0%} of the chromosomes are doubtful): {why}")

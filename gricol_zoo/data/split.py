@@ -92,7 +92,7 @@ def read_split(file: str | Path) -> dict[tuple[str, str], str]:
     case_part: dict[str, str] = {}
     for line, row in enumerate(rows, start=2):
         if not {"case", "cell", "part"} <= row.keys() or row["part"] not in PARTS:
-            raise GricolZooError(f"{path}, line {line}: expected case,cell,part, with a part of {', '.join(PARTS)}.")
+            raise GricolZooError(f"{path}, line {line}: expected case,cell,part, with part one of {', '.join(PARTS)}.")
         key = (row["case"], row["cell"])
         if key in parts:
             raise GricolZooError(f"{path}, line {line}: cell {row['cell']!r} of case {row['case']!r} is listed twice.")

@@ -250,4 +250,4 @@ def test_karyotype_takes_a_trained_folder_and_verifies(trained, tmp_path, capsys
     assert run("verify", tmp_path / "cell" / "karyotype.json") == 0
     save(fit("poletti2012", open_images(trained / "set"), settings=Settings(hidden=4, epochs=1)), tmp_path / "other")
     assert run("verify", tmp_path / "cell" / "karyotype.json", "--model", tmp_path / "other") == 1
-    assert "the weights are" in capsys.readouterr().out
+    assert "the weights were" in capsys.readouterr().out

@@ -270,7 +270,7 @@ def test_painted_ground_is_replaced_on_request(light):
     data = encode(Image.fromarray(np.where(there, grey, 0 if light else 255).astype(np.uint8)))
     side, other = ("light", "dark") if light else ("dark", "light")
     crop = read_crop(data, side)
-    assert "painted" in crop.notes[0]
+    assert "uniform grey" in crop.notes[0]
     np.testing.assert_allclose(crop.grey[there], grey[there] / 255, atol=1e-6)
     assert (crop.grey[0, 0] - grey[there][5] / 255) * (1 if light else -1) > 0
     for ground in ("auto", other):
@@ -448,13 +448,13 @@ REFUSED = {
         tiff(RAMP.astype("f4"), t339=6),
         r"TIFF with 1 32-bit complex sample per pixel, which is not supported; save it as",
     ),
-    "24-bit float": (tiff(GREY, t258=24, t339=3), "TIFF of 1 24-bit float sample"),
+    "24-bit float": (tiff(GREY, t258=24, t339=3), "TIFF with 1 24-bit float sample"),
     "JPEG 2000 in TIFF": (tiff(GREY, t259=34712), "compressed with JPEG 2000"),
     "an unknown compression": (tiff(GREY, t259=999), "compressed with method 999"),
     "colours of a camera": (tiff(GREY, t262=32803), "the colours 32803"),
     "subsampled YCbCr": (tiff(RGB, t262=6), "subsampled YCbCr"),
     "mixed depths": (tiff(RGB, t258=[5, 6, 5]), "differ in depth"),
-    "GIF": (encode(Image.fromarray(GREY), "GIF"), "is actually a GIF file; save it as PNG or TIFF"),
+    "GIF": (encode(Image.fromarray(GREY), "GIF"), "is a GIF file; save it as PNG or TIFF"),
     "PPM": (encode(Image.fromarray(GREY), "PPM"), "is a PPM"),
     "ICO": (encode(Image.fromarray(GREY), "ICO"), "is an ICO"),
     "WebP": (b"RIFF\x10\0\0\0WEBPVP8 " + b"\0" * 99, "is a WebP"),
@@ -470,7 +470,7 @@ REFUSED = {
     "a TIFF's head alone": (tiff(GREY)[:8], "truncated"),
     "half of a TIFF": (tiff(GREY)[:99], "truncated"),
     "a TIFF without its last rows": (tiff(GREY, t257=H + 30), r"\d+ of 51 rows"),
-    "a TIFF without pixels": (tiff(GREY, t273=None), "no pixels"),
+    "a TIFF without pixels": (tiff(GREY, t273=None), "no pixel data"),
     "a TIFF without a size": (tiff(GREY, t256=None), "no width"),
     "a huge TIFF": (tiff(GREY, t256=60_000, t257=60_000), "60000x60000 px is larger than"),
     "a deep and wide TIFF": (tiff(np.dstack([RAMP] * 3), t256=4096, t257=4096), "unpacks to more than"),
@@ -478,7 +478,7 @@ REFUSED = {
     "a bomb of a TIFF": (tiff(GREY, t256=4096, t257=4097), "larger than"),
     "a 12-bit JPEG": (
         encode(Image.fromarray(GREY), "JPEG").replace(b"\xff\xc0\0\x0b\x08", b"\xff\xc0\0\x0b\x0c"),
-        "JPEG of 12 bits",
+        "is a 12-bit JPEG",
     ),
     "a bad LZW": (tiff(GREY, compress=lambda data: b"\x80\x3f\xff\xff" + data, t259=5), "undefined LZW code"),
     "a wrong checksum": (tiff(GREY, compress=lambda data: zlib.compress(data)[:-4] + b"abcd", t259=8), "incorrect data check"),

@@ -162,7 +162,7 @@ def test_a_part_without_rows(data, expected, tmp_path, text):
 def test_a_part_of_other_images_is_refused(data, begun, tmp_path, capsys):
     begun.write_text(begun.read_text().replace("c00", "c77"))
     assert main(arguments(data[1:2], tmp_path)) == 2
-    assert "rows of other images than" in capsys.readouterr().err
+    assert "rows of images that are not in" in capsys.readouterr().err
     assert begun.exists()
 
 

@@ -168,7 +168,7 @@ HOPELESS = {
     "floats in RGB": lambda file: np.zeros((4, 4, 3)),
     "one row": lambda file: np.zeros(4, np.uint8),
     "four axes": lambda file: np.zeros((1, 4, 4, 3), np.uint8),
-    "no pixels": lambda file: np.zeros((0, 4), np.uint8),
+    "no pixel data": lambda file: np.zeros((0, 4), np.uint8),
     "no columns": lambda file: np.zeros((4, 0, 3), np.uint8),
     "an empty image": lambda file: Image.new("L", (0, 0)),
     "complex": lambda file: np.zeros((4, 4), complex),
