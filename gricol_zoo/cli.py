@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         extra = EXTRA_OF.get(error.name or "")
         if extra is None:
             raise
-        return _mistake(f"this needs {error.name}: pip install 'gricol_zoo[{extra}]'")
+        return _mistake(f"this command needs {error.name}: pip install 'gricol_zoo[{extra}]'")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing left to say
         return DONE

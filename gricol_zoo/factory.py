@@ -175,7 +175,7 @@ def check_source(source: Source) -> None:
         repo = source.ref.partition("@")[0]
         raise CheckpointError(
             f"{source.ref} has a part that cannot be built on torch's meta device ({error}), so its size cannot be checked "
-            f"before it takes memory. If you trust it: `hf download {repo} --local-dir DIR`, then `local-dir:DIR`."
+            f"before loading. If you trust it: `hf download {repo} --local-dir DIR`, then `local-dir:DIR`."
         ) from error
     check_against(outline, source)
 
@@ -215,6 +215,6 @@ def _build_lower_parts(spec: ModelSpec) -> tuple[nn.Module, Backbone]:
     backbone = build_backbone(spec.backbone, spec.in_chans, seen, spec.num_classes, spec.backbone_options)
     if spec.polarity and isinstance(backbone, OwnObjective):
         raise GricolZooError(
-            f"The backbone {spec.backbone!r} has an objective of its own, which knows no polarity. Leave it out."
+            f"The backbone {spec.backbone!r} has its own objective, which does not support polarity. Leave it out."
         )
     return overview, backbone

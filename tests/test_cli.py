@@ -97,16 +97,16 @@ MISTAKES = [
     ("list --pretraind", "unrecognized arguments: --pretraind"),
     ("frobnicate", "invalid choice: 'frobnicate'"),
     ("", "required: COMMAND"),
-    ("predict {tmp}/empty --out {tmp}/p.csv", "holds no images"),
+    ("predict {tmp}/empty --out {tmp}/p.csv", "contains no images"),
     ("predict {tmp}/nowhere --out {tmp}/p.csv", "No such file or folder"),
     ("predict {tmp}/text.csv --out {tmp}/p.csv", "no column 'path'"),
     ("predict {good} --out {tmp}/p.csv --model r50half", "No weights have been released"),
     ("predict {good} --out {tmp}/p.csv --model {tmp}/empty", "has no config.json"),
     ("predict {good} --out {tmp}/p.csv --batch-size 0", "expected at least 1, but got 0"),
     ("predict {good} --out {tmp}/file/p.csv", "file"),
-    ("predict {good} --out {tmp}/p.csv --device warp", "The device 'warp' cannot be used"),
+    ("predict {good} --out {tmp}/p.csv --device warp", "The device 'warp' is not available"),
     ("predict {good}", "--out --shards is required"),
-    ("validate --data {good} --out {tmp}/r.json --split {tmp}/none.csv", "No split file"),
+    ("validate --data {good} --out {tmp}/r.json --split {tmp}/none.csv", "No such split file"),
     ("validate --data {good} --out {tmp}/r.json --split {tmp}/text.csv", "expected case,cell,part"),
     ("validate --data {good} --out {tmp}/r.json --layout tape", "Unknown layout 'tape'"),
     ("validate --data {good} --out {tmp}/r.json --dtype fp8", "invalid choice: 'fp8'"),
@@ -123,7 +123,7 @@ MISTAKES = [
         "train --data {good} --out {tmp}/run --model r18half_128 --scale -1",
         "auto, none, or a number in 0.0625..16, but got '-1'",
     ),
-    ("predict {good} --out {tmp}/p.csv --model {paper} --preparation 2", "takes crops as they lie, as the paper does"),
+    ("predict {good} --out {tmp}/p.csv --model {paper} --preparation 2", "uses crops without preparation, as in the paper"),
     ("validate --data {good} --out {tmp}/r.json --model {paper} --preparation 2", "Leave --preparation out"),
     ("karyotype {good} --out {tmp}/k --model {paper} --preparation 2", "Leave --preparation out"),
     ("predict {good} --out {tmp}/p.csv --preparation 3", "invalid choice: 3"),
@@ -176,13 +176,13 @@ def test_images_with_a_warning_are_counted(chromosomes, tmp_path, capsys):
     shutil.copytree(chromosomes / "images" / "c00", images)
     first = sorted(images.iterdir())[0]
     assert run("predict", images, "--out", tmp_path / "p.csv", "--model", OLD_MODEL) == 0
-    assert [line for line in lines_of(capsys) if "with a warning" in line] == []
+    assert [line for line in lines_of(capsys) if "with warnings, see" in line] == []
     for n in range(2):
         shutil.copy(first, images / f"z{n}.png")
         for where in (["--out", tmp_path / "p.csv"], ["--shards", tmp_path / f"s{n}"]):
             assert run("predict", images, *where, "--model", OLD_MODEL) == 0
-            said = f"warning: {n + 1} image{'s' * n} with a warning, see the column `warnings` of {where[1]}"
-            assert [line for line in lines_of(capsys) if "with a warning" in line] == [said]
+            said = f"warning: {n + 1} image{'s' * n} with warnings, see the column `warnings` of {where[1]}"
+            assert [line for line in lines_of(capsys) if "with warnings, see" in line] == [said]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_many_doubts_are_said(review, readable, expected, says):
     said = doubts(review, readable, info)
     assert len(said) == says
     if says:
-        assert said[0].startswith(f"{review / readable:.0%} of the images are to review, where {expected:.0%}")
+        assert said[0].startswith(f"{review / readable:.0%} of the images need review, against {expected:.0%}")
 
 
 @pytest.mark.filterwarnings("ignore:something else")
@@ -222,12 +222,12 @@ def test_only_warnings_of_quality_are_lines_of_their_own(monkeypatch, capsys, ch
 
 def test_scale_auto_says_what_it_could_not_tell(chromosomes, measured, tmp_path, capsys):
     assert run("predict", chromosomes, "--out", tmp_path / "p.csv", "--model", measured, "--scale", "auto") == 0
-    few = "too few crops to tell it (at least 20 of one cell or case)"
+    few = "too few crops to estimate it (needs at least 20 of one cell or case)"
     assert [line for line in lines_of(capsys) if "scale taken" in line] == [
         f"warning: c00/c00, c01/c01, c02/c02 and 7 more cells: scale taken as 1, {few}"
     ]
     assert run("predict", chromosomes, "--out", tmp_path / "p.csv", "--model", OLD_MODEL, "--scale", "auto") == 0
-    assert "warning: scale not checked: no reference length in these weights; taken as 1" in lines_of(capsys)
+    assert "warning: scale not checked, 1 was used: these weights have no reference length" in lines_of(capsys)
 
 
 def test_another_ground_is_said_and_kept(chromosomes, tmp_path):

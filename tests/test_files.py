@@ -37,7 +37,7 @@ READERS = {
 def test_every_reader_refuses_what_is_no_json(tmp_path, name, read):
     file = tmp_path / name
     for data, reason in (
-        (b'{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' stands there twice"),
+        (b'{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' is listed twice"),
         (b'{"a": 1 "b": 2}', "Expecting ',' delimiter"),
         (b'{"a": "\xff"}', "can't decode byte 0xff"),
         (b"[" * 100_000, ""),

@@ -239,19 +239,19 @@ def test_the_task_trains_it(epoch, images):
 def test_what_a_task_refuses(images):
     labels, up = torch.tensor([0, 1, 2]), torch.tensor([True, False, True])
     for epoch in (0.0, 200.0):
-        with pytest.raises(GricolZooError, match="Create it with `polarity=True`, or leave it out"):
+        with pytest.raises(GricolZooError, match="Create it with `polarity=True`, or leave the polarity out"):
             TrainingTask(create_model(NAME, **SMALL), GridLoss(beta=0.0))(images, labels, epoch, up)
     with pytest.raises(GricolZooError, match="Expected images of shape"):
         TrainingTask(create_model(NAME, polarity=True, **SMALL), GridLoss(beta=0.0))(images[..., 1:], labels, 0.0, up)
     task = TrainingTask(create_model(NAME, polarity=True, **SMALL), GridLoss())
-    with pytest.raises(GricolZooError, match="one class an image beside its polarity"):
+    with pytest.raises(GricolZooError, match="one class per image with its polarity"):
         task(images, torch.full((3, 24), 1 / 24), 0.0, up)
 
 
 @pytest.mark.parametrize("deployed", [False, True])
 @pytest.mark.parametrize("name", ["abn_r50", "dcl_r50", "ntsnet_r50", "siamese2017"])
 def test_an_objective_of_its_own_is_refused(name, deployed):
-    with torch.device("meta"), pytest.raises(GricolZooError, match="objective of its own, which knows no polarity"):
+    with torch.device("meta"), pytest.raises(GricolZooError, match="its own objective, which does not support polarity"):
         create_model(name, polarity=True, deployed=deployed)
 
 
@@ -342,7 +342,7 @@ def test_a_config_that_says_another_thing_to_timm_is_refused(model, value, tmp_p
     assert config["model_args"]["polarity"] is True
     config["model_args"]["polarity"] = value
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(GricolZooError, match="not what its spec says"):
+    with pytest.raises(GricolZooError, match="which contradicts the spec"):
         create_model(f"local-dir:{tmp_path}", pretrained=True)
 
 

@@ -51,7 +51,7 @@ def measure_all(images: ImageSet) -> list[Profiles]:
     if measured.errors:
         index, why = next(iter(measured.errors.items()))
         raise GricolZooError(
-            f"{images.records[index].path} of {images.store.root}: {why}. Mend it or take it out of the table."
+            f"{images.records[index].path} of {images.store.root}: {why}. Fix the file or remove it from the manifest."
         )
     return list(measured.profiles.values())
 

@@ -7,19 +7,19 @@ from pathlib import Path
 
 from gricol_zoo.commands.common import positive, run_options
 
-HELP = "time models side by side: images a second, memory, Gflops"
+HELP = "compare the speed of models: images per second, memory, Gflops"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    command.add_argument("names", nargs="+", metavar="NAME", help="one of ours, or timm/<name> for one of timm's own")
+    command.add_argument("names", nargs="+", metavar="NAME", help="a model of this zoo, or timm/<name> for a timm model")
     command.add_argument("--bench", choices=["inference", "train", "both"], default="inference")
     command.add_argument("--forms", nargs="+", choices=["as is", "optimized", "compiled"], default=["as is", "optimized"])
     command.add_argument("--batch-size", type=positive, default=8)
-    command.add_argument("--in-chans", type=positive, default=0, help="for all of them (default: each model's own)")
-    command.add_argument("--rounds", type=positive, default=7, help="medians and quartiles are over these (default 7)")
-    command.add_argument("--no-memory", action="store_true", help="leave peak memory out; saves some seconds a model")
-    command.add_argument("--out", type=Path, metavar="CSV", help="write all columns, and the printed table beside it as .md")
+    command.add_argument("--in-chans", type=positive, default=0, help="input channels (default: each model's own)")
+    command.add_argument("--rounds", type=positive, default=7, help="repetitions for the median and quartiles (default: 7)")
+    command.add_argument("--no-memory", action="store_true", help="do not measure peak memory; saves a few seconds per model")
+    command.add_argument("--out", type=Path, metavar="CSV", help="write all columns, and the printed table next to it as .md")
     run_options(command, "auto")
 
 

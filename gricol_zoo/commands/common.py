@@ -29,20 +29,20 @@ def networks_only(option: argparse.Action, *also: Any) -> None:
 def data_option(command: argparse.ArgumentParser) -> None:
     """Add --data and --layout."""
     command.add_argument("--data", required=True, metavar="D", help="a zip, a folder or a CSV")
-    command.add_argument("--layout", default="auto", help="of the data (default: auto)")
+    command.add_argument("--layout", default="auto", help="layout of the data (default: auto)")
 
 
 def model_option(command: argparse.ArgumentParser) -> None:
     """Add --model."""
     command.add_argument(
-        "--model", default="", metavar="NAME", help="a name with weights, or a folder of `train` (default: packaged)"
+        "--model", default="", metavar="NAME", help="a model with weights, or an output folder of `train` (default: packaged)"
     )
 
 
 def models_option(command: argparse.ArgumentParser) -> None:
     """Add --model for several."""
     command.add_argument(
-        "--model", nargs="+", default=[], metavar="NAME", help="names with weights, or folders of `train` (default: packaged)"
+        "--model", nargs="+", default=[], metavar="NAME", help="models with weights, or folders of `train` (default: packaged)"
     )
 
 
@@ -57,14 +57,14 @@ def model_names(options: argparse.Namespace) -> list[str]:
     names: list[str] = options.model or [DEFAULT_MODEL]
     for name in names:
         if names.count(name) > 1:
-            raise GricolZooError(f"Expected different models, but got {name!r} {names.count(name)} times.")
+            raise GricolZooError(f"Expected each model once, but got {name!r} {names.count(name)} times.")
     return names
 
 
 def part_options(command: argparse.ArgumentParser, part: str) -> None:
     """Add --split and --part."""
-    command.add_argument("--split", type=Path, metavar="CSV", help="columns case,cell,part")
-    command.add_argument("--part", choices=["train", "val", "test"], default=part, help=f"of the split (default: {part})")
+    command.add_argument("--split", type=Path, metavar="CSV", help="a CSV with the columns case,cell,part")
+    command.add_argument("--part", choices=["train", "val", "test"], default=part, help=f"part of the split (default: {part})")
 
 
 def read_part(options: argparse.Namespace) -> tuple[ImageSet, str, str]:
@@ -82,13 +82,13 @@ def read_part(options: argparse.Namespace) -> tuple[ImageSet, str, str]:
     parts = apply_split(images, read_split(options.split))
     check_leaks(parts)
     if not len(parts[options.part]):
-        raise GricolZooError(f"The {options.part} part of {options.split} is empty.")
+        raise GricolZooError(f"The {options.part} part of {options.split} is empty. Choose another --part or add cells to it.")
     return parts[options.part], options.part, options.split.name
 
 
 def run_options(command: argparse.ArgumentParser, dtype: str = "fp32") -> None:
     """Add --dtype and --device."""
-    text = f"auto: bf16 where there is any (default: {dtype})"
+    text = f"auto: bf16 where the hardware supports it (default: {dtype})"
     option = command.add_argument("--dtype", choices=["auto", "fp32", "bf16"], default=dtype, help=text)
     networks_only(option, "auto", "fp32")  # less than the float64 of a classical system may be asked for
     device_option(command)
@@ -101,11 +101,11 @@ def device_option(command: argparse.ArgumentParser) -> None:
 
 def preparation_options(command: argparse.ArgumentParser, scale: str) -> None:
     """Add --preparation, --ground and --scale, whose default is ``scale``."""
-    how = "how crops are prepared (default: as the weights say)"
+    how = "version of the crop preparation (default: as the weights require)"
     networks_only(command.add_argument("--preparation", type=int, choices=[1, 2], default=0, help=how))
-    which = "of the crops: light where the stain is dark (G-bands), dark where it is bright (Q-bands) (default: auto)"
+    which = "background of the crops: light for a dark stain (G-bands), dark for a bright one (Q-bands) (default: auto)"
     networks_only(command.add_argument("--ground", choices=["auto", "light", "dark"], default="", help=which))
-    scaling = "what crop pixels are multiplied by to be as large as the training's; auto: by the lengths of a cell"
+    scaling = "factor that brings crops to the size of the training images; auto: estimated from the lengths in each cell"
     scale_option(command, scale, scaling)
 
 
@@ -119,18 +119,18 @@ def training_options(command: argparse.ArgumentParser) -> argparse.Action:
     """Add what every training is told; return --resume, which a classical system has in `crossval` alone."""
     command.add_argument("--model", required=True, metavar="NAME")
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
-    recipe = "a name (paper, light, ...) or a JSON file (default: light)"
+    recipe = "a recipe name (paper, light, ...) or a JSON file (default: light)"
     networks_only(command.add_argument("--recipe", default="light", help=recipe))
-    networks_only(command.add_argument("--epochs", type=positive, help="instead of the recipe's"))
-    command.add_argument("--seed", type=not_negative, help="instead of the recipe's")
-    start = "start from these weights: a name, or a folder of `train`"
+    networks_only(command.add_argument("--epochs", type=positive, help="number of epochs (default: the recipe's)"))
+    command.add_argument("--seed", type=not_negative, help="random seed (default: the recipe's)")
+    start = "start from these weights: a model, or an output folder of `train`"
     networks_only(command.add_argument("--init", default="", metavar="NAME", help=start))
-    change = "of the model: cell_norm=own, grid=2, head_options.gate=channel, preprocess.orientation=as-is; may be repeated"
+    change = "change the model: cell_norm=own, grid=2, head_options.gate=channel, preprocess.orientation=as-is; repeatable"
     networks_only(command.add_argument("--change", action="append", default=[], metavar="FIELD=VALUE", help=change))
-    resume = command.add_argument("--resume", action="store_true", help="go on with what is in --out")
-    limit, text = float("inf"), "stop cleanly after this long"
+    resume = command.add_argument("--resume", action="store_true", help="resume the run in --out")
+    limit, text = float("inf"), "stop cleanly after this many seconds"
     networks_only(command.add_argument("--time-limit", type=float, default=limit, metavar="SECONDS", help=text))
-    networks_only(command.add_argument("--device", default="", help="cpu or cuda (default: what there is)"))
+    networks_only(command.add_argument("--device", default="", help="cpu or cuda (default: cuda if available)"))
     return resume
 
 
@@ -159,7 +159,7 @@ def read_split(options: argparse.Namespace, images: ImageSet, seed: int) -> tupl
     if options.split:
         return images, read_split(options.split), options.split.name
     images, split, name = split_for(images, seed)
-    print(f"no --split given: {name}", file=sys.stderr)
+    print(f"no --split given, splitting {name}", file=sys.stderr)
     return images, split, name
 
 
@@ -185,7 +185,7 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
         if dot and isinstance(changes.setdefault(field, {}), dict):
             changes[field][key] = value
         elif dot or field in changes:
-            raise GricolZooError(f"--change {text!r} contradicts the --change of {field!r} before it.")
+            raise GricolZooError(f"--change {text!r} contradicts an earlier --change of {field!r}. Remove one of them.")
         else:
             changes[field] = value
     return changes

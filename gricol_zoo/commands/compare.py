@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "compare two cross-validations on the same images: interval by case, McNemar's test, corrected t-test"
+HELP = "compare two cross-validations on the same images: confidence interval by case, McNemar's test, corrected t-test"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    command.add_argument("first", type=Path, metavar="DIR", help="a folder of `crossval`")
-    command.add_argument("second", type=Path, metavar="DIR", help="another, on the same images")
-    command.add_argument("--out", type=Path, metavar="JSON", help="write the figures")
+    command.add_argument("first", type=Path, metavar="DIR", help="an output folder of `crossval`")
+    command.add_argument("second", type=Path, metavar="DIR", help="another one, on the same images")
+    command.add_argument("--out", type=Path, metavar="JSON", help="write the results to this file")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,7 +27,10 @@ def run(options: argparse.Namespace) -> int:
     print(
         f"difference {result['difference']:+.4f} (95 % by case or cell: {low:+.4f} to {high:+.4f}), {result['images']} images"
     )
-    print(f"McNemar, exact: {mcnemar['only_first']} and {mcnemar['only_second']} right by one alone, p = {mcnemar['p']:.3g}")
+    print(
+        f"exact McNemar test: right only in the first {mcnemar['only_first']}, only in the second {mcnemar['only_second']}, "
+        f"p = {mcnemar['p']:.3g}"
+    )
     if test:
         print(f"corrected t-test over the folds: t = {test['t']:.3f}, p = {test['p']:.3g}")
     else:

@@ -7,7 +7,7 @@ import argparse
 from gricol_zoo.commands.common import data_option, not_negative, positive, training_options
 from gricol_zoo.commands.kinds import kind_of
 
-HELP = "k-fold cross-validation by case or cell: train on each complement, score all out-of-fold predictions together"
+HELP = "k-fold cross-validation by case or cell: train on the other folds, score all out-of-fold predictions together"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -19,9 +19,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--group",
         choices=["case", "image"],
         default="case",
-        help="what stays on one side: a case (or cell), or a single image, the paper's protocol (default: case)",
+        help="unit that is never split across folds: case (or cell), or image as in the paper (default: case)",
     )
-    command.add_argument("--fold-seed", type=not_negative, default=0, help="of the folds (default 0); --seed is the training's")
+    command.add_argument("--fold-seed", type=not_negative, default=0, help="seed of the folds (default: 0)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,10 +34,10 @@ def run(options: argparse.Namespace) -> int:
     print(
         f"{options.model} on {name}, {report['folds']} folds {report['protocol']}: out-of-fold accuracy "
         f"{report['accuracy']:.4f} (95 % by case or cell: {low:.4f} to {high:.4f}), "
-        f"{report['images']} images; fold by fold {folds}"
+        f"{report['images']} images; by fold {folds}"
     )
     together = report.get("reassigned")
     if together:
         low, high = together["accuracy_ci95"] or (float("nan"), float("nan"))
-        print(f"each cell's classes given together: {together['accuracy']:.4f} ({low:.4f} to {high:.4f})")
+        print(f"with the classes of each cell assigned together: {together['accuracy']:.4f} ({low:.4f} to {high:.4f})")
     return 0

@@ -49,8 +49,8 @@ def demo(seed: int, bend: float, noise: float, out: Path) -> str:
     lines += [
         "",
         f"{right} of {len(cell)} right: synthetic cell, seed {seed}, bend up to {bend:g} degrees, noise {noise:g}",
-        f"model {DEFAULT_MODEL}: lower branch {cost.lower:.3f} Gflops (multiply-adds) an image of "
-        f"{model.spec.image_size[0]}x{model.spec.image_size[1]}, {cost.params_deployed:.2f} M parameters deployed",
+        f"model {DEFAULT_MODEL}: lower branch {cost.lower:.3f} Gflops (multiply-adds) per image of "
+        f"{model.spec.image_size[0]}x{model.spec.image_size[1]}, {cost.params_deployed:.2f} M parameters in the deployed form",
         f"picture: {out}",
     ]
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gricol_zoo.commands.common import (
+    count_of,
     data_option,
     device_option,
     model_names,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
     from gricol_zoo.explain.feature_maps import FeatureMap
 
-HELP = "map the features of models by t-SNE, and measure how well they part the classes"
+HELP = "map the features of models by t-SNE, and measure how well they separate the classes"
 COLUMNS = {
     "model": ("model", ""),
     "images": ("images", ""),
@@ -43,12 +44,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
     data_option(command)
     models_option(command)
     command.add_argument(
-        "--out", type=Path, required=True, metavar="FIGURE", help="a .png, .svg or .pdf; points beside it as .csv"
+        "--out", type=Path, required=True, metavar="FIGURE", help="a .png, .svg or .pdf file; the points go next to it as .csv"
     )
     part_options(command, "val")
-    command.add_argument("--limit", type=positive, metavar="N", help="take N of the images, at random (default: all)")
-    command.add_argument("--seed", type=not_negative, default=0, help="of the map and of --limit (default: 0)")
-    command.add_argument("--neighbours", type=positive, default=10, metavar="K", help="of the k-NN purity (default: 10)")
+    command.add_argument("--limit", type=positive, metavar="N", help="use a random sample of N images (default: all)")
+    command.add_argument("--seed", type=not_negative, default=0, help="seed of the map and of --limit (default: 0)")
+    command.add_argument("--neighbours", type=positive, default=10, metavar="K", help="k of the k-NN purity (default: 10)")
     device_option(command)
 
 
@@ -74,10 +75,11 @@ def run(options: argparse.Namespace) -> int:
         model = load_model(name, options.device, deployed=True)
         classes = classes or model.spec.labels
         if model.spec.labels != classes:
-            raise GricolZooError(f"Expected models of the same classes, but those of {name} are not those of {names[0]}.")
+            raise GricolZooError(f"Expected models with the same classes, but {name} and {names[0]} have different ones.")
         seen = seen_in_training(images.records, model.info)
         if seen:
-            print(f"{name} was trained on the cells of {seen} of these images: its numbers are too good", file=sys.stderr)
+            known = count_of(seen, "image")
+            print(f"{name} was trained on the cells of {known} of this set; its scores are optimistic", file=sys.stderr)
         one = map_features(model, images, name, options.seed, options.neighbours)
         maps.append(one)
         points += _points(one, images)
@@ -86,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     save_figure(tsne_figure(maps, classes, title), options.out)
     write_atomically(options.out.with_suffix(".csv"), to_csv(points).encode())
     print(to_markdown(rows, COLUMNS), end="")
-    print(f"figure in {options.out}, points in {options.out.with_suffix('.csv')}", file=sys.stderr)
+    print(f"figure written to {options.out}, points to {options.out.with_suffix('.csv')}", file=sys.stderr)
     return 0
 
 

@@ -10,14 +10,14 @@ from gricol_zoo.commands.common import model_names, models_option, run_options
 from gricol_zoo.commands.networks import load_model
 from gricol_zoo.errors import GricolZooError, ImageError
 
-HELP = "draw what models look at in one image, and what each grid cell says"
+HELP = "draw what models look at in one image, and what each grid cell predicts"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    command.add_argument("image", type=Path, metavar="IMAGE", help="one file; a row of the figure for each model")
+    command.add_argument("image", type=Path, metavar="IMAGE", help="one image file; the figure has one row per model")
     models_option(command)
-    command.add_argument("--out", type=Path, required=True, metavar="FIGURE", help="a .png, .svg or .pdf")
+    command.add_argument("--out", type=Path, required=True, metavar="FIGURE", help="a .png, .svg or .pdf file")
     command.add_argument("--target", default="", metavar="CLASS", help="explain this class (default: the predicted one)")
     run_options(command)
 
@@ -43,5 +43,5 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name}: {row.labels[row.prediction]}, probability {row.probabilities[row.prediction]:.4f}")
         rows.append(row)
     save_figure(explain_figure(rows), options.out)
-    print(f"figure in {options.out}", file=sys.stderr)
+    print(f"figure written to {options.out}", file=sys.stderr)
     return 0

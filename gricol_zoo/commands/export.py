@@ -15,25 +15,25 @@ from gricol_zoo.errors import GricolZooError
 if TYPE_CHECKING:
     from gricol_zoo.export.check import Agreement
 
-HELP = "write a model for other runtimes (ONNX, torch.export, int8), checked against the one in Python"
+HELP = "export a model (ONNX, torch.export, int8) and check it against the Python model"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    command.add_argument("name", metavar="NAME", help="a name with weights, or a folder of `train`")
+    command.add_argument("name", metavar="NAME", help="a model with weights, or an output folder of `train`")
     command.add_argument(
-        "--format", choices=["onnx", "pt2", "int8"], default="onnx", help="int8 is ONNX in 8 bits (default: onnx)"
+        "--format", choices=["onnx", "pt2", "int8"], default="onnx", help="int8 is 8-bit quantised ONNX (default: onnx)"
     )
-    command.add_argument("--out", type=Path, required=True, metavar="F", help="to write; .onnx, or .pt2 for pt2")
+    command.add_argument("--out", type=Path, required=True, metavar="F", help="output file; .onnx, or .pt2 for pt2")
     command.add_argument(
         "--preprocess",
         action="store_true",
-        help="take grey crops of any size, a scale for each, and make the canvas in the graph",
+        help="put the preparation of crops into the graph: its input is grey crops of any size, with a scale each",
     )
-    command.add_argument("--data", metavar="D", help="images to check it on, and for int8 to calibrate on (default: synthetic)")
-    command.add_argument("--layout", default="auto", help="of the data (default: auto)")
+    command.add_argument("--data", metavar="D", help="images for the check, and for the int8 calibration (default: synthetic)")
+    command.add_argument("--layout", default="auto", help="layout of the data (default: auto)")
     part_options(command, "val")
-    command.add_argument("--images", type=positive, default=256, help="of the data, at most, for each purpose (default: 256)")
+    command.add_argument("--images", type=positive, default=256, help="maximum number of images per purpose (default: 256)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -66,21 +66,21 @@ def check_options(options: argparse.Namespace) -> None:
     """
     if options.format == "int8" and not (options.data and options.split):
         raise GricolZooError(
-            "int8 needs images: how large activations become is measured on the train part, and what it costs on the val part. "
+            "int8 needs images: the train part calibrates the activation ranges, the val part measures the accuracy. "
             "Give --data and --split."
         )
     if options.split and not options.data:
-        raise GricolZooError("--split says which of the images of --data to take. Give --data too, or leave --split out.")
+        raise GricolZooError("--split selects images of --data, but --data is missing. Give --data, or leave --split out.")
 
 
 def sentence(found: Agreement, truth: Sequence[str], labels: Sequence[str]) -> str:
     """Say how a file compares with the model in Python, and what both are worth where the truth is known."""
     text = (
         f"logits differ by at most {found.difference:.2g} (the largest is {found.scale:.2g}), and {found.changed} "
-        f"{'image' if found.changed == 1 else 'images'} got another class"
+        f"{'image' if found.changed == 1 else 'images'} changed class"
     )
     if len(found.up_before):
-        text += f", {found.turned} the other polarity"
+        text += f", {found.turned} changed polarity"
     if not truth or not all(truth):
         return text
     before, after = (

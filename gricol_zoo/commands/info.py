@@ -6,7 +6,7 @@ import argparse
 
 from gricol_zoo.commands.kinds import kind_of
 
-HELP = "print a model's parts, parameters and Gflops (multiply-adds); of a classical system its features and networks"
+HELP = "print a model's parts, parameters and Gflops (multiply-adds), or a classical system's features and networks"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

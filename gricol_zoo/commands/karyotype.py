@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 OF_CLASSES = ("model", "cell", "ground", "extra", "missing", "unassigned", "preparation", "scale")
 """Options that change the classes: for a karyotype.json, which is only drawn again, they are refused."""
-HELP = "assign the chromosomes of a cell together and draw its karyogram; of an edited karyotype.json, draw it again"
+HELP = "assign the chromosomes of a cell together and draw its karyogram, or redraw an edited karyotype.json"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -37,12 +37,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", type=Path, metavar="CELL", help="a zip, folder or CSV of crops, or a karyotype.json")
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
     model_option(command)
-    command.add_argument("--cell", default="", metavar="NAME", help="only this one of several cells (default: each)")
-    command.add_argument("--layout", default="auto", help="of the source (default: auto)")
-    for name, what in (("extra", "an extra copy"), ("missing", "a missing copy"), ("unassigned", "staying without a class")):
-        command.add_argument(f"--{name}", type=float, metavar="NATS", help=f"cost of {what} (default: fitted on val)")
-    command.add_argument("--images", type=Path, metavar="PATH", help="where a karyotype.json's images are now")
-    command.add_argument("--by", default="", metavar="NAME", help="whose the edits in a karyotype.json are")
+    command.add_argument("--cell", default="", metavar="NAME", help="process only this cell (default: all cells)")
+    command.add_argument("--layout", default="auto", help="layout of the source (default: auto)")
+    for name, what in (("extra", "an extra copy"), ("missing", "a missing copy"), ("unassigned", "leaving one unassigned")):
+        command.add_argument(f"--{name}", type=float, metavar="NATS", help=f"cost of {what} (default: fitted on the val part)")
+    command.add_argument("--images", type=Path, metavar="PATH", help="where the images of a karyotype.json are now")
+    command.add_argument("--by", default="", metavar="NAME", help="who made the edits in a karyotype.json")
     preparation_options(command, "auto")
     run_options(command)
 
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         done.append(result)
     cells_table(done, options.out / "cells.csv")
     if len(done) > 1:
-        print(f"{len(done)} cells in {options.out}; all of them in {options.out / 'cells.csv'}", file=sys.stderr)
+        print(f"{count_of(len(done), 'cell')} in {options.out}; summary in {options.out / 'cells.csv'}", file=sys.stderr)
     return 0
 
 
@@ -130,7 +130,7 @@ def _keep_edits(folder: Path) -> None:
 
     file = folder / DOCUMENT
     if file.is_file() and read_karyotype(file).note_edits().edits:
-        raise GricolZooError(f"{file} holds edits by a person, which would be lost. Choose another --out, or move it away.")
+        raise GricolZooError(f"{file} has manual edits, which would be lost. Choose another --out, or move the file.")
 
 
 def _draw_again(options: argparse.Namespace) -> int:
@@ -141,7 +141,7 @@ def _draw_again(options: argparse.Namespace) -> int:
     for name in OF_CLASSES:
         if getattr(options, name) != options.command.get_default(name):
             raise GricolZooError(
-                f"--{name} changes the classes, but a karyotype.json is only drawn again. Give the images instead."
+                f"--{name} changes the classes, but a karyotype.json is only redrawn. Give the images instead."
             )
     if (options.out / DOCUMENT).resolve() != options.source.resolve():
         _keep_edits(options.out)
@@ -154,17 +154,17 @@ def _draw_again(options: argparse.Namespace) -> int:
 
 def _say(result: Karyotype, folder: Path) -> None:
     unread = sum(bool(item.error) for item in result.chromosomes)
-    parts = [count_of(len(result.chromosomes), "image"), f"{len(result.doubtful())} to look at"]
+    parts = [count_of(len(result.chromosomes), "image"), f"{len(result.doubtful())} to review"]
     parts += [f"{unread} could not be read"] * bool(unread)
     parts += [count_of(len(result.edits), "edit")] * bool(result.edits)
     parts += [f"scale {result.scale:g}"] * (result.scale != 1)
     for warning in result.warnings:
         warn(f"{result.cell}: {warning}")
     warned = sum(bool(item.warnings) for item in result.chromosomes)
-    parts += [f"{count_of(warned, 'image')} with a warning"] * bool(warned)
+    parts += [f"{count_of(warned, 'image')} with warnings"] * bool(warned)
     print(f"{result.cell}: {result.draft} (draft); {', '.join(parts)}; in {folder}")
     labelled = [item for item in result.chromosomes if item.label and not item.error]
     if labelled:
         single = sum(item.predicted == item.label for item in labelled)
         together = sum(item.assigned == item.label for item in labelled)
-        print(f"labels known: {single} of {len(labelled)} right by single images, {together} together")
+        print(f"of {count_of(len(labelled), 'labelled image')}, {single} right one by one, {together} right assigned together")

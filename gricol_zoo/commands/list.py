@@ -6,13 +6,13 @@ import argparse
 
 from gricol_zoo.commands.kinds import KINDS
 
-HELP = "print the model names, one a line; classical systems last"
+HELP = "print the model names, one per line; classical systems last"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     command.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="such as 'gricol_*'")
-    command.add_argument("--pretrained", action="store_true", help="only models with weights, as name.tag")
+    command.add_argument("--pretrained", action="store_true", help="list only models with weights, as name.tag")
 
 
 def run(options: argparse.Namespace) -> int:

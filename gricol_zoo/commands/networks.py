@@ -51,7 +51,7 @@ def load_model(
     """
     if not holds(name):
         raise GricolZooError(
-            f"{name!r} is a classical system, and this command takes networks alone. Classical systems are for train, "
+            f"{name!r} is a classical system, but this command only takes neural networks. Classical systems work with train, "
             "validate, predict, crossval, karyotype, verify and info."
         )
     import torch
@@ -66,7 +66,7 @@ def load_model(
     try:
         return model.to(torch.device(device))
     except (RuntimeError, AssertionError) as error:
-        raise GricolZooError(f"The device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
+        raise GricolZooError(f"The device {device!r} is not available: {str(error).splitlines()[0]}") from error
 
 
 def load(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LEAST_IMAGES = 10  # fewer say nothing of a camera
 MANY_DOUBTS = 0.3  # share of images to review
-HELP = "classify images; one row an image"
+HELP = "classify images; writes one row per image"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -36,10 +36,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("paths", nargs="+", metavar="PATH", help="images, folders, zips or CSVs")
     model_option(command)
     where = command.add_mutually_exclusive_group(required=True)
-    where.add_argument("--out", type=Path, metavar="CSV", help="one file for all")
-    shards = "one CSV in DIR for each PATH; stopped or killed, the same command goes on, and several share the work"
+    where.add_argument("--out", type=Path, metavar="CSV", help="write all rows to this file")
+    shards = "write one CSV per PATH into DIR; rerun to resume; several processes may share the work"
     networks_only(where.add_argument("--shards", type=Path, metavar="DIR", help=shards))
-    size, workers = "default: what suits the model", "batches at once (default: one a core)"
+    size, workers = "images per batch (default: chosen for the model)", "parallel workers (default: one per core)"
     networks_only(command.add_argument("--batch-size", type=positive, default=0, help=size))
     networks_only(command.add_argument("--workers", type=positive, default=0, help=workers))
     preparation_options(command, "none")
@@ -69,7 +69,7 @@ def run_one(options: argparse.Namespace) -> int:
             review += sum(row["review"] == 1 for row in rows)
             warned += sum(bool(row["warnings"]) for row in rows)
             bar.update(len(rows))
-    print(f"{total} images, {review} to review, {failed} could not be read; rows in {options.out}", file=sys.stderr)
+    print(f"{count_of(total, 'image')}, {review} to review, {failed} could not be read; rows in {options.out}", file=sys.stderr)
     say_warned(warned, options.out)
     for line in doubts(review, total - failed, classifier.info):
         warn(line)
@@ -79,7 +79,7 @@ def run_one(options: argparse.Namespace) -> int:
 def say_warned(count: int, file: Path) -> None:
     """Say how many images have a warning, and where it stands."""
     if count:
-        warn(f"{count_of(count, 'image')} with a warning, see the column `warnings` of {file}")
+        warn(f"{count_of(count, 'image')} with warnings, see the column `warnings` of {file}")
 
 
 def doubts(review: int, readable: int, info: Mapping[str, Any]) -> list[str]:
@@ -88,8 +88,8 @@ def doubts(review: int, readable: int, info: Mapping[str, Any]) -> list[str]:
     if readable < LEAST_IMAGES or review / readable <= max(MANY_DOUBTS, 2 * expected):
         return []
     return [
-        f"{review / readable:.0%} of the images are to review, where {expected:.0%} of the training's own were: unlike them. "
-        "Try `--scale auto`, `--ground`, or the weights of the other band"
+        f"{review / readable:.0%} of the images need review, against {expected:.0%} of the validation images. "
+        "Try `--scale auto`, `--ground`, or weights for another banding"
     ]
 
 
@@ -108,7 +108,7 @@ def load(options: argparse.Namespace, device: str) -> Classifier:
 
 
 def run_shards(options: argparse.Namespace) -> int:
-    """Write one file a shard, beside whoever else is at it."""
+    """Write one CSV per shard; several processes may share the work."""
     from tqdm import tqdm
 
     from gricol_zoo import __version__
@@ -135,7 +135,7 @@ def run_shards(options: argparse.Namespace) -> int:
         warn(line)
     if tally.failed and not tally.stopped:
         raise GricolZooError(
-            f"{len(tally.failed)} of {len(shards)} shards could not be predicted, the rest is done: "
+            f"{len(tally.failed)} of {len(shards)} shards failed, the others are done: "
             + " ".join(f"{path}: {reason}" for path, reason in tally.failed.items())
         )
     return 1 if tally.stopped else 0
@@ -144,7 +144,7 @@ def run_shards(options: argparse.Namespace) -> int:
 def summary(tally: Tally, total: int, folder: Path) -> str:
     """Say what became of the shards."""
     text = (
-        f"{total} shards: {tally.here} done here, {tally.elsewhere} by others, {tally.before} before; here {tally.images} "
-        f"images, {tally.review} to review, {tally.unreadable} could not be read; rows in {folder}"
+        f"{count_of(total, 'shard')}: {tally.here} done here, {tally.elsewhere} by others, {tally.before} before; here "
+        f"{count_of(tally.images, 'image')}, {tally.review} to review, {tally.unreadable} could not be read; rows in {folder}"
     )
-    return f"{text}. Stopped: the same command goes on." if tally.stopped else text
+    return f"{text}. Stopped; run the same command again to resume." if tally.stopped else text

@@ -7,18 +7,18 @@ import argparse
 from gricol_zoo.commands.common import not_negative
 from gricol_zoo.commands.networks import load_model
 
-HELP = "a page in the browser: crops in, a karyotype to check and correct out; on this machine alone"
+HELP = "open a browser page that karyotypes crops and lets you check and correct the result; this machine only"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    command.add_argument("--port", type=not_negative, default=7860, help="on 127.0.0.1; 0 takes a free one (default: 7860)")
+    command.add_argument("--port", type=not_negative, default=7860, help="port on 127.0.0.1; 0 for a free one (default: 7860)")
     command.add_argument(
         "--model",
         action="append",
         default=[],
         metavar="NAME",
-        help="offer this beside the packaged ones, and first: a name with weights, or a folder of `train`; may be repeated",
+        help="also offer this model, first in the list: a model with weights, or an output folder of `train`; repeatable",
     )
     command.add_argument("--open", action="store_true", help="open the page in the default browser")
 

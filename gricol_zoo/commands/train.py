@@ -15,11 +15,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     data_option(command)
     networks_only(training_options(command))
-    command.add_argument("--split", type=Path, metavar="CSV", help="columns case,cell,part (default: made, by case or cell)")
+    command.add_argument("--split", type=Path, metavar="CSV", help="columns case,cell,part (default: split by case or cell)")
     networks_only(command.add_argument("--checkpoint-every", type=float, default=120, metavar="SECONDS"))
-    networks_only(command.add_argument("--grad-checkpointing", action="store_true", help="less memory for more time"))
-    scale_option(command, "none", "what crop pixels are multiplied by")
-    how = "torch.compile the backbone (needs a C++ compiler)"
+    networks_only(command.add_argument("--grad-checkpointing", action="store_true", help="use less memory, but more time"))
+    scale_option(command, "none", "factor that crops are resized by")
+    how = "compile the backbone with torch.compile (needs a C++ compiler)"
     networks_only(command.add_argument("--compile", action="store_true", help=how))
 
 

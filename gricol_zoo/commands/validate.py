@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from gricol_zoo.commands.common import (
+    count_of,
     data_option,
     model_option,
     networks_only,
@@ -26,7 +27,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     model_option(command)
     command.add_argument("--out", type=Path, required=True, metavar="JSON")
     part_options(command, "test")
-    full = "all classifiers instead of the lower branch alone"
+    full = "use all classifiers instead of only the lower branch"
     networks_only(command.add_argument("--full", action="store_true", help=full))
     preparation_options(command, "none")
     run_options(command)
@@ -56,11 +57,12 @@ def run(options: argparse.Namespace) -> int:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_report(report, options.out)
     low, high = report["accuracy_ci95"] or (float("nan"), float("nan"))
+    scored = f"{count_of(report['images'], 'image')} of {count_of(report['cells'], 'cell')}"
     print(
         f"{name} on {images.name} ({part}): accuracy {report['accuracy']:.4f} "
-        f"(95 % by case or cell: {low:.4f} to {high:.4f}), {report['images']} images of {report['cells']} cells, "
-        f"{report['perfect_cells']} of them without an error"
+        f"(95 % by case or cell: {low:.4f} to {high:.4f}), {scored}, "
+        f"{count_of(report['perfect_cells'], 'cell')} without errors"
     )
     if report["seen_in_training"]:
-        print(f"{report['seen_in_training']} of these images come from cells the weights were trained on", file=sys.stderr)
+        print(f"{report['seen_in_training']} of these images come from cells that the weights were trained on", file=sys.stderr)
     return 0

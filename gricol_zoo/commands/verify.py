@@ -6,16 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
+from gricol_zoo.commands.common import count_of
 from gricol_zoo.commands.kinds import load_classifier
 
-HELP = "run a karyotype.json again and compare: the same weights, images and options must give the same classes"
+HELP = "rerun a karyotype.json and compare: the same weights, images and options must give the same classes"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     command.add_argument("record", type=Path, metavar="RECORD", help="a karyotype.json")
     command.add_argument("--images", type=Path, metavar="PATH", help="where its images are now (default: where they were)")
-    command.add_argument("--model", default="", metavar="NAME", help="where its weights are now (default: as in the record)")
+    command.add_argument("--model", default="", metavar="NAME", help="where its weights are now (default: as recorded)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,10 +39,10 @@ def run(options: argparse.Namespace) -> int:
     for line in found:
         print(f"differs: {line}")
     if found:
-        print(f"{options.record} does not hold: {len(found)} difference(s)")
+        print(f"{options.record} was not reproduced: {count_of(len(found), 'difference')}")
         return 1
     print(
-        f"{options.record} holds: {record.draft}, {len(record.chromosomes)} images and the weights "
-        f"{record.model['weights_sha256'][:12]}... are the same, and give the same classes; {len(record.edits)} edit(s) noted"
+        f"{options.record} was reproduced: {record.draft}, {count_of(len(record.chromosomes), 'image')}, weights "
+        f"{record.model['weights_sha256'][:12]}..., the same classes; {count_of(len(record.edits), 'edit')}"
     )
     return 0

@@ -114,7 +114,7 @@ def label_indices(records: Sequence[Record], labels: Sequence[str], where: str) 
     for i, record in enumerate(records):
         if record.label not in index:
             raise GricolZooError(
-                f"{where}: {record.path} has the label {record.label!r}. Expected one of {', '.join(labels[:30])}."
+                f"{where}: expected the label of {record.path} to be one of {', '.join(labels[:30])}, but got {record.label!r}."
             )
         out[i] = index[record.label]
     return out
@@ -161,7 +161,7 @@ def measure_extents(images: ImageSet, how: Preprocess, factors: np.ndarray | Non
     each = repeat(1.0) if factors is None else factors
     extents = [(pose.length * by, pose.width * by) for pose, by in zip(poses(images, how), each, strict=False) if pose]
     if not extents:
-        raise GricolZooError(f"No image of {images.store.root} shows anything to measure: expected chromosomes.")
+        raise GricolZooError(f"No image of {images.store.root} shows a chromosome. Check that they are chromosome crops.")
     return np.array(extents)
 
 

@@ -67,7 +67,7 @@ def decode(data: bytes) -> Picture:
         return _decode_tiff(data)
     check_size(*size_of(data))
     if (frame := kinds.jpeg_frame(data)) and kinds.opened_as(data) == "JPEG" and frame[0] != 8:
-        raise ImageError(f"is a JPEG of {frame[0]} bits, which is not decoded; {ADVICE}")
+        raise ImageError(f"is a {frame[0]}-bit JPEG, which is not supported; {ADVICE}")
     format = kinds.opened_as(data)
     image = _open(data, format)
     pages, orientation = _frames(image), _orientation(image)
@@ -91,14 +91,14 @@ def size_of(data: bytes) -> tuple[int, int]:
     if not kinds.opened_as(data):
         foreign = kinds.foreign_kind(data)
         raise ImageError(
-            f"is {foreign} file inside; save it as PNG or TIFF"
+            f"is {foreign} file; save it as PNG or TIFF"
             if foreign
-            else "not an image that can be read (PNG, TIFF, BMP or JPEG)"
+            else "not a readable image (expected PNG, TIFF, BMP or JPEG)"
         )
     frame = kinds.jpeg_frame(data) if kinds.opened_as(data) == "JPEG" else None
     size = frame[1:] if frame else kinds.announced_size(data)
     if size is None:
-        raise ImageError("damaged or cut off: it has no header that names its size")
+        raise ImageError("damaged or truncated: no header gives the image size")
     return size
 
 
@@ -122,14 +122,14 @@ def check_size(width: int, height: int) -> None:
         ImageError: more than 4096x4096 pixels.
     """
     if width * height > MAX_PIXELS:
-        raise ImageError(f"{width}x{height} px is larger than a chromosome crop can be (4096x4096)")
+        raise ImageError(f"{width}x{height} px is larger than the limit for a crop (4096x4096 px)")
 
 
 def _open(data: bytes, format: str) -> ImageFile.ImageFile:
     try:
         return Image.open(io.BytesIO(data), formats=(format,))
     except UnidentifiedImageError as error:
-        raise ImageError(f"damaged or cut off: begins as a {format}, but cannot be read as one") from error
+        raise ImageError(f"damaged or truncated: starts like a {format}, but cannot be decoded") from error
 
 
 def _frames(image: Image.Image) -> int:
@@ -201,6 +201,6 @@ def _decode_tiff(data: bytes) -> Picture:
             image.load()  # it turns the image by itself
             return Picture(*_split(image, 8), pages)
     kind = {"f": "float", "i": "signed integer", "u": "integer"}.get(page.kind, "complex")
-    what = f"{page.samples} {page.bits}-bit {kind} sample{'s' if page.samples > 1 else ''} a pixel"
-    how = "" if compression in tiff.CODECS else f", packed by {PACKED.get(compression, f'the compression {compression}')}"
-    raise ImageError(f"is a TIFF of {what}{how}, which is not decoded; {ADVICE}")
+    what = f"{page.samples} {page.bits}-bit {kind} sample{'s' if page.samples > 1 else ''} per pixel"
+    how = "" if compression in tiff.CODECS else f", compressed with {PACKED.get(compression, f'method {compression}')}"
+    raise ImageError(f"is a TIFF with {what}{how}, which is not supported; {ADVICE}")

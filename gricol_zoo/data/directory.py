@@ -42,7 +42,7 @@ def read_directory(data: bytes, at: int = 0) -> tuple[Tags, int]:
         at += 8 if big else 2
         size, inline = (20, 8) if big else (12, 4)
         if count > MOST_TAGS or at + count * size > len(data):
-            raise ImageError("damaged or cut off: its TIFF directory lies beyond the end of the file")
+            raise ImageError("damaged or truncated: its TIFF directory lies beyond the end of the file")
         tags: Tags = {}
         for place in range(at, at + count * size, size):
             tag, type_, number = struct.unpack_from(order + ("HHQ" if big else "HHI"), data, place)
@@ -60,7 +60,7 @@ def read_directory(data: bytes, at: int = 0) -> tuple[Tags, int]:
     except (struct.error, OverflowError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
-        raise ImageError("damaged or cut off: its TIFF directory lies beyond the end of the file") from error
+        raise ImageError("damaged or truncated: its TIFF directory lies beyond the end of the file") from error
 
 
 def count_pages(data: bytes) -> int:

@@ -27,9 +27,10 @@ def assign_folds(images: ImageSet, folds: int, seed: int) -> np.ndarray:
     groups = [group_of(record) for record in images.records]
     if not all(groups):
         missing = images.records[groups.index("")].path
-        raise GricolZooError(f"{missing!r} has neither case nor cell. Add them to the manifest, or use `--group image`.")
+        raise GricolZooError(f"{missing!r} names neither a case nor a cell. Add them to the manifest, or use `--group image`.")
     if len(set(groups)) < folds:
-        raise GricolZooError(f"{len(set(groups))} case(s) or cell(s) cannot be parted into {folds} folds. Use fewer folds.")
+        got = f"{len(set(groups))} for {folds} folds"
+        raise GricolZooError(f"Expected at least one case or cell per fold, but got {got}. Use fewer folds.")
     labels = [record.label for record in images.records]
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     fold_of = np.empty(len(images), np.int64)
@@ -39,7 +40,7 @@ def assign_folds(images: ImageSet, folds: int, seed: int) -> np.ndarray:
             for fold, (_, test) in enumerate(splitter.split(labels, labels, groups)):
                 fold_of[test] = fold
         except ValueError as error:  # more folds than images of any class
-            raise GricolZooError(f"The images cannot be parted into {folds} folds: {error}") from error
+            raise GricolZooError(f"The images cannot be split into {folds} folds: {error}") from error
     return fold_of
 
 
@@ -55,7 +56,7 @@ def warn_of_folds(images: ImageSet, fold_of: np.ndarray) -> list[str]:
             if missing:
                 notes.append(f"fold {fold + 1} has no image of {', '.join(missing)} {where}")
         if abs(size - sizes.mean()) > 0.2 * sizes.mean():
-            notes.append(f"fold {fold + 1} is unbalanced: {size} images, where the mean is {sizes.mean():.0f}")
+            notes.append(f"fold {fold + 1} is unbalanced: {size} of {sizes.sum()} images, mean {sizes.mean():.0f}")
     return notes
 
 
@@ -68,7 +69,7 @@ def fold_split(images: ImageSet, fold_of: np.ndarray, fold: int, seed: int) -> d
     tested = {group_of(record) for record, own in zip(images.records, fold_of, strict=True) if own == fold}
     others = sorted({group_of(record) for record in images.records} - tested)
     if len(others) < 2:
-        raise GricolZooError(f"Fold {fold + 1} leaves {len(others)} case or cell to train on: expected 2 at least.")
+        raise GricolZooError(f"Expected at least 2 cases or cells to train on, but fold {fold + 1} leaves {len(others)}.")
     chosen = np.random.default_rng([seed, fold]).permutation(len(others))[: max(1, round(VAL_SHARE * len(others)))]
     part_of = {**dict.fromkeys(others, "train"), **{others[index]: "val" for index in chosen}, **dict.fromkeys(tested, "test")}
     return {(record.case, record.cell): part_of[group_of(record)] for record in images.records}

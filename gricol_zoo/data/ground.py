@@ -33,7 +33,7 @@ def find_opaque(alpha: np.ndarray) -> np.ndarray | None:
     if least == most > 0:
         return None
     if most < OPAQUE:
-        raise ImageError("blank: nothing on it is opaque")
+        raise ImageError("blank: every pixel is transparent")
     return alpha >= max(OPAQUE, (least + most) / 2)
 
 

@@ -79,7 +79,7 @@ def read_crop(data: bytes, ground: str = "auto") -> Crop:
     except ImageError:
         raise
     except Exception as error:  # decoders raise anything at a damaged file, and it is the file's fault
-        raise ImageError(f"damaged or cut off: {_in_a_line(error)}") from error
+        raise ImageError(f"damaged or truncated: {_in_a_line(error)}") from error
 
 
 def pixel_hash(grey: np.ndarray) -> bytes:
@@ -112,7 +112,7 @@ def _asked(question: Callable[[bytes], Answer], data: bytes) -> Answer:
     except ImageError:
         raise
     except Exception as error:
-        raise ImageError(f"damaged or cut off: {_in_a_line(error)}") from error
+        raise ImageError(f"damaged or truncated: {_in_a_line(error)}") from error
 
 
 def _in_a_line(error: Exception) -> str:
@@ -120,7 +120,7 @@ def _in_a_line(error: Exception) -> str:
 
 
 def _to_crop(picture: decode.Picture, ground: str) -> Crop:
-    notes = [f"the first of {picture.pages} pages; the others are left out"] if picture.pages > 1 else []
+    notes = [f"only the first of {picture.pages} pages was used"] if picture.pages > 1 else []
     notes += picture.notes
     opaque = None if picture.alpha is None else find_opaque(picture.alpha)
     grey, note = scale(picture.levels, opaque)
@@ -129,13 +129,13 @@ def _to_crop(picture: decode.Picture, ground: str) -> Crop:
         grey = 1 - grey
     if picture.alpha is not None and opaque is not None:
         grey, taken = lay_on_ground(grey, picture.alpha, opaque, ground)
-        notes.append(f"what is transparent is taken for a {taken} ground")
+        notes.append(f"transparent pixels were taken as a {taken} background")
     elif ground != "auto" and (where := painted_ground(grey, ground)) is not None:
         grey, _ = lay_on_ground(grey, 1 - where.astype(np.float32), ~where, ground)
-        notes.append(f"the ground, painted in one grey, is taken for a {ground} one")
+        notes.append(f"the uniform grey background was taken as {ground}")
     if grey.min() == grey.max():
         others = picture.pages - 1
-        page, rest = (" of the first page", f"; {others} other pages are left out") if others else ("", "")
+        page, rest = (" of the first page", "; the other pages were not used") if others else ("", "")
         raise ImageError(f"blank: every pixel{page} has the same value{rest}")
     return Crop(np.ascontiguousarray(turn(grey, picture.orientation)), tuple(notes))
 

@@ -36,11 +36,11 @@ def scale(levels: np.ndarray, seen: np.ndarray | None = None) -> tuple[np.ndarra
         grey = np.zeros(levels.shape, np.float32)
     else:
         if not np.isfinite(float(high) - float(low)):
-            raise ImageError(f"its values lie in {low:.3g}..{high:.3g}, too far apart to be grey")
+            raise ImageError(f"its values range from {low:.3g} to {high:.3g}, too far apart for grey levels")
         grey = ((levels.astype(np.float64) - low) / (float(high) - float(low))).astype(np.float32)
     if seen is not None:
         grey = np.clip(np.nan_to_num(grey, nan=0.0), 0, 1)
-    return grey, "" if white else f"values lie in {low:.6g}..{high:.6g}: scaled by their own range"
+    return grey, "" if white else f"values range from {low:.6g} to {high:.6g} and were scaled by that range"
 
 
 def _white(low: float, high: float, floats: bool) -> float:

@@ -19,7 +19,7 @@ def check_parts(images: ImageSet, split: dict[tuple[str, str], str]) -> dict[str
     check_leaks(parts)
     for part in ("train", "val"):
         if not parts[part].records:
-            raise GricolZooError(f"The split's {part} part is empty.")
+            raise GricolZooError(f"The {part} part of the split is empty. Add cells to it.")
     return parts
 
 

@@ -182,7 +182,7 @@ def image_warnings(prepared: Prepared, measures: Measures, reference: Reference 
     elif measures.area < low:
         found.append(Said("smaller than any chromosome of the training: a piece, or another scale?"))
     if measures.sharpness < _widened(reference.image["sharpness"])[0]:
-        found.append(Said("blurred: bands cannot be told"))
+        found.append(Said("blurred: the bands cannot be resolved"))
     return found
 
 
@@ -207,14 +207,14 @@ def cell_warnings(
         medians = dict(zip(FEATURES, np.median(np.array(measures), axis=0), strict=True))
         enough, ratio = len(measures) >= LEAST_CROPS, float(medians["length"])
         if enough and not AS_IT_IS[0] <= ratio <= AS_IT_IS[1] and not scaled:
-            reasons.append(f"chromosomes {ratio:.2f} times as long as those of the training: try `--scale auto`")
+            reasons.append(f"chromosomes {ratio:.2f} times as long as in the training images: try `--scale auto`")
         reasons += _differences(medians, reference.cell if enough else reference.image)
         if light and bool(np.mean(light) > 0.5) != reference.light:
-            kinds = ("dark on a light ground", "light on a dark ground")
+            kinds = ("dark on a light background", "light on a dark background")
             here, there = kinds if np.mean(light) > 0.5 else kinds[::-1]
-            reasons.append(f"stained {here}, those of the training {there}: another band? Try the other weights")
+            reasons.append(f"stained {here}, the training images {there}: another banding? Try other weights")
     if doubtful > max(DOUBTFUL_CELL, 2 * (reference.doubtful if reference else 0.0)):
-        why = "; ".join(reasons) or "another stain, or images unlike those of the training: try other weights"
+        why = "; ".join(reasons) or "another stain, or images unlike the training images: try other weights"
         found.append(f"not like the training images ({doubtful:.0%} of the chromosomes are doubtful): {why}")
     elif not scaled and reasons and reasons[0].startswith("chromosomes"):
         found.append(f"scale: {reasons[0]}")
@@ -223,10 +223,10 @@ def cell_warnings(
 
 def _differences(medians: Mapping[str, float], ranges: Mapping[str, tuple[float, float]]) -> list[str]:
     words = {
-        "sharpness": ("blurred: focus anew or take the original files", "grainy or sharpened: take the original files"),
+        "sharpness": ("blurred: refocus or use the original files", "grainy or sharpened: use the original files"),
         "tone": (
-            "paler than those of the training: check the contrast",
-            "darker than those of the training: check the contrast",
+            "paler than the training images: check the contrast",
+            "darker than the training images: check the contrast",
         ),
     }
     reasons = []

@@ -50,7 +50,7 @@ def open_images(path: str | Path, layout: str = "auto") -> ImageSet:
 
 def _checked(images: ImageSet) -> ImageSet:
     if not images.records:
-        raise GricolZooError(f"{images.store.root} holds no images. Expected PNG, TIFF, BMP or JPEG files, or a {MANIFEST}.")
+        raise GricolZooError(f"{images.store.root} contains no images. Expected PNG, TIFF, BMP or JPEG files, or a {MANIFEST}.")
     return images
 
 
@@ -77,7 +77,7 @@ def detect_layout(store: Store) -> str:
 
 def _manifest(images: ImageSet) -> list[Record]:
     if MANIFEST not in images.store.names:
-        raise GricolZooError(f"{images.store.root} has no {MANIFEST}.")
+        raise GricolZooError(f"{images.store.root} has no {MANIFEST}. Add one, or choose another --layout.")
     where = f"{images.store.root}:{MANIFEST}"
     return read_manifest(_text(images.store.read(MANIFEST), where), where, images.store.names)
 
@@ -87,7 +87,7 @@ def _folders(images: ImageSet) -> list[Record]:
     for name in images.store.images():
         parts = PurePosixPath(name).parts
         if len(parts) < 2:
-            raise GricolZooError(f"{name!r} lies in no class folder. Expected one folder a class, such as 7/{name}.")
+            raise GricolZooError(f"{name!r} is not in a class folder. Expected one folder per class, such as 7/{name}.")
         folder = parts[-2]
         label = folder.upper() if folder.upper() in CHROMOSOMES else folder
         records.append(Record(name, label, cell="/".join(parts[:-2])))
@@ -101,7 +101,7 @@ def _bioimlab(images: ImageSet) -> list[Record]:
         match = CELL_NAME.match(path.name)
         if not match or match[1].upper() not in CHROMOSOMES:
             raise GricolZooError(
-                f"{name!r} does not name its class. Expected cell/<class>_<copy>.png, such as cell001/7_a.png."
+                f"The file name of {name!r} gives no class. Expected cell/<class>_<copy>.png, such as cell001/7_a.png."
             )
         cell = str(path.parent)
         records.append(Record(name, match[1].upper(), cell, case=cell, copy=match[2]))
@@ -118,9 +118,9 @@ def _cir(images: ImageSet) -> list[Record]:
         numbers.append(int(match[1]))
     first = 0 if numbers and min(numbers) == 0 else 1
     if numbers and max(numbers) - first >= len(CHROMOSOMES):
-        raise GricolZooError(f"The CIR names hold class numbers {min(numbers)}..{max(numbers)}; expected 0..23 or 1..24.")
+        raise GricolZooError(f"Expected class numbers 0..23 or 1..24 in CIR names, but got {min(numbers)}..{max(numbers)}.")
     if numbers and first == 1 and max(numbers) < len(CHROMOSOMES):
-        images.notes.append("No class 0 and no class 24 among the CIR names: taken as counted from 1.")
+        images.notes.append("The CIR file names have neither class 0 nor class 24: counting classes from 1.")
     images.notes.append(
         f"CIR classes are counted from {first}: .{first}.tiff is chromosome 1. No cell ids: any split is by image."
     )
@@ -133,9 +133,9 @@ def _fish(images: ImageSet) -> list[Record]:
         try:
             width, height = size_of(images.read(record))
         except (ImageError, OSError) as error:
-            raise GricolZooError(f"{record.path!r} of {images.store.root}: {error}. Mend it or take it out.") from error
+            raise GricolZooError(f"{record.path!r} of {images.store.root}: {error}. Fix the file or remove it.") from error
         if (width, height) != (100, 200):
-            raise GricolZooError(f"{record.path!r} is {width}x{height}; the FISH set's images are 100x200 (width x height).")
+            raise GricolZooError(f"{record.path!r} is {width}x{height}; images of the FISH set are 100x200 (width x height).")
     return records
 
 

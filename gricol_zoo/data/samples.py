@@ -40,11 +40,11 @@ def from_page(samples: np.ndarray, page: Page) -> tuple[np.ndarray, np.ndarray |
     colour = page.get(262, 2 if page.samples >= 3 else 1)
     if colour not in COLOURS or page.samples < COLOURS[colour]:
         raise ImageError(
-            f"is a TIFF of {page.samples} samples a pixel with the colours {colour}, which is not decoded; "
+            f"is a TIFF with {page.samples} samples per pixel and the colours {colour}, which is not supported; "
             "save it as 8- or 16-bit grey TIFF or PNG"
         )
     if colour == 6 and page.tags.get(530, np.array([2, 2])).tolist() != [1, 1]:
-        raise ImageError("is a TIFF of subsampled YCbCr, which is not decoded; save it as 8- or 16-bit grey TIFF or PNG")
+        raise ImageError("is a TIFF with subsampled YCbCr, which is not supported; save it as 8- or 16-bit grey TIFF or PNG")
     if page.bits < 8 and colour != 3:
         samples = samples * np.uint8(255 // ((1 << page.bits) - 1))
     count = COLOURS[colour]
@@ -57,7 +57,7 @@ def from_page(samples: np.ndarray, page: Page) -> tuple[np.ndarray, np.ndarray |
     if colour == 0 and levels.dtype == np.uint8:
         levels, colour = 255 - levels, 1
     others = page.samples - count - (alpha is not None)
-    channels = f"the first of {others + 1} channels; the others are left out"
+    channels = f"only the first of {others + 1} channels was used"
     return levels, alpha, colour == 0, (channels,) if others and count == 1 else ()
 
 
@@ -78,7 +78,7 @@ def _levels(samples: np.ndarray, page: Page, colour: int) -> np.ndarray:
     if colour == 3:
         table = page.tags.get(320, np.zeros(0, int))
         if len(table) < 3 << page.bits or samples.dtype.kind != "u":
-            raise ImageError("damaged or cut off: a TIFF palette without its colours")
+            raise ImageError("damaged or truncated: the TIFF palette has no colours")
         eight = (table // 256 if table.max() > 255 else table).astype(np.uint8).reshape(3, -1)
         return mix(eight.T[None])[0][samples[..., 0]]
     if colour == 5:

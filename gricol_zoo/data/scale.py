@@ -125,7 +125,7 @@ def find_scales(records: Sequence[Record], lengths: np.ndarray, reference: float
     """
     factors = np.ones(len(records))
     if reference <= 0:
-        return Scales(factors, ["scale not checked: no reference length in these weights; taken as 1"])
+        return Scales(factors, ["scale not checked, 1 was used: these weights have no reference length"])
     cells = groups_of([(record.case, record.cell) for record in records])
     cases = groups_of([record.case for record in records])
     untold = []
@@ -139,7 +139,7 @@ def find_scales(records: Sequence[Record], lengths: np.ndarray, reference: float
     if not untold:
         return Scales(factors, [])
     names = ", ".join(untold[:MOST_NAMED]) + f" and {len(untold) - MOST_NAMED} more cells" * (len(untold) > MOST_NAMED)
-    few = f"scale taken as 1, too few crops to tell it (at least {LEAST_CROPS} of one cell or case)"
+    few = f"scale taken as 1: too few crops to estimate it (needs at least {LEAST_CROPS} of one cell or case)"
     return Scales(factors, [f"{names}: {few}"])
 
 

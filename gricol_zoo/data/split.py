@@ -50,7 +50,7 @@ def make_split(records: Sequence[Record], seed: int, fractions: tuple[float, flo
     sexes: dict[str, str] = {}
     for record in records:
         if not group_of(record):
-            raise GricolZooError(f"{record.path!r} has neither case nor cell, so it cannot be split by them.")
+            raise GricolZooError(f"{record.path!r} names neither a case nor a cell, so it cannot be split by them.")
         sexes[group_of(record)] = record.sex
     part_of: dict[str, str] = {}
     rng = random.Random(seed)
@@ -62,7 +62,7 @@ def make_split(records: Sequence[Record], seed: int, fractions: tuple[float, flo
             part_of[group] = "val" if index < val else "test" if index < val + test else "train"
     if "train" not in part_of.values():
         raise GricolZooError(
-            f"{len(part_of)} case(s) or cell(s) cannot be parted into train, val and test. Add more, or write a split by hand."
+            f"Expected enough cases or cells for train, val and test, but got {len(part_of)}. Add more, or write a split CSV."
         )
     cells = sorted({(record.case, record.cell, part_of[group_of(record)]) for record in records})
     return [{"case": case, "cell": cell, "part": part} for case, cell, part in cells]
@@ -85,20 +85,20 @@ def read_split(file: str | Path) -> dict[tuple[str, str], str]:
     """
     path = Path(file)
     if not path.is_file():
-        raise GricolZooError(f"No split file {path}. Expected a CSV with case,cell,part.")
+        raise GricolZooError(f"No such split file: {path}. Expected a CSV with the columns case,cell,part.")
     with path.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     parts: dict[tuple[str, str], str] = {}
     case_part: dict[str, str] = {}
     for line, row in enumerate(rows, start=2):
         if not {"case", "cell", "part"} <= row.keys() or row["part"] not in PARTS:
-            raise GricolZooError(f"{path}, line {line}: expected case,cell,part with part one of {', '.join(PARTS)}.")
+            raise GricolZooError(f"{path}, line {line}: expected case,cell,part, with part one of {', '.join(PARTS)}.")
         key = (row["case"], row["cell"])
         if key in parts:
-            raise GricolZooError(f"{path}, line {line}: cell {row['cell']!r} of case {row['case']!r} stands there twice.")
+            raise GricolZooError(f"{path}, line {line}: cell {row['cell']!r} of case {row['case']!r} is listed twice.")
         parts[key] = row["part"]
         if row["case"] and case_part.setdefault(row["case"], row["part"]) != row["part"]:
-            raise LeakError(f"{path}: case {row['case']!r} is in {case_part[row['case']]} and in {row['part']}.")
+            raise LeakError(f"{path}: case {row['case']!r} is in both {case_part[row['case']]} and {row['part']}. Choose one.")
     return parts
 
 
@@ -112,7 +112,7 @@ def apply_split(images: ImageSet, split: dict[tuple[str, str], str]) -> dict[str
     for index, record in enumerate(images.records):
         part = split.get((record.case, record.cell))
         if part is None:
-            raise GricolZooError(f"The split does not name cell {record.cell!r} of case {record.case!r} ({record.path}).")
+            raise GricolZooError(f"The split has no line for cell {record.cell!r} of case {record.case!r} ({record.path}).")
         indices[part].append(index)
     return {part: images.subset(keep) for part, keep in indices.items()}
 
@@ -130,11 +130,11 @@ def check_leaks(parts: dict[str, ImageSet]) -> None:
         for record in images.records:
             group = group_of(record)
             if group and groups.setdefault(group, part) != part:
-                raise LeakError(f"{group!r} is in {groups[group]} and in {part}: split by case or cell, not by image.")
+                raise LeakError(f"{group!r} is in both {groups[group]} and {part}. Split by case or cell, not by image.")
             digest = images.pixel_hash(record)
             other = pixels.setdefault(digest, (part, record.path))
             if digest and other[0] != part:
-                raise LeakError(f"{record.path} in {part} has the same pixels as {other[1]} in {other[0]}.")
+                raise LeakError(f"{record.path} in {part} has the same pixels as {other[1]} in {other[0]}. Remove one of them.")
 
 
 def split_for(images: ImageSet, seed: int) -> tuple[ImageSet, dict[tuple[str, str], str], str]:

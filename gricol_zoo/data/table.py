@@ -84,7 +84,7 @@ class Store:
             member = self._zip.getinfo(name)
             _check_size(member.file_size)
             if member.compress_type not in PACKINGS:
-                raise ImageError("cannot be unpacked: not packed by deflate. Pack the zip again, in the ordinary way.")
+                raise ImageError("cannot be unpacked: not compressed with deflate. Create the zip again with deflate.")
             with self._zip.open(member) as stream:
                 # With a number, for without one a member that is larger than its header says is unpacked whole.
                 return stream.read(member.file_size)
@@ -106,7 +106,7 @@ class Store:
 
 def _check_size(size: int) -> None:
     if size > MAX_FILE:
-        raise ImageError(f"{size / 2**20:.0f} MiB is larger than a chromosome crop can be ({MAX_FILE // 2**20} MiB)")
+        raise ImageError(f"{size / 2**20:.0f} MiB is larger than the limit for a crop ({MAX_FILE // 2**20} MiB)")
 
 
 def open_zip(file: Path) -> zipfile.ZipFile:
@@ -118,11 +118,11 @@ def open_zip(file: Path) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise GricolZooError(f"{file} cannot be read as a zip: {error}.") from error
+        raise GricolZooError(f"{file} is not a valid zip file: {error}.") from error
     for name in archive.namelist():
         parts = PurePosixPath(name.replace("\\", "/"))
         if parts.is_absolute() or ".." in parts.parts or ":" in "".join(parts.parts[:1]):
-            raise GricolZooError(f"{file} holds {name!r}, a name that climbs out of the archive. Pack it again without it.")
+            raise GricolZooError(f"{file} contains {name!r}, a path outside the archive. Create the zip again without it.")
     return archive
 
 
@@ -158,7 +158,7 @@ class ImageSet:
 
     def unusable(self, record: Record, error: Exception) -> GricolZooError:
         """Return the error that names a record's file, the reason and a way out."""
-        return GricolZooError(f"{record.path} of {self.store.root}: {error}. Mend it or take it out of the table.")
+        return GricolZooError(f"{record.path} of {self.store.root}: {error}. Fix the file or remove it from the manifest.")
 
     def grey(self, record: Record, ground: str = "auto") -> np.ndarray:
         """Return a record's image, (H, W) float32 in 0..1.
@@ -207,17 +207,17 @@ def read_manifest(text: str, where: str, names: Iterable[str] | None = None) -> 
     columns = rows[0].keys() if rows else next(csv.reader([text.partition("\n")[0]]), [])
     for column in ("path", "label"):
         if column not in columns:
-            raise GricolZooError(f"{where} has no column {column!r}. Expected at least path,label; also case,cell,sex,copy.")
+            raise GricolZooError(f"{where} has no column {column!r}. Expected path,label, and optionally case,cell,sex,copy.")
     known = None if names is None else set(names)
     seen, records = set[str](), list[Record]()
     for line, row in enumerate(rows, start=2):
         path = (row["path"] or "").replace("\\", "/")
         if not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise GricolZooError(f"{where}, line {line}: {path!r} is not a relative path inside the set.")
+            raise GricolZooError(f"{where}, line {line}: {path!r} is not a relative path inside the data set.")
         if path in seen:
-            raise GricolZooError(f"{where}, line {line}: {path!r} stands there twice. Remove one.")
+            raise GricolZooError(f"{where}, line {line}: {path!r} is listed twice. Remove one line.")
         if known is not None and path not in known:
-            raise GricolZooError(f"{where}, line {line}: there is no file {path!r}. Add it or remove the line.")
+            raise GricolZooError(f"{where}, line {line}: no such file: {path!r}. Add it or remove the line.")
         seen.add(path)
         fields = {key: value or "" for key, value in row.items() if key not in (None, "path")}
         named = {key: fields.pop(key, "") for key in ("label", "cell", "case", "sex", "copy")}

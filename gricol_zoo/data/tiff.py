@@ -52,13 +52,13 @@ def read_page(data: bytes) -> Page:
     tags, _ = read_directory(data)
     width, height = first(tags, 256, 0), first(tags, 257, 0)
     if width <= 0 or height <= 0:
-        raise ImageError("damaged or cut off: its TIFF directory names no width and height")
+        raise ImageError("damaged or truncated: its TIFF directory has no width and height")
     bits, formats = tags.get(258, np.ones(1, int)), tags.get(339, np.ones(1, int))
     samples = first(tags, 277, 3 if first(tags, 259, 1) == 7 and first(tags, 262, 1) in (2, 6) else max(len(bits), 1))
     if not 0 < samples <= 64:
-        raise ImageError(f"damaged: its TIFF directory names {samples} samples a pixel")
+        raise ImageError(f"damaged: its TIFF directory gives {samples} samples per pixel")
     if len(set(bits[:samples].tolist())) != 1 or len(set(formats[:samples].tolist())) != 1:
-        raise ImageError("is a TIFF whose samples differ in depth or kind; save it as 8- or 16-bit grey TIFF or PNG")
+        raise ImageError("is a TIFF whose samples differ in depth or type; save it as 8- or 16-bit grey TIFF or PNG")
     kind = {1: "u", 2: "i", 3: "f", 4: "u"}.get(int(formats[0]), "")
     return Page("<" if data[:2] == b"II" else ">", width, height, samples, int(bits[0]), kind, tags)
 
@@ -78,11 +78,11 @@ def read_samples(data: bytes, page: Page) -> np.ndarray:
     planes = page.samples if page.get(284, 1) == 2 else 1
     depth = page.samples // planes
     if page.height * page.width * page.samples * max(page.bits, 8) // 8 > MOST_BYTES:
-        raise ImageError(f"unpacks to more than {MOST_BYTES // 2**20} MiB, larger than a chromosome crop can be")
+        raise ImageError(f"unpacks to more than {MOST_BYTES // 2**20} MiB, larger than the limit for a crop")
     tiled = 324 in page.tags
     offsets = page.tags.get(324 if tiled else 273, np.zeros(0, int)).tolist()
     if not offsets:
-        raise ImageError("damaged or cut off: its TIFF directory names no pixels")
+        raise ImageError("damaged or truncated: its TIFF directory lists no pixel data")
     read = _read_tiles if tiled else _read_strips
     each = len(offsets) // planes if tiled else _strips_of_a_plane(page, len(offsets), planes)
     return np.concatenate([read(data, page, offsets, slice(k * each, (k + 1) * each), depth) for k in range(planes)], axis=2)
@@ -115,7 +115,7 @@ def _read_strips(data: bytes, page: Page, offsets: list[int], mine: slice, depth
             left -= whole
         if not left:
             return np.concatenate(parts)
-    raise ImageError(f"damaged or cut off: {page.height - left} of {page.height} rows are there")
+    raise ImageError(f"damaged or truncated: only {page.height - left} of {page.height} rows are present")
 
 
 def _read_tiles(data: bytes, page: Page, offsets: list[int], mine: slice, depth: int) -> np.ndarray:
@@ -123,15 +123,15 @@ def _read_tiles(data: bytes, page: Page, offsets: list[int], mine: slice, depth:
     width, height = page.get(322, 0), page.get(323, 0)
     size = height * ((width * depth * page.bits + 7) // 8)
     if width <= 0 or height <= 0 or not 0 < size <= MOST_BYTES:
-        raise ImageError("damaged: its TIFF directory names no size of the tiles, or an impossible one")
+        raise ImageError("damaged: its TIFF directory has no valid tile size")
     places = [(y, x) for y in range(0, page.height, height) for x in range(0, page.width, width)]
     if len(offsets[mine]) < len(places):
-        raise ImageError(f"damaged or cut off: {len(offsets[mine])} of {len(places)} tiles are there")
+        raise ImageError(f"damaged or truncated: only {len(offsets[mine])} of {len(places)} tiles are present")
     out: np.ndarray | None = None
     for (y, x), offset in zip(places, offsets[mine], strict=False):
         got = _unpack(data, page, offset, size, size)
         if len(got) < size:
-            raise ImageError(f"damaged or cut off: {len(got)} of the {size} bytes of a tile are there")
+            raise ImageError(f"damaged or truncated: only {len(got)} of {size} bytes of a tile are present")
         tile = to_samples(got, page, height, width, depth)
         out = np.zeros((page.height, page.width, depth), tile.dtype) if out is None else out
         part = tile[: page.height - y, : page.width - x]

@@ -34,14 +34,14 @@ def _deflate(data: bytes, most: int) -> bytes:
     try:
         return zlib.decompressobj().decompress(data, most)
     except zlib.error as error:
-        raise ImageError(f"damaged or cut off: {error}") from error
+        raise ImageError(f"damaged or truncated: {error}") from error
 
 
 def _lzma(data: bytes, most: int) -> bytes:
     try:
         return lzma.LZMADecompressor().decompress(data, most)
     except (lzma.LZMAError, EOFError) as error:
-        raise ImageError(f"damaged or cut off: {error}") from error
+        raise ImageError(f"damaged or truncated: {error}") from error
 
 
 def _packbits(data: bytes, most: int) -> bytes:
@@ -61,7 +61,7 @@ def _packbits(data: bytes, most: int) -> bytes:
 def _lzw(data: bytes, most: int) -> bytes:
     """Unpack LZW as TIFF 6 has it: codes of 9 to 12 bits, the highest bit first, each width one code early."""
     if data[:1] == b"\0" and len(data) > 1 and data[1] & 1:
-        raise ImageError("is a TIFF packed by the LZW of before 1992; save it as 8- or 16-bit grey TIFF or PNG")
+        raise ImageError("is a TIFF with unsupported old-style LZW compression; save it as 8- or 16-bit grey TIFF or PNG")
     out, roots = bytearray(), [bytes([byte]) for byte in range(256)] + [b"", b""]
     table, width, last = list(roots), 9, b""
     buffer = bits = at = 0
@@ -78,7 +78,7 @@ def _lzw(data: bytes, most: int) -> bytes:
             table, width, last = list(roots), 9, b""
             continue
         if code > len(table) or (code == len(table) and not last) or (not last and code > END):
-            raise ImageError("damaged or cut off: an LZW code that was never defined")
+            raise ImageError("damaged or truncated: undefined LZW code")
         entry = table[code] if code < len(table) else last + last[:1]
         if last and len(table) < 4096:
             table.append(last + entry[:1])

@@ -30,7 +30,7 @@ def compare_runs(first: Path, second: Path) -> dict[str, Any]:
     one, two = read_predictions(first), read_predictions(second)
     asked = [read_json(folder / QUESTION, "a cross-validation's question") for folder in (first, second)]
     if one.keys() != two.keys() or asked[0]["data_sha256"] != asked[1]["data_sha256"]:
-        raise GricolZooError(f"{first} and {second} are over different images, so they cannot be paired.")
+        raise GricolZooError(f"Expected cross-validations on the same images, but {first} and {second} differ in theirs.")
     paths = sorted(one)
     right = [np.array([run[path]["prediction"] == run[path]["label"] for path in paths]) for run in (one, two)]
     groups = [group_of(Record(path, case=one[path]["case"], cell=one[path]["cell"])) for path in paths]
@@ -64,5 +64,5 @@ def read_predictions(folder: Path) -> dict[str, dict[str, str]]:
     """
     for name in (QUESTION, PREDICTIONS, FOLDS):
         if not (folder / name).is_file():
-            raise GricolZooError(f"{folder} holds no finished cross-validation: {name} is missing.")
+            raise GricolZooError(f"{folder} has no finished cross-validation: {name} is missing.")
     return {row["path"]: row for row in read_csv(folder / PREDICTIONS)}

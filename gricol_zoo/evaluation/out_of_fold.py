@@ -106,7 +106,7 @@ def start(
         "folds_sha256": hash_folds(images.records, fold_of),
     }
     ask(out, question, resume)
-    say(f"{folds}-fold cross-validation, {PROTOCOLS[group]}: {len(images)} images")
+    say(f"{folds}-fold cross-validation, {PROTOCOLS[group]}, images: {len(images)}")
     for note in warn_of_folds(grouped, fold_of):
         say(f"warning: {note}")
     return Plan(grouped, images.records, fold_of, seed, question, out)
@@ -130,9 +130,9 @@ def ask(out: Path, question: Mapping[str, Any], resume: bool) -> None:
         write_json(file, question)
         return
     if not resume:
-        raise GricolZooError(f"{out} holds a cross-validation already. Give --resume to go on with it, or another --out.")
+        raise GricolZooError(f"{out} already has a cross-validation. Give --resume to continue it, or another --out.")
     if differs := what_differs(read_json(file, "a cross-validation's question"), question):
-        raise GricolZooError(f"{out} is of another cross-validation: {differs}. Use the same command, or another --out.")
+        raise GricolZooError(f"{out} belongs to another cross-validation: {differs}. Use the same command, or another --out.")
 
 
 def write_logits(logits: np.ndarray, folder: Path) -> None:

@@ -115,7 +115,10 @@ def evaluate(
 def score(
     logits: np.ndarray, labels: np.ndarray, records: Sequence[Record], names: Sequence[str], temperature: float = 1.0
 ) -> dict[str, Any]:
-    """Return the scores of (n, classes) logits against (n,) labels, as JSON-able data; a row of NaN is no answer, and wrong."""
+    """Return the scores of (n, classes) logits against (n,) labels, as JSON-able data.
+
+    A NaN row means "no prediction" and counts as an error.
+    """
     probabilities, answered = softmax(logits, temperature), ~np.isnan(logits).any(1)
     predictions = np.where(answered, probabilities.argmax(1), len(names))  # no answer is one more class, which nothing is
     correct = predictions == labels

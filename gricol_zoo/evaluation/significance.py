@@ -61,7 +61,7 @@ def corrected_t_test(first: np.ndarray, second: np.ndarray, test_share: float) -
 
 def _check_pairs(first: np.ndarray, second: np.ndarray) -> None:
     if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
-        raise GricolZooError(f"Expected accuracies of the same folds, two at least, but got {first.shape} and {second.shape}.")
+        raise GricolZooError(f"Expected accuracies of the same folds, at least two, but got {first.shape} and {second.shape}.")
 
 
 def paired_t_test(first: np.ndarray, second: np.ndarray) -> TTest | None:
@@ -109,7 +109,7 @@ def two_sample_t_test(first: np.ndarray, second: np.ndarray) -> TTest | None:
     from scipy.stats import ttest_ind
 
     if first.ndim != 1 or second.ndim != 1 or min(len(first), len(second)) < 2:
-        raise GricolZooError(f"Expected accuracies of two runs of each at least, but got {first.shape} and {second.shape}.")
+        raise GricolZooError(f"Expected accuracies of at least two runs each, but got {first.shape} and {second.shape}.")
     if first.var(ddof=1) == second.var(ddof=1) == 0:
         return None
     found = ttest_ind(first, second)

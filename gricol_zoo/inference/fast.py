@@ -66,7 +66,7 @@ class InferenceBackbone(Backbone):
         Raises:
             GricolZooError: always; features of every level are the plain model's.
         """
-        raise GricolZooError("An optimized model gives logits and its last features alone. Ask the model it came from.")
+        raise GricolZooError("An optimized model only gives logits and its last features. Use the original model.")
 
     prune_intermediate_layers = forward_intermediates
 
@@ -77,7 +77,7 @@ class InferenceBackbone(Backbone):
             GricolZooError: asked to train.
         """
         if mode:
-            raise GricolZooError("This model was optimized for inference and cannot be trained. Train the one it came from.")
+            raise GricolZooError("This model was optimized for inference and cannot be trained. Train the original model.")
         return super().train(False)
 
 
@@ -97,10 +97,10 @@ def optimize(model: Model, dtype: str = "auto", compile: bool = False) -> Model:
     """
     if not isinstance(model, LowerBranch):
         raise GricolZooError(
-            f"Expected a model of this zoo, but got {type(model).__name__}. Use `for_inference` for other networks."
+            f"Expected a gricol_zoo model, but got {type(model).__name__}. Use `for_inference` for other networks."
         )
     if is_optimized(model):
-        raise GricolZooError("This model was optimized already. Optimize the one it came from.")
+        raise GricolZooError("This model is already optimized. Optimize the original model.")
     device = next(model.parameters()).device
     kind = DTYPES[choose_dtype(dtype, device)]
     fast = copy.deepcopy(model).eval().requires_grad_(False)
@@ -152,7 +152,7 @@ def fold_batch_norm(net: nn.Module, x: Tensor) -> nn.Module:
         folded = _folded(net, pairs)
         agrees = torch.allclose(folded(x), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
     if not agrees:
-        warnings.warn("Batch-norm was not folded: the network would have given other outputs.", stacklevel=2)
+        warnings.warn("Batch-norm was not folded, because folding would have changed the outputs.", stacklevel=2)
     return folded if agrees else net
 
 

@@ -53,7 +53,7 @@ def make_classifying(
         GricolZooError: ``full`` of the deployed form, ``polarity`` of a model without, or an unknown dtype.
     """
     if full and not isinstance(model, GridModel):
-        raise GricolZooError("`full` inference needs the full form of the model, not the deployed one.")
+        raise GricolZooError("`full` inference needs the full form of the model, but got the deployed one.")
     device = next(model.parameters()).device
     fast = model if is_optimized(model) else optimize(model, dtype)
     forward: Any = fast.both if polarity else fast.full if full else fast

@@ -24,8 +24,8 @@ def prepare_as(model: Model, version: int = 0, ground: str = "") -> Model:
     how = model.spec.preprocess
     if version not in (0, how.version) and how.orientation == "as-is":
         raise GricolZooError(
-            f"{model.name or 'This model'} takes crops as they lie, as the paper does, so there is nothing to prepare in "
-            f"version {version}. Leave --preparation out."
+            f"{model.name or 'This model'} uses crops without preparation, as in the paper, so there is no preparation "
+            f"{version}. Leave --preparation out."
         )
     changes = {"version": version or how.version, "ground": ground or how.ground}
     model.spec = model.spec.replace(preprocess=changes)

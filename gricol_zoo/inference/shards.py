@@ -70,15 +70,17 @@ def join_run(folder: Path, paths: Sequence[str | Path], identity: Mapping[str, A
     given = [os.path.normpath(path) for path in paths]
     for path in given:
         if given.count(path) > 1:
-            raise GricolZooError(f"The shard {path} is given twice.")
+            raise GricolZooError(f"The shard {path} is given twice. Remove one.")
         if path.lower().endswith(SUFFIXES) and not Path(path).is_dir():
-            raise GricolZooError(f"A shard is a zip, a folder or a CSV, but {path} is one image. Put images into a folder.")
+            raise GricolZooError(
+                f"Expected shards to be zips, folders or CSVs, but {path} is an image. Put images into a folder."
+            )
     (folder / LOCKS).mkdir(parents=True, exist_ok=True)
     file = folder / RUN_FILE
     with FileLock(folder / LOCKS / f"{RUN_FILE}.lock"):
         run = read_json(file, "a run of shards") if file.exists() else {**identity, "shards": {}}
         if differs := what_differs(run, identity):
-            raise GricolZooError(f"{folder} holds predictions of another run: {differs}. Give another --shards folder.")
+            raise GricolZooError(f"{folder} contains predictions of another run: {differs}. Give another --shards folder.")
         names = run["shards"]
         for path in given:
             if path not in names:
@@ -176,7 +178,7 @@ def whole_rows(part: Path, images: ImageSet) -> int | None:
     expected = [record.path for record in images.records[: len(rows)]]
     if header != COLUMNS or [row[0] for row in rows] != expected:
         raise GricolZooError(
-            f"{part} holds rows of other images than {images.store.root}. Delete it, or give another --shards folder."
+            f"{part} has rows of images that are not in {images.store.root}. Delete it, or give another --shards folder."
         )
     return len(rows)
 

@@ -125,7 +125,7 @@ def to_tiff(image: Image.Image) -> bytes:
             image = image.convert("RGBA")
         image.save(stream, "TIFF", compression=None)
     except Exception as error:  # an image is read when it is first asked for, and decoders raise anything
-        raise ImageError(f"damaged or cut off: {' '.join(str(error).split()) or type(error).__name__}") from error
+        raise ImageError(f"damaged or truncated: {' '.join(str(error).split()) or type(error).__name__}") from error
     return stream.getvalue()
 
 

@@ -130,7 +130,7 @@ def check_probabilities(probabilities: np.ndarray, classes: int) -> np.ndarray:
         raise GricolZooError(f"Expected probabilities of shape (chromosomes, {classes}), but got {values.shape}.")
     if len(values) > MAX_CHROMOSOMES:
         raise GricolZooError(
-            f"Expected one cell of at most {MAX_CHROMOSOMES} chromosomes, but got {len(values)}. Give its cells one by one."
+            f"Expected one cell of at most {MAX_CHROMOSOMES} chromosomes, but got {len(values)}. Give one cell at a time."
         )
     # Not 1e-6: six printed digits, or half precision, must pass.
     wrong = ~((values >= 0).all(1) & (np.abs(values.sum(1) - 1) < 1e-2))

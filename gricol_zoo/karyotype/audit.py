@@ -61,14 +61,14 @@ def _differences(record: Karyotype, classifier: Classifier, images: ImageSet) ->
     try:
         costs, dtype = Costs(**options["costs"]), str(options["dtype"])
     except (KeyError, TypeError) as error:
-        raise GricolZooError(f"The record's options lack what the run needs: {error}. It was altered or cut.") from error
+        raise GricolZooError(f"The record's options are incomplete: {error}. The file was altered or truncated.") from error
     if dtype not in ("auto", *DTYPES, classifier.dtype):
-        raise GricolZooError(f"The record's run computed in {dtype!r}, and its model in {classifier.dtype}. It was altered.")
+        raise GricolZooError(f"The record's run used {dtype!r}, but its model uses {classifier.dtype}. The file was altered.")
     again = karyotype(classifier, images, cell=record.cell, costs=costs, scale=record.scale)
     if again.sex != record.sex:
-        found.append(f"the sex that was expected is now {again.sex!r}, and was {record.sex!r}")
+        found.append(f"the expected sex was {record.sex!r}, is now {again.sex!r}")
     if again.warnings and not record.warnings and "preparation" in options:  # records from before have no warnings
-        found.append(f"the cell has warnings, and the record none: {again.warnings[0]}")
+        found.append(f"the cell has warnings, but the record has none: {again.warnings[0]}")
     for old, new in zip(record.chromosomes, again.chromosomes, strict=True):
         found += [f"chromosome {old.id}: {line}" for line in _results(old, new)]
     return found
@@ -77,19 +77,19 @@ def _differences(record: Karyotype, classifier: Classifier, images: ImageSet) ->
 def other_versions(record: Karyotype) -> list[str]:
     """Return which versions are not those of the record's run, one line each: no fault, but a reason for small differences."""
     here: dict[str, Any] = versions()
-    return [f"{name} was {old}, is {here.get(name)}" for name, old in record.versions.items() if here.get(name) != old]
+    return [f"{name} was {old}, is now {here.get(name)}" for name, old in record.versions.items() if here.get(name) != old]
 
 
 def _inputs(record: Karyotype, model: Classifier, images: ImageSet) -> Iterator[str]:
     sha256 = model.weights_sha256
     if sha256 != record.model.get("weights_sha256"):
-        yield f"the weights are {sha256[:12] or 'unknown'}..., and were {record.model.get('weights_sha256', '')[:12]}..."
+        yield f"the weights were {record.model.get('weights_sha256', '')[:12]}..., are now {sha256[:12] or 'unknown'}..."
     if list(model.labels) != list(record.labels):
-        yield "the model has other classes"
+        yield "the model has different classes"
     old, new = [item.path for item in record.chromosomes], [item.path for item in images.records]
     if old != new:
         more, fewer = sorted(set(new) - set(old)), sorted(set(old) - set(new))
-        yield f"the cell has other images: {len(more)} new, {len(fewer)} gone" + "".join(
+        yield f"the cell has different images: {len(more)} new, {len(fewer)} missing" + "".join(
             f"; {path}" for path in (more + fewer)[:3]
         )
         return
@@ -106,25 +106,25 @@ def _edits(record: Karyotype) -> Iterator[str]:
     now = {item.id: item.automatic for item in record.chromosomes}
     for edit in record.edits:
         if now.get(edit.id) != edit.before:
-            yield f"the edits do not follow on one another: chromosome {edit.id} was not {edit.before or 'unassigned'!r}"
+            yield f"the edits are inconsistent: chromosome {edit.id} was not {edit.before or 'unassigned'!r}"
             return
         now[edit.id] = edit.after
     for item in record.chromosomes:
         if item.assigned != now[item.id]:
-            yield f"chromosome {item.id} is {item.assigned or 'unassigned'}, and no edit of it is noted; draw the file again"
+            yield f"chromosome {item.id} is {item.assigned or 'unassigned'} without a recorded edit; redraw the file"
 
 
 def _results(old: Chromosome, new: Chromosome) -> Iterator[str]:
     for name in ("error", "predicted", "automatic"):
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
-            yield f"{name} is now {after!r}, and was {before!r}"
+            yield f"{name} was {before!r}, is now {after!r}"
     # Each is asked whether it is near, not whether it is far: a NaN in the record is neither.
     if old.polarity is not None and (new.polarity is None or not abs(old.polarity - new.polarity) <= 10 * TOLERANCE):
-        yield f"the probability that its short arm is up is now {new.polarity}, and was {old.polarity}"
+        yield f"the probability that its short arm is up was {old.polarity}, is now {new.polarity}"
     if set(old.probabilities) != set(new.probabilities):
-        yield "it has probabilities of other classes"
+        yield "its probabilities are of different classes"
     elif not all(abs(value - new.probabilities[label]) <= TOLERANCE for label, value in old.probabilities.items()):
         yield "its probabilities differ"
     if not abs(old.confidence - new.confidence) <= 10 * TOLERANCE:
-        yield f"its confidence is now {new.confidence:.4f}, and was {old.confidence:.4f}"
+        yield f"its confidence was {old.confidence:.4f}, is now {new.confidence:.4f}"

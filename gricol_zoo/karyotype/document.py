@@ -217,7 +217,9 @@ def read_karyotype(file: Path) -> Karyotype:
     """
     data = read_json(file, "a karyotype")
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise GricolZooError(f"{file} is no karyotype.json of format {FORMAT}, as `gricol-zoo karyotype` writes it.")
+        raise GricolZooError(
+            f"{file} is not a karyotype.json of format {FORMAT}. Expected a file written by `gricol-zoo karyotype`."
+        )
     data = {key: value for key, value in data.items() if key not in ("format", "draft", "note")}
     try:
         chromosomes = [_typed(Chromosome, item) for item in data.pop("chromosomes")]
@@ -231,15 +233,15 @@ def read_karyotype(file: Path) -> Karyotype:
         raise GricolZooError(f"{file} is damaged: {error}") from error
     for warning in [*karyotype.warnings, *(one for item in karyotype.chromosomes for one in item.warnings)]:
         if not isinstance(warning, str):
-            raise GricolZooError(f"{file} is damaged: a warning is {warning!r:.200}, expected a text.")
+            raise GricolZooError(f"{file} is damaged: expected each warning to be a string, but got {warning!r:.200}.")
     for item in karyotype.chromosomes:
         if item.assigned and item.assigned not in karyotype.labels:
             raise GricolZooError(
                 f"{file}: chromosome {item.id} is assigned {item.assigned!r}. Expected one of {', '.join(karyotype.labels)}, "
-                'or "" for none.'
+                'or "" for unassigned.'
             )
     if len({item.id for item in karyotype.chromosomes}) != len(karyotype.chromosomes):
-        raise GricolZooError(f"{file}: two chromosomes have the same id.")
+        raise GricolZooError(f"{file}: two chromosomes have the same id. Give each its own.")
     return karyotype
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-NOTE = "A draft made by software for research, from one cell's counts alone; not a finding, and no medical device made it."
-MOST_DEPARTURES = 6  # beyond these the cell is incomplete, and a list of what it lacks tells nothing
+NOTE = "A research draft made by software from the counts of one cell; not a finding, and not made by a medical device."
+MOST_DEPARTURES = 6  # with more, the cell is incomplete or misassigned, and listing the departures is not informative
 
 
 def draft(counts: Mapping[str, int], images: int) -> str:
@@ -32,5 +32,8 @@ def draft(counts: Mapping[str, int], images: int) -> str:
     ]
     loose = f" and {images - placed} unassigned" if images > placed else ""
     if len(departures) > MOST_DEPARTURES or (not sex and "X" in counts):
-        return f"{placed} of {sets * (len(autosomes) + 1)} chromosomes, incomplete{loose}"
+        expected = sets * (len(autosomes) + 1)
+        if placed < expected:
+            return f"{placed} of {expected} chromosomes, incomplete{loose}"
+        return f"{placed} chromosomes, implausible counts{loose}"
     return ",".join(filter(None, [str(placed), sex, *departures])) + loose

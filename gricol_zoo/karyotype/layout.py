@@ -138,7 +138,8 @@ def _tallest(items: Sequence[Chromosome], pictures: Mapping[int, np.ndarray], zo
 
 def _heading(sheet: Sheet, karyotype: Karyotype) -> float:
     sheet.shapes.append(Text(MARGIN, 34, f"{karyotype.draft}   (draft)", 24))
-    counted = f"{karyotype.cell} · {len(karyotype.chromosomes)} images · {karyotype.model.get('name', '')}"
+    count = len(karyotype.chromosomes)
+    counted = f"{karyotype.cell} · {count} image{'' if count == 1 else 's'} · {karyotype.model.get('name', '')}"
     sheet.shapes.append(Text(MARGIN, 58, counted, 14, colour=GREY))
     y = 79.0
     for warning in warned(karyotype):
@@ -159,7 +160,7 @@ def _legend(sheet: Sheet, y: float) -> float:
         (SURE, f"sure (from {SURE_FROM:.0%})"),
         (FAIR, f"from {DOUBTFUL:.0%}"),
         (DOUBTFUL_COLOUR, "doubtful"),
-        (EDITED, "moved by a person"),
+        (EDITED, "edited by hand"),
     ):
         sheet.shapes += [Bar(x, y - 8, 18, 6, fill=colour), Text(x + 24, y, words, 12, colour=GREY)]
         x += 46 + 6.4 * len(words)
@@ -237,7 +238,7 @@ def _list(sheet: Sheet, y: float, karyotype: Karyotype) -> float:
     lines += [line for warning in warnings[:MOST_LISTED] for line in wrap(warning, LETTERS)]
     if len(warnings) > MOST_LISTED:
         lines.append(f"and {len(warnings) - MOST_LISTED} more warnings, in karyotype.json")
-    title = "To look at, least sure first" if lines else "Nothing doubtful"
+    title = "To review, least certain first" if lines else "Nothing doubtful"
     sheet.shapes.append(Text(MARGIN, y + 6, title, 15))
     y += 10
     for line in lines:
@@ -250,8 +251,8 @@ def describe_doubt(item: Chromosome) -> str:
     """Return one line that says what speaks for a chromosome's class, and for which other."""
     others = sorted(item.probabilities.items(), key=lambda pair: -pair[1])
     seen = ", ".join(f"{label} {percent(value)}" for label, value in others[:3] if value >= 0.005)
-    where = f"as {item.assigned}, sure to {percent(item.confidence)}" if item.assigned else "unassigned"
-    return f"no. {item.id}: {where}; by itself {seen}"
+    where = f"{item.assigned}, confidence {percent(item.confidence)}" if item.assigned else "unassigned"
+    return f"no. {item.id}: {where}; on its own {seen}"
 
 
 def percent(value: float) -> str:

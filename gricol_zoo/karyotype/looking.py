@@ -92,8 +92,8 @@ def scale_of(
     factor = of_case() if factor is None else factor
     if factor is None:
         return 1.0, [
-            f"scale taken as 1: too few crops to tell it ({np.count_nonzero(lengths > 0)}, at least {LEAST_CROPS} of one cell "
-            "or case); give `--scale NUMBER` if they are of another camera"
+            f"scale taken as 1: too few crops to estimate it ({np.count_nonzero(lengths > 0)}, needs at least {LEAST_CROPS} of "
+            "one cell or case); give `--scale NUMBER` if they come from another camera"
         ]
     return factor, []
 
@@ -127,7 +127,7 @@ def look_over(
     """
     readable = [item for item in chromosomes if not item.error]
     if not readable:
-        return list(chromosomes), ["none of its images could be read: take the original files"]
+        return list(chromosomes), ["none of its images could be read: use the original files"]
     found = [f"{len(readable)} images: two cells in one heap, or a cell of more than two sets?"] * (len(readable) > TWO_CELLS)
     doubtful = sum(not item.assigned or item.confidence < DOUBTFUL for item in readable) / len(readable)
     said: dict[int, list[Said]] = {item.id: [] for item in readable}

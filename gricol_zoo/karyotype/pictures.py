@@ -35,10 +35,12 @@ def open_greys(karyotype: Karyotype, images: ImageSet) -> dict[int, np.ndarray]:
         if item.error:
             continue
         if item.path not in known:
-            raise GricolZooError(f"{images.store.root} has no {item.path!r}. Say with --images where this cell's images are.")
+            raise GricolZooError(
+                f"{images.store.root} has no {item.path!r}. Give the location of this cell's images with --images."
+            )
         data = images.read(Record(item.path))
         if hashlib.sha256(data).hexdigest() != item.sha256:
-            raise GricolZooError(f"{item.path!r} in {images.store.root} is not the file that this karyotype was made from.")
+            raise GricolZooError(f"{item.path!r} in {images.store.root} is not the file this karyotype was made from.")
         greys[item.id] = read_grey(data, str(karyotype.options.get("ground", "auto")))
     return greys
 

@@ -48,7 +48,7 @@ def pick_cell(cells: Mapping[str, ImageSet], name: str) -> ImageSet:
     if name not in cells:
         near = difflib.get_close_matches(name, cells, 3) or list(cells)[:5]
         raise GricolZooError(
-            f"No cell {name!r} among {len(cells)}. There is {', '.join(near)}{' ...' if len(cells) > len(near) else ''}."
+            f"No cell {name!r} among {len(cells)}. Cells: {', '.join(near)}{' ...' if len(cells) > len(near) else ''}."
         )
     return cells[name]
 
@@ -61,7 +61,7 @@ def find_cell(karyotype: Karyotype, place: Path | None = None) -> ImageSet:
     """
     where = place or Path(karyotype.source)
     if (place is None and not karyotype.source) or not where.exists():
-        raise GricolZooError(f"The images of {karyotype.cell} are not at {where}. Say with --images where they are now.")
+        raise GricolZooError(f"The images of {karyotype.cell} are not at {where}. Give their location with --images.")
     images = open_images(where, str(karyotype.options.get("layout", "auto")))
     cells = cells_of(images)
     if len(cells) == 1:  # a folder or zip may have another name by now
@@ -72,7 +72,7 @@ def find_cell(karyotype: Karyotype, place: Path | None = None) -> ImageSet:
 def _check_size(name: str, count: int) -> None:
     if count > MAX_CHROMOSOMES:
         raise GricolZooError(
-            f"{name} has {count} images, and a cell has about 46 chromosomes (at most {MAX_CHROMOSOMES} are taken). "
+            f"Expected about 46 images per cell, at most {MAX_CHROMOSOMES}, but {name} has {count}. "
             "Put each cell's images into a folder of its own, or name their cells in a manifest.csv."
         )
 

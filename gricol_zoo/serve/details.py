@@ -89,7 +89,7 @@ def _explain(
 ) -> tuple[bytes, bool]:
     data = images.read(Record(item.path))
     if hashlib.sha256(data).hexdigest() != item.sha256:
-        raise GricolZooError(f"{item.path!r} is not the file that was classified.")
+        raise GricolZooError(f"{item.path!r} is not the file that was classified. Upload it again.")
     how = model.spec.preprocess
     canvas = to_canvas(read_grey(data, how.ground), how, model.spec.image_size, scale)
     cam = grad_cam(model, as_batch([canvas], model.spec), [target])[0]

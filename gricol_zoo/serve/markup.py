@@ -22,7 +22,7 @@ TITLE = '<div class="title"><b>gricol_zoo</b><span>karyotype drafts, for researc
 MOST_WARNINGS = 8  # that are listed above the karyogram
 EMPTY = (
     '<div class="empty"><p>Drop the crops of one cell, or a zip with a folder for each cell, and press <b>Classify</b>.</p>'
-    "<p>Nothing leaves this machine; what was uploaded is deleted when this tab is closed.</p></div>"
+    "<p>Nothing leaves this machine; uploads are deleted when this tab is closed.</p></div>"
 )
 
 
@@ -51,7 +51,7 @@ def karyogram(cell: Cell, selected: int | None) -> str:
 def _title(item: Chromosome) -> str:
     if item.error:
         return f"no. {item.id}: could not be read: {item.error}"
-    where = f"{item.assigned}, sure to {percent(item.confidence)}" if item.assigned else "unassigned"
+    where = f"{item.assigned}, confidence {percent(item.confidence)}" if item.assigned else "unassigned"
     if item.edited:
         where = f"{item.assigned or 'unassigned'}, by hand"
     return f"no. {item.id}: {where}"
@@ -61,7 +61,7 @@ def heading(karyotype: Karyotype | None) -> str:
     """Return the draft, large, with what must stand beside it."""
     if karyotype is None:
         return EMPTY
-    count = f"{len(karyotype.chromosomes)} images"
+    count = f"{len(karyotype.chromosomes)} image{'' if len(karyotype.chromosomes) == 1 else 's'}"
     edits = f" · {len(karyotype.edits)} corrected by hand" if karyotype.edits else ""
     return (
         f'<div class="draft"><b id="draft">{text(karyotype.draft)}</b> <span class="tag">draft</span>'
@@ -86,15 +86,15 @@ def doubts(karyotype: Karyotype | None, selected: int | None) -> str:
     unread = [item for item in karyotype.chromosomes if item.error]
     rows = [_doubt(item, selected) for item in [*karyotype.doubtful(), *unread]]
     if not rows:
-        return '<h4>To look at</h4><p class="hint">Nothing is doubtful.</p>'
-    return f'<h4>To look at ({len(rows)}), least sure first</h4><div class="doubts">{"".join(rows)}</div>'
+        return '<h4>To review</h4><p class="hint">Nothing is doubtful.</p>'
+    return f'<h4>To review ({len(rows)}), least certain first</h4><div class="doubts">{"".join(rows)}</div>'
 
 
 def _doubt(item: Chromosome, selected: int | None) -> str:
     ranked = sorted(item.probabilities.items(), key=lambda pair: -pair[1])[:3]
     seen = ", ".join(f"{label}: {percent(value)}" for label, value in ranked if value >= 0.005)
     where = f"as {item.assigned}, {percent(item.confidence)}" if item.assigned else "unassigned"
-    shown = text(item.error) if item.error else f"{text(where)} <i>by itself {text(seen)}</i>"
+    shown = text(item.error) if item.error else f"{text(where)} <i>on its own {text(seen)}</i>"
     chosen = " chosen" if item.id == selected else ""
     return f'<button class="doubt{chosen}" data-id="{item.id}"><b>{item.id}</b><span>{shown}</span></button>'
 
@@ -118,14 +118,14 @@ def details(found: Details | None, ready: bool) -> str:
     return (
         f'{title}<p class="now" style="border-color:{colour_of(item)}">{text(_now(item))}</p>'
         f'<div class="figures">{"".join(figures)}</div>{missing}'
-        f'<p class="caption">By itself, the network gives</p><div class="bars" id="probabilities">{bars}</div>'
+        f'<p class="caption">The network on its own gives</p><div class="bars" id="probabilities">{bars}</div>'
     )
 
 
 def _now(item: Chromosome) -> str:
     if item.edited:
         return f"{item.assigned or 'unassigned'}, by hand (automatic: {item.automatic or 'unassigned'})"
-    return f"{item.assigned}, sure to {percent(item.confidence)}" if item.assigned else "unassigned"
+    return f"{item.assigned}, confidence {percent(item.confidence)}" if item.assigned else "unassigned"
 
 
 def _figure(png: bytes, caption: str, kind: str = "") -> str:

@@ -83,7 +83,8 @@ class Session:
         self.cell = next(iter(upload.cells))
         count = len(upload.cells)
         cells = "1 cell" if count == 1 else f"{count} cells"
-        return " ".join([f"{upload.source}: {upload.images} images of {cells}.", *upload.notes])
+        images = "1 image" if upload.images == 1 else f"{upload.images} images"
+        return " ".join([f"{upload.source}: {images} of {cells}.", *upload.notes])
 
     def run(self, model: str) -> str:
         """Classify the cell in view with a model; the others follow when they are chosen. Return what was done, in a line.
@@ -96,7 +97,7 @@ class Session:
         lost = sum(len(cell.karyotype.edits) for cell in self.cells.values())
         done = self._classify(self.cell, self.images, model)
         self.model, self.cells, self.selected = model, {self.cell: done}, None
-        return describe(done.karyotype) + (f" Corrections of the former run are gone: {lost}." if lost else "")
+        return describe(done.karyotype) + (f" Corrections of the previous run were discarded: {lost}." if lost else "")
 
     def _classify(self, cell: str, images: ImageSet, model: str) -> Cell:
         check_cell(images)
@@ -154,7 +155,7 @@ class Session:
         before = cell.karyotype.find(id).assigned
         cell.karyotype = cell.karyotype.move(id, label, by=" ".join(by.split())[:MAX_NAME])
         words = [name or "unassigned" for name in (before, label)]
-        return f"No. {id} moved: {words[0]} to {words[1]}." if before != label else f"No. {id} is {words[0]} already."
+        return f"No. {id} moved: {words[0]} to {words[1]}." if before != label else f"No. {id} is already {words[0]}."
 
     def turn(self) -> str:
         """Turn the chosen chromosome upside down; return what was done, in a line.
@@ -164,7 +165,7 @@ class Session:
         """
         cell, id = self._chosen()
         if id not in cell.pictures:
-            raise GricolZooError(f"Chromosome {id} could not be read, so there is nothing to turn.")
+            raise GricolZooError(f"Chromosome {id} could not be read, so it cannot be turned.")
         cell.karyotype = cell.karyotype.turn(id)
         cell.pictures[id] = cell.pictures[id][::-1, ::-1]
         return f"No. {id} turned upside down."
@@ -177,7 +178,7 @@ class Session:
     def _chosen(self) -> tuple[Cell, int]:
         cell = self._classified()
         if self.selected is None:
-            raise GricolZooError("No chromosome is chosen. Click one in the karyogram first.")
+            raise GricolZooError("No chromosome is selected. Click one in the karyogram first.")
         return cell, self.selected
 
     def end(self) -> None:
@@ -189,10 +190,12 @@ class Session:
 def describe(karyotype: Karyotype) -> str:
     """Return one line on how the run went."""
     unread = sum(bool(item.error) for item in karyotype.chromosomes)
-    line = f"{len(karyotype.chromosomes)} images classified."
-    if unread == len(karyotype.chromosomes):
-        return f"None of the {unread} images could be read: {karyotype.chromosomes[0].error}."
-    return f"{line} {unread} of them could not be read." if unread else line
+    read = len(karyotype.chromosomes) - unread
+    if not read:
+        none = "The image could not be read" if unread == 1 else f"None of the {unread} images could be read"
+        return f"{none}: {karyotype.chromosomes[0].error}."
+    line = f"{read} image{'' if read == 1 else 's'} classified."
+    return f"{line} {unread} could not be read." if unread else line
 
 
 def move_into(files: Sequence[Path], place: Path) -> list[Path]:
@@ -212,7 +215,7 @@ def move_into(files: Sequence[Path], place: Path) -> list[Path]:
         try:
             shutil.move(file, place / name)
         except FileNotFoundError as error:
-            raise GricolZooError(f"{file.name} did not arrive. Drop it again.") from error
+            raise GricolZooError(f"{file.name} was not uploaded. Drop it again.") from error
         moved.append(place / name)
     return moved
 

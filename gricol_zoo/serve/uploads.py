@@ -62,11 +62,11 @@ def open_upload(files: Sequence[Path]) -> Upload:
     images = [file for file in files if file.suffix.lower() in SUFFIXES]
     others = [file.name for file in files if file not in images]
     if zips or not images:
-        raise GricolZooError(f"Expected the image files of a cell ({TYPES}), or one zip alone, but got {_name(others)}.")
+        raise GricolZooError(f"Expected the image files of a cell ({TYPES}), or a single zip, but got {_name(others)}.")
     _check_count("what was dropped", len(images), "Drop one cell, or a zip with a folder for each cell.")
     records = [Record(name) for name in sorted(file.name for file in images)]
     cell = ImageSet("cell", records, Store(files[0].parent, [record.path for record in records]))
-    notes = [f"Left out, for they are no images: {_name(others)}."] if others else []
+    notes = [f"Ignored, not images: {_name(others)}."] if others else []
     return Upload(f"{len(images)} file{'s' if len(images) > 1 else ''}", {"cell": cell}, notes)
 
 
@@ -82,7 +82,7 @@ def _open_zip(file: Path) -> Upload:
     images = open_images(file)
     cells = cells_of(images)
     if len(cells) > MAX_CELLS:
-        raise GricolZooError(f"{file.name} holds {len(cells)} cells, and at most {MAX_CELLS} are taken at once. Split it.")
+        raise GricolZooError(f"Expected at most {MAX_CELLS} cells at once, but {file.name} contains {len(cells)}. Split it.")
     for name, cell in cells.items():
         _check_count(f"the cell {name!r}", len(cell), "Put each cell's images into a folder of its own.")
     return Upload(file.name, cells, images.notes)
@@ -105,19 +105,19 @@ def check_zip(file: Path) -> None:
         with _Reluctant(file) as stream, zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
     except _TooLongError:
-        raise GricolZooError(f"{file.name} lists far too many files; at most {MAX_MEMBERS} are taken.") from None
+        raise GricolZooError(f"Expected at most {MAX_MEMBERS} files, but {file.name} lists far more. Split it.") from None
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise GricolZooError(f"{file.name} cannot be read as a zip: {error}.") from error
+        raise GricolZooError(f"{file.name} is not a valid zip file: {error}.") from error
     if len(members) > MAX_MEMBERS:
-        raise GricolZooError(f"{file.name} holds {len(members)} files; at most {MAX_MEMBERS} are taken.")
+        raise GricolZooError(f"Expected at most {MAX_MEMBERS} files, but {file.name} contains {len(members)}. Split it.")
     images = [member for member in members if PurePosixPath(member.filename).suffix.lower() in SUFFIXES]
     if any(member.flag_bits & 1 for member in members):
-        raise GricolZooError(f"{file.name} is encrypted. Unpack it, and pack it again without a password.")
+        raise GricolZooError(f"{file.name} is encrypted. Create it again without a password.")
     unpacked = sum(member.file_size for member in images)
     if unpacked > MAX_UNPACKED:
         raise GricolZooError(
-            f"The images of {file.name} unpack to {unpacked / 2**20:.0f} MiB, and at most {MAX_UNPACKED // 2**20} MiB are "
-            "taken. A chromosome's crop has a few KiB."
+            f"Expected at most {MAX_UNPACKED // 2**20} MiB of images, but {file.name} unpacks to {unpacked / 2**20:.0f} MiB. "
+            "A crop of one chromosome has a few KiB."
         )
     if any(member.filename == MANIFEST and member.file_size > MAX_MANIFEST for member in members):
         raise GricolZooError(f"The {MANIFEST} of {file.name} is larger than {MAX_MANIFEST // 2**20} MiB.")
@@ -159,6 +159,6 @@ def check_cell(cell: ImageSet) -> None:
             continue  # it is shown as unreadable, with its reason, when the cell is classified
     if pixels > MAX_CELL_PIXELS:
         raise GricolZooError(
-            f"The images of {cell.name} have {pixels / 1e6:.0f} megapixels together, and at most {MAX_CELL_PIXELS / 1e6:.0f} "
-            "are taken. Cut single chromosomes out, or shrink the images."
+            f"Expected at most {MAX_CELL_PIXELS / 1e6:.0f} megapixels per cell, but the images of {cell.name} have "
+            f"{pixels / 1e6:.0f}. Crop single chromosomes, or shrink the images."
         )

@@ -53,6 +53,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         if self.grad_checkpointing and self.compile:
-            raise GricolZooError("Gradient checkpointing and compiling do not go together. Choose one.")
+            raise GricolZooError("Gradient checkpointing and compiling cannot be combined. Choose one.")
         if self.recipe.freeze_batch_norm and not self.init:
-            raise GricolZooError("`freeze_batch_norm` keeps the statistics of given weights, but there are none. Give `init`.")
+            raise GricolZooError(
+                "`freeze_batch_norm` keeps the statistics of the initial weights, but there are none. Give `init`."
+            )

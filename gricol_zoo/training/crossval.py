@@ -110,11 +110,11 @@ def unseeing_start(init: str, records: Sequence[Record], say: Speaker) -> str:
     seen = seen_in_training(records, dict(start.info))
     if seen:
         raise GricolZooError(
-            f"{init} was trained on {seen} of these {len(records)} images, so no fold would be unseen. "
-            "Start from weights of other images, or from none."
+            f"Expected images that {init} was not trained on, but it was trained on {seen} of these {len(records)}. "
+            "Start from other weights, or from none."
         )
     if seen is None:
-        say(f"warning: {init} does not say what it was trained on; make sure that it was none of these images")
+        say(f"warning: {init} does not record its training images; make sure that it was not trained on these")
     return start.sha256
 
 

@@ -110,9 +110,11 @@ def joint_cross_entropy(joint: Tensor | None, labels: Tensor, polarity: Tensor, 
         GricolZooError: no joint logits, or labels that are no single classes.
     """
     if joint is None:
-        raise GricolZooError("A polarity was given, but the model has none. Create it with `polarity=True`, or leave it out.")
+        raise GricolZooError(
+            "Got a polarity, but the model has none. Create it with `polarity=True`, or leave the polarity out."
+        )
     if labels.ndim != 1:
-        raise GricolZooError(f"Expected one class an image beside its polarity, but got labels of shape {tuple(labels.shape)}.")
+        raise GricolZooError(f"Expected one class per image with its polarity, but got labels of shape {tuple(labels.shape)}.")
     return cross_entropy(joint.flatten(1), labels * 2 + (~polarity).long(), label_smoothing)
 
 

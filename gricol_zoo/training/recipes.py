@@ -181,8 +181,10 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
     elif Path(name).suffix == ".json" and Path(name).is_file():
         values = read_json(Path(name), "a recipe")
         if not isinstance(values, dict):
-            raise GricolZooError(f"{name} is no recipe: expected a mapping of its fields.")
+            raise GricolZooError(f"{name} is not a recipe: expected a mapping of recipe fields.")
     else:
-        raise GricolZooError(f"No recipe {name!r}. Expected one of {', '.join(RECIPES)}, or a .json file of its fields.")
+        raise GricolZooError(
+            f"Unknown recipe {name!r}. Expected one of {', '.join(RECIPES)}, or a .json file of recipe fields."
+        )
     recipe: Recipe = from_mapping(Recipe, {**values, **{key: value for key, value in changes.items() if value is not None}})
     return recipe

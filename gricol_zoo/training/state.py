@@ -78,10 +78,10 @@ def restore(run: Training, file: Path, identity: dict[str, Any]) -> None:
         found = json.loads(state["identity"])
     except Exception as error:  # torch raises many kinds for a damaged file
         raise CheckpointError(
-            f"{file} cannot be read (cut in half?): {str(error).splitlines()[0]} Delete it to start anew."
+            f"{file} cannot be read (truncated?): {str(error).splitlines()[0]} Delete it to start over."
         ) from error
     if differs := what_differs(found, identity):
-        raise CheckpointError(f"{file} is of another run: {differs}. Use the same command, or another --out.")
+        raise CheckpointError(f"{file} belongs to another run: {differs}. Use the same command, or another --out.")
     run.task.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.average = state["average"]
@@ -182,10 +182,10 @@ class Job:
     def diverged(self, what: str) -> GricolZooError:
         """Return the error that says what is not finite, and where the last good state is."""
         file = self.config.out / CHECKPOINT_FILE
-        kept = f"The last good checkpoint stays in {file}." if file.exists() else "There is no checkpoint yet."
+        kept = f"The last good checkpoint is in {file}." if file.exists() else "There is no checkpoint yet."
         return GricolZooError(
             f"Training stopped in epoch {self.run.epoch + 1}, step {self.run.step + 1}: {what} became infinite or NaN. {kept} "
-            "The same command would end the same: train with a lower `lr`, with `clip_grad`, or in fp32, into another --out."
+            "Train into another --out with a lower `lr`, with `clip_grad`, or in fp32."
         )
 
     def share(self, loss: float) -> float:

@@ -40,7 +40,7 @@ class TrainingTask(nn.Module):
         backbone, num_cells = self.model.backbone, self.model.splitter.num_cells
         if isinstance(backbone, OwnObjective) and not num_cells:
             if polarity is not None:
-                raise GricolZooError(f"The objective of {self.model.spec.backbone!r} knows no polarity. Leave it out.")
+                raise GricolZooError(f"The objective of {self.model.spec.backbone!r} does not support polarity. Leave it out.")
             return backbone.training_loss(
                 self.model.overview(images), labels, epoch, self.model.forward_head, self.loss.criterion
             )

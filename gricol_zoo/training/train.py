@@ -83,7 +83,7 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
     out = config.out
     deadline = time.monotonic() + config.time_limit
     if (out / CHECKPOINT_FILE).exists() and not config.resume:
-        raise GricolZooError(f"{out} holds a run already. Give --resume to go on with it, or another --out.")
+        raise GricolZooError(f"{out} already has a run. Give --resume to continue it, or another --out.")
     accelerator = make_accelerator(config)
     say = Speaker(accelerator.is_main_process)
     spec, data = read_data(images, split, config, accelerator.num_processes, say)
@@ -141,7 +141,7 @@ def read_data(
         say(f"warning: {note}")
     if processes > 1:
         say(f"{processes} processes share each batch of {recipe.batch_size}")
-    say(f"{len(parts['train'])} images to train on, {len(parts['val'])} for validation; reading them")
+    say(f"reading images: {len(parts['train'])} for training, {len(parts['val'])} for validation")
     given = set((config.changes or {}).get("preprocess", {}))
     spec, canvases = prepare_data(parts, spec, given, config.scale)
     labels = {part: label_indices(parts[part].records, spec.labels, images.name) for part in canvases}
@@ -191,7 +191,7 @@ def train_epochs(job: Job) -> bool:
             finished = train_epoch(job)
             job.save()
             if not finished:
-                job.say(f"stopped at epoch {run.epoch + 1}, step {run.step}; go on with --resume")
+                job.say(f"stopped at epoch {run.epoch + 1}, step {run.step}; continue with --resume")
                 return False
     return True
 
@@ -203,13 +203,15 @@ def check_share(batch_size: int, images: int, processes: int) -> None:
         GricolZooError: names the sizes that would do; or there are fewer images than processes.
     """
     if images < processes:
-        raise GricolZooError(f"Expected at least one image a process, but got {images} for {processes}. Start fewer processes.")
+        raise GricolZooError(
+            f"Expected at least one image per process, but got {images} for {processes} processes. Start fewer."
+        )
     if batch_size % processes:
         below = batch_size - batch_size % processes
         near = f"{below} or {below + processes}" if below else str(processes)
         raise GricolZooError(
-            f"`batch_size` is of all {processes} processes together and has to be shared evenly: {batch_size} cannot be, "
-            f"{near} can. Change it in the recipe."
+            f"Expected a `batch_size` divisible by the {processes} processes that share it, but got {batch_size}. "
+            f"Set it to {near} in the recipe."
         )
 
 
@@ -221,8 +223,8 @@ def check_phases(task: TrainingTask, model_name: str, recipe: Recipe) -> None:
     """
     if task.phases and recipe.epochs <= task.phases[-1]:
         raise GricolZooError(
-            f"{model_name} trains in stages, the last of which begins after {task.phases[-1]} epochs, but the recipe has "
-            f"{recipe.epochs}. Raise `epochs`, or let it begin sooner: `--change backbone_options.OPTION=EPOCHS`."
+            f"{model_name} trains in stages, and the last one starts after {task.phases[-1]} epochs, but the recipe has "
+            f"{recipe.epochs}. Raise `epochs`, or start it earlier: `--change backbone_options.OPTION=EPOCHS`."
         )
 
 
@@ -316,9 +318,9 @@ def check_polarity(spec: ModelSpec, recipe: Recipe) -> None:
         GricolZooError: names the field of the recipe.
     """
     if spec.polarity and recipe.augment.flip_arms:
-        raise GricolZooError("A model with polarity turns half of its images in training. Set the recipe's `flip_arms` to 0.")
+        raise GricolZooError("Training with polarity already turns half of the images. Set the recipe's `flip_arms` to 0.")
     if spec.polarity and recipe.mixup:
-        raise GricolZooError("`mixup` blends images that may lie either way up, which a model with polarity cannot learn from.")
+        raise GricolZooError("`mixup` blends images of both polarities, so it cannot be used with polarity. Set it to 0.")
 
 
 def measure_val(images: ImageSet, spec: ModelSpec, scale: str | float) -> Likeness | None:
@@ -341,7 +343,9 @@ def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Spe
     start: dict[str, Any] = {}
     if init:
         report = load_weights(model, find_weights(init), other_grid=True)
-        say(f"starting from {init}: {len(report.kept) + len(report.adapted)} tensors taken, {len(report.new)} started anew")
+        say(
+            f"starting from {init}: {len(report.kept) + len(report.adapted)} tensors reused, {len(report.new)} initialised anew"
+        )
         start, model.load_report, model.info = model.info, None, {}
     model.name = MODELS.resolve(parse_model_name(model_name).arch)
     return model, start
@@ -351,12 +355,12 @@ def changed_spec(model_name: str, images: ImageSet, changes: Mapping[str, Any] |
     """Return the spec to train: the registered one, changed, with the data's own classes where they are not chromosomes."""
     found = sorted({record.label for record in images.records})
     if "" in found:
-        raise GricolZooError(f"{images.store.root} has images without a label; training needs one for each.")
+        raise GricolZooError(f"{images.store.root} has images without a label. Training needs a label for each image.")
     spec = MODELS.get(parse_model_name(model_name).arch).replace(**(changes or {}))
     if set(found) <= set(CHROMOSOMES):
         return spec
     if len(found) > 1000:
-        raise GricolZooError(f"{len(found)} different labels in {images.store.root}: expected at most 1000 classes.")
+        raise GricolZooError(f"Expected at most 1000 classes, but {images.store.root} has {len(found)} different labels.")
     return spec.replace(num_classes=len(found), class_names=tuple(found))
 
 

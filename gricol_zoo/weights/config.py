@@ -58,7 +58,7 @@ def read_config(file: Path) -> Config:
     """
     config = read_json(file, "a config", MAX_BYTES)
     if not isinstance(config, dict) or not isinstance(config.get("gricol_zoo"), dict):
-        raise ConfigError(f"{file} has no `gricol_zoo` key, so it is not a model of this zoo.")
+        raise ConfigError(f"{file} has no `gricol_zoo` key, so it is not a gricol_zoo model.")
     try:
         return _checked(config)
     except GricolZooError as error:
@@ -68,7 +68,7 @@ def read_config(file: Path) -> Config:
 def _checked(config: Mapping[str, Any]) -> Config:
     info = config["gricol_zoo"]
     if info.get("format") != FORMAT or isinstance(info["format"], bool):
-        raise ConfigError(f"it has format {info.get('format')!r}; this version reads {FORMAT}. Upgrade gricol-zoo.")
+        raise ConfigError(f"its format is {info.get('format')!r}, but this version reads {FORMAT}. Upgrade gricol-zoo.")
     for key, fits, expected in INFO:
         if key in info and not fits(info[key]):
             raise ConfigError(f"expected `{key}` to be {expected}, but got {str(info[key])[:MAX_TEXT]!r}.")
@@ -86,9 +86,9 @@ def _checked(config: Mapping[str, Any]) -> Config:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ConfigError(f"expected `architecture` to be a name of letters, digits, `_`, `.` and `-`, but got {name!r:.200}.")
     if not all(_is_text(label) for label in spec.labels):
-        raise ConfigError("expected printable class names.")
+        raise ConfigError("expected class names of printable characters.")
     if config.get("label_names") != list(spec.labels):
-        raise ConfigError("`label_names` are not the class names of its spec.")
+        raise ConfigError("`label_names` differ from the class names of the spec.")
     check_timm_keys(config, spec)
     return Config(name, spec, dict(info))
 
@@ -111,7 +111,7 @@ def check_timm_keys(config: Mapping[str, Any], spec: ModelSpec) -> None:
             if key in WORDS and _is_text(value):
                 continue
             if key not in true or true[key] != value or isinstance(value, bool) != isinstance(true[key], bool):
-                raise ConfigError(f"`{prefix}{key}` is {str(value)[:MAX_TEXT]!r}, which is not what its spec says.")
+                raise ConfigError(f"`{prefix}{key}` is {str(value)[:MAX_TEXT]!r}, which contradicts the spec.")
 
 
 def check_options(key: str, options: Any) -> None:
@@ -216,7 +216,7 @@ INFO: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("temperature_full", _is_number(1e-3, 1e3), "a number in 0.001..1000"),
     ("review_threshold", _is_number(0, 1), "a number in 0..1"),
     ("val", _is_val, "a mapping whose `review_fraction` is a number in 0..1"),
-    ("reference", is_reference, "ranges of what the val part was like"),
-    ("training", _is_record, "a mapping whose `groups` are names"),
+    ("reference", is_reference, "a mapping of (low, high) ranges measured on the val part"),
+    ("training", _is_record, "a mapping whose `groups` are case or cell names"),
 )
 """Every field of the key ``gricol_zoo``: its name, whether a value fits, and what was expected."""

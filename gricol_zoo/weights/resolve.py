@@ -33,7 +33,7 @@ def find_in_table(name: str, tag: str, weights: Weights) -> Source:
     else:
         raise CheckpointError(
             f"The weights {name}.{tag} are not in the package and have not been uploaded yet. "
-            f"They are in the repository: `local-dir:hub/{name}.{tag}` loads them from a clone."
+            f"Load them from a clone of the repository: `local-dir:hub/{name}.{tag}`."
         )
     if (source.sha256, source.size) != (weights.sha256, weights.size):
         raise CorruptWeightsError(

@@ -50,7 +50,7 @@ def find_in_dir(folder: str | Path) -> Source:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise CheckpointError(f"No folder {str(folder)!r}. Expected one with {CONFIG_FILE} and {WEIGHTS_FILE}.")
+        raise CheckpointError(f"No such folder: {str(folder)!r}. Expected one with {CONFIG_FILE} and {WEIGHTS_FILE}.")
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise CheckpointError(

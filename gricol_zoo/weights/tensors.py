@@ -64,12 +64,12 @@ def safetensors_file(file: Path) -> Iterator[Any]:
     with file.open("rb") as stream:
         header = int.from_bytes(stream.read(8), "little")
     if header > MAX_HEADER:
-        raise CorruptWeightsError(f"{file} is no readable safetensors file: a header of {header} bytes.")
+        raise CorruptWeightsError(f"{file} is not a valid safetensors file: its header would have {header} bytes.")
     try:
         with safe_open(file, "pt") as tensors:
             yield tensors
     except (SafetensorError, OSError) as error:
-        raise CorruptWeightsError(f"{file} is no readable safetensors file (cut in half?): {error}") from error
+        raise CorruptWeightsError(f"{file} is not a valid safetensors file (truncated?): {error}") from error
 
 
 def check_against(outline: Mapping[str, Tensor], source: Source) -> None:
@@ -84,23 +84,23 @@ def check_against(outline: Mapping[str, Tensor], source: Source) -> None:
     """
     most = sum(4 * tensor.numel() for tensor in outline.values()) + MAX_HEADER
     if source.size > most:
-        raise CheckpointError(f"The weights of {source.name!r} have {source.size} bytes: such a model has at most {most}.")
+        raise CheckpointError(f"The weights of {source.name!r} have {source.size} bytes, but this model has at most {most}.")
     assert source.open is not None
     file = source.open()
     if file.stat().st_size != source.size:
         raise CorruptWeightsError(
             f"{file} is not the file that its config describes: {file.stat().st_size} bytes, "
-            f"expected {source.size} (cut in half?)."
+            f"expected {source.size} (truncated?)."
         )
     with safetensors_file(file) as tensors:
         shapes = {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
     expected = {key: tuple(tensor.shape) for key, tensor in outline.items()}
     for key in [*expected, *shapes]:
         if key not in shapes:
-            raise CheckpointError(f"{file} has no tensor {key!r}: it holds another model than {source.name!r}.")
+            raise CheckpointError(f"{file} has no tensor {key!r}, so it is not a file of {source.name!r}.")
         if key not in expected:
             extra = sorted(set(shapes) - set(expected))
-            raise CheckpointError(f"{file} has {len(extra)} tensors that this model lacks, such as {extra[0]!r}.")
+            raise CheckpointError(f"{file} has tensors that this model lacks ({len(extra)}), such as {extra[0]!r}.")
         if shapes[key] != expected[key]:
             raise CheckpointError(f"Tensor {key!r} has shape {shapes[key]}, but the model needs {expected[key]}.")
 
@@ -135,7 +135,7 @@ def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -
                 report.new.append(key)
                 continue
             if key not in tensors:
-                raise CheckpointError(f"{file} has no tensor {key!r}: it holds another model than {source.name!r}.")
+                raise CheckpointError(f"{file} has no tensor {key!r}, so it is not a file of {source.name!r}.")
             state[key] = _fit(key, tensors[key](), target, source.spec, model.spec, report)
         extra = sorted(set(tensors) - set(state))
     if anew or isinstance(model, DeployedModel):
@@ -143,7 +143,7 @@ def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -
     if model.num_classes == 0:
         extra = [key for key in extra if not key.startswith("classifier.")]
     if extra:
-        raise CheckpointError(f"{file} has {len(extra)} tensors that this model lacks, such as {extra[0]!r}.")
+        raise CheckpointError(f"{file} has tensors that this model lacks ({len(extra)}), such as {extra[0]!r}.")
     model.load_state_dict(state)
     model.load_report = report
     model.info, model.hub_ref = dict(source.info), source.ref
@@ -153,7 +153,7 @@ def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -
 def _finite(key: str, read: Callable[[], Tensor]) -> Tensor:
     tensor = read()
     if tensor.dtype not in DTYPES:
-        raise CorruptWeightsError(f"Tensor {key!r} is of {tensor.dtype}: expected one of {', '.join(map(str, DTYPES))}.")
+        raise CorruptWeightsError(f"Tensor {key!r} has dtype {tensor.dtype}; expected one of {', '.join(map(str, DTYPES))}.")
     if not torch.isfinite(tensor).all():
         raise CorruptWeightsError(f"Tensor {key!r} has values that are not finite.")
     return tensor
@@ -225,7 +225,7 @@ def half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if tensor.is_floating_point():
             tensor = tensor.half() if tensor.ndim > 1 else tensor.float()
             if not tensor.isfinite().all():
-                raise CheckpointError(f"Tensor {key!r} has values that are not finite in fp16: the training diverged.")
+                raise CheckpointError(f"Tensor {key!r} has values that are not finite in fp16, so the training diverged.")
         out[key] = tensor.clone()
     return out
 
@@ -239,7 +239,7 @@ def save_model(model: LowerBranch, folder: Path, info: Mapping[str, Any] | None 
         info: what else to keep under ``gricol_zoo`` (training record, calibration); by default what was loaded.
     """
     if any(getattr(module, "for_inference_only", False) for module in model.modules()):
-        raise CheckpointError("This model was optimized for inference. Save the one it came from.")
+        raise CheckpointError("This model was optimized for inference. Save the original model.")
     from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -56,7 +56,7 @@ def test_32_and_64_bit_integers(dtype, top, white):
 @pytest.mark.parametrize("dtype", ["i1", "i2", "i4"])
 def test_negative_integers_are_scaled_by_their_own_range(dtype, order):
     same(tiff(levels(120, dtype) - 20, order), levels(120, float) / 120, notes=1)
-    assert "lie in -20..100: scaled by their own range" in read_crop(tiff(levels(120, dtype) - 20)).notes[0]
+    assert "range from -20 to 100 and were scaled by that range" in read_crop(tiff(levels(120, dtype) - 20)).notes[0]
 
 
 FLOATS = {
@@ -209,7 +209,7 @@ def test_what_is_transparent_is_the_ground_beyond_the_rim(light):
             ground = np.unique(crop.grey[~there])
             assert len(ground) == 1, name
             assert 0.01 < (ground[0] - extreme) * (1 if light else -1) < 0.2, (name, ground, extreme)
-            assert crop.notes == (f"what is transparent is taken for a {'light' if light else 'dark'} ground",), name
+            assert crop.notes == (f"transparent pixels were taken as a {'light' if light else 'dark'} background",), name
 
 
 @pytest.mark.parametrize("light", [True, False])
@@ -224,7 +224,7 @@ def test_the_ground_can_be_said():
     data = encode(Image.fromarray(rgba(grey, (there * 255).astype(np.uint8))))
     assert read_crop(data, "dark").grey[0, 0] == pytest.approx(grey[there].min() / 255)
     assert read_crop(data, "light").grey[0, 0] > grey[there].max() / 255
-    assert "a dark ground" in read_crop(data, "dark").notes[0]
+    assert "a dark background" in read_crop(data, "dark").notes[0]
     with pytest.raises(GricolZooError, match="one of auto, light, dark"):
         read_crop(data, "grey")
 
@@ -259,7 +259,7 @@ def test_equal_opacity_all_over_changes_nothing(opacity):
 @pytest.mark.parametrize("most", [0, 100])
 def test_nothing_opaque_is_blank(most):
     alpha = np.where(RAMP > 0.5, most, 0).astype(np.uint8)
-    with pytest.raises(ImageError, match="blank: nothing on it is opaque"):
+    with pytest.raises(ImageError, match="blank: every pixel is transparent"):
         read_grey(encode(Image.fromarray(rgba(GREY, alpha))))
 
 
@@ -270,7 +270,7 @@ def test_painted_ground_is_replaced_on_request(light):
     data = encode(Image.fromarray(np.where(there, grey, 0 if light else 255).astype(np.uint8)))
     side, other = ("light", "dark") if light else ("dark", "light")
     crop = read_crop(data, side)
-    assert "painted" in crop.notes[0]
+    assert "uniform grey" in crop.notes[0]
     np.testing.assert_allclose(crop.grey[there], grey[there] / 255, atol=1e-6)
     assert (crop.grey[0, 0] - grey[there][5] / 255) * (1 if light else -1) > 0
     for ground in ("auto", other):
@@ -291,7 +291,7 @@ def test_pages_beyond_the_first_are_counted_and_said():
     data = encode(pages[0], "TIFF", save_all=True, append_images=pages[1:])
     crop = read_crop(data)
     np.testing.assert_array_equal(crop.grey, np.asarray(pages[0]).astype(np.float32) / 255)
-    assert crop.notes == ("the first of 46 pages; the others are left out",)
+    assert crop.notes == ("only the first of 46 pages was used",)
     assert frames(data) == 46
     assert frames(encode(pages[0])) == frames(tiff(GREY)) == 1
     assert frames(encode(pages[0], "PNG", save_all=True, append_images=pages[1:3])) == 3
@@ -300,7 +300,7 @@ def test_pages_beyond_the_first_are_counted_and_said():
 def test_an_empty_first_channel_says_that_there_are_others():
     empty = Image.new("L", (W, H))
     data = encode(empty, "TIFF", save_all=True, append_images=[empty, Image.fromarray(GREY)])
-    with pytest.raises(ImageError, match="pixel of the first page has the same value; 2 other pages are left out"):
+    with pytest.raises(ImageError, match="pixel of the first page has the same value; the other pages were not used"):
         read_grey(data)
 
 
@@ -435,7 +435,7 @@ def test_white_is_zero(values, white):
 
 
 def test_channels_beyond_the_first_are_said():
-    assert read_crop(tiff(np.dstack([GREY, GREY * 0]))).notes == ("the first of 2 channels; the others are left out",)
+    assert read_crop(tiff(np.dstack([GREY, GREY * 0]))).notes == ("only the first of 2 channels was used",)
 
 
 def test_fill_order():
@@ -444,14 +444,17 @@ def test_fill_order():
 
 
 REFUSED = {
-    "complex": (tiff(RAMP.astype("f4"), t339=6), r"TIFF of 1 32-bit complex sample a pixel, which is not decoded; save it as"),
-    "24-bit float": (tiff(GREY, t258=24, t339=3), "TIFF of 1 24-bit float sample"),
-    "JPEG 2000 in TIFF": (tiff(GREY, t259=34712), "packed by JPEG 2000"),
-    "an unknown compression": (tiff(GREY, t259=999), "packed by the compression 999"),
+    "complex": (
+        tiff(RAMP.astype("f4"), t339=6),
+        r"TIFF with 1 32-bit complex sample per pixel, which is not supported; save it as",
+    ),
+    "24-bit float": (tiff(GREY, t258=24, t339=3), "TIFF with 1 24-bit float sample"),
+    "JPEG 2000 in TIFF": (tiff(GREY, t259=34712), "compressed with JPEG 2000"),
+    "an unknown compression": (tiff(GREY, t259=999), "compressed with method 999"),
     "colours of a camera": (tiff(GREY, t262=32803), "the colours 32803"),
     "subsampled YCbCr": (tiff(RGB, t262=6), "subsampled YCbCr"),
     "mixed depths": (tiff(RGB, t258=[5, 6, 5]), "differ in depth"),
-    "GIF": (encode(Image.fromarray(GREY), "GIF"), "is a GIF file inside; save it as PNG or TIFF"),
+    "GIF": (encode(Image.fromarray(GREY), "GIF"), "is a GIF file; save it as PNG or TIFF"),
     "PPM": (encode(Image.fromarray(GREY), "PPM"), "is a PPM"),
     "ICO": (encode(Image.fromarray(GREY), "ICO"), "is an ICO"),
     "WebP": (b"RIFF\x10\0\0\0WEBPVP8 " + b"\0" * 99, "is a WebP"),
@@ -462,12 +465,12 @@ REFUSED = {
     "Photoshop": (b"8BPS\0\1" + b"\0" * 99, "is a Photoshop"),
     "CZI": (b"ZISRAWFILE" + b"\0" * 99, "is a Zeiss CZI"),
     "ND2": (b"\xda\xce\xbe\x0a" + b"\0" * 99, "is a Nikon ND2"),
-    "text": (b"hello", "not an image that can be read"),
+    "text": (b"hello", "not a readable image"),
     "empty": (b"", "empty"),
-    "a TIFF's head alone": (tiff(GREY)[:8], "cut off"),
-    "half of a TIFF": (tiff(GREY)[:99], "cut off"),
+    "a TIFF's head alone": (tiff(GREY)[:8], "truncated"),
+    "half of a TIFF": (tiff(GREY)[:99], "truncated"),
     "a TIFF without its last rows": (tiff(GREY, t257=H + 30), r"\d+ of 51 rows"),
-    "a TIFF without pixels": (tiff(GREY, t273=None), "no pixels"),
+    "a TIFF without pixels": (tiff(GREY, t273=None), "no pixel data"),
     "a TIFF without a size": (tiff(GREY, t256=None), "no width"),
     "a huge TIFF": (tiff(GREY, t256=60_000, t257=60_000), "60000x60000 px is larger than"),
     "a deep and wide TIFF": (tiff(np.dstack([RAMP] * 3), t256=4096, t257=4096), "unpacks to more than"),
@@ -475,9 +478,9 @@ REFUSED = {
     "a bomb of a TIFF": (tiff(GREY, t256=4096, t257=4097), "larger than"),
     "a 12-bit JPEG": (
         encode(Image.fromarray(GREY), "JPEG").replace(b"\xff\xc0\0\x0b\x08", b"\xff\xc0\0\x0b\x0c"),
-        "JPEG of 12 bits",
+        "is a 12-bit JPEG",
     ),
-    "a bad LZW": (tiff(GREY, compress=lambda data: b"\x80\x3f\xff\xff" + data, t259=5), "LZW code that was never"),
+    "a bad LZW": (tiff(GREY, compress=lambda data: b"\x80\x3f\xff\xff" + data, t259=5), "undefined LZW code"),
     "a wrong checksum": (tiff(GREY, compress=lambda data: zlib.compress(data)[:-4] + b"abcd", t259=8), "incorrect data check"),
     "a bad deflate": (tiff(GREY, compress=lambda data: b"\x78\x9c" + data, t259=8), "damaged"),
 }
@@ -519,5 +522,5 @@ def test_whatever_a_decoder_raises_is_the_files_fault(monkeypatch, error):
 
     data = encode(Image.fromarray(GREY))
     monkeypatch.setattr(Image, "open", fail)
-    with pytest.raises(ImageError, match=r"^damaged or cut off: \S.*$"):
+    with pytest.raises(ImageError, match=r"^damaged or truncated: \S.*$"):
         read_grey(data)

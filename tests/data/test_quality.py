@@ -168,7 +168,9 @@ def test_a_malformed_reference_is_refused(name, measured, tmp_path):
     else:
         config["gricol_zoo"]["reference"] = change
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ConfigError, match="expected `reference` to be ranges of what the val part was like"):
+    with pytest.raises(
+        ConfigError, match=r"expected `reference` to be a mapping of \(low, high\) ranges measured on the val part"
+    ):
         read_config(tmp_path / "config.json")
     model = create_model(f"local-dir:{measured}", pretrained=True)
     info = {**model.info, "reference": config["gricol_zoo"]["reference"]}
@@ -241,7 +243,8 @@ def test_unlike_the_training(grey, scale, warning, reference):
 
 
 @pytest.mark.parametrize(
-    ("name", "side", "warning"), [("area", 1, "larger than"), ("area", 0, "smaller than"), ("sharpness", 0, "blurred: bands")]
+    ("name", "side", "warning"),
+    [("area", 1, "larger than"), ("area", 0, "smaller than"), ("sharpness", 0, "blurred: the")],
 )
 def test_a_range_is_widened_by_a_quarter(name, side, warning, reference):
     low, high = reference.image[name]
@@ -271,7 +274,7 @@ def test_a_range_from_0(reference):
         (lambda grey: grey + (grey > 0.1) * np.random.default_rng(0).normal(0, 0.1, grey.shape), "grainy or sharpened"),
         (lambda grey: np.sqrt(grey), "darker"),
         (lambda grey: grey**2.5, "paler"),
-        (lambda grey: 1 - grey, "another band?"),
+        (lambda grey: 1 - grey, "another banding?"),
     ],
 )
 def test_cells_that_were_photographed_otherwise(change, reason, reference):
@@ -292,12 +295,16 @@ def around(reference, count=46, **changed):
 @pytest.mark.parametrize(
     ("changed", "light", "reason"),
     [
-        ({}, False, "another stain, or images unlike those of the training: try other weights"),
-        ({"sharpness": -2}, False, "blurred: focus anew or take the original files"),
-        ({"sharpness": 2}, False, "grainy or sharpened: take the original files"),
-        ({"tone": -2}, False, "paler than those of the training: check the contrast"),
-        ({"tone": 2}, False, "darker than those of the training: check the contrast"),
-        ({}, True, "stained dark on a light ground, those of the training light on a dark ground: another band?"),
+        ({}, False, "another stain, or images unlike the training images: try other weights"),
+        ({"sharpness": -2}, False, "blurred: refocus or use the original files"),
+        ({"sharpness": 2}, False, "grainy or sharpened: use the original files"),
+        ({"tone": -2}, False, "paler than the training images: check the contrast"),
+        ({"tone": 2}, False, "darker than the training images: check the contrast"),
+        (
+            {},
+            True,
+            "stained dark on a light background, the training images light on a dark background: another banding?",
+        ),
     ],
 )
 def test_doubt_and_then_the_reason(changed, light, reason, reference):
@@ -312,7 +319,7 @@ def test_doubt_and_then_the_reason(changed, light, reason, reference):
 
 def test_several_reasons_stand_together(reference):
     (said,) = cell_warnings(around(reference, sharpness=-2, tone=2), 0.5, reference, [True] * 46)
-    assert [part in said for part in ("blurred", "darker", "another band?")] == [True] * 3
+    assert [part in said for part in ("blurred", "darker", "another banding?")] == [True] * 3
     assert said.count("; ") == 2
 
 
@@ -329,7 +336,7 @@ def test_weights_that_doubted_their_own_val_doubt_later(reference):
 def test_a_scale_that_is_off(ratio, warned, reference):
     measures = [one._replace(length=ratio) for one in around(reference)]
     said = cell_warnings(measures, 0.0, reference, scaled=False)
-    assert said == [f"scale: chromosomes {ratio:.2f} times as long as those of the training: try `--scale auto`"] * warned
+    assert said == [f"scale: chromosomes {ratio:.2f} times as long as in the training images: try `--scale auto`"] * warned
     assert cell_warnings(measures, 0.0, reference, scaled=True) == []
     # A few crops tell of no scale: the cell may have its long chromosomes there.
     assert cell_warnings(measures[: LEAST_CROPS - 1], 0.0, reference, scaled=False) == []

@@ -144,13 +144,16 @@ def test_one_note_names_a_few_cells():
     found = find_scales(records_of(*(("", f"c{n}", 3) for n in range(9))), np.full(27, 40.0), 43.0)
     assert set(found.factors) == {1.0}
     (note,) = found.notes
-    assert note == "c0, c1, c2 and 6 more cells: scale taken as 1, too few crops to tell it (at least 20 of one cell or case)"
+    assert (
+        note
+        == "c0, c1, c2 and 6 more cells: scale taken as 1: too few crops to estimate it (needs at least 20 of one cell or case)"
+    )
 
 
 def test_weights_without_a_length_change_nothing():
     found = find_scales(records_of(("", "", 46)), cell_of(1) / 3, 0.0)
     assert set(found.factors) == {1.0}
-    assert found.notes == ["scale not checked: no reference length in these weights; taken as 1"]
+    assert found.notes == ["scale not checked, 1 was used: these weights have no reference length"]
 
 
 def test_groups_keep_their_order():
@@ -213,7 +216,7 @@ def test_too_few_crops_warn_once_and_broken_ones_do_not_count(cells, measured, t
         (tmp_path / f"{n}.png").write_bytes(b"no image")
     for n, record in enumerate(images.records[:19]):
         (tmp_path / f"good {n}.png").write_bytes(images.read(record))
-    with pytest.warns(QualityWarning, match="too few crops to tell it") as said:
+    with pytest.warns(QualityWarning, match="too few crops to estimate it") as said:
         assert set(image_factors(how, open_images(tmp_path), "auto")) == {1.0}
     assert len(said) == 1
     with warnings.catch_warnings():

@@ -341,7 +341,7 @@ def test_the_command_on_images_with_known_classes(tmp_path, capsys):
     ("arguments", "said"),
     [
         ([NAME, "--format", "int8"], "Give --data and --split"),
-        ([NAME, "--split", "s.csv"], "Give --data too"),
+        ([NAME, "--split", "s.csv"], "Give --data, or"),
         (["r50half"], "No weights have been released for 'r50half'"),
         (["poletti2012"], "classical"),
         ([NAME, "--format", "tflite"], "invalid choice"),

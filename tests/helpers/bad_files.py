@@ -23,8 +23,8 @@ def huge_png():
 
 BAD_FILES = {
     "empty": (b"", "empty"),
-    "text": (b"hello", "not an image"),
-    "cut": (encode(Image.fromarray(np.random.default_rng(0).integers(0, 255, (99, 99), np.uint8)))[:3000], "cut off"),
+    "text": (b"hello", "not a readable image"),
+    "cut": (encode(Image.fromarray(np.random.default_rng(0).integers(0, 255, (99, 99), np.uint8)))[:3000], "truncated"),
     "huge": (huge_png(), "larger than"),
     "nan": (nan_tiff(), "NaN"),
     "blank": (encode(Image.new("L", (9, 9), 7)), "blank"),

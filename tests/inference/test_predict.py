@@ -112,7 +112,7 @@ def test_full_inference_is_scored_by_the_full_form(chromosomes):
 def test_unknown_labels_are_named(model, chromosomes, tmp_path):
     images = open_images(chromosomes)
     images.records[3] = images.records[3].__class__("images/c01/1_a.png", "Z")
-    with pytest.raises(GricolZooError, match="has the label 'Z'"):
+    with pytest.raises(GricolZooError, match="but got 'Z'"):
         evaluate(model, images, name="x")
 
 
@@ -276,7 +276,7 @@ def test_warnings_of_an_image_are_joined(measured, tmp_path):
     (images,) = open_paths([tmp_path / name for name in ("a.tif", "b.tif", "c.png")])
     said = [row["warnings"].split("; ") for row in rows_of(model, images)]
     # A note of the reader may hold the sign that joins them.
-    assert said[0] == ["the first of 2 pages", "the others are left out", "several chromosomes in one crop: cut them apart"]
+    assert said[0] == ["the first of 2 pages", "pages was used", "several chromosomes in one crop: cut them apart"]
     assert said[1] == [*said[0], "the same picture as a.tif: take one out"]
     assert said[2] == [""]
 

@@ -168,7 +168,7 @@ HOPELESS = {
     "floats in RGB": lambda file: np.zeros((4, 4, 3)),
     "one row": lambda file: np.zeros(4, np.uint8),
     "four axes": lambda file: np.zeros((1, 4, 4, 3), np.uint8),
-    "no pixels": lambda file: np.zeros((0, 4), np.uint8),
+    "no pixel data": lambda file: np.zeros((0, 4), np.uint8),
     "no columns": lambda file: np.zeros((4, 0, 3), np.uint8),
     "an empty image": lambda file: Image.new("L", (0, 0)),
     "complex": lambda file: np.zeros((4, 4), complex),
@@ -279,7 +279,7 @@ def test_warnings_come_with_the_answer(measured, files):
     assert usual.warnings == ()
     assert many.warnings[0] == "several chromosomes in one crop: cut them apart"
     assert any(warning.startswith("larger than any chromosome") for warning in large.warnings)
-    assert paged.warnings == ("the first of 2 pages; the others are left out",)
+    assert paged.warnings == ("only the first of 2 pages was used",)
     (again,) = classify(model, np.kron(crop, np.ones((3, 3), np.uint8)), scale=1 / 3)
     assert again.warnings == ()
     assert again.label == usual.label

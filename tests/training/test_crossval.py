@@ -67,11 +67,11 @@ def test_folds_that_cannot_be(images):
     nameless = dataclasses.replace(images, records=[dataclasses.replace(r, case="", cell="") for r in images.records])
     with pytest.raises(GricolZooError, match="use `--group image`"):
         assign_folds(nameless, 5, seed=0)
-    with pytest.raises(GricolZooError, match=r"1 case\(s\) or cell\(s\) cannot be parted into 5 folds"):
+    with pytest.raises(GricolZooError, match=r"but got 1 for 5 folds"):
         assign_folds(images.subset(range(3)), 5, seed=0)
     with pytest.raises(GricolZooError, match="at least 2 folds"):
         assign_folds(images, 1, seed=0)
-    with pytest.raises(GricolZooError, match="leaves 1 case or cell to train on"):
+    with pytest.raises(GricolZooError, match="leaves 1"):
         fold_split(images.subset(range(6)), np.array([0, 0, 0, 1, 1, 1]), 0, seed=0)
 
 
@@ -160,7 +160,7 @@ def test_compare_command(finished, tmp_path, capsys):
     assert same["corrected_t_test"] is None
     assert same["mcnemar"]["p"] == 1.0
     assert main(["compare", str(finished / "case"), str(tmp_path)]) == 2
-    assert "holds no finished cross-validation" in capsys.readouterr().err
+    assert "has no finished cross-validation" in capsys.readouterr().err
 
 
 def fake_run(folder, right_by_fold, train_images=12):
@@ -190,9 +190,9 @@ def test_compare_against_closed_forms(tmp_path):
 
 
 def test_a_start_that_knows_the_images_is_refused(finished, images, tmp_path):
-    with pytest.raises(GricolZooError, match=r"was trained on \d+ of these 30 images, so no fold would be unseen"):
+    with pytest.raises(GricolZooError, match=r"it was trained on \d+ of these 30"):
         run_folds(images, "r18half_128", QUICK, tmp_path / "run", folds=2, init=str(finished / "case" / "fold1"), device="cpu")
-    with pytest.raises(GricolZooError, match="so no fold would be unseen"):  # an image-level fold names its images
+    with pytest.raises(GricolZooError, match="Start from other weights"):  # an image-level fold names its images
         run_folds(images, "r18half_128", QUICK, tmp_path / "run", folds=2, init=str(finished / "image" / "fold1"), device="cpu")
     assert not (tmp_path / "run").exists()
 
@@ -227,7 +227,7 @@ def test_t_test_without_overlap_is_the_paired_one():
     assert corrected.t == pytest.approx(expected.statistic * math.sqrt((1 / 7) / (1 / 7 + 1 / 4)))
     assert corrected.p > got.p
     assert corrected_t_test(np.ones(3), np.zeros(3), 0.25) is None
-    with pytest.raises(GricolZooError, match="two at least"):
+    with pytest.raises(GricolZooError, match="at least two"):
         corrected_t_test(np.ones(1), np.ones(1), 0.25)
 
 
@@ -252,9 +252,9 @@ def test_t_tests_as_printed_by_hand():
     assert two_sample_t_test(np.array([2.0, 4, 6]), np.array([1.0, 2, 3])).t == pytest.approx(2 / math.sqrt(5 / 3))
     assert paired_t_test(np.ones(3), np.zeros(3)) is None
     assert two_sample_t_test(np.ones(3), np.zeros(2)) is None
-    with pytest.raises(GricolZooError, match="two at least"):
+    with pytest.raises(GricolZooError, match="at least two"):
         paired_t_test(np.ones(3), np.ones(2))
-    with pytest.raises(GricolZooError, match="two runs of each"):
+    with pytest.raises(GricolZooError, match="at least two runs each"):
         two_sample_t_test(np.ones(3), np.ones(1))
 
 

@@ -54,7 +54,7 @@ def test_two_machines_have_it_too(folder, one):
 def test_two_processes_stop_together_and_go_on(folder, one):
     out = folder / "stopped"
     ((said, code),) = finish(training(launched(2, get_free_port()), folder, out, "--time-limit", "0"))
-    assert "go on with --resume" in said, said
+    assert "continue with --resume" in said, said
     ((said, code),) = finish(training(launched(2, get_free_port()), folder, out, "--resume"))
     assert code == 0, said
     assert "resuming at epoch 0, step 1" in said
@@ -62,7 +62,7 @@ def test_two_processes_stop_together_and_go_on(folder, one):
 
 
 @pytest.mark.parametrize(
-    ("numbers", "said"), [((3, 9, 4), "3 cannot be, 4 can"), ((8, 3, 4), "one image a process, but got 3 for 4")]
+    ("numbers", "said"), [((3, 9, 4), "3 cannot be, 4 can"), ((8, 3, 4), "one image per process, but got 3 for 4")]
 )
 def test_what_cannot_be_shared(numbers, said):
     with pytest.raises(GricolZooError, match=said):

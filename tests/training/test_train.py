@@ -55,7 +55,7 @@ def test_what_a_training_writes(trained):
 
 def test_a_used_folder_is_refused_without_resume(trained, chromosomes):
     images, split, _ = split_for(open_images(chromosomes), 0)
-    with pytest.raises(GricolZooError, match="holds a run already"):
+    with pytest.raises(GricolZooError, match="already has a run"):
         train(images, split, MODEL, QUICK, trained, device="cpu")
 
 
@@ -71,7 +71,7 @@ def test_a_cut_checkpoint_is_named(trained, chromosomes, tmp_path):
     data = (trained / "checkpoint.pt").read_bytes()
     (tmp_path / "checkpoint.pt").write_bytes(data[: len(data) // 2])
     images, split, _ = split_for(open_images(chromosomes), 0)
-    with pytest.raises(GricolZooError, match="cut in half"):
+    with pytest.raises(GricolZooError, match="truncated"):
         train(images, split, MODEL, QUICK, tmp_path, resume=True, device="cpu")
 
 
@@ -147,7 +147,7 @@ def test_killed_in_mid_epoch_and_resumed_is_bit_equal(chromosomes, tmp_path, rec
 def test_time_limit_stops_cleanly_and_resume_finishes(chromosomes, tmp_path, recipe_file, capsys):
     options = ["--recipe", str(recipe_file), "--epochs", "1"]
     assert main(arguments(chromosomes, tmp_path / "run", *options, "--time-limit", "0")) == 0
-    assert "stopped at epoch 1, step 1; go on with --resume" in capsys.readouterr().err
+    assert "stopped at epoch 1, step 1; continue with --resume" in capsys.readouterr().err
     assert main(arguments(chromosomes, tmp_path / "run", *options, "--resume")) == 0
     assert (tmp_path / "run" / "model.safetensors").exists()
 

@@ -86,11 +86,11 @@ def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str
             return cached
         if repo.offline:
             raise CorruptWeightsError(
-                f"{cached} in the cache is damaged: its hash is not that of {name} of {repo.name}. "
-                "With a network, load it once more: it is then downloaded anew."
+                f"{cached} in the cache is damaged: its hash differs from that of {name} in {repo.name}. "
+                "Load it again while online to download it anew."
             )
     if repo.offline:
-        raise UnreachableError(f"{what(repo, name)} is not in the cache, and no request may be made. {ways_out(repo)}")
+        raise UnreachableError(f"{what(repo, name)} is not in the cache, and offline mode is on. {ways_out(repo)}")
     try:
         promise = retried(lambda: ask(repo, name))
         _check_size(repo, name, promise, most, size, sha256)
@@ -100,7 +100,7 @@ def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str
     except HubError as error:
         if cached is None or not is_as_promised(cached, sha256):
             raise
-        warnings.warn(f"{error} Taking commit {cached.parent.name[:12]} from the cache.", stacklevel=2)
+        warnings.warn(f"{error} Using commit {cached.parent.name[:12]} from the cache.", stacklevel=2)
         return cached
 
 
@@ -113,10 +113,10 @@ def ask(repo: Repo, name: str) -> Promise:
         found = get_hf_file_metadata(url, token=repo.token, **library())
     if not found.commit_hash or not found.etag or found.size is None:
         raise HubError(
-            f"The answer for {what(repo, name)} names no commit, hash or size: a proxy, or not the Hub? Check HF_ENDPOINT."
+            f"The answer for {what(repo, name)} has no commit, hash or size; it may come from a proxy. Check HF_ENDPOINT."
         )
     if not COMMIT.fullmatch(found.commit_hash):
-        raise HubError(f"The answer for {what(repo, name)} names the commit {found.commit_hash!r:.60}: expected 40 hex digits.")
+        raise HubError(f"The answer for {what(repo, name)} gives the commit {found.commit_hash!r:.60}; expected 40 hex digits.")
     return Promise(found.commit_hash, found.size, found.etag)
 
 
@@ -152,8 +152,8 @@ def download(repo: Repo, name: str, promise: Promise, sha256: str = "") -> Path:
         with contextlib.suppress(OSError):
             file.unlink()  # the client would keep it, and even link to it again after another download
     raise CorruptWeightsError(
-        f"{what(repo, name)} arrives with other bytes than its hash promises, twice. Try again later or over another network; "
-        "if it persists, the file on the Hub is not the one that its config describes. Nothing of it was kept."
+        f"{what(repo, name)} did not match its hash in two downloads. Try again later or over another network; "
+        "if this persists, the file on the Hub is not the one its config describes. Nothing was kept."
     )
 
 
@@ -183,9 +183,7 @@ def from_cache(repo: Repo, name: str) -> Path | None:
 def _check_size(repo: Repo, name: str, promise: Promise, most: int, size: int | None, sha256: str) -> None:
     if promise.size > most or (size is not None and promise.size != size):
         expected = f"{size}" if size is not None else f"at most {most}"
-        raise CorruptWeightsError(
-            f"{what(repo, name)} has {promise.size} bytes, but expected {expected}. It was not downloaded."
-        )
+        raise CorruptWeightsError(f"{what(repo, name)} has {promise.size} bytes; expected {expected}. It was not downloaded.")
     if sha256 and re.fullmatch("[0-9a-f]{64}", promise.etag) and promise.etag != sha256:
         raise CorruptWeightsError(
             f"{what(repo, name)} is not the file that its config describes "

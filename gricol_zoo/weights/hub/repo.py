@@ -72,32 +72,34 @@ def explain(error: Exception, repo: Repo, name: str) -> HubError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
     if isinstance(error, client.GatedRepoError):
         return NoAccessError(
-            f"{repo.name} is gated. Ask for access on its page on the Hub, then log in (`hf auth login`) or give `token`."
+            f"{repo.name} is gated. Request access on its Hub page, then log in (`hf auth login`) or give `token`."
         )
     if isinstance(error, client.RepositoryNotFoundError):
         return NotOnHubError(
-            f"There is no repository {repo.name!r} on the Hub, or it is private. Check the name; for a private one log in "
+            f"There is no repository {repo.name!r} on the Hub, or it is private. Check the name. If it is private, log in "
             "(`hf auth login`) or give `token`."
         )
     if isinstance(error, client.RevisionNotFoundError):
-        return NotOnHubError(f"{repo.name} has no revision {repo.asked!r}. Give a branch, a tag or a whole 40-digit commit.")
+        return NotOnHubError(
+            f"{repo.name} has no revision {repo.asked!r}. Give a branch, a tag or a full 40-digit commit hash."
+        )
     if isinstance(error, client.LocalEntryNotFoundError | client.OfflineModeIsEnabled):
-        return UnreachableError(f"{file} is not in the cache, and the Hub does not answer ({reason}). {ways_out(repo)}")
+        return UnreachableError(f"{file} is not in the cache, and the Hub cannot be reached ({reason}). {ways_out(repo)}")
     if isinstance(error, client.EntryNotFoundError):
-        return NotOnHubError(f"{repo.name} has no {name} at {repo.asked}, so it is not a model of this zoo.")
+        return NotOnHubError(f"{repo.name} has no {name} at {repo.asked}, so it is not a gricol_zoo model.")
     if isinstance(error, client.HFValidationError):
-        return NotOnHubError(f"{repo.name!r} is no name of a Hub repository: {reason}")
+        return NotOnHubError(f"{repo.name!r} is not a valid Hub repository name: {reason}")
     if status in (401, 403):
-        return NoAccessError(f"The Hub refuses {file} ({reason}). Log in (`hf auth login`), or give another `token`.")
+        return NoAccessError(f"The Hub denied access to {file} ({reason}). Log in (`hf auth login`), or give another `token`.")
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return CacheError(
             f"The cache cannot be written while getting {file}: {reason}. "
-            "Make room, or set HF_HOME (or `cache_dir`) to a folder of yours."
+            "Free disk space, or set HF_HOME (or `cache_dir`) to a writable folder."
         )
     if 400 <= status < 500 and status not in (408, 429):
-        return HubError(f"The Hub refuses {file}: {reason}")
+        return HubError(f"The Hub rejected the request for {file}: {reason}")
     # What is left is the network, a server in trouble, or a body that broke off: all of it may pass.
-    return UnreachableError(f"{file} could not be had ({type(error).__name__}: {reason}). {ways_out(repo)}")
+    return UnreachableError(f"{file} could not be downloaded ({type(error).__name__}: {reason}). {ways_out(repo)}")
 
 
 def what(repo: Repo, name: str) -> str:
@@ -110,8 +112,8 @@ def ways_out(repo: Repo) -> str:
     from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
 
     return (
-        f"Looked in {repo.cache_dir or HF_HUB_CACHE} and at {ENDPOINT}. With a network, `hf download {repo.name}` fetches it; "
-        "or copy the folder here and use `local-dir:path`."
+        f"Looked in {repo.cache_dir or HF_HUB_CACHE} and at {ENDPOINT}. When online, run `hf download {repo.name}`; "
+        "or copy the folder to this machine and use `local-dir:path`."
     )
 
 
