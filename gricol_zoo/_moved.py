@@ -68,7 +68,7 @@ def forward(old: str) -> Callable[[str], Any]:
 
 def warn(old: str, new: str, stacklevel: int) -> None:
     """Say once for each place that it uses an old path."""
-    text = f"gricol_zoo.{old} is gricol_zoo.{new} now; the old path goes with version 1.0."
+    text = f"gricol_zoo.{old} is now gricol_zoo.{new}; the old path will be removed in version 1.0."
     warnings.warn(text, DeprecationWarning, stacklevel=stacklevel)
 
 

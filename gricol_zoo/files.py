@@ -18,7 +18,7 @@ def write_atomically(file: Path, data: bytes) -> None:
     """Write a file so that a reader, or a crash, or a full disk, leaves the old one or the new one, never a part.
 
     Raises:
-        OSError: it could not be written (the file is named); what was there before is whole.
+        OSError: it could not be written (the file is named); the previous file is unchanged.
     """
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
@@ -26,7 +26,7 @@ def write_atomically(file: Path, data: bytes) -> None:
         temporary.replace(file)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, f"{error.strerror}; what was there before is whole", str(file)) from error
+        raise OSError(error.errno, f"{error.strerror}; the previous file is unchanged", str(file)) from error
 
 
 def read_json(file: Path, what: str, most: int = MOST_JSON) -> Any:
@@ -43,7 +43,7 @@ def read_json(file: Path, what: str, most: int = MOST_JSON) -> Any:
     """
     size = file.stat().st_size
     if size > most:
-        raise ConfigError(f"{file} has {size} bytes; {what} has at most {most}.")
+        raise ConfigError(f"Expected {what} of at most {most} bytes, but {file} has {size}.")
     try:
         return json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
@@ -55,7 +55,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice[:100]!r} stands there twice")
+        raise ValueError(f"the key {twice[:100]!r} occurs twice")
     return values
 
 

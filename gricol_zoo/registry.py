@@ -55,7 +55,9 @@ class Registry(Generic[T]):
         if name not in self.aliases:
             return name
         new = self.aliases[name]
-        warnings.warn(f"The {self.kind} {name!r} is now called {new!r}; the old name will go.", FutureWarning, stacklevel=3)
+        warnings.warn(
+            f"The {self.kind} {name!r} is now called {new!r}; the old name will be removed.", FutureWarning, stacklevel=3
+        )
         return new
 
     def get(self, name: str) -> T:
@@ -94,7 +96,7 @@ class Registry(Generic[T]):
         except Exception as error:  # whatever a third party's import raises, name the package
             package = point.dist.name if point.dist else point.value
             raise GricolZooError(
-                f"The {self.kind} {point.name!r} comes from the package {package!r}, which failed to import: {error}"
+                f"The {self.kind} {point.name!r} comes from the package {package!r}, which cannot be imported: {error}"
             ) from error
         # Importing the module may have run its decorator already.
         if self._items.get(point.name) is not item:

@@ -89,7 +89,7 @@ class Preprocess:
         _one_of("contrast", self.contrast, CONTRASTS)
         _one_of("ground", self.ground, GROUNDS)
         if self.version not in VERSIONS or isinstance(self.version, bool):
-            raise GricolZooError(f"Expected `version` of the preparation to be 1 or 2, but got {self.version!r}.")
+            raise GricolZooError(f"Expected the preparation `version` to be 1 or 2, but got {self.version!r}.")
         if not 0 <= self.length <= 8192:
             raise GricolZooError(f"Expected `length` to lie in 0..8192 crop pixels, but got {self.length}.")
         if not 0 < self.scale <= 16:
@@ -155,7 +155,7 @@ class ModelSpec:
         if not 0 <= self.drop_rate < 1:
             raise GricolZooError(f"Expected `drop_rate` to lie in [0, 1), but got {self.drop_rate}.")
         if self.class_names and len(self.class_names) != self.num_classes:
-            raise GricolZooError(f"Expected {self.num_classes} `class_names`, one a class, but got {len(self.class_names)}.")
+            raise GricolZooError(f"Expected {self.num_classes} `class_names`, one per class, but got {len(self.class_names)}.")
 
     @property
     def labels(self) -> tuple[str, ...]:

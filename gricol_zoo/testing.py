@@ -56,7 +56,7 @@ def check_backbone(name: str, input_size: tuple[int, int] = (64, 64), options: M
         backbone = complete(build_part("backbone", name, BACKBONES.get(name), offered, options or {}), Backbone)
         features = backbone(torch.randn(2, in_chans, *input_size))
         _expect(features.ndim == 4, f"backbone {name}: a 4-D feature map", tuple(features.shape))
-        _expect(features.shape[0] == 2, f"backbone {name}: the batch kept", tuple(features.shape))
+        _expect(features.shape[0] == 2, f"backbone {name}: the batch size kept", tuple(features.shape))
         _expect(features.shape[1] == backbone.num_features, f"backbone {name}: num_features channels", tuple(features.shape))
         features.square().mean().backward()
         if not isinstance(backbone, OwnObjective):
@@ -134,10 +134,14 @@ def check_splitter(
         _expect(tuple(cells.shape[:3]) == head, f"splitter {name}: shape starting {head}", tuple(cells.shape))
         size = getattr(splitter, "cell_size", tuple(cells.shape[-2:]))
         _expect(tuple(cells.shape[-2:]) == tuple(size), f"splitter {name}: cells of {size}", tuple(cells.shape))
-        _expect(torch.equal(splitter(images[1:])[0], cells[1]), f"splitter {name}: images kept apart", "another result alone")
+        _expect(
+            torch.equal(splitter(images[1:])[0], cells[1]),
+            f"splitter {name}: images processed independently",
+            "another result alone",
+        )
     if isinstance(splitter, Boxed):
         boxes = splitter.boxes()
-        _expect(len(boxes) == splitter.num_cells, f"splitter {name}: one box a cell", len(boxes))
+        _expect(len(boxes) == splitter.num_cells, f"splitter {name}: one box per cell", len(boxes))
         for top, left, height, width in boxes:
             inside = 0 <= top < top + height <= image_size[0] and 0 <= left < left + width <= image_size[1]
             _expect(inside, f"splitter {name}: boxes inside {image_size}", (top, left, height, width))
@@ -152,7 +156,11 @@ def check_head(name: str, num_cells: int = 9, num_features: int = 16, options: M
     _expect(cell_logits.shape[0] == 4 and cell_logits.shape[2] == 5, f"head {name}: (B, K, classes)", tuple(cell_logits.shape))
     _expect(merged is None or tuple(merged.shape) == (4, 5), f"head {name}: merged (B, classes) or None", merged)
     alone, _ = head(features[2:3])
-    _expect(torch.allclose(alone[0], cell_logits[2], atol=1e-5), f"head {name}: images kept apart", "another result alone")
+    _expect(
+        torch.allclose(alone[0], cell_logits[2], atol=1e-5),
+        f"head {name}: images processed independently",
+        "another result alone",
+    )
     if isinstance(head, Gated):
         gates = head.gate_values(features)
         _expect(tuple(gates.shape) == (4, num_cells), f"head {name}: gate_values (B, K)", tuple(gates.shape))
@@ -168,7 +176,7 @@ def check_model(name: str, **changes: Any) -> None:
     assert isinstance(model, GridModel)
     spec = model.spec
     rebuilt = ModelSpec(**json.loads(json.dumps(spec.to_dict())))
-    _expect(rebuilt == spec, f"{name}: a spec that JSON gives back", rebuilt)
+    _expect(rebuilt == spec, f"{name}: a spec that survives a round trip through JSON", rebuilt)
     images = torch.randn(2, spec.in_chans, *spec.image_size)
     _check_training(model, name, images)
     _check_inference(model.eval(), name, images)
@@ -176,7 +184,7 @@ def check_model(name: str, **changes: Any) -> None:
     cost = count(model)
     both = cost.upper + cost.lower
     adds_up = cost.lower < cost.full < both if model.shares_stages else cost.full == both
-    _expect(cost.lower > 0 and adds_up, f"{name}: countable", cost)
+    _expect(cost.lower > 0 and adds_up, f"{name}: countable multiply-adds", cost)
     for in_chans, num_classes in ((3, 7), (1, 2)):
         changed = create_model(name, **{**changes, "in_chans": in_chans, "num_classes": num_classes})
         logits = changed.eval()(torch.randn(1, in_chans, *spec.image_size))
@@ -219,7 +227,7 @@ def _check_inference(model: GridModel, name: str, images: torch.Tensor) -> None:
     _expect(torch.equal(again, deployed(images)), f"{name}: forward = forward_head(forward_features)", "other logits")
     final, maps = deployed.forward_intermediates(images)
     _expect(torch.equal(final, features), f"{name}: final intermediate = forward_features", "another map")
-    _expect(len(maps) == len(deployed.feature_info), f"{name}: one map a level", len(maps))
+    _expect(len(maps) == len(deployed.feature_info), f"{name}: one map per level", len(maps))
 
 
 def _check_polarity(model: GridModel, name: str, images: torch.Tensor) -> None:

@@ -155,7 +155,7 @@ def _bridge_all() -> None:
         try:
             bridge(name)
         except GricolZooError as error:  # a third party's broken package must not cost the others
-            warnings.warn(f"{name} is not in timm's registry: {error}", stacklevel=3)
+            warnings.warn(f"{name} was not added to timm's registry: {error}", stacklevel=3)
     register_model_deprecations(__name__, dict(MODELS.aliases))
 
 

@@ -21,7 +21,7 @@ def test_old_paths_give_what_the_new_ones_have(old):
 
 
 def taken(old, name):
-    with pytest.warns(DeprecationWarning, match="goes with version 1.0"):
+    with pytest.warns(DeprecationWarning, match="will be removed in version 1.0"):
         return getattr(importlib.import_module(f"gricol_zoo.{old}"), name)
 
 

@@ -425,7 +425,7 @@ def test_a_file_without_says_so(tmp_path):
         assert len(export_model(model, file, ending, check=synthetic_crops(2)).up_before) == 0
         exported = open_exported(file)
         assert exported.outputs == ("logits",)
-        with pytest.raises(GricolZooError, match="This file does not tell which end"):
+        with pytest.raises(GricolZooError, match="This exported model does not predict polarity"):
             exported.both(np.zeros((1, 64, 64), np.uint8))
     older = onnx.load(tmp_path / "m.onnx")
     kept = {each.key: each.value for each in older.metadata_props if each.key != "outputs"}  # as files were before
@@ -433,7 +433,7 @@ def test_a_file_without_says_so(tmp_path):
     onnx.save(older, tmp_path / "older.onnx")
     exported = open_exported(tmp_path / "older.onnx")
     assert exported.logits(np.zeros((1, 64, 64), np.uint8)).shape == (1, 24)
-    with pytest.raises(GricolZooError, match="This file does not tell which end"):
+    with pytest.raises(GricolZooError, match="This exported model does not predict polarity"):
         exported.both(np.zeros((1, 64, 64), np.uint8))
 
 
@@ -451,7 +451,7 @@ def test_a_file_that_tells_another_polarity_is_not_kept(trained_like, tmp_path, 
         onnx.save(graph, file)
 
     monkeypatch.setattr(exporting, "_write_onnx", swapped)  # the logits stay what they were
-    with pytest.raises(GricolZooError, match=r"does not tell polarity as the one in Python.*Nothing was written"):
+    with pytest.raises(GricolZooError, match=r"does not match the polarity of the Python model.*Nothing was written"):
         export_model(trained_like, tmp_path / "m.onnx", check=synthetic_crops(12))
     assert not list(tmp_path.iterdir())
 
@@ -475,7 +475,7 @@ def test_what_of_polarity_is_refused(precision, before, after, refused):
     same = np.array([1, 2])
     found = Agreement(0.0, 0.0, 5.0, same, same, np.array(before, np.float32), np.array(after, np.float32))
     if refused:
-        with pytest.raises(GricolZooError, match="does not tell polarity"):
+        with pytest.raises(GricolZooError, match="does not match the polarity"):
             insist(found, Exported())
     else:
         insist(found, Exported())

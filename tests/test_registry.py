@@ -67,7 +67,7 @@ def test_a_name_that_changed_goes_on_working_with_a_warning(monkeypatch):
     with pytest.warns(FutureWarning, match="'old_gricol' is now called 'gricol_r18half_n3_128'"):
         model = create_model("old_gricol")
     assert model.spec == MODELS.get("gricol_r18half_n3_128")
-    with pytest.warns(FutureWarning, match="the old name will go"):
+    with pytest.warns(FutureWarning, match="the old name will be removed"):
         assert create_model("old_gricol.qband", pretrained=True).info["tag"] == "qband"
     with pytest.warns(FutureWarning, match="The splitter 'overlapping'"):
         create_model("gricol_r18half_n3_128", splitter="overlapping")  # as an old config.json has it

@@ -73,7 +73,7 @@ def test_labels_of_other_class_counts():
         ("class_names", ("a",), "24 `class_names`"),
         ("preprocess", {"orientation": "sideways"}, "as-is, centred, upright"),
         ("preprocess", {"std": 0}, "`std`"),
-        ("preprocess", {"version": 3}, "`version` of the preparation to be 1 or 2, but got 3"),
+        ("preprocess", {"version": 3}, "the preparation `version` to be 1 or 2, but got 3"),
         ("preprocess", {"version": True}, "`version`"),
         ("preprocess", {"ground": "grey"}, "`ground` to be one of auto, light, dark"),
         ("preprocess", {"length": -1}, r"`length` to lie in 0\.\.8192"),

@@ -61,7 +61,7 @@ def load(subject: Subject) -> tuple[Any, tuple[int, int, int]]:
     try:
         net: Any = timm.create_model(name, in_chans=subject.in_chans or 3)
     except Exception as error:  # timm refuses in many ways
-        raise GricolZooError(f"timm cannot make {name!r}: {str(error).splitlines()[0]}") from error
+        raise GricolZooError(f"timm cannot create {name!r}: {str(error).splitlines()[0]}") from error
     _, height, width = net.pretrained_cfg["input_size"]
     return net.to(subject.device), (subject.in_chans or 3, height, width)
 

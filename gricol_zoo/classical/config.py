@@ -30,7 +30,7 @@ def read_config(file: Path) -> dict[str, Any]:
     """
     whole = read_json(file, "a config", MAX_BYTES)
     if not isinstance(whole, dict) or set(whole) != {KEY} or not isinstance(whole[KEY], dict):
-        raise ConfigError(f"{file} is not a classical system's: expected the key {KEY!r} and no other.")
+        raise ConfigError(f"{file} is not the config of a classical system: expected {KEY!r} as its only key.")
     config: dict[str, Any] = whole[KEY]
     try:
         _check_config(config)
@@ -60,12 +60,12 @@ def _check_config(config: Mapping[str, Any]) -> None:
 def _check_network(name: str, network: Any, features: int, hidden: int, outputs: int) -> None:
     """Refuse a network that the system cannot have: other keys, sizes or classes."""
     if not isinstance(network, dict) or set(network) != {"sizes", "classes"}:
-        raise ConfigError(f"expected the network {name!r} to have sizes and classes, and nothing else.")
+        raise ConfigError(f"expected the network {name!r} to have exactly `sizes` and `classes`.")
     classes = network["classes"]
     if not isinstance(classes, list) or not all(type(c) is int and 0 <= c < len(CHROMOSOMES) for c in classes):
         raise ConfigError(f"expected the classes of {name!r} to be whole numbers in 0..{len(CHROMOSOMES) - 1}.")
     if not 1 <= len(classes) <= outputs or sorted(set(classes)) != classes:
-        raise ConfigError(f"expected the network {name!r} to have 1..{outputs} different classes, in order.")
+        raise ConfigError(f"expected the network {name!r} to have 1..{outputs} different classes in ascending order.")
     known = [[features, hidden, len(classes)], [features, len(classes)]]  # the second is of one class, and learns nothing
     if network["sizes"] not in known or any(type(size) is not int for size in network["sizes"]):
         raise ConfigError(f"expected the network {name!r} to have sizes {known[0]}, but got {str(network['sizes'])[:200]!r}.")

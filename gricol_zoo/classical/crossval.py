@@ -76,7 +76,7 @@ def run_folds(
         say(f"measuring {len(images)} images")
     measured = measured or measure_images(images if todo else images.subset([]))
     if measured.errors:
-        say(f"warning: {name_errors(images, measured)}. They are left out of training, and count as wrong.")
+        say(f"warning: {name_errors(images, measured)}. They are excluded from training and count as errors.")
     for fold in todo:
         say(f"fold {fold + 1} of {folds}")
         _fit_fold(plan, fold, measured, system, settings, training_seed)
@@ -87,7 +87,7 @@ def run_folds(
     report = write_pooled(plan, CHROMOSOMES, infos, system, {unanswered[place]: error for place, error in why.items()})
     report["reassigned"] = reassigned_scores(logits, truth, images)
     if report["reassigned"] is None:
-        say(f"nothing is reassigned: no image names its cell, or a cell has more than {MAX_CHROMOSOMES} images")
+        say(f"no joint assignment: the images name no cells, or a cell has more than {MAX_CHROMOSOMES} images")
     write_report(report, out / REPORT)
     return report
 

@@ -40,7 +40,7 @@ def find_mask(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     value = stretch(grey.astype(np.float64))
     bright = foreground(value)
     if not bright.any():
-        raise ImageError("blank: nothing on it is brighter than its background")
+        raise ImageError("blank: nothing is brighter than the background")
     pieces, _ = ndimage.label(bright, np.ones((3, 3)))
     piece = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
     mask = ndimage.binary_fill_holes(piece)
@@ -48,7 +48,7 @@ def find_mask(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise ImageError(f"a mask of {mask.sum()} pixels is too small to measure: expected at least {LEAST_PIXELS}")
     squares = ndimage.binary_opening(np.pad(piece, 1, mode="edge"), np.ones((3, 3)))[1:-1, 1:-1]
     if squares.sum() < LEAST_SOLID * piece.sum():
-        raise ImageError("no chromosome: its bright pixels are scattered as noise is, not in one solid piece")
+        raise ImageError("no chromosome: the bright pixels are scattered like noise")
     _check_single(pieces, piece, mask)
     return np.where(mask, value, 0.0), mask
 
@@ -69,7 +69,7 @@ def _check_single(pieces: np.ndarray, piece: np.ndarray, mask: np.ndarray) -> No
     holes, _ = ndimage.label(mask & ~piece)
     hole = np.bincount(holes.ravel(), minlength=2)[1:].max()
     if hole > MOST_HOLE * mask.sum():
-        raise ImageError(f"a ring, which has no two ends: a hole of {hole} pixels in a mask of {mask.sum()}")
+        raise ImageError(f"a ring, which has no ends: its mask of {mask.sum()} pixels has a hole of {hole}")
     sizes = np.bincount(pieces.ravel())
     large = np.nonzero(sizes[1:] > MOST_SECOND * piece.sum())[0] + 1
     if len(large) < 2:

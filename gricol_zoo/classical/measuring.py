@@ -61,4 +61,4 @@ def name_errors(images: ImageSet, measured: Measured) -> str:
     named = [f"{images.records[index].path} ({why})" for index, why in list(measured.errors.items())[:NAMED]]
     more = len(measured.errors) - len(named)
     told = "; ".join(named) + (f"; and {more} more" if more else "")
-    return f"{len(measured.errors)} of {len(images)} images cannot be measured: {told}" if named else ""
+    return f"{len(measured.errors)} of {len(images)} images could not be measured: {told}" if named else ""

@@ -107,7 +107,7 @@ def _measurable(images: ImageSet, say: Callable[[str], None]) -> tuple[list[Reco
     """Return the images that can be measured, and their profiles; name the others."""
     measured = measure_images(images)
     if measured.errors:
-        say(f"{name_errors(images, measured)}. They are left out.")
+        say(f"{name_errors(images, measured)}. They are excluded.")
     kept, profiles = measured.among(range(len(images)))
     return [images.records[index] for index in kept], profiles
 

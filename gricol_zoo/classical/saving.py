@@ -103,7 +103,7 @@ def load_trained(name: str) -> ClassicalModel:
     """
     if not Path(name).is_dir():
         raise GricolZooError(
-            f"{name!r} has no released weights. Train it (`gricol-zoo train --model {name}`) and give the folder."
+            f"{name!r} has no released weights. Train it with `gricol-zoo train --model {name}` and give its output folder."
         )
     return load(name)
 
@@ -127,7 +127,7 @@ def _read_tensors(
 ) -> dict[str, Any]:
     """Return the file's arrays, (float64), after comparing its size, its header and its hash with the config."""
     if file.stat().st_size != config["size"]:
-        raise CorruptWeightsError(f"{file} has {file.stat().st_size} bytes, expected {config['size']} (cut in half?).")
+        raise CorruptWeightsError(f"{file} has {file.stat().st_size} bytes, expected {config['size']} (truncated?).")
     expected = {f"{name}.{key}": shape for name, shapes in outline.items() for key, shape in shapes.items()}
     with safetensors_file(file) as tensors:
         slices = {key: tensors.get_slice(key) for key in tensors.keys()}  # noqa: SIM118
@@ -140,5 +140,5 @@ def _read_tensors(
         arrays = {key: read[key]().numpy().copy() for key in expected}
     for key, array in arrays.items():
         if not np.isfinite(array).all() or (key.endswith(".deviation") and not (array > 0).all()):
-            raise CheckpointError(f"{file}: tensor {key!r} has values that no training gives (NaN, infinite or not positive).")
+            raise CheckpointError(f"{file}: tensor {key!r} has invalid values (NaN, infinite or not positive).")
     return arrays

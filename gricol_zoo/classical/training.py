@@ -21,7 +21,7 @@ def check_untrained(name: str) -> None:
         GricolZooError: it is no system's name.
     """
     if name not in CLASSICAL:
-        raise GricolZooError(f"{name!r} is trained already. Expected one of the names {', '.join(CLASSICAL)}.")
+        raise GricolZooError(f"{name!r} is already trained. Expected one of {', '.join(CLASSICAL)}.")
 
 
 def train(

@@ -58,14 +58,14 @@ def check(networks: Mapping[str, Sequence[int]]) -> None:
     """
     groups = networks.get(GROUP, ())
     if not groups or max(groups) >= len(ORDER):
-        raise ConfigError(f"expected the network {GROUP!r} to tell groups 0..{len(ORDER) - 1} apart, but got {list(groups)}.")
+        raise ConfigError(f"expected the network {GROUP!r} to separate groups 0..{len(ORDER) - 1}, but got {list(groups)}.")
     expected = {GROUP, *(ORDER[index] for index in groups)}
     if set(networks) != expected:
         raise ConfigError(f"expected the networks {', '.join(sorted(expected))}, but got {', '.join(sorted(networks))}.")
     for group in expected - {GROUP}:
         strange = set(networks[group]) - set(MEMBERS[group].tolist())
         if strange:
-            raise ConfigError(f"the network {group!r} has classes that are not of its group: {sorted(strange)}.")
+            raise ConfigError(f"the network {group!r} has classes outside its group: {sorted(strange)}.")
 
 
 WANG = System(

@@ -44,14 +44,16 @@ def grid_evidence(model: LowerBranch, images: Tensor) -> GridEvidence:
             of another shape.
     """
     if not isinstance(model, GridModel):
-        raise GricolZooError("Grid evidence needs the full form of the model, not the deployed one.")
+        raise GricolZooError("Grid evidence needs the full form of the model, but got the deployed one.")
     splitter = model.splitter
     if splitter.num_cells == 0:
-        raise GricolZooError(f"The model {model.name or model.spec.backbone!r} has no grid.")
+        raise GricolZooError(
+            f"The model {model.name or model.spec.backbone!r} has no grid. Use a model with a grid, such as gricol_r50half_n3."
+        )
     if not isinstance(splitter, Boxed):
         raise GricolZooError(
-            f"The splitter {model.spec.splitter!r} does not say where its cells lie. "
-            "Give it a method `boxes()` that returns (top, left, height, width) of each cell."
+            f"The splitter {model.spec.splitter!r} does not give the positions of its cells. "
+            "Add a method `boxes()` that returns (top, left, height, width) of each cell."
         )
     head: Any = model.head
     with ready(model), torch.no_grad():

@@ -35,7 +35,7 @@ def pooled_features(model: LowerBranch, canvases: np.ndarray, batch_size: int = 
         GricolZooError: no images.
     """
     if not len(canvases):
-        raise GricolZooError("Expected at least one image to take features of, but got none.")
+        raise GricolZooError("Expected at least one image, but got none.")
     device = next(model.parameters()).device
     size = batch_size or best_batch_size(model.spec, device.type)
     modes = [(module, module.training) for module in model.modules()]
@@ -84,7 +84,7 @@ def separation(points: np.ndarray, labels: Sequence[str], neighbours: int = NEIG
     classes = len(set(labels))
     if not 2 <= classes < len(labels):
         raise GricolZooError(
-            f"Expected at least two classes and more images than classes, but got {len(labels)} images of {classes} class(es)."
+            f"Expected at least two classes and more images than classes, but got {len(labels)} and {classes}."
         )
     return Separation(float(silhouette_score(points, labels)), knn_purity(points, labels, neighbours))
 
@@ -116,7 +116,7 @@ def check_enough(images: int, neighbours: int) -> None:
     """
     if neighbours < 1 or images <= neighbours:
         raise GricolZooError(
-            f"Expected at least {max(neighbours, 1) + 1} images for {neighbours} neighbours of each, but got {images}. "
+            f"Expected at least {max(neighbours, 1) + 1} images for {neighbours}-NN purity, but got {images}. "
             "Give more images, or fewer neighbours."
         )
 
@@ -133,6 +133,6 @@ def tsne(features: np.ndarray, seed: int = 0) -> np.ndarray:
     from sklearn.manifold import TSNE
 
     if len(features) < 4:
-        raise GricolZooError(f"Expected at least 4 images to make a map of, but got {len(features)}.")
+        raise GricolZooError(f"Expected at least 4 images to map, but got {len(features)}.")
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
     return np.asarray(TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(features))

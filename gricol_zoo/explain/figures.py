@@ -24,7 +24,7 @@ HEADINGS = (
     "as the network sees it",
     "guided back-propagation, positive part",
     "Grad-CAM, last layer",
-    "grid: gate, own answer",
+    "grid: gate, cell's prediction",
 )
 INK = "#14506a"
 CELL = 1.1  # inches down for a cell with its text

@@ -38,7 +38,7 @@ def guided_backprop(model: LowerBranch, images: Tensor, classes: Sequence[int] |
     if not rectifiers and not is_optimized(model):
         raise GricolZooError(
             f"Guided back-propagation needs ReLU modules, and the backbone {model.spec.backbone!r} has none "
-            "(GELU and SiLU let negative gradients have a meaning). Use Grad-CAM."
+            "(with GELU or SiLU, negative gradients matter). Use Grad-CAM."
         )
     with ready(model), _clipped(rectifiers):
         pixels = on_device(model, images).requires_grad_()
@@ -66,7 +66,7 @@ def grad_cam(model: LowerBranch, images: Tensor, classes: Sequence[int] | None =
         features = model.forward_features(on_device(model, images))
         if features.shape[2] == 1 and features.shape[3] > 2 * images.shape[3] / images.shape[2] + 1:
             raise GricolZooError(
-                f"Grad-CAM needs a map of positions, but the backbone {model.spec.backbone!r} gives {features.shape[3]} tokens."
+                f"Grad-CAM needs a spatial map, but the backbone {model.spec.backbone!r} gives {features.shape[3]} tokens."
             )
         (gradient,) = torch.autograd.grad(_chosen(model.forward_head(features), classes).sum(), features)
     with torch.no_grad():
@@ -85,7 +85,7 @@ def ready(model: LowerBranch) -> Iterator[None]:
         GricolZooError: an optimized model, or one without a classifier.
     """
     if is_optimized(model):
-        raise GricolZooError("This model was optimized for inference and keeps no gradients. Explain the one it came from.")
+        raise GricolZooError("This model was optimized for inference and keeps no gradients. Explain the original model.")
     if model.num_classes == 0:
         raise GricolZooError("This model has no classifier (`num_classes=0`), so there is no class to explain.")
     modes = [(module, module.training) for module in model.modules()]

@@ -51,7 +51,7 @@ class CanvasInGraph(nn.Module):
         if scale is None:
             scale = torch.ones_like(crops[:, 0, 0])
         elif not self.scales:
-            raise GricolZooError("Crops that are neither turned nor centred have no scale in a graph. Leave `scale` out.")
+            raise GricolZooError("A graph whose crops are neither turned nor centred takes no scale. Leave `scale` out.")
         drawn = how.scale * scale.double().reshape(-1, 1, 1)
         turn = how.orientation == "upright"
         if how.orientation == "as-is":

@@ -109,7 +109,7 @@ def read_crops(images: ImageSet) -> list[np.ndarray]:
             crops.append(read_grey(images.read(record)))
         except (ImageError, OSError) as error:
             raise GricolZooError(
-                f"{record.path} of {images.store.root}: {error}. Take it out, or choose other images."
+                f"{record.path} of {images.store.root}: {error}. Remove it, or choose other images."
             ) from error
     return crops
 
@@ -133,7 +133,9 @@ def compare(model: GridModel | DeployedModel, exported: ExportedModel, crops: Se
     else:
         got, up_after = (np.concatenate(parts) for parts in zip(*map(exported.both, batches), strict=True))
     if got.shape != expected.shape or up_after.shape != up.shape:
-        raise GricolZooError(f"The exported model gives logits of shape {got.shape}, the one in Python {expected.shape}.")
+        raise GricolZooError(
+            f"Expected logits of shape {expected.shape}, as from the Python model, but the exported model gave {got.shape}."
+        )
     apart = got - expected
     return Agreement(
         difference=float(np.abs(apart).max()),
@@ -157,13 +159,13 @@ def insist(agreement: Agreement, exported: ExportedModel) -> None:
     allowed = max(bound.changed * agreement.images, 1.0)  # a tie may fall either way
     if not near or agreement.changed > allowed:
         raise GricolZooError(
-            f"The exported model does not answer as the one in Python: of {agreement.images} images {agreement.changed} got "
-            f"another class, and logits differ by up to {agreement.difference:.3g} (the largest is {agreement.scale:.3g}; "
-            f"allowed are {bound.difference:g} of it, and {allowed:.0f} classes). Nothing was written."
+            f"The exported model does not match the Python model: {agreement.changed} of {agreement.images} images changed "
+            f"class (allowed: {allowed:.0f}), and logits differ by up to {agreement.difference:.3g} (allowed: {bound.difference:g} "
+            f"of the largest, which is {agreement.scale:.3g}). Nothing was written."
         )
     if not agreement.up_difference <= bound.probability or agreement.turned > allowed:
         raise GricolZooError(
-            f"The exported model does not tell polarity as the one in Python: of {agreement.images} images {agreement.turned} "
-            f"are told to lie the other way up, and the probability differs by up to {agreement.up_difference:.3g} (allowed "
-            f"are {bound.probability:g}, and {allowed:.0f} images). Nothing was written."
+            f"The exported model does not match the polarity of the Python model: {agreement.turned} of {agreement.images} "
+            f"images changed polarity (allowed: {allowed:.0f}), and the probability differs by up to {agreement.up_difference:.3g} "
+            f"(allowed: {bound.probability:g}). Nothing was written."
         )

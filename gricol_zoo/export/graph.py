@@ -40,7 +40,7 @@ class PortableModel(nn.Module):
     def __init__(self, model: GridModel | DeployedModel, crops: bool = False) -> None:
         super().__init__()
         if is_optimized(model):
-            raise GricolZooError("This model was optimized for inference in Python. Export the one it came from.")
+            raise GricolZooError("This model was optimized for inference in Python. Export the original model.")
         net = model.deploy() if isinstance(model, GridModel) else copy.deepcopy(model)
         net = net.cpu().float().eval().requires_grad_(False)
         example = torch.randn(2, net.in_chans, *net.spec.image_size, generator=torch.Generator().manual_seed(0))
@@ -100,7 +100,7 @@ def trace(portable: PortableModel) -> Any:
             portable.net.name or portable.net.spec.backbone,
             (str(error).strip() or type(error).__name__).splitlines()[0],
         )
-        raise GricolZooError(f"{name} cannot be exported: torch.export stops at: {reason}") from error
+        raise GricolZooError(f"{name} cannot be exported. torch.export failed: {reason}") from error
 
 
 def describe(portable: PortableModel, kind: str) -> dict[str, str]:

@@ -72,7 +72,7 @@ class ExportedModel:
         """
         if SHORT_ARM_UP not in self.outputs:
             raise GricolZooError(
-                "This file does not tell which end of a chromosome is up. Export a model with polarity (`polarity=True`)."
+                "This exported model does not predict polarity. Export a model with polarity (`polarity=True`)."
             )
         logits, up = self._run(self._prepared(images, scale), (LOGITS, SHORT_ARM_UP))
         return logits, up
@@ -83,8 +83,8 @@ class ExportedModel:
             given[SCALE] = _one_each(1.0 if scale is None else scale, len(images))
         elif scale is not None:
             raise GricolZooError(
-                "This file takes no `scale`: only those do that make the canvas of turned or centred crops. Scale the images "
-                "beforehand, or export such a model with the preprocessing in the graph."
+                "This exported model takes no `scale`: it does not contain the preparation of turned or centred crops. "
+                "Scale the images beforehand, or export the model with the preprocessing in the graph."
             )
         return given
 
@@ -123,7 +123,7 @@ def open_exported(file: str | Path, threads: int = 0) -> ExportedModel:
         raise
     except Exception as error:  # each library has errors of its own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise GricolZooError(f"{file} is no exported model of this zoo that can be read: {reason}") from error
+        raise GricolZooError(f"{file} is not a readable model exported by gricol_zoo: {reason}") from error
 
 
 def _open_onnx(file: Path, threads: int) -> tuple[dict[str, str], Run]:

@@ -62,11 +62,9 @@ def export_model(
     if file.suffix != FORMATS[format]:
         raise GricolZooError(f"Expected a file that ends in {FORMATS[format]} for {format}, but got {file.name!r}.")
     if format == "int8" and not len(calibrate):
-        raise GricolZooError("int8 needs images: how large activations become is measured on training images. Give some.")
+        raise GricolZooError("int8 needs images: it calibrates the activation ranges on training images. Give `calibrate`.")
     if format == "int8" and crops:
-        raise GricolZooError(
-            "int8 takes canvases: making them needs more than 8 bits. Leave the preprocessing out of the graph."
-        )
+        raise GricolZooError("int8 cannot include the preprocessing, which needs more than 8 bits. Leave it out of the graph.")
     portable = PortableModel(model, crops)
     program, info = trace(portable), describe(portable, format)
     file.parent.mkdir(parents=True, exist_ok=True)

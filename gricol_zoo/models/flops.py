@@ -136,7 +136,7 @@ def _count(model: nn.Module, call: Callable[[Tensor], Any], x: Tensor) -> float:
     if abs(matrices - check) > 0.001 * check and not _has_attention(model):
         raise GricolZooError(
             f"fvcore counts {matrices / 1e9:.4f} G multiply-adds in convolutions and linear layers, torch {check / 1e9:.4f} G. "
-            "Do not use either figure before this is explained."
+            "Do not use either figure until this is explained."
         )
     return max(total, check) / 1e9 if _has_attention(model) else total / 1e9
 

@@ -30,7 +30,7 @@ def check_cut(spec: ModelSpec, backbone: Backbone, splitter: Splitter) -> int | 
     if not isinstance(backbone, Cuttable):
         raise GricolZooError(
             f"The splitter {spec.splitter!r} cuts the map after a stage of the backbone, but {spec.backbone!r} cannot be run "
-            "in two parts. Take r18half, r50half or r50, or the splitter 'overlap'."
+            "in two parts. Use r18half, r50half or r50, or the splitter 'overlap'."
         )
     last = len(backbone.stages_after(0)) - 1
     if stage > last:

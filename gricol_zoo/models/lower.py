@@ -81,11 +81,10 @@ class LowerBranch(nn.Module):
             GricolZooError: a model without polarity, or without a classifier.
         """
         if self.num_classes == 0:
-            raise GricolZooError("This model has no classifier (`num_classes=0`), so it tells no polarity. Give it classes.")
+            raise GricolZooError("This model has no classifier (`num_classes=0`), so it predicts no polarity. Give it classes.")
         if not self.polarity:
             raise GricolZooError(
-                "This model does not tell which end of a chromosome is up. Take weights with polarity, or create and train it "
-                "with `polarity=True`."
+                "This model does not predict polarity. Use weights with polarity, or create and train it with `polarity=True`."
             )
         return self.classifier(self.drop(pool_map(x, self.global_pool))).unflatten(-1, (-1, 2))
 
@@ -109,7 +108,7 @@ class LowerBranch(nn.Module):
             GricolZooError: the backbone cannot.
         """
         if not isinstance(self.backbone, Checkpointing):
-            raise GricolZooError(f"The backbone {self.spec.backbone!r} has no gradient checkpointing.")
+            raise GricolZooError(f"The backbone {self.spec.backbone!r} does not support gradient checkpointing. Leave it off.")
         self.backbone.set_grad_checkpointing(enable)
         self.grad_checkpointing = enable
 

@@ -28,6 +28,6 @@ def build_part(
     for key, parameter in parameters.items():
         if key not in arguments and parameter.default is inspect.Parameter.empty:
             raise GricolZooError(
-                f"The {kind} {name!r} needs `{key}`: give it in `{kind}_options`. Offered by the model: {', '.join(offered)}."
+                f"The {kind} {name!r} needs `{key}`: give it in `{kind}_options`. The model provides: {', '.join(offered)}."
             )
     return make(**arguments)

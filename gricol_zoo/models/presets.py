@@ -64,7 +64,7 @@ MODELS.add("r18half_192", TALL.replace(splitter="none", head="none"))
 
 
 HUB_ORG = "gricol-zoo"
-"""Whose the repositories on the Hub are, ``gricol-zoo/<model>.<tag>``: the one place that says so."""
+"""Hub organisation that owns the weight repositories, ``gricol-zoo/<model>.<tag>``."""
 
 
 @dataclass(frozen=True)

@@ -230,7 +230,7 @@ def test_a_tree_that_is_not_whole_is_refused(images, tmp_path):
     text = (tmp_path / "config.json").read_text()
     for harm, says in (
         (lambda n: n.pop("A"), "expected the networks"),
-        (lambda n: n["A"].update(classes=[3, 5]), "of its group"),
+        (lambda n: n["A"].update(classes=[3, 5]), "outside its group"),
     ):
         whole = json.loads(text)
         harm(whole["gricol_zoo_classical"]["networks"])

@@ -110,11 +110,11 @@ SPOILT = [f"images/c{cell:02d}/21_a.png" for cell in range(len(BAD))]
 def test_training_leaves_them_out_and_says_so(data):
     images = open_images(data)
     assert [images.records[index].path for index in measure_images(images).errors] == SPOILT
-    with pytest.warns(UserWarning, match="5 of 20 images cannot be measured: images/c00/21_a.png .*scattered") as caught:
+    with pytest.warns(UserWarning, match="5 of 20 images could not be measured: images/c00/21_a.png .*scattered") as caught:
         model = fit("poletti2012", images, settings=Settings(hidden=4, epochs=2))
     assert all(path in str(caught[0].message) for path in SPOILT)
     assert model.info["training"]["images"] == 15
-    with pytest.warns(UserWarning, match="cannot be measured"), pytest.raises(GricolZooError, match="at least one image"):
+    with pytest.warns(UserWarning, match="could not be measured"), pytest.raises(GricolZooError, match="at least one image"):
         fit("poletti2012", images.subset([index for index, r in enumerate(images.records) if r.path in SPOILT]))
 
 
@@ -123,7 +123,7 @@ def test_the_commands_go_on(data, tmp_path, capsys):
     assert main(["train", "--data", str(data), "--model", "wang2009", "--out", out]) == 0
     error = capsys.readouterr().err
     assert sum(path in error for path in SPOILT) >= 3  # the others may stand in the test part
-    assert "They are left out" in error
+    assert "They are excluded" in error
     assert main(["predict", str(data), "--model", out, "--out", str(tmp_path / "p.csv")]) == 0
     rows = {row["path"]: row for row in read_csv(tmp_path / "p.csv")}
     for path, (_, says) in zip(SPOILT, BAD.values(), strict=True):

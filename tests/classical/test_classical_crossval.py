@@ -102,7 +102,7 @@ def test_stopped_and_resumed_gives_the_same(finished, data, tmp_path, capsys):
     assert run(*asked, "--resume") == 0
     said = capsys.readouterr()
     assert "fold 1 of" not in said.err
-    assert f"1 of 30 images cannot be measured: {BAD}" in said.err
+    assert f"1 of 30 images could not be measured: {BAD}" in said.err
     assert "with the classes of each cell assigned together" in said.out
     for name in ("predictions.csv", "folds.csv", "report.json"):
         assert (tmp_path / "run" / name).read_bytes() == (finished / "wang2009" / name).read_bytes()

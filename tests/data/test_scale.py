@@ -137,7 +137,7 @@ def test_cells_then_cases_then_1():
     assert found.factors[56:68].tolist() == [1.0] * 12
     assert found.factors[68:].tolist() == pytest.approx([4.0] * 24, rel=0.1)
     (note,) = found.notes
-    assert note.startswith("q/1: scale taken as 1, too few crops")
+    assert note.startswith("q/1: scale taken as 1: too few crops")
 
 
 def test_one_note_names_a_few_cells():

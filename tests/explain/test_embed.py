@@ -65,7 +65,7 @@ def test_silhouette_against_loops():
 
 def test_too_little_to_measure():
     points, labels = clusters()
-    with pytest.raises(GricolZooError, match="Expected at least 17 images for 16 neighbours of each, but got 16"):
+    with pytest.raises(GricolZooError, match="Expected at least 17 images for 16-NN purity, but got 16"):
         knn_purity(points, labels, 16)
     for wrong in (["a"] * 16, [str(i) for i in range(16)]):
         with pytest.raises(GricolZooError, match="at least two classes and more images than classes"):

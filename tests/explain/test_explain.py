@@ -200,7 +200,7 @@ def test_what_cannot_be_explained_says_so(packaged):
             method(packaged, images, [0, 24])
         with pytest.raises(GricolZooError, match="has no classifier"):
             method(gricol_zoo.create_model("r18half_128", num_classes=0, deployed=True), images)
-    with pytest.raises(GricolZooError, match="not the deployed one"):
+    with pytest.raises(GricolZooError, match="but got the deployed one"):
         grid_evidence(packaged.deploy(), images)
     with pytest.raises(GricolZooError, match="'r18half_128' has no grid"):
         grid_evidence(gricol_zoo.create_model("r18half_128"), images)
@@ -213,7 +213,7 @@ def test_backbones_without_relu_or_without_a_map():
         guided_backprop(smooth, images)
     assert grad_cam(smooth, images).shape == (1, 64, 64)
     tokens = gricol_zoo.create_model("r18half_128", backbone="timm/vit_tiny_patch16_224", image_size=64)
-    with pytest.raises(GricolZooError, match=r"needs a map of positions, but .* gives 16 tokens"):
+    with pytest.raises(GricolZooError, match=r"needs a spatial map, but .* gives 16 tokens"):
         grad_cam(tokens, images)
 
 
@@ -261,7 +261,7 @@ def test_a_splitter_that_does_not_say_where_its_cells_lie(monkeypatch, chromosom
     model = gricol_zoo.create_model("gricol_r18half_n3_128", splitter="bands", grid=4)
     with pytest.raises(GricolZooError, match=r"The splitter 'bands' does not say .* `boxes\(\)`"):
         grid_evidence(model, torch.randn(1, 1, *model.spec.image_size))
-    assert "does not say where its cells lie" in explain_image(model, chromosome).evidence
+    assert "does not give the positions of its cells" in explain_image(model, chromosome).evidence
 
 
 def test_an_image_explained(packaged, chromosome):

@@ -158,7 +158,7 @@ def test_timm_families_compose(family):
 def test_unsuitable_timm_models_refuse_in_one_line():
     with pytest.raises(GricolZooError, match="timm has no model 'resnet5000'"):
         create_model("r50half", backbone="timm/resnet5000")
-    with pytest.raises(GricolZooError, match="timm/inception_v3 cannot serve as a backbone for 1x64x64 inputs: ") as caught:
+    with pytest.raises(GricolZooError, match="timm/inception_v3 cannot be used as a backbone for 1x64x64 inputs: ") as caught:
         create_model("r50half", backbone="timm/inception_v3", image_size=(128, 128), cell_size=(64, 64))
     assert "\n" not in str(caught.value)
 

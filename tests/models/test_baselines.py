@@ -209,7 +209,7 @@ def test_shuffling_copies_whole_patches():
     got = shuffle(images, index, grid)
     assert torch.equal(got, expected)
     assert not torch.equal(got, images)
-    with pytest.raises(GricolZooError, match="at least 11x11 pixels to cut up, but got 10x13"):
+    with pytest.raises(GricolZooError, match="at least 11x11 pixels to cut into tiles, but got 10x13"):
         shuffle(images, index, 11)
 
 

@@ -290,7 +290,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it_whole(chromosomes, tmp_path
     capsys.readouterr()
     assert main([*arguments, "--resume", "--checkpoint-every", "0"]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said == f"gricol-zoo: {out / 'checkpoint.pt'}: No space left on device; what was there before is whole"
+    assert said == f"gricol-zoo: {out / 'checkpoint.pt'}: No space left on device; the previous file is unchanged"
     assert (out / "checkpoint.pt").read_bytes() == before
     assert [file.name for file in out.iterdir() if file.name.startswith(".")] == []
 

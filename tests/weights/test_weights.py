@@ -144,7 +144,7 @@ def other_model(folder):
         (lambda folder: (folder / CONFIG_FILE).write_text("{"), "not valid JSON"),
         (lambda folder: (folder / CONFIG_FILE).write_text("{}"), "no `gricol_zoo` key"),
         (lambda folder: (folder / CONFIG_FILE).write_text("[" * 5000), "not valid JSON"),
-        (lambda folder: (folder / CONFIG_FILE).write_text(" " * (2 << 20)), "a config has at most"),
+        (lambda folder: (folder / CONFIG_FILE).write_text(" " * (2 << 20)), "Expected a config of at most"),
         (lambda folder: (folder / CONFIG_FILE).unlink(), "has no config.json"),
         (lambda folder: (folder / WEIGHTS_FILE).unlink(), "has no model.safetensors"),
     ],

@@ -34,7 +34,7 @@ class TimmBackbone(Backbone):
 
         if not timm.is_model(name):
             near = ", ".join(timm.list_models(f"*{name.split('.')[0][:8]}*")[:3])
-            raise GricolZooError(f"timm has no model {name!r}." + (f" Near: {near}." if near else ""))
+            raise GricolZooError(f"timm has no model {name!r}." + (f" Similar names: {near}." if near else ""))
         config = timm.get_pretrained_cfg(name)
         sized: dict[str, Any] = {"img_size": input_size} if config is not None and config.fixed_input_size else {}
         try:
@@ -49,7 +49,7 @@ class TimmBackbone(Backbone):
         except Exception as error:  # timm's models refuse in many ways, a missing download among them
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise GricolZooError(
-                f"timm/{name} cannot serve as a backbone for {in_chans}x{input_size[0]}x{input_size[1]} inputs: {reason}"
+                f"timm/{name} cannot be used as a backbone for {in_chans}x{input_size[0]}x{input_size[1]} inputs: {reason}"
             ) from error
         self.net.train()
         self.num_features = features.shape[1]
@@ -84,4 +84,4 @@ def layout_of(net: Any, features: Any) -> str:
         return str(getattr(net, "output_fmt", "NCHW"))
     if features.ndim == 3:
         return "tokens"
-    raise ValueError(f"its features have shape {tuple(features.shape)}, neither a map nor tokens")
+    raise ValueError(f"its features have shape {tuple(features.shape)}, neither a feature map nor tokens")

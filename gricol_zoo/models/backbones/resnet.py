@@ -258,7 +258,7 @@ def build_resnet(name: str, in_chans: int, input_size: tuple[int, int]) -> ResNe
     """
     net = build_backbone(name, in_chans, input_size)
     if not isinstance(net, ResNet):
-        raise GricolZooError(f"Expected the trunk to be one of our ResNets (r18half, r50half, r50), but got {name!r}.")
+        raise GricolZooError(f"Expected the trunk to be one of r18half, r50half, r50, but got {name!r}.")
     return net
 
 

@@ -52,7 +52,7 @@ def shuffle(images: Tensor, index: Tensor, grid: int) -> Tensor:
     batch, channels, height, width = images.shape
     h, w = height // grid, width // grid
     if min(h, w) == 0:
-        raise GricolZooError(f"Expected an image of at least {grid}x{grid} pixels to cut up, but got {height}x{width}.")
+        raise GricolZooError(f"Expected an image of at least {grid}x{grid} pixels to cut into tiles, but got {height}x{width}.")
     cut = images[:, :, : grid * h, : grid * w].reshape(batch, channels, grid, h, grid, w)
     patches = cut.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
     moved = patches[torch.arange(batch, device=images.device)[:, None], index]

@@ -31,7 +31,7 @@ def pairs(classes: Tensor) -> list[tuple[Tensor, Tensor]]:
         GricolZooError: fewer than two images.
     """
     if len(classes) < 2:
-        raise GricolZooError("Expected at least two images a batch, to make pairs of, but got one. Raise `batch_size`.")
+        raise GricolZooError("Expected at least two images per batch to form pairs, but got one. Raise `batch_size`.")
     same = classes[:, None] == classes
     noise = torch.rand(same.shape).to(classes.device)
     itself = torch.eye(len(classes), dtype=torch.bool, device=classes.device)

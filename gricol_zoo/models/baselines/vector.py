@@ -28,7 +28,9 @@ def map_size(net: nn.Module, in_chans: int, input_size: tuple[int, int]) -> tupl
             features = net.eval()(torch.zeros(1, in_chans, *input_size))
     except RuntimeError as error:
         height, width = input_size
-        raise GricolZooError(f"An image of {height}x{width} pixels is too small: nothing is left of it. Enlarge it.") from error
+        raise GricolZooError(
+            f"An image of {height}x{width} pixels is too small: no features remain after pooling. Enlarge it."
+        ) from error
     net.train(training)
     return features.shape[1], features.shape[2], features.shape[3]
 

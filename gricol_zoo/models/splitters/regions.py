@@ -25,7 +25,9 @@ class RegionsSplitter(Splitter):
     def __init__(self, image_size: tuple[int, int]) -> None:
         super().__init__()
         if min(image_size) < 2:
-            raise GricolZooError(f"Expected an image of at least 2x2 pixels to halve, but got `image_size`={image_size}.")
+            raise GricolZooError(
+                f"Expected an image of at least 2x2 pixels to split in half, but got `image_size`={image_size}."
+            )
         self.image_size = image_size
         self.cell_size = (image_size[0] // 2, image_size[1] // 2)
         self.num_cells = 6
