@@ -15,7 +15,7 @@ def test_old_paths_give_what_the_new_ones_have(old):
     for new in new_paths(old):
         module = importlib.import_module(f"gricol_zoo.{new}")
         name = next(name for name in vars(module) if not name.startswith("_") and name != "annotations")
-        with pytest.warns(DeprecationWarning, match=f"gricol_zoo.{old} is gricol_zoo"):
+        with pytest.warns(DeprecationWarning, match=f"gricol_zoo.{old} is now gricol_zoo"):
             found = getattr(importlib.import_module(f"gricol_zoo.{old}"), name)
         assert found is not None
 
@@ -47,7 +47,7 @@ def test_the_warning_names_the_users_line(tmp_path):
     script = tmp_path / "mine.py"
     script.write_text("from gricol_zoo.significance import mcnemar_exact\n")
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    assert f"{script}:1: DeprecationWarning: gricol_zoo.significance is gricol_zoo.evaluation.significance now" in done.stderr
+    assert f"{script}:1: DeprecationWarning: gricol_zoo.significance is now gricol_zoo.evaluation.significance;" in done.stderr
 
 
 def test_the_package_uses_none_of_them():

@@ -165,7 +165,7 @@ def grey_of(images: ImageSet, record: Record) -> np.ndarray:
     try:
         return read_grey(images.read(record))
     except (ImageError, OSError) as error:
-        raise GricolZooError(f"{record.path} of {images.name}: {error}. Mend it or take it out of the table.") from error
+        raise GricolZooError(f"{record.path} of {images.name}: {error}. Fix it or remove it from the manifest.") from error
 
 
 def _names() -> tuple[str, ...]:

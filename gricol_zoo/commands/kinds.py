@@ -54,7 +54,7 @@ def load_classifier(
 
 
 def check_options(command: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Refuse options that are of networks alone where a classical system is asked for.
+    """Refuse options that only apply to neural networks where a classical system is asked for.
 
     Raises:
         GricolZooError: names the option.

@@ -64,5 +64,5 @@ def run(options: argparse.Namespace) -> int:
         f"{count_of(report['perfect_cells'], 'cell')} without errors"
     )
     if report["seen_in_training"]:
-        print(f"{report['seen_in_training']} of these images come from cells that the weights were trained on", file=sys.stderr)
+        print(f"seen in training: {count_of(report['seen_in_training'], 'image')} of its cells", file=sys.stderr)
     return 0

@@ -166,11 +166,11 @@ def measure_extents(images: ImageSet, how: Preprocess, factors: np.ndarray | Non
 
 
 def fitting_scale(extents: np.ndarray, size: tuple[int, int], version: int) -> float:
-    """Return how many canvas pixels a crop pixel may get so that most chromosomes fit a canvas unshrunk.
+    """Return the scale (canvas pixels per crop pixel) at which most chromosomes fit the canvas.
 
     Microscopes differ in pixels per micrometre; so scaled, chromosomes of one number come out about alike from any of them.
-    Preparation 1 lets 19 of 20 fit the height. Preparation 2 lets 199 of 200 fit height and width, since what is shrunk has
-    lost its size, which is half of what tells it from others.
+    Preparation 1 takes the scale at which 95 % fit the height, preparation 2 the one at which 99.5 % fit height and width: a
+    shrunk chromosome has lost its size, which is half of what distinguishes it.
 
     Args:
         extents: (n, 2) lengths and widths in crop pixels.

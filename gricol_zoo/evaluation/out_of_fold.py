@@ -5,7 +5,7 @@ leaves in one folder:
 
     crossval.json    what was asked for; another question is refused there
     fold1/, ...      one training each, and its out-of-fold logits
-    predictions.csv  one row an image, out of fold: the columns of ``predict``, and ``fold``
+    predictions.csv  one row per image, out of fold: the columns of ``predict``, and ``fold``
     folds.csv        one row a fold
     report.json      the pooled scores, and which protocol they follow
 """

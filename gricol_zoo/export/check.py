@@ -160,12 +160,12 @@ def insist(agreement: Agreement, exported: ExportedModel) -> None:
     if not near or agreement.changed > allowed:
         raise GricolZooError(
             f"The exported model does not match the Python model: {agreement.changed} of {agreement.images} images changed "
-            f"class (allowed: {allowed:.0f}), and logits differ by up to {agreement.difference:.3g} (allowed: {bound.difference:g} "
-            f"of the largest, which is {agreement.scale:.3g}). Nothing was written."
+            f"class (allowed: {allowed:.0f}), and logits differ by up to {agreement.difference:.3g} (allowed: "
+            f"{bound.difference:g} of the largest, which is {agreement.scale:.3g}). Nothing was written."
         )
     if not agreement.up_difference <= bound.probability or agreement.turned > allowed:
         raise GricolZooError(
             f"The exported model does not match the polarity of the Python model: {agreement.turned} of {agreement.images} "
-            f"images changed polarity (allowed: {allowed:.0f}), and the probability differs by up to {agreement.up_difference:.3g} "
-            f"(allowed: {bound.probability:g}). Nothing was written."
+            f"images changed polarity (allowed: {allowed:.0f}), and the probability differs by up to "
+            f"{agreement.up_difference:.3g} (allowed: {bound.probability:g}). Nothing was written."
         )

@@ -1,4 +1,4 @@
-"""Bulk prediction: images in, one row an image out, in flat memory; a bad file is a row, not a crash."""
+"""Bulk prediction: one row per image, in constant memory; a bad file becomes a row, not a crash."""
 
 from __future__ import annotations
 

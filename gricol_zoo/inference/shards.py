@@ -1,4 +1,4 @@
-"""Bulk prediction over shards (zips, folders, CSVs): one file a shard, by any number of processes, on one machine or many.
+"""Bulk prediction over shards (zips, folders, CSVs): one CSV per shard, by any number of processes, on one machine or many.
 
 Whoever has a shard holds a lock that the operating system takes back when a process dies; a process that finds nothing free
 waits for the others, and takes over what a dead one left. What is done stays done: a finished shard is a whole CSV, an

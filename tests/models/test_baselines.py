@@ -418,7 +418,7 @@ def test_a_recipe_that_ends_before_the_last_stage_is_refused():
     def task(**changes):
         return TrainingTask(create_model(**{"name": "siamese2017", "image_size": (32, 16), **changes}), GridLoss())
 
-    with pytest.raises(GricolZooError, match="begins after 35 epochs, but the recipe has 24"):
+    with pytest.raises(GricolZooError, match="starts after 35 epochs, but the recipe has 24"):
         check_phases(task(), "siamese2017", Recipe(epochs=24))
     check_phases(task(backbone_options={"pair_epochs": 10}), "siamese2017", Recipe(epochs=24))
     check_phases(task(name="hu2019", image_size=(64, 64)), "hu2019", Recipe(epochs=1))

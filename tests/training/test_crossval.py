@@ -206,7 +206,7 @@ def test_other_cells_are_another_question(chromosomes, finished, tmp_path):
 
 
 def test_more_folds_than_images_of_a_class(images):
-    with pytest.raises(GricolZooError, match="cannot be parted into 11 folds"):
+    with pytest.raises(GricolZooError, match="cannot be split into 11 folds"):
         assign_folds(own_groups(images), 11, seed=0)
 
 

@@ -106,7 +106,7 @@ def test_each_way_in_cold_warm_down_and_offline(hub, commit, expected, offline, 
             warnings.simplefilter("error", UserWarning)
             assert torch.equal(logits(enter(commit)), expected)
     else:
-        with pytest.warns(UserWarning, match=f"Taking commit {commit[:12]} from the cache"):
+        with pytest.warns(UserWarning, match=f"Using commit {commit[:12]} from the cache"):
             assert torch.equal(logits(enter(commit)), expected)
     offline()
     assert torch.equal(logits(enter(commit)), expected)

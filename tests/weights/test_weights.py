@@ -135,7 +135,7 @@ def other_model(folder):
         (cut, "not the file that its config describes"),
         (flip, "not the file that its config describes"),
         (lambda folder: (cut(folder), describe_again(folder)), "truncated"),
-        (other_tensors, "tensors that this model lacks .1., such as 'extra'"),
+        (other_tensors, "tensors that this model lacks (1), such as 'extra'"),
         (fewer_tensors, "has no tensor 'head.merge.weight'"),
         (other_model, "but the model needs"),
         (edit(format=2), "format is 2, but this version reads 1"),
