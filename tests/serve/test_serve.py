@@ -376,7 +376,7 @@ def test_photographs_are_refused_before_they_are_decoded(tab, tmp_path):
             check_cell(tab.images)
 
     assert peak_of(check) < 4 * 2**20
-    with pytest.raises(GricolZooError, match="megapixels per cell.* have 48"):
+    with pytest.raises(GricolZooError, match=r"megapixels per cell.* have 48"):
         tab.run(DEFAULT_MODEL)
     assert tab.karyotype is None
 
