@@ -111,7 +111,7 @@ MISTAKES = [
     ("validate --data {good} --out {tmp}/r.json --layout tape", "Unknown layout 'tape'"),
     ("validate --data {good} --out {tmp}/r.json --dtype fp8", "invalid choice: 'fp8'"),
     ("train --data {good} --out {tmp}/run --model nothing", "Unknown model 'nothing'"),
-    ("train --data {good} --out {tmp}/run --model r18half_128 --recipe heavy", "No recipe 'heavy'"),
+    ("train --data {good} --out {tmp}/run --model r18half_128 --recipe heavy", "Unknown recipe 'heavy'"),
     ("train --data {good} --out {tmp}/run --model r18half_128 --epochs none", "invalid whole number"),
     ("demo --bend 900 --out {tmp}/d.png", "300 degrees"),
     *((f"predict {{good}} --out {{tmp}}/p.csv --scale {scale}", f"but got '{scale}'") for scale in ("0", "abc", "nan", "1e9")),
@@ -224,7 +224,7 @@ def test_scale_auto_says_what_it_could_not_tell(chromosomes, measured, tmp_path,
     assert run("predict", chromosomes, "--out", tmp_path / "p.csv", "--model", measured, "--scale", "auto") == 0
     few = "too few crops to estimate it (needs at least 20 of one cell or case)"
     assert [line for line in lines_of(capsys) if "scale taken" in line] == [
-        f"warning: c00/c00, c01/c01, c02/c02 and 7 more cells: scale taken as 1, {few}"
+        f"warning: c00/c00, c01/c01, c02/c02 and 7 more cells: scale taken as 1: {few}"
     ]
     assert run("predict", chromosomes, "--out", tmp_path / "p.csv", "--model", OLD_MODEL, "--scale", "auto") == 0
     assert "warning: scale not checked, 1 was used: these weights have no reference length" in lines_of(capsys)

@@ -213,7 +213,7 @@ def _network(config):
         (lambda c: c["networks"].update(evil=_network(c)), "no network 'evil'"),
         (lambda c: _network(c).update(sizes=[5, 5, 5]), "sizes"),
         (lambda c: _network(c).update(classes=[99]), "whole numbers"),
-        (lambda c: _network(c)["classes"].reverse(), "in order"),
+        (lambda c: _network(c)["classes"].reverse(), "in ascending order"),
     ],
 )
 def test_a_hostile_config_is_refused(model, tmp_path, harm, says):

@@ -194,8 +194,8 @@ MISTAKES = [
     ("--data {good} --out {f}/a.png --model {f}/five", "to be one of 0, 1, 2, 3, 4, but got '5'"),
     ("--data {odd} --out {f}/a.png", "but got 'Z'"),
     ("--data {one} --out {f}/a.png --neighbours 3", "at least two classes"),
-    ("--data {good} --out {f}/a.png --neighbours 30", "at least 31 images for 30 neighbours"),
-    ("--data {good} --out {f}/a.png --limit 10", "at least 11 images for 10 neighbours"),
+    ("--data {good} --out {f}/a.png --neighbours 30", "at least 31 images for 30-NN purity"),
+    ("--data {good} --out {f}/a.png --limit 10", "at least 11 images for 10-NN purity"),
     ("--data {good} --out {f}/a.png --limit 0", "expected at least 1"),
     ("--data {good} --out {f}/a.png --seed -1", "expected at least 0"),
     ("--data {good} --out {f}/a.png --split {f}/none.csv", "No such split file"),
@@ -216,7 +216,7 @@ def test_images_of_the_training_are_named(chromosomes, tmp_path, capsys):
     model.info["training"]["groups"] = ["c00", "c01"]
     model.save_pretrained(tmp_path / "run")
     assert run("embed", "--data", chromosomes, "--model", tmp_path / "run", "--out", tmp_path / "a.png") == 0
-    assert "trained on the cells of 6 of these images" in capsys.readouterr().err
+    assert "trained on the cells of 6 images of this set" in capsys.readouterr().err
 
 
 def test_the_numbers_in_the_docs_are_the_committed_ones():

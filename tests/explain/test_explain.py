@@ -259,7 +259,7 @@ def test_a_splitter_that_does_not_say_where_its_cells_lie(monkeypatch, chromosom
 
     monkeypatch.setitem(SPLITTERS._items, "bands", Bands)
     model = gricol_zoo.create_model("gricol_r18half_n3_128", splitter="bands", grid=4)
-    with pytest.raises(GricolZooError, match=r"The splitter 'bands' does not say .* `boxes\(\)`"):
+    with pytest.raises(GricolZooError, match=r"The splitter 'bands' does not give .* `boxes\(\)`"):
         grid_evidence(model, torch.randn(1, 1, *model.spec.image_size))
     assert "does not give the positions of its cells" in explain_image(model, chromosome).evidence
 
@@ -349,7 +349,7 @@ MISTAKES = [
     ("{f}/none.png --out {f}/a.png", "none.png: No such file"),
     ("{f} --out {f}/a.png", "Is a directory"),
     ("{f}/blank.png --out {f}/a.png", "blank.png: blank: every pixel"),
-    ("{f}/text.png --out {f}/a.png", "text.png: not an image"),
+    ("{f}/text.png --out {f}/a.png", "text.png: not a readable image"),
     ("{f}/3.png --out {f}/a.jpg", "ends in .png, .svg, .pdf"),
     ("{f}/3.png --out {f}/a", "ends in .png, .svg, .pdf"),
     ("{f}/3.png --out {f}/file/a.png", "file"),

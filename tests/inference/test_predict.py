@@ -275,8 +275,7 @@ def test_warnings_of_an_image_are_joined(measured, tmp_path):
     model = create_model(f"local-dir:{measured}", pretrained=True, deployed=True)
     (images,) = open_paths([tmp_path / name for name in ("a.tif", "b.tif", "c.png")])
     said = [row["warnings"].split("; ") for row in rows_of(model, images)]
-    # A note of the reader may hold the sign that joins them.
-    assert said[0] == ["the first of 2 pages", "pages was used", "several chromosomes in one crop: cut them apart"]
+    assert said[0] == ["only the first of 2 pages was used", "several chromosomes in one crop: cut them apart"]
     assert said[1] == [*said[0], "the same picture as a.tif: take one out"]
     assert said[2] == [""]
 

@@ -191,7 +191,7 @@ def test_names_are_kept(tmp_path):
     assert [file.name for file in again.values()] == ["x-3.csv", "x-2.csv", "x-2-2.csv"]
     with pytest.raises(GricolZooError, match="given twice"):
         join_run(tmp_path, ["b/x.zip", "b//x.zip"], {"model": "m"})
-    with pytest.raises(GricolZooError, match=r"but a\.png is one image"):
+    with pytest.raises(GricolZooError, match=r"but a\.png is an image"):
         join_run(tmp_path, ["a.png"], {"model": "m"})
 
 

@@ -80,7 +80,7 @@ def test_a_missing_class_and_unbalanced_folds_are_named(images):
     notes = warn_of_folds(kept, np.array([0 if r.cell in ("c00", "c01") else 1 for r in kept.records]))
     assert "fold 1 has no image of 21 to train on" in notes
     assert "fold 2 has no image of 21 to test on" in notes
-    assert any(note.startswith("fold 1 is unbalanced: 5 images") for note in notes)
+    assert any(note.startswith("fold 1 is unbalanced: 5 of ") for note in notes)
     assert warn_of_folds(images, assign_folds(images, 5, seed=0)) == []
 
 
@@ -213,7 +213,7 @@ def test_more_folds_than_images_of_a_class(images):
 def test_other_images_cannot_be_paired(finished, tmp_path):
     folder = tiny_set(tmp_path / "set", cells=4)
     run_folds(open_images(folder), "r18half_128", QUICK, tmp_path / "run", folds=2, device="cpu")
-    with pytest.raises(GricolZooError, match="different images"):
+    with pytest.raises(GricolZooError, match="the same images"):
         compare_runs(finished / "case", tmp_path / "run")
 
 

@@ -62,7 +62,7 @@ def test_two_processes_stop_together_and_go_on(folder, one):
 
 
 @pytest.mark.parametrize(
-    ("numbers", "said"), [((3, 9, 4), "3 cannot be, 4 can"), ((8, 3, 4), "one image per process, but got 3 for 4")]
+    ("numbers", "said"), [((3, 9, 4), "but got 3. Set it to 4"), ((8, 3, 4), "one image per process, but got 3 for 4")]
 )
 def test_what_cannot_be_shared(numbers, said):
     with pytest.raises(GricolZooError, match=said):

@@ -189,7 +189,10 @@ def test_recipes(tmp_path):
     (tmp_path / "r.json").write_text(json.dumps(LIGHT.to_dict()))
     assert get_recipe(str(tmp_path / "r.json")) == LIGHT
     (tmp_path / "bad.json").write_text('{"epoch": 3}')
-    for name, message in (("heavy", "No recipe 'heavy'"), (str(tmp_path / "bad.json"), "Unknown option `epoch` of Recipe")):
+    for name, message in (
+        ("heavy", "Unknown recipe 'heavy'"),
+        (str(tmp_path / "bad.json"), "Unknown option `epoch` of Recipe"),
+    ):
         with pytest.raises(GricolZooError, match=message):
             get_recipe(name)
     with pytest.raises(GricolZooError, match="`optimizer` to be one of adam, adamw"):
