@@ -76,7 +76,7 @@ def test_lists():
         ("r50half", {"num_class": 3}, "Unknown option `num_class`"),
         ("gril_r50half", {"head_options": {"gate": "scalar"}}, "The head 'per_cell' has no option 'gate'"),
         ("org/repo", {}, "hf-hub:org/repo"),
-        ("local-dir:/nowhere", {}, "No folder '/nowhere'"),
+        ("local-dir:/nowhere", {}, "No such folder: '/nowhere'"),
     ],
 )
 def test_mistakes_are_named(name, changes, message):

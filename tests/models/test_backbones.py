@@ -164,7 +164,7 @@ def test_unsuitable_timm_models_refuse_in_one_line():
 
 
 def test_weights_that_cannot_be_downloaded_refuse_in_one_line():
-    with pytest.raises(GricolZooError, match="timm/resnet10t cannot serve") as caught:
+    with pytest.raises(GricolZooError, match="timm/resnet10t cannot be used as a backbone") as caught:
         create_model("r50half", backbone="timm/resnet10t", backbone_options={"pretrained": True})
     assert "\n" not in str(caught.value)
 
