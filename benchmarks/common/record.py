@@ -23,6 +23,9 @@ def commit() -> str:
     return (run.stdout.strip() or "unknown") + ("+" if dirty else "")
 
 
+TEXTS = ("command", "commit", "name", "weights_sha256")
+"""Columns that are no numbers even where they look like one."""
+
 COMMIT = commit()  # of what is imported now, whatever is checked out by the time of writing
 
 
@@ -48,7 +51,12 @@ def kept(name: str, scored: Collection[str]) -> list[dict[str, Any]]:
     if not file.exists():
         return []
     rows = [row for row in read_csv(file) if row["name"] not in scored]
-    return [{key: number(value) for key, value in row.items()} for row in rows]
+    return [numbers(row) for row in rows]
+
+
+def numbers(row: Mapping[str, str]) -> dict[str, Any]:
+    """Return a row with numbers as numbers; a commit such as 10e3066 is none."""
+    return {key: value if key in TEXTS else number(value) for key, value in row.items()}
 
 
 def number(text: str) -> Any:

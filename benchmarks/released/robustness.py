@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.record import COMMAND, COMMIT, RESULTS, number
+from benchmarks.common.record import COMMAND, COMMIT, RESULTS, numbers
 from benchmarks.common.sets import FILES, NAMES, open_part, split_file, tag_of
 from benchmarks.common.weights import create, released
 from benchmarks.released.robustness_cells import SEED, Cell, Seen, look, read_cells, remembering
@@ -41,10 +41,6 @@ KINDS = {**dict.fromkeys([*IMAGES, *NEIGHBOURS], "images"), OTHER: "weights", **
 
 SAME = ("name", "weights_sha256", "part", "preparation", "cells", "seed")
 """What two rows have in common that may stand side by side."""
-
-
-TEXTS = ("command", "commit", "name", "weights_sha256")
-"""Columns that are no numbers even where they look like one."""
 
 
 def score(
@@ -145,7 +141,7 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     """Return the rows that were written before of the conditions that there are now, numbers as numbers."""
     if not file.exists():
         return []
-    rows = [{key: value if key in TEXTS else number(value) for key, value in row.items()} for row in read_csv(file)]
+    rows = [numbers(row) for row in read_csv(file)]
     return [row for row in rows if row["condition"] in KINDS]
 
 

@@ -142,3 +142,10 @@ def test_confidence_is_compared_with_what_is_right():
     assert row["chromosomes"] == 46
     assert row["right"] == 1
     assert row["low"] <= row["mean"] <= row["high"]
+
+
+def test_a_commit_that_looks_like_a_number_stays_a_text():
+    from benchmarks.common.record import numbers
+
+    row = numbers({"commit": "10e3066", "weights_sha256": "1e5", "images": "7", "accuracy": "0.5", "set": "Q-band"})
+    assert row == {"commit": "10e3066", "weights_sha256": "1e5", "images": 7, "accuracy": 0.5, "set": "Q-band"}
