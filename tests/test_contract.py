@@ -7,7 +7,7 @@ from helpers.models import LIGHTER, SMALL
 from gricol_zoo import MODELS, SPLITTERS, GricolZooError, create_model, is_model, list_models
 from gricol_zoo.testing import check_model, check_splitter
 
-HEAVY = ("bcnn_vgg16", "cirnet", "cirnet_pooled")
+HEAVY = ("bcnn_vgg16", "cirnet", "cirnet_pooled", "gricol_r50half_n2", "gricol_r50half_n4", "gricol_r50half_n3_nooverlap")
 
 
 @pytest.mark.parametrize(

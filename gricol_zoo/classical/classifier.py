@@ -9,6 +9,7 @@ import numpy as np
 from gricol_zoo.classical.model import ClassicalModel
 from gricol_zoo.classical.profiles import Profiles, measure
 from gricol_zoo.classical.saving import load_trained
+from gricol_zoo.inference.calibration import Calibration
 from gricol_zoo.inference.classifier import Classifier
 from gricol_zoo.spec import CHROMOSOMES
 
@@ -34,8 +35,7 @@ def as_classifier(model: ClassicalModel, name: str) -> Classifier:
         prepare=lambda grey, _: measure(grey),
         answer=answer,
         info=info,
-        temperature=float(info.get("temperature", 1.0)),
-        threshold=float(info.get("review_threshold", 0.0)),
+        calibration=Calibration.of(info),
         inference=model.system,
     )
 

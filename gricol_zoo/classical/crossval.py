@@ -25,7 +25,7 @@ from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluation.metrics import bootstrap_mean, perfect_groups
 from gricol_zoo.evaluation.out_of_fold import LOGITS, REPORT, Plan, pool, start, write_logits, write_pooled
 from gricol_zoo.evaluation.report import write_report
-from gricol_zoo.inference.calibration import softmax
+from gricol_zoo.inference.calibration import Calibration, softmax
 from gricol_zoo.karyotype.assign import MAX_CHROMOSOMES, UNASSIGNED
 from gricol_zoo.progress import Speaker
 from gricol_zoo.spec import CHROMOSOMES
@@ -111,7 +111,7 @@ def _fit_fold(plan: Plan, fold: int, measured: Measured, system: str, settings: 
 
 
 def _calibrated(model: ClassicalModel, profiles: list[Any], cells: list[str]) -> np.ndarray:
-    return model.logits_of(profiles, cells) / float(model.info.get("temperature", 1.0))
+    return model.logits_of(profiles, cells) / Calibration.of(model.info).temperature
 
 
 def reassigned_scores(logits: np.ndarray, truth: np.ndarray, images: ImageSet) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.split import cells_of, group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.inference.calibration import fit_temperature, review_threshold, softmax
+from gricol_zoo.inference.calibration import Calibration, fit_temperature, review_threshold, softmax
 from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs, assign
 from gricol_zoo.spec import CHROMOSOMES
 
@@ -71,7 +71,7 @@ class ClassicalModel:
         Raises:
             GricolZooError: as ``predict_logits``.
         """
-        return softmax(self.predict_logits(images), float(self.info.get("temperature", 1.0)))
+        return Calibration.of(self.info).probabilities(self.predict_logits(images))
 
 
 def fit(

@@ -102,7 +102,7 @@ def evaluate(
         "part": part,
         "inference": classifier.inference,
         "dtype": classifier.dtype,
-        **score(logits, labels, images.records, classifier.labels, classifier.temperature),
+        **score(logits, labels, images.records, classifier.labels, classifier.calibration.temperature),
         "seen_in_training": seen_in_training(images.records, classifier.info),
         "seconds": round(seconds, 3),
         **(classifier.preparation or {"preparation": None, "ground": None}),

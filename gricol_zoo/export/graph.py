@@ -15,6 +15,7 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.export.canvas import CanvasInGraph
 from gricol_zoo.export.reader import CANVASES, CROPS, IMAGES, LOGITS, SCALE, SHORT_ARM_UP
 from gricol_zoo.factory import GridModel
+from gricol_zoo.inference.calibration import Calibration
 from gricol_zoo.inference.fast import fold_batch_norm, is_optimized
 from gricol_zoo.models.contracts import Backbone
 from gricol_zoo.models.deployed import DeployedModel
@@ -108,6 +109,7 @@ def describe(portable: PortableModel, kind: str) -> dict[str, str]:
     from gricol_zoo import __version__
 
     spec, info = portable.net.spec, portable.net.info
+    calibration = Calibration.of(info)
     return {
         "format": FORMAT,
         "gricol_zoo": __version__,
@@ -119,7 +121,7 @@ def describe(portable: PortableModel, kind: str) -> dict[str, str]:
         "outputs": json.dumps(portable.outputs),
         "image_size": json.dumps(spec.image_size),
         "labels": json.dumps(spec.labels),
-        "temperature": str(info.get("temperature", 1.0)),
-        "review_threshold": str(info.get("review_threshold", 0.0)),
+        "temperature": str(calibration.temperature),
+        "review_threshold": str(calibration.threshold or 0.0),
         "preprocess": json.dumps(dataclasses.asdict(spec.preprocess)),
     }

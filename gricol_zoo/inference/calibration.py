@@ -3,8 +3,40 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a model's logits become probabilities, and which of them are to review.
+
+    Attributes:
+        temperature: by which logits are divided.
+        threshold: of probability, below which an image is to review; None where the weights have none.
+    """
+
+    temperature: float = 1.0
+    threshold: float | None = None
+
+    @classmethod
+    def of(cls, info: Mapping[str, Any], full: bool = False) -> Calibration:
+        """Read it from what came with weights (the key ``gricol_zoo`` of their config).
+
+        Args:
+            info: empty for random weights.
+            full: of all classifiers combined, instead of the lower branch.
+        """
+        threshold = info.get("review_threshold")
+        temperature = float(info.get("temperature_full" if full else "temperature", 1.0))
+        return cls(temperature, None if threshold is None else float(threshold))
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """(n, classes) logits -> (n, classes) float64 calibrated probabilities."""
+        return softmax(logits, self.temperature)
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:

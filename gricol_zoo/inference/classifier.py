@@ -14,7 +14,7 @@ from gricol_zoo.data.preprocess import Prepared, pose_of, prepare
 from gricol_zoo.data.quality import Reference, read_reference
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.factory import GridModel
-from gricol_zoo.inference.calibration import softmax
+from gricol_zoo.inference.calibration import Calibration
 from gricol_zoo.inference.fast import dtype_of, is_optimized
 from gricol_zoo.inference.logits import best_batch_size, make_classifying
 from gricol_zoo.inference.precision import choose_dtype
@@ -41,8 +41,7 @@ class Classifier(NamedTuple):
         preprocess: how a network prepares images; None for a system that measures crops by itself, at any scale.
         reference: what the training images were like, None where that is not known.
         info: what the weights' config says: the training's groups, scores on val.
-        temperature: by which logits are divided.
-        threshold: of probability, below which an image is to review.
+        calibration: how logits become probabilities, and which are to review.
         inference: which of the model's ways to answer this is.
         batch_size: images that suit it at once; 0 where a cell's images are measured by one another, so that all of a set have
             to come together.
@@ -58,8 +57,7 @@ class Classifier(NamedTuple):
     preprocess: Preprocess | None = None
     reference: Reference | None = None
     info: Mapping[str, Any] = MappingProxyType({})
-    temperature: float = 1.0
-    threshold: float = 0.0
+    calibration: Calibration = Calibration()
     inference: str = ""
     batch_size: int = 0
 
@@ -113,7 +111,7 @@ class Classifier(NamedTuple):
     def classify(self, prepared: Sequence[Any], cells: Sequence[str] = ()) -> Answers:
         """Answer as ``logits`` does, with (n, classes) calibrated probabilities in place of logits."""
         logits, up = self.logits(prepared, cells)
-        return softmax(logits, self.temperature), up
+        return self.calibration.probabilities(logits), up
 
 
 def of_network(model: GridModel | DeployedModel, dtype: str = "fp32", full: bool = False) -> Classifier:
@@ -149,8 +147,7 @@ def of_network(model: GridModel | DeployedModel, dtype: str = "fp32", full: bool
         preprocess=spec.preprocess,
         reference=read_reference(info),
         info=info,
-        temperature=float(info.get("temperature_full" if full else "temperature", 1.0)),
-        threshold=float(info.get("review_threshold", 0.0)),
+        calibration=Calibration.of(info, full),
         inference="full" if full else "lower",
         batch_size=best_batch_size(spec, device.type, cells),
     )

@@ -21,7 +21,6 @@ from gricol_zoo.data.split import cells_of
 from gricol_zoo.data.table import ImageSet, Record, Store
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.factory import GridModel
-from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.inference.classifier import Classifier, to_classifier
 from gricol_zoo.inference.workers import side_by_side
 from gricol_zoo.models.deployed import DeployedModel
@@ -164,9 +163,9 @@ def _predict_batch(
         readable.append(index)
     if prepared:
         logits, up = classifier.answer(prepared, cells_of([batch[index][0] for index in readable]))
-        for place, (index, values) in enumerate(zip(readable, softmax(logits, classifier.temperature), strict=True)):
+        for place, (index, values) in enumerate(zip(readable, classifier.calibration.probabilities(logits), strict=True)):
             turned = "" if up is None else int(up[place] < 0.5)
-            rows[index].update(describe(values, classifier.labels, classifier.threshold), turned=turned)
+            rows[index].update(describe(values, classifier.labels, classifier.calibration.threshold or 0.0), turned=turned)
     return list(zip(rows, digests, strict=True))
 
 

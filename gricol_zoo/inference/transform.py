@@ -18,7 +18,7 @@ from gricol_zoo.data.preprocess import Prepared, prepare
 from gricol_zoo.data.quality import image_warnings, measure, read_reference
 from gricol_zoo.data.scale import check_factor
 from gricol_zoo.errors import GricolZooError, ImageError
-from gricol_zoo.inference.calibration import softmax
+from gricol_zoo.inference.calibration import Calibration
 from gricol_zoo.inference.logits import predict_both
 from gricol_zoo.models.lower import LowerBranch
 
@@ -189,10 +189,10 @@ def classify(model: LowerBranch, images: Iterable[AnyImage], scale: float = 1.0,
 
 
 def _answers(model: LowerBranch, logits: np.ndarray, up: np.ndarray | None) -> list[Prediction]:
-    probabilities = softmax(logits, float(model.info.get("temperature", 1.0)))
-    threshold, labels = model.info.get("review_threshold"), model.spec.labels
+    calibration, labels = Calibration.of(model.info), model.spec.labels
+    threshold = calibration.threshold
     out = []
-    for row, values in enumerate(probabilities):
+    for row, values in enumerate(calibration.probabilities(logits)):
         order = np.argsort(-values, kind="stable")
         first, second = int(order[0]), int(order[1]) if len(order) > 1 else None
         out.append(
@@ -202,7 +202,7 @@ def _answers(model: LowerBranch, logits: np.ndarray, up: np.ndarray | None) -> l
                 None if second is None else labels[second],
                 None if second is None else float(values[second]),
                 None if up is None else float(up[row]),
-                None if threshold is None else bool(values[first] < float(threshold)),
+                None if threshold is None else bool(values[first] < threshold),
             )
         )
     return out

@@ -20,6 +20,7 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluation.out_of_fold import LOGITS, Plan, start, write_logits, write_pooled
 from gricol_zoo.evaluation.report import seen_in_training
 from gricol_zoo.factory import create_model
+from gricol_zoo.inference.calibration import Calibration
 from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.progress import Speaker
 from gricol_zoo.training.config import TrainConfig
@@ -121,6 +122,6 @@ def unseeing_start(init: str, records: Sequence[Record], say: Speaker) -> str:
 def predict_fold(images: ImageSet, folder: Path) -> None:
     """Write a fold's out-of-fold logits, divided by the temperature that its val part gave, and drop its checkpoint."""
     model = create_model(f"local-dir:{folder}", pretrained=True, deployed=True)
-    logits = predict_logits(model, load_canvases(images, model.spec)) / float(model.info["temperature"])
+    logits = predict_logits(model, load_canvases(images, model.spec)) / Calibration.of(model.info).temperature
     write_logits(logits, folder)
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)

@@ -22,7 +22,8 @@ from gricol_zoo.export.graph import PortableModel, describe, trace
 from gricol_zoo.export.int8 import Int8, quantize
 
 NAME = "gricol_r18half_n3_128.qband"
-SLOW = {"cirnet", "cirnet_pooled", "bcnn_vgg16", "resnet50", *ON_R50} - {"dcl_r50"}
+VARIANTS = {"gricol_r50half_n2", "gricol_r50half_n4", "gricol_r50half_n3_nooverlap", "gril_r50half"}  # of gricol_r50half_n3
+SLOW = {"cirnet", "cirnet_pooled", "bcnn_vgg16", "resnet50", "siamese2017", *VARIANTS, *ON_R50} - {"dcl_r50"}
 
 
 def awake(model):
@@ -134,9 +135,8 @@ def assert_scales(model, exported, crop):
             exported.logits(crops, wrong)
 
 
-@pytest.mark.parametrize(
-    "ending", ["pt2", pytest.param("onnx", marks=pytest.mark.slow)]
-)  # `test_canvas.py` has its canvas in ONNX Runtime
+@pytest.mark.slow  # `test_canvas.py` has the same canvas as torch computes it
+@pytest.mark.parametrize("ending", ["pt2", "onnx"])
 def test_preparation_2_and_polarity_in_one_file(ending, tmp_path):
     model = awake(create_model("r18half_192", polarity=True))
     file = tmp_path / f"model.{ending}"

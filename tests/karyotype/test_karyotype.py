@@ -715,6 +715,7 @@ def test_a_cell_that_is_blurred_says_so(cell, knowing, tmp_path):
 
 
 def test_another_model_that_fits_better_is_named(cell, model, monkeypatch, tmp_path, capsys):
+    from gricol_zoo.inference.calibration import Calibration
     from gricol_zoo.inference.classifier import of_network
 
     folder = doubled(cell[0], tmp_path / "cell")
@@ -724,7 +725,8 @@ def test_another_model_that_fits_better_is_named(cell, model, monkeypatch, tmp_p
         asked.append(sure)
         logits = np.zeros((47, 24))
         logits[:, 0] = np.log(23 * sure / max(1 - sure, 1e-12))
-        yield of_network(model)._replace(name="other.band", answer=lambda some, _: (logits[: len(some)], None), temperature=1.0)
+        other = {"name": "other.band", "answer": lambda some, _: (logits[: len(some)], None)}
+        yield of_network(model)._replace(calibration=Calibration(), **other)
 
     def warned(images, sure):
         return [one for one in karyotype(model, images, rivals=lambda: rivals(sure)).warnings if "fits" in one]

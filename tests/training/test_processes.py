@@ -33,6 +33,7 @@ def one(folder):
     return folder / "one"
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_loss_curve_of_one(folder, one):
     ((said, code),) = finish(training(launched(2, get_free_port()), folder, folder / "two"))
     assert code == 0, said

@@ -75,6 +75,7 @@ def test_a_cut_checkpoint_is_named(trained, chromosomes, tmp_path):
         train(images, split, MODEL, QUICK, tmp_path, resume=True, device="cpu")
 
 
+@pytest.mark.slow  # `test_a_mixed_training_learns` is quicker
 def test_a_network_learns_a_dozen_images_by_heart(tmp_path):
     images, split, _ = split_for(open_images(tiny_set(tmp_path / "set", cells=8, classes=("1", "16", "21"))), 0)
     recipe = dataclasses.replace(PAPER, epochs=30, batch_size=6, precision="fp32")

@@ -314,6 +314,7 @@ def test_a_cache_that_cannot_be_written(hub, commit, monkeypatch, number):
         create_model(f"hf-hub:{REPO}", pretrained=True)
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(hub, commit, expected, tmp_path):
     script = (
         "import sys, torch, gricol_zoo\n"
