@@ -94,10 +94,9 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if issubclass(category, QualityWarning):
-        bars = getattr(getattr(sys.modules.get("tqdm"), "tqdm", None), "_instances", ())
-        if len(bars):  # whose line has no end yet
-            print(file=sys.stderr)
-        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+        from tqdm import tqdm
+
+        tqdm.write(f"warning: {' '.join(str(message).split())}", file=sys.stderr)  # above a progress bar, if there is one
     else:
         _SHOW_WARNING(message, category, filename, lineno, file, line)
 

@@ -56,7 +56,11 @@ class GridModel(TwoBranchModel):
         Raises:
             GricolZooError: not found, altered, or not a model of this zoo.
         """
-        return from_pretrained(repo_or_dir, revision, cache_dir, token, local_files_only, force_download, **changes)
+        if Path(repo_or_dir).is_dir():
+            source = find_in_dir(Path(repo_or_dir))
+        else:
+            source = find_on_hub(repo_or_dir, revision or "", cache_dir, token, local_files_only, force_download)
+        return create_from(source, True, False, **changes)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``model.safetensors`` (fp16) and ``config.json``, which ``local-dir:folder`` loads again."""
@@ -84,21 +88,7 @@ class GridModel(TwoBranchModel):
             return upload(Path(folder), repo, message, token, private, branch, keep_card=True)
 
 
-def from_pretrained(
-    repo_or_dir: str,
-    revision: str | None = None,
-    cache_dir: str | None = None,
-    token: str | None = None,
-    local_files_only: bool = False,
-    force_download: bool = False,
-    **changes: Any,
-) -> GridModel:
-    """Load a model from a Hub repository ("org/repo") or a folder. See ``GridModel.from_pretrained``."""
-    if Path(repo_or_dir).is_dir():
-        source = find_in_dir(Path(repo_or_dir))
-    else:
-        source = find_on_hub(repo_or_dir, revision or "", cache_dir, token, local_files_only, force_download)
-    return create_from(source, True, False, **changes)
+from_pretrained = GridModel.from_pretrained
 
 
 @overload

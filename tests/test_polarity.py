@@ -31,8 +31,9 @@ from gricol_zoo.inference.logits import make_classifying, predict_both, predict_
 from gricol_zoo.models.flops import count
 from gricol_zoo.models.lower import short_arm_up, sum_polarities
 from gricol_zoo.testing import check_model
+from gricol_zoo.training.checks import check_polarity
 from gricol_zoo.training.recipes import LIGHT
-from gricol_zoo.training.train import check_polarity, polarity_accuracy, train, turn_some
+from gricol_zoo.training.train import polarity_accuracy, train, turn_some
 
 NAME, WEIGHTS = "gricol_r18half_n3_128", "gricol_r18half_n3_128.qband"
 QUICK = dataclasses.replace(LIGHT, epochs=1, batch_size=8, precision="fp32", augment=Augment(tilt=5.0))

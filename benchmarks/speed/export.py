@@ -1,4 +1,4 @@
-"""Exported models: images a second beside Python's, and what int8 costs in accuracy on val.
+"""Exported models: images per second beside Python's, and what int8 costs in accuracy on val.
 
     pip install '.[export]' && python -m benchmarks.speed.export [--only speed] [--rounds 9]
     python -m benchmarks.speed.export --only accuracy --data FOLDER [--r50half runs/r50half]

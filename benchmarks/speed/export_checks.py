@@ -9,7 +9,7 @@ Writes, with their .md:
   crops. Of preparation 2 also the logits of torch.export, and canvases of crops that have a scale. --weights measures some
   again, and keeps the other lines;
 - results/speed/export_int8.csv: int8 as it is and with one choice changed, calibrated on 256 images of the train part: how
-  much a logit is off over the val part (root mean square), and images a second, timed in turn (--r50half: see export.py).
+  much a logit is off over the val part (root mean square), and images per second, timed in turn (--r50half: see export.py).
 """
 
 from __future__ import annotations

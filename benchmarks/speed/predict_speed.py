@@ -6,7 +6,7 @@ Writes, with their .md:
 - results/speed/predict_speed.csv: `gricol-zoo predict` as a command of its own on 920 crops (20 cells), with the packaged
   weights and with gricol_r50half_n3 (random weights), and the time until `import torch` is done, which nothing here can
   shorten;
-- results/speed/predict_overlap.csv: images a second within one process, end to end (read, decode, resize, classify, write)
+- results/speed/predict_overlap.csv: images per second within one process, end to end (read, decode, resize, classify, write)
   against the network alone on images already in memory, in turn;
 - results/speed/predict_memory.csv: the command's peak memory for 230 to all crops of the set;
 - results/speed/predict_parity.csv: what optimizing changes in the packaged model on the val part of the split: largest

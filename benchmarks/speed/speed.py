@@ -1,4 +1,4 @@
-"""Models side by side at inference: images a second, latency, memory, Gflops and the share of the machine's peak.
+"""Models side by side at inference: images per second, latency, memory, Gflops and the share of the machine's peak.
 
     pip install '.[viz]' && python -m benchmarks.speed.speed [--rounds 9]
 
@@ -103,7 +103,7 @@ def batches(dtype: str, rounds: int) -> list[dict[str, Any]]:
 
 
 def picture(rows: list[dict[str, Any]]) -> None:
-    """Draw the images a second of each model, in both forms."""
+    """Draw the images per second of each model, in both forms."""
     labels = list(dict.fromkeys((row["model"], row["in_chans"], row["infer_img_size"], row["infer_gmacs"]) for row in rows))
     figure, axis = plt.subplots(figsize=(8, 0.62 * len(labels) + 1.3), layout="constrained")
     for offset, form in ((-0.19, "as is"), (0.19, "optimized")):
@@ -119,7 +119,7 @@ def picture(rows: list[dict[str, Any]]) -> None:
     axis.invert_yaxis()
     axis.set_xscale("log")
     axis.set_xlim(1, axis.get_xlim()[1] * 1.4)
-    axis.set_xlabel(f"images a second, log scale (batch 8; {rows[0]['device']}, {rows[0]['threads']} threads, medians)")
+    axis.set_xlabel(f"images per second, log scale (batch 8; {rows[0]['device']}, {rows[0]['threads']} threads, medians)")
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, fontsize=8, loc="lower right")
     figure.savefig(record.RESULTS / "speed" / "speed.png", dpi=130)

@@ -1,4 +1,4 @@
-"""What a machine can do at best: multiply-adds a second in a matrix product and in several convolutions."""
+"""What a machine can do at best: multiply-adds per second in a matrix product and in several convolutions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _waiting(step: Step, device: torch.device) -> Step:
 
 
 def best_convolution(times: Mapping[str, Spread], gmacs: Mapping[str, float]) -> float:
-    """Return the peak: 1e9 multiply-adds a second of the best of the convolutions, by median."""
+    """Return the peak: 1e9 multiply-adds per second of the best of the convolutions, by median."""
     return max(gmacs[name] / times[name].median for name in CONVOLUTIONS)
 
 

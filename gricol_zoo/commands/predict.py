@@ -63,7 +63,7 @@ def run_one(options: argparse.Namespace) -> int:
     total, failed, review, warned = sum(map(len, sets)), 0, 0, 0
     options.out.parent.mkdir(parents=True, exist_ok=True)
     say_unchecked(classifier)
-    with options.out.open("w", newline="", encoding="utf-8") as stream, tqdm(total=total, unit="image") as bar:
+    with options.out.open("w", newline="", encoding="utf-8") as stream, tqdm(total=total, unit="image", disable=None) as bar:
         for rows in write_predictions(classifier, sets, stream, **given):
             failed += sum(bool(row["error"]) for row in rows)
             review += sum(row["review"] == 1 for row in rows)
@@ -122,7 +122,7 @@ def run_shards(options: argparse.Namespace) -> int:
     identity = {"model": classifier.name, "weights_sha256": classifier.weights_sha256, "dtype": classifier.dtype}
     identity |= {**classifier.preparation, "scale": given["scale"]}
     shards = join_run(options.shards, options.paths, {**identity, "gricol_zoo": __version__})
-    with stop_on_signals() as stop, tqdm(unit="image") as bar:
+    with stop_on_signals() as stop, tqdm(unit="image", disable=None) as bar:
         tally = work_on(
             shards,
             lambda images, stream, start: write_predictions(classifier, [images], stream, start=start, **given),

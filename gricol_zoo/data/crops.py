@@ -23,9 +23,9 @@ class Look(NamedTuple):
 
     Attributes:
         file: SHA-256 of its file's bytes; empty where they cannot be had.
-        pixels: hash of its grey pixels; empty where it is no image.
-        grey: (H, W) float32 in 0..1; None where it is no image, or is not kept.
-        error: why it is no image.
+        pixels: hash of its grey pixels; empty where the file cannot be decoded.
+        grey: (H, W) float32 in 0..1; None where the file cannot be decoded, or is not kept.
+        error: why it cannot be read or decoded.
     """
 
     file: bytes = b""

@@ -92,7 +92,7 @@ def frames(data: bytes) -> int:
     """Return how many pages or frames a file has, of which ``read_crop`` reads the first.
 
     Raises:
-        ImageError: no image that can be read.
+        ImageError: not an image that can be read.
     """
     return _asked(decode.count_frames, data)
 
@@ -101,7 +101,7 @@ def size_of(data: bytes) -> tuple[int, int]:
     """Return (width, height) as the file's header says; nothing is decoded, nor turned.
 
     Raises:
-        ImageError: no image that can be read.
+        ImageError: not an image that can be read.
     """
     return _asked(decode.size_of, data)
 

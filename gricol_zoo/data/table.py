@@ -169,7 +169,7 @@ class ImageSet:
         return read_grey(self.read(record), ground)
 
     def pixel_hash(self, record: Record) -> bytes:
-        """Return a hash of a record's pixels; empty where its file is no image. One that cannot be had is named."""
+        """Return a hash of a record's pixels; empty where its file cannot be decoded. One that cannot be read is named."""
         try:
             return pixel_hash(read_grey(self.read_or_name(record)))
         except ImageError:

@@ -1,4 +1,4 @@
-"""Which pieces of a foreground belong to the chromosome, in a graph: ``main_piece`` of ``data/find.py`` once more.
+"""Which pieces of a foreground belong to the chromosome, in a graph: ``main_piece`` of ``data/pieces.py`` once more.
 
 All pieces are looked at together. A piece goes by its first pixel, row by row. What is said of a piece as a whole is gathered
 there by a scatter, and is brought back to its pixels by a gather.
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gricol_zoo.data.find import ASIDE, CRUMB, FAR, GAP
+from gricol_zoo.data.pieces import ASIDE, CRUMB, FAR, GAP
 from gricol_zoo.export.measure import Box, axes, principal_axis, total
 
 HOOKS = 12
@@ -85,7 +85,7 @@ class Pieces:
         return least, (-far).scatter_reduce(1, self.labels, torch.where(self.flat, values, -torch.inf), "amax")
 
     def owned_by(self, main: Tensor, box: Box) -> Tensor:
-        """Say whether pieces are part of the chromosome, as ``Body.owns`` of ``data/find.py`` does, (B, n) bool.
+        """Say whether pieces are part of the chromosome, as ``Body.owns`` of ``data/pieces.py`` does, (B, n) bool.
 
         Args:
             main: (B, 1) int64, the first pixel of the main piece.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, repeat
@@ -13,7 +12,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from gricol_zoo.data.images import SUFFIXES, read_crop
+from gricol_zoo.data.images import SUFFIXES, pixel_hash, read_crop
 from gricol_zoo.data.preprocess import Prepared
 from gricol_zoo.data.quality import SAME, image_warnings, measure
 from gricol_zoo.data.readers import open_images
@@ -133,12 +132,7 @@ class Seen:
         for record in images.records[max(0, end - MOST_SEEN) : end]:
             if (record.case, record.cell) in later:
                 with contextlib.suppress(ImageError, OSError):
-                    self.before(_row(record), digest_of(read_crop(images.read(record), ground).grey))
-
-
-def digest_of(grey: np.ndarray) -> bytes:
-    """Return a hash of an image's pixels, (H, W)."""
-    return hashlib.blake2b(grey.tobytes(), digest_size=12, salt=b"%dx%d" % grey.shape).digest()
+                    self.before(_row(record), pixel_hash(read_crop(images.read(record), ground).grey))
 
 
 def _predict_batch(
@@ -156,7 +150,7 @@ def _predict_batch(
             row["error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
             continue
         if isinstance(one, Prepared):  # else a system that measures crops in its own way
-            digests[index] = digest_of(crop.grey)
+            digests[index] = pixel_hash(crop.grey)
             said = image_warnings(one, measure(one, unit, float(factor)), classifier.reference)
             row["warnings"] = [*crop.notes, *(one.text for one in said)]
         prepared.append(one)

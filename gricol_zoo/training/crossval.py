@@ -23,10 +23,11 @@ from gricol_zoo.factory import create_model
 from gricol_zoo.inference.calibration import Calibration
 from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.progress import Speaker
+from gricol_zoo.training.checks import changed_spec
 from gricol_zoo.training.config import TrainConfig
 from gricol_zoo.training.recipes import Recipe
 from gricol_zoo.training.state import CHECKPOINT_FILE
-from gricol_zoo.training.train import changed_spec, run_training
+from gricol_zoo.training.train import run_training
 from gricol_zoo.weights.config import CONFIG_FILE, read_config
 from gricol_zoo.weights.resolve import find_weights
 

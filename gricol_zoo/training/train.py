@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,38 +17,34 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gricol_zoo.data.arrays import arms_up, image_factors, label_indices, load_prepared, normalise
+from gricol_zoo.data.arrays import arms_up, label_indices, normalise
 from gricol_zoo.data.augment import mix
 from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.prepare import check_parts, missing_classes, prepare_data
-from gricol_zoo.data.quality import UNSURE, fit_reference, measure
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.evaluation.report import polarity_accuracy
 from gricol_zoo.factory import GridModel, build
 from gricol_zoo.inference.calibration import (
-    expected_calibration_error,
-    fit_temperature,
     negative_log_likelihood,
-    review_threshold,
-    softmax,
 )
-from gricol_zoo.inference.logits import predict_both, predict_logits
+from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.inference.precision import choose_dtype
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.presets import MODELS
 from gricol_zoo.progress import Speaker, peak_memory, stop_on_signals
-from gricol_zoo.spec import CHROMOSOMES, ModelSpec
+from gricol_zoo.spec import ModelSpec
+from gricol_zoo.training.checks import changed_spec, check_phases, check_polarity, check_share
 from gricol_zoo.training.config import TrainConfig
 from gricol_zoo.training.losses import GridLoss
 from gricol_zoo.training.optim import learning_rate, make_optimizer, update_average
 from gricol_zoo.training.recipes import Recipe
-from gricol_zoo.training.state import CHECKPOINT_FILE, LOG_COLUMNS, Data, Job, Likeness, Training, restore
+from gricol_zoo.training.result import averaged_model, measure_val, write_result
+from gricol_zoo.training.state import CHECKPOINT_FILE, LOG_COLUMNS, Data, Job, Training, restore
 from gricol_zoo.training.task import TrainingTask
 from gricol_zoo.weights.resolve import find_weights
-from gricol_zoo.weights.tensors import half_precision, load_weights, save_model
+from gricol_zoo.weights.tensors import load_weights
 
 
 def train(
@@ -196,38 +191,6 @@ def train_epochs(job: Job) -> bool:
     return True
 
 
-def check_share(batch_size: int, images: int, processes: int) -> None:
-    """Refuse a batch that processes cannot share evenly: their mean would not be the batch's.
-
-    Raises:
-        GricolZooError: names the sizes that would do; or there are fewer images than processes.
-    """
-    if images < processes:
-        raise GricolZooError(
-            f"Expected at least one image per process, but got {images} for {processes} processes. Start fewer."
-        )
-    if batch_size % processes:
-        below = batch_size - batch_size % processes
-        near = f"{below} or {below + processes}" if below else str(processes)
-        raise GricolZooError(
-            f"Expected a `batch_size` divisible by the {processes} processes that share it, but got {batch_size}. "
-            f"Set it to {near} in the recipe."
-        )
-
-
-def check_phases(task: TrainingTask, model_name: str, recipe: Recipe) -> None:
-    """Refuse a recipe that ends before the model's last stage, which would leave its classifier untrained.
-
-    Raises:
-        GricolZooError: says how many epochs it takes.
-    """
-    if task.phases and recipe.epochs <= task.phases[-1]:
-        raise GricolZooError(
-            f"{model_name} trains in stages, and the last one starts after {task.phases[-1]} epochs, but the recipe has "
-            f"{recipe.epochs}. Raise `epochs`, or start it earlier: `--change backbone_options.OPTION=EPOCHS`."
-        )
-
-
 def train_epoch(job: Job) -> bool:
     """Do what is left of the current epoch and measure it on val; False if it had to stop in between."""
     run, recipe, epoch, started = job.run, job.recipe, job.run.epoch, time.monotonic()
@@ -311,31 +274,6 @@ def turn_some(images: torch.Tensor, up: torch.Tensor, draws: Draws) -> tuple[tor
     return torch.where(turned[:, None, None], images.flip(1, 2), images), up ^ turned
 
 
-def check_polarity(spec: ModelSpec, recipe: Recipe) -> None:
-    """Refuse what would teach a model with polarity the wrong end.
-
-    Raises:
-        GricolZooError: names the field of the recipe.
-    """
-    if spec.polarity and recipe.augment.flip_arms:
-        raise GricolZooError("Training with polarity already turns half of the images. Set the recipe's `flip_arms` to 0.")
-    if spec.polarity and recipe.mixup:
-        raise GricolZooError("`mixup` blends images of both polarities, so it cannot be used with polarity. Set it to 0.")
-
-
-def measure_val(images: ImageSet, spec: ModelSpec, scale: str | float) -> Likeness | None:
-    """Measure what the val images are like; None where the preparation measures nothing."""
-    how = spec.preprocess
-    if how.version < 2 or how.orientation == "as-is":
-        return None
-    factors = image_factors(how, images, scale)
-    prepared = load_prepared(images, spec, factors)
-    each = np.ones(len(prepared)) if factors is None else factors
-    measures = [measure(one, how.length, float(by)) for one, by in zip(prepared, each, strict=True)]
-    cells = [f"{record.case}/{record.cell}" if record.cell else "" for record in images.records]
-    return Likeness(measures, cells, [one.light for one in prepared])
-
-
 def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Speaker) -> tuple[GridModel, dict[str, Any]]:
     """Return the model to train, and what came with the weights it starts from (nothing for random ones)."""
     torch.manual_seed(seed)
@@ -349,61 +287,3 @@ def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Spe
         start, model.load_report, model.info = model.info, None, {}
     model.name = MODELS.resolve(parse_model_name(model_name).arch)
     return model, start
-
-
-def changed_spec(model_name: str, images: ImageSet, changes: Mapping[str, Any] | None = None) -> ModelSpec:
-    """Return the spec to train: the registered one, changed, with the data's own classes where they are not chromosomes."""
-    found = sorted({record.label for record in images.records})
-    if "" in found:
-        raise GricolZooError(f"{images.store.root} has images without a label. Training needs a label for each image.")
-    spec = MODELS.get(parse_model_name(model_name).arch).replace(**(changes or {}))
-    if set(found) <= set(CHROMOSOMES):
-        return spec
-    if len(found) > 1000:
-        raise GricolZooError(f"Expected at most 1000 classes, but {images.store.root} has {len(found)} different labels.")
-    return spec.replace(num_classes=len(found), class_names=tuple(found))
-
-
-def averaged_model(run: Training, spec: ModelSpec) -> GridModel:
-    """Return a copy of the model with the averaged weights, for evaluation."""
-    model = build(spec)
-    model.load_state_dict(run.average)
-    device = next(run.task.parameters()).device
-    return model.to(device).to(memory_format=torch.channels_last).eval()
-
-
-def write_result(job: Job, record: dict[str, Any]) -> None:
-    """Write the averaged weights, and calibrate what they say on the val part, as they are on disk."""
-    model = averaged_model(job.run, job.spec).cpu()
-    model.name = job.run.task.model.name
-    model.load_state_dict(half_precision(model.state_dict()))  # as they will be on disk
-    canvases, labels, arms = job.data.canvases["val"], job.data.labels["val"], job.data.arms["val"]
-    logits, up = predict_both(model, canvases)
-    temperature = fit_temperature(logits, labels)
-    confidence = softmax(logits, temperature).max(1)
-    correct = logits.argmax(1) == labels
-    threshold = review_threshold(confidence, correct)
-    val = job.data.val
-    reference = None if val is None else fit_reference(val.measures, val.cells, confidence < UNSURE, val.light)
-    every = predict_logits(model, canvases, full=True) if model.splitter.num_cells else logits
-    polarity = {} if up is None else {"polarity_accuracy": polarity_accuracy(model, canvases, arms, up)}
-    info: dict[str, Any] = {
-        "temperature": round(temperature, 4),
-        "temperature_full": round(fit_temperature(every, labels), 4),
-        "review_threshold": threshold,
-        "val": {
-            "images": len(labels),
-            "accuracy": float(correct.mean()),
-            "ece": expected_calibration_error(confidence, correct),
-            "review_fraction": float((confidence < threshold).mean()),
-            **polarity,
-        },
-        **({} if reference is None else {"reference": reference.to_dict()}),
-        "training": {
-            **record,
-            "recipe": job.recipe.to_dict(),
-            "library": {"torch": torch.__version__, "numpy": np.__version__},
-        },
-    }
-    save_model(model, job.config.out, info)
-    job.say(f"val accuracy {info['val']['accuracy']:.4f}; weights in {job.config.out}")

@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from gricol_zoo import MODELS, GricolZooError, Preprocess
 from gricol_zoo.data.arrays import fitting_scale, measure_extents
-from gricol_zoo.data.find import Body, box_of, box_of_one_piece, find_chromosome, fit_plane, grow, inner_box, main_piece, ring
+from gricol_zoo.data.find import box_of, box_of_one_piece, find_chromosome, fit_plane, grow, inner_box, ring
+from gricol_zoo.data.pieces import Body, main_piece
 from gricol_zoo.data.prepare import check_parts, prepare_data
 from gricol_zoo.data.preprocess import place, place_alone, pose_of, prepare, resize, smooth, to_canvas, to_levels
 from gricol_zoo.data.readers import open_images

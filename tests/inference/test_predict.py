@@ -15,11 +15,12 @@ from PIL import Image
 
 from gricol_zoo import MODELS, GricolZooError, create_model
 from gricol_zoo.data.arrays import as_batch, load_canvases
+from gricol_zoo.data.images import pixel_hash
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import Record
 from gricol_zoo.evaluation.report import evaluate
 from gricol_zoo.inference.logits import best_batch_size, predict_logits
-from gricol_zoo.inference.predict import COLUMNS, MOST_SEEN, Seen, digest_of, open_paths, predict_rows, write_predictions
+from gricol_zoo.inference.predict import COLUMNS, MOST_SEEN, Seen, open_paths, predict_rows, write_predictions
 
 
 @pytest.fixture(scope="module")
@@ -249,8 +250,8 @@ def test_single_images_of_a_folder_are_one_set(model, repeated, chromosomes, tmp
 
 def test_pixels_are_compared_with_their_shape():
     grey = np.random.default_rng(0).random((6, 4), np.float32)
-    assert digest_of(grey) == digest_of(grey.copy())
-    assert len({digest_of(grey.reshape(shape)) for shape in ((6, 4), (4, 6), (24, 1), (1, 24))}) == 4
+    assert pixel_hash(grey) == pixel_hash(grey.copy())
+    assert len({pixel_hash(grey.reshape(shape)) for shape in ((6, 4), (4, 6), (24, 1), (1, 24))}) == 4
 
 
 def test_memory_stays_flat():

@@ -18,8 +18,8 @@ from gricol_zoo.models.baselines.bcnn import bilinear, vgg16
 from gricol_zoo.models.baselines.dcl import region_confusion, shuffle
 from gricol_zoo.models.baselines.ntsnet import ranking_loss
 from gricol_zoo.models.baselines.siamese2017 import pairs
+from gricol_zoo.training.checks import check_phases
 from gricol_zoo.training.recipes import Recipe
-from gricol_zoo.training.train import check_phases
 
 OWN_OBJECTIVE = {
     "abn_r50": {"image_size": (64, 64), "backbone_options": LIGHT},

@@ -16,7 +16,8 @@ from gricol_zoo.cli import main
 from gricol_zoo.data.augment import Augment
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import split_for
-from gricol_zoo.training.train import check_share, train
+from gricol_zoo.training.checks import check_share
+from gricol_zoo.training.train import train
 
 
 @pytest.fixture(scope="module")

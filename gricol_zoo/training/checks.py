@@ -1,0 +1,71 @@
+"""What is refused before a training begins, and the spec that is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gricol_zoo.data.table import ImageSet
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.models.names import parse_model_name
+from gricol_zoo.models.presets import MODELS
+from gricol_zoo.spec import CHROMOSOMES, ModelSpec
+from gricol_zoo.training.recipes import Recipe
+from gricol_zoo.training.task import TrainingTask
+
+
+def check_share(batch_size: int, images: int, processes: int) -> None:
+    """Refuse a batch that processes cannot share evenly: their mean would not be the batch's.
+
+    Raises:
+        GricolZooError: names the sizes that would do; or there are fewer images than processes.
+    """
+    if images < processes:
+        raise GricolZooError(
+            f"Expected at least one image per process, but got {images} for {processes} processes. Start fewer."
+        )
+    if batch_size % processes:
+        below = batch_size - batch_size % processes
+        near = f"{below} or {below + processes}" if below else str(processes)
+        raise GricolZooError(
+            f"Expected a `batch_size` divisible by the {processes} processes that share it, but got {batch_size}. "
+            f"Set it to {near} in the recipe."
+        )
+
+
+def check_phases(task: TrainingTask, model_name: str, recipe: Recipe) -> None:
+    """Refuse a recipe that ends before the model's last stage, which would leave its classifier untrained.
+
+    Raises:
+        GricolZooError: says how many epochs it takes.
+    """
+    if task.phases and recipe.epochs <= task.phases[-1]:
+        raise GricolZooError(
+            f"{model_name} trains in stages, and the last one starts after {task.phases[-1]} epochs, but the recipe has "
+            f"{recipe.epochs}. Raise `epochs`, or start it earlier: `--change backbone_options.OPTION=EPOCHS`."
+        )
+
+
+def check_polarity(spec: ModelSpec, recipe: Recipe) -> None:
+    """Refuse what would teach a model with polarity the wrong end.
+
+    Raises:
+        GricolZooError: names the field of the recipe.
+    """
+    if spec.polarity and recipe.augment.flip_arms:
+        raise GricolZooError("Training with polarity already turns half of the images. Set the recipe's `flip_arms` to 0.")
+    if spec.polarity and recipe.mixup:
+        raise GricolZooError("`mixup` blends images of both polarities, so it cannot be used with polarity. Set it to 0.")
+
+
+def changed_spec(model_name: str, images: ImageSet, changes: Mapping[str, Any] | None = None) -> ModelSpec:
+    """Return the spec to train: the registered one, changed, with the data's own classes where they are not chromosomes."""
+    found = sorted({record.label for record in images.records})
+    if "" in found:
+        raise GricolZooError(f"{images.store.root} has images without a label. Training needs a label for each image.")
+    spec = MODELS.get(parse_model_name(model_name).arch).replace(**(changes or {}))
+    if set(found) <= set(CHROMOSOMES):
+        return spec
+    if len(found) > 1000:
+        raise GricolZooError(f"Expected at most 1000 classes, but {images.store.root} has {len(found)} different labels.")
+    return spec.replace(num_classes=len(found), class_names=tuple(found))
