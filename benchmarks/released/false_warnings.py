@@ -14,15 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common.record import ROOT, write
+from benchmarks.common.record import write
 from benchmarks.common.sets import NAMES, open_part
-from gricol_zoo import create_model
+from benchmarks.common.weights import create
 from gricol_zoo.data.folds import assign_folds
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet
@@ -30,7 +28,7 @@ from gricol_zoo.evaluation.out_of_fold import LOGITS, QUESTION
 from gricol_zoo.inference.classifier import Classifier, of_network
 from gricol_zoo.inference.fast import optimize
 from gricol_zoo.karyotype.document import Karyotype
-from gricol_zoo.karyotype.run import karyotype
+from gricol_zoo.karyotype.run import cells_of, karyotype
 
 PKI3 = "r18half_192.pki3"
 COLUMNS = {
@@ -45,25 +43,15 @@ COLUMNS = {
 }
 
 
-def classifier_of(folder: Path) -> Classifier:
-    """Return the weights in a folder, ready to classify."""
-    return of_network(optimize(create_model(f"local-dir:{folder}", pretrained=True), "fp32"))
-
-
-def cells_of(images: ImageSet) -> Iterator[ImageSet]:
-    """Yield the images of each cell of a set."""
-    members: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for index, record in enumerate(images.records):
-        members[record.case, record.cell].append(index)
-    for indices in members.values():
-        yield images.subset(indices)
+def classifier_of(name: str) -> Classifier:
+    """Return released weights, or those in a folder, ready to classify."""
+    return of_network(optimize(create(name), "fp32"))
 
 
 def look(classifier: Classifier, images: ImageSet) -> list[tuple[Karyotype, float]]:
     """Karyotype each cell of a set; with each, the share that was assigned its class."""
     found = []
-    for cell in cells_of(images):
-        name = f"{cell.records[0].case}/{cell.records[0].cell}"
+    for name, cell in cells_of(images).items():
         one = karyotype(classifier, cell, cell=name)
         right = [c.assigned == r.label for c, r in zip(one.chromosomes, cell.records, strict=True)]
         found.append((one, sum(right) / len(right)))
@@ -93,8 +81,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
     parser.add_argument("--folds", type=Path, help="a finished crossval of the Q-band set")
     options = parser.parse_args()
-    hub = ROOT / "hub"
-    found = look(classifier_of(hub / PKI3), open_part("pki3", options.data, "test"))
+    found = look(classifier_of(PKI3), open_part("pki3", options.data, "test"))
     sets = [(f"{NAMES['pki3']}, test part", PKI3, found)]
     if options.folds:
         images = open_images(options.data / "qband.zip")
@@ -103,9 +90,8 @@ def main() -> None:
         done = [fold for fold in range(asked["folds"]) if (options.folds / f"fold{fold + 1}" / LOGITS).exists()]
         found = []
         for fold in done:
-            found += look(
-                classifier_of(options.folds / f"fold{fold + 1}"), images.subset(np.nonzero(fold_of == fold)[0].tolist())
-            )
+            tested = images.subset(np.nonzero(fold_of == fold)[0].tolist())
+            found += look(classifier_of(str(options.folds / f"fold{fold + 1}")), tested)
         weights = f"{len(done)} of {asked['folds']} folds of {asked['model']}, {asked['recipe']['epochs']} epochs"
         sets.append((f"{NAMES['qband']}, out of fold", weights, found))
     said = [f"- {one.cell}: {warning}" for _, _, found in sets for one, _ in found for warning in one.warnings]

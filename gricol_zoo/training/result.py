@@ -9,6 +9,7 @@ import torch
 
 from gricol_zoo.data.arrays import image_factors, load_prepared
 from gricol_zoo.data.quality import UNSURE, fit_reference, measure
+from gricol_zoo.data.split import cells_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluation.report import polarity_accuracy
 from gricol_zoo.factory import GridModel, build
@@ -33,8 +34,7 @@ def measure_val(images: ImageSet, spec: ModelSpec, scale: str | float) -> Likene
     prepared = load_prepared(images, spec, factors)
     each = np.ones(len(prepared)) if factors is None else factors
     measures = [measure(one, how.length, float(by)) for one, by in zip(prepared, each, strict=True)]
-    cells = [f"{record.case}/{record.cell}" if record.cell else "" for record in images.records]
-    return Likeness(measures, cells, [one.light for one in prepared])
+    return Likeness(measures, cells_of(images.records), [one.light for one in prepared])
 
 
 def averaged_model(run: Training, spec: ModelSpec) -> GridModel:
