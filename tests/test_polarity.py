@@ -23,6 +23,7 @@ from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import split_for
 from gricol_zoo.data.table import Record
+from gricol_zoo.evaluation.report import polarity_accuracy
 from gricol_zoo.explain.embed import classify_features, pooled_features
 from gricol_zoo.export import export_model, open_exported
 from gricol_zoo.export import write as exporting
@@ -33,7 +34,7 @@ from gricol_zoo.models.lower import short_arm_up, sum_polarities
 from gricol_zoo.testing import check_model
 from gricol_zoo.training.checks import check_polarity
 from gricol_zoo.training.recipes import LIGHT
-from gricol_zoo.training.train import polarity_accuracy, train, turn_some
+from gricol_zoo.training.train import train, turn_some
 
 NAME, WEIGHTS = "gricol_r18half_n3_128", "gricol_r18half_n3_128.qband"
 QUICK = dataclasses.replace(LIGHT, epochs=1, batch_size=8, precision="fp32", augment=Augment(tilt=5.0))
