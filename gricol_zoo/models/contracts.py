@@ -44,7 +44,7 @@ class Backbone(nn.Module):
     num_features: int
     first_conv: ClassVar[str] = "conv1"
     gives_map: ClassVar[bool] = True
-    phases: tuple[int, ...] = ()
+    phases = ()  # type: tuple[int, ...]  # TorchScript reads annotations, and cannot read this one
 
 
 class Splitter(nn.Module):
@@ -64,9 +64,9 @@ class Splitter(nn.Module):
 
 def complete(part: nn.Module, contract: type[Contract]) -> Contract:
     """Give a part that does not inherit from its contract the contract's defaults for what it lacks; the part itself."""
-    for name in contract.__annotations__:
-        if not hasattr(part, name) and hasattr(contract, name):
-            setattr(part, name, getattr(contract, name))
+    for name, value in vars(contract).items():
+        if not name.startswith("_") and not hasattr(part, name):
+            setattr(part, name, value)
     return cast(Contract, part)
 
 
