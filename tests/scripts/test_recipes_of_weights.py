@@ -20,8 +20,8 @@ FILES = sorted(FOLDER.glob("*.json"))
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_it_names_what_exists(file):
     what = json.loads(file.read_text())
-    assert what.keys() - {"recipe_changes"} == {"model", "images", "init", "recipe", "epochs", "seed"}
-    assert what["model"] in MODELS
+    assert what.keys() - {"recipe_changes", "changes"} == {"model", "images", "init", "recipe", "epochs", "seed"}
+    MODELS.get(what["model"]).replace(**what.get("changes", {}))  # raises where a field is unknown
     assert file.stem.startswith(f"{what['model']}.{what['images']}")
     assert (FOLDER.parent / "splits" / f"{what['images']}.csv").is_file()
     assert not what["init"] or (FOLDER / f"{what['init']}.json").is_file()
