@@ -10,6 +10,7 @@ not done yet are left out, and the table says how many there were. Every cell go
 
 A warning is false where nothing of it is true: each image that it names (its homologue too) got its right class, and the
 cell lost less than ``LOSS`` points against the mean of its set. The table gives both counts: all warnings, and false ones.
+Cells whose crops were rescaled are karyotyped a second time without that, to tell what it is worth.
 
 Writes results/released/false_warnings.csv, a row for each set, and .md with what was said.
 """
@@ -46,8 +47,10 @@ COLUMNS = {
     "false": ("of them falsely", "d"),
     "images": ("images", "d"),
     "images_warned": ("images warned of", "d"),
-    "scaled": ("cells scaled", "d"),
     "assigned": ("right after assignment, %", ".1f"),
+    "scaled": ("cells rescaled", "d"),
+    "with_scale": ("right in these, %", ".1f"),
+    "without_scale": ("without rescaling, %", ".1f"),
 }
 
 
@@ -62,15 +65,14 @@ class Cell(NamedTuple):
     Attributes:
         karyotype: of it, warnings included.
         wrong: ids of the chromosomes that were not assigned their class.
+        right: the share of them that was.
+        unscaled: that share where the crops are taken as they are.
     """
 
     karyotype: Karyotype
     wrong: frozenset[int]
-
-    @property
-    def right(self) -> float:
-        """Return the share of the chromosomes that were assigned their class."""
-        return 1 - len(self.wrong) / len(self.karyotype.chromosomes)
+    right: float
+    unscaled: float
 
 
 def look(classifier: Classifier, images: ImageSet) -> list[Cell]:
@@ -78,11 +80,19 @@ def look(classifier: Classifier, images: ImageSet) -> list[Cell]:
     found = []
     for name, cell in cells_of(images).items():
         one = karyotype(classifier, cell, cell=name)
-        pairs = zip(one.chromosomes, cell.records, strict=True)
-        found.append(Cell(one, frozenset(c.id for c, record in pairs if c.assigned != record.label)))
+        wrong = wrong_of(one, cell)
+        unscaled = wrong if one.scale == 1 else wrong_of(karyotype(classifier, cell, cell=name, scale="none"), cell)
+        right, without = (1 - len(ids) / len(one.chromosomes) for ids in (wrong, unscaled))
+        found.append(Cell(one, wrong, right, without))
         if one.warnings or one.scale != 1:
             print(f"{name}: scale {one.scale:g}; {'; '.join(one.warnings) or 'no warning'}", flush=True)
     return found
+
+
+def wrong_of(one: Karyotype, cell: ImageSet) -> frozenset[int]:
+    """Return the ids of the chromosomes that were not assigned their class."""
+    pairs = zip(one.chromosomes, cell.records, strict=True)
+    return frozenset(chromosome.id for chromosome, record in pairs if chromosome.assigned != record.label)
 
 
 def is_false(cell: Cell, mean: float) -> bool:
@@ -100,6 +110,7 @@ def row_of(name: str, weights: str, found: list[Cell]) -> dict[str, object]:
     """Return a set's row."""
     images = [chromosome for cell in found for chromosome in cell.karyotype.chromosomes]
     mean = sum(cell.right for cell in found) / len(found)
+    scaled = [cell for cell in found if cell.karyotype.scale != 1]
     return {
         "set": name,
         "weights": weights,
@@ -108,8 +119,10 @@ def row_of(name: str, weights: str, found: list[Cell]) -> dict[str, object]:
         "false": sum(is_false(cell, mean) for cell in found),
         "images": len(images),
         "images_warned": sum(bool(one.warnings) for one in images),
-        "scaled": sum(cell.karyotype.scale != 1 for cell in found),
         "assigned": 100 * mean,
+        "scaled": len(scaled),
+        "with_scale": 100 * sum(cell.right for cell in scaled) / len(scaled) if scaled else "",
+        "without_scale": 100 * sum(cell.unscaled for cell in scaled) / len(scaled) if scaled else "",
     }
 
 
