@@ -109,7 +109,6 @@ def _factor_of_case(images: ImageSet, how: Preprocess | None, case: str) -> floa
 
 def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier]:
     """Yield the packaged weights other than those in use, to see whether they fit a cell better."""
-    from gricol_zoo.data.quality import read_reference
     from gricol_zoo.inference.classifier import of_network
     from gricol_zoo.models.presets import WEIGHTS
 
@@ -118,7 +117,7 @@ def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier
             other = f"{arch}.{tag}"
             if weights.packaged and other != name:
                 rival = load_model(other, options.device, True, options.preparation, options.ground)
-                if read_reference(rival.info) is None:
+                if rival.info.reference is None:
                     continue  # of an older preparation, which other cameras confuse
                 yield of_network(rival, options.dtype)._replace(name=other)
 
