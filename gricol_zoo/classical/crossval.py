@@ -20,6 +20,7 @@ from gricol_zoo.classical.saving import save
 from gricol_zoo.classical.system import Settings
 from gricol_zoo.classical.table import get_system
 from gricol_zoo.data.arrays import label_indices
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.split import apply_split, check_leaks, group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluation.metrics import bootstrap_mean, perfect_groups
@@ -70,6 +71,7 @@ def run_folds(
     settings, say = settings or get_system(system).settings, Speaker(True)
     truth = label_indices(images.records, CHROMOSOMES, str(images.store.root))
     asked = {"model": system, "settings": asdict(settings), "training_seed": training_seed}
+    images = read_once(images)
     plan = start(images, asked, out, say, folds=folds, group=group, seed=seed, resume=resume)
     todo = [fold for fold in range(folds) if not (plan.folder(fold) / LOGITS).exists()]
     if todo and measured is None:

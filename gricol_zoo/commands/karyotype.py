@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     if options.source.suffix.lower() == ".json":
         return _draw_again(options)
+    from gricol_zoo.data.crops import read_once
     from gricol_zoo.data.readers import open_images
     from gricol_zoo.data.scale import read_scale
     from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs
@@ -75,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
     rivals = cache(lambda: [*other_weights(options.model or DEFAULT_MODEL, options)])  # loaded once, if ever
     done = []
     for (cell, members), folder in zip(cells.items(), folders, strict=True):
+        members = read_once(members, classifier.ground)  # by the cell, so that memory stays flat
         result = karyotype(
             classifier,
             members,
