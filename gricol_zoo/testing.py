@@ -183,7 +183,7 @@ def check_model(name: str, **changes: Any) -> None:
     _check_saving(model, name, images)
     cost = count(model)
     both = cost.upper + cost.lower
-    adds_up = cost.lower < cost.full < both if model.shares_stages else cost.full == both
+    adds_up = cost.lower < cost.full < both if model.grid.shared else cost.full == both
     _expect(cost.lower > 0 and adds_up, f"{name}: countable multiply-adds", cost)
     for in_chans, num_classes in ((3, 7), (1, 2)):
         changed = create_model(name, **{**changes, "in_chans": in_chans, "num_classes": num_classes})

@@ -117,7 +117,7 @@ def what_it_is(name: str) -> str:
     grid = f"grid {spec.grid}x{spec.grid}, head {spec.head}" if model.splitter.num_cells else "no grid (the control)"
     height, width = spec.image_size
     return f"""Backbone {spec.backbone}, {grid}, input 1x{height}x{width}; {cost.params:.2f} M parameters ({cost.params_deployed:.2f} M deployed); lower
-branch {cost.lower:.3f} Gflops (multiply-adds) an image. model.safetensors: {info["size"]} bytes, sha256 `{info["sha256"]}`."""
+branch {cost.lower:.3f} Gflops (multiply-adds) an image. model.safetensors: {info.size} bytes, sha256 `{info.sha256}`."""
 
 
 def training(name: str) -> str:

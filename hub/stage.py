@@ -34,8 +34,8 @@ def stage(run: Path, target: Path, tag: str) -> dict[str, Any]:
     import torch
 
     model = gricol_zoo.create_model(f"local-dir:{run}", pretrained=True)
-    model.info["tag"] = tag
-    model.info["training"]["commit"] = (run / "commit.txt").read_text().strip()
+    commit = (run / "commit.txt").read_text().strip()
+    model.info = model.info.replace(tag=tag, training={**model.info.training, "commit": commit})
     model.save_pretrained(target)
     images = torch.randn(2, model.in_chans, *model.spec.image_size)
     copy = gricol_zoo.create_model(f"local-dir:{target}", pretrained=True)

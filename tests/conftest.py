@@ -68,7 +68,7 @@ def measured(tmp_path_factory):
     cells = [str(seed) for seed, cell in greys.items() for _ in cell]
     measures = [measure(one, length) for one in prepared]
     reference = fit_reference(measures, cells, np.zeros(len(cells), bool), [one.light for one in prepared])
-    model.info["reference"] = reference.to_dict()
+    model.info = model.info.replace(reference=reference.to_dict())
     folder = tmp_path_factory.mktemp("measured") / "weights"
     model.save_pretrained(folder)
     return folder

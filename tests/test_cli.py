@@ -16,6 +16,7 @@ from helpers.synthetic import write_cell
 from gricol_zoo import DEFAULT_MODEL, __version__, create_model
 from gricol_zoo.commands.predict import doubts
 from gricol_zoo.errors import QualityWarning
+from gricol_zoo.models.info import WeightsInfo
 
 
 def test_list(capsys):
@@ -198,7 +199,7 @@ def test_images_with_a_warning_are_counted(chromosomes, tmp_path, capsys):
     ],
 )
 def test_many_doubts_are_said(review, readable, expected, says):
-    info = {} if expected is None else {"val": {"review_fraction": expected}}
+    info = WeightsInfo({} if expected is None else {"val": {"review_fraction": expected}})
     said = doubts(review, readable, info)
     assert len(said) == says
     if says:

@@ -22,7 +22,6 @@ from gricol_zoo.classical.model import cells_of, fit_measured, reassign
 from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.evaluation.report import score
-from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.spec import CHROMOSOMES
 
 SEED = 0
@@ -59,8 +58,8 @@ def main() -> None:
             model = fit_measured(name, train.records, measured, val.records, val_measured, settings, SEED)
             seconds = time.perf_counter() - start
             logits = model.logits_of(val_measured, cells_of(val.records))
-            scores = score(logits, truth, val.records, CHROMOSOMES, model.info["temperature"])
-            together = reassign(softmax(logits, model.info["temperature"]), val.records)
+            scores = score(logits, truth, val.records, CHROMOSOMES, model.info.calibration.temperature)
+            together = reassign(model.info.calibration.probabilities(logits), val.records)
             low, high = scores["accuracy_ci95"]
             kept = {key: scores[key] for key in ("accuracy", "macro_f1", "ece", "images", "cells")}
             right = {"reassigned": float(np.mean(together == truth)), "train_images": len(train)}

@@ -80,7 +80,7 @@ def make_group(name: str, models: Mapping[str, Mapping[str, Any]]) -> Group:
         raise GricolZooError(f"Expected every system of {name} with the same seeds, but got {_seeds(models)}.")
     kinds = set()
     for model in (model for seeds in models.values() for model in seeds.values()):
-        training = model.info.get("training", {})
+        training = model.info.training
         if "groups" not in training or "recipe" not in training:
             raise GricolZooError(f"Expected weights of {name} that say which cells and which recipe they were trained on.")
         kinds.add("with bends" if any(training["recipe"]["augment"].get(key) for key in BENDS) else "without bends")
@@ -110,7 +110,7 @@ def read_released() -> Group:
     """Read the released weights."""
     models = {system: create(name, deployed=False) for system, name in RELEASED.items()}
     return make_group(
-        "released", {system: {str(model.info["training"]["recipe"]["seed"]): model} for system, model in models.items()}
+        "released", {system: {str(model.info.training["recipe"]["seed"]): model} for system, model in models.items()}
     )
 
 
@@ -120,7 +120,7 @@ def unseen(images: ImageSet, models: Sequence[Any]) -> ImageSet:
     Raises:
         GricolZooError: there are none.
     """
-    known = {group for model in models for group in model.info["training"]["groups"]}
+    known = {group for model in models for group in model.info.groups}
 
     def new(record: Record) -> bool:
         # An image-level training names its images, each a group of its own.
@@ -150,7 +150,7 @@ def score(pictures: Pictures, models: Sequence[Any], work: Path, lower: bool = F
     for model in models:
         result = {}
         for full in (False, True) if model.splitter.num_cells and not lower else (False,):
-            sha, inference = model.info["sha256"], "full" if full else "lower"
+            sha, inference = model.info.sha256, "full" if full else "lower"
             file = work / f"{sha[:12]}.{mark[:12]}.{pictures.part}.{inference}.json"
             if not file.exists():
                 spec = model.spec
@@ -183,7 +183,7 @@ def group_rows(group: Group, pictures: Pictures, data_part: str, work: Path, low
             compared = system != "control"
             about = {**known, "system": system, "inference": "full" if full else "lower"}
             for seed, (outcome, commit) in own.items():
-                marks = {"commit": commit, "weights_sha256": seeds[seed].info["sha256"]}
+                marks = {"commit": commit, "weights_sha256": seeds[seed].info.sha256}
                 rows += rows_of(outcome, controls[seed] if compared else None, {**marks, **about, "seed": seed})
             if len(own) > 1:
                 mean = mean_of([outcome for outcome, _ in own.values()])

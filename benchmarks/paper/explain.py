@@ -47,7 +47,7 @@ def embed(folder: Path) -> None:
         labels = model.spec.labels
         one = map_features(model, images, name, SEED, NEIGHBOURS)
         maps.append(one)
-        known = {"weights_sha256": model.info["sha256"], "split": split_file(TAG).name, "part": PART, "seed": SEED}
+        known = {"weights_sha256": model.info.sha256, "split": split_file(TAG).name, "part": PART, "seed": SEED}
         rows.append({"name": name, **known, **{key: value for key, value in one.scores().items() if key != "model"}})
     title = f"{NAMES[TAG]}, {PART} part, {len(images)} images: pooled features of the lower branch by t-SNE"
     save_figure(tsne_figure(maps, labels, title), RESULTS / "paper" / f"tsne.{TAG}.png", dpi=110)

@@ -202,7 +202,7 @@ def _network(
         "precision": recipe.precision,
         **cost.rows(),
         "val_accuracy": float(log[-1]["val_accuracy"]),
-        "sha256": model.info["sha256"],
+        "sha256": model.info.sha256,
         "seconds": round(sum(float(line["seconds"]) for line in log)),
     }
     if int(model.splitter.num_cells):

@@ -157,9 +157,9 @@ def main() -> None:
     if options.what == "confusion":
         confusion(options.name, images, logits, labels, part)
     elif options.what == "reliability":
-        reliability(options.name, logits, labels, float(model.info["temperature"]), part)
+        reliability(options.name, logits, labels, model.info.calibration.temperature, part)
     else:
-        probabilities = softmax(logits, float(model.info["temperature"]))
+        probabilities = model.info.calibration.probabilities(logits)
         wrong(options.name, images, canvases, probabilities, labels, options.out)
 
 

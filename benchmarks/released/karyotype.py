@@ -95,7 +95,7 @@ def cells_of(keys: list[str], probabilities: np.ndarray, truth: np.ndarray) -> l
 def classify(name: str, data: Path, part: str) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Return each image's cell, its probabilities and its class."""
     model, images = create(name), open_part(tag_of(name), data, part)
-    probabilities = softmax(predict_logits(model, load_canvases(images, model.spec)), float(model.info["temperature"]))
+    probabilities = model.info.calibration.probabilities(predict_logits(model, load_canvases(images, model.spec)))
     keys = [f"{record.case}/{record.cell}" for record in images.records]
     return keys, probabilities, label_indices(images.records, model.spec.labels, images.name)
 
@@ -107,7 +107,7 @@ def classify_halves(name: str, data: Path) -> np.ndarray:
     crops = (read_grey(images.read(record)) for record in images.records)
     halves = (OUTLIERS["half a chromosome"](crop, crop, rng) for crop in crops)
     canvases = np.stack([to_canvas(half, model.spec.preprocess, model.spec.image_size) for half in halves])
-    return softmax(predict_logits(model, canvases), float(model.info["temperature"]))
+    return model.info.calibration.probabilities(predict_logits(model, canvases))
 
 
 def situations(keys: list[str], probabilities: np.ndarray, truth: np.ndarray, half: np.ndarray) -> Iterator[tuple[str, Cell]]:
@@ -211,12 +211,12 @@ def held_out(run: Path, data: Path) -> dict[str, list[Cell]]:
     """Return the cells kept from a model trained on splits/pki3_counts.csv: those of 46, and those of another number."""
     model = create(str(run))
     images = apply_split(open_set("pki3", data), read_split(SPLITS / "pki3_counts.csv"))["test"]
-    seen = set(model.info["training"]["groups"])
+    seen = model.info.groups
     if seen & {record.case for record in images.records}:
         raise SystemExit(f"{run} was trained on cases of the test part.")
     logits = predict_logits(model, load_canvases(images, model.spec))
     truth = label_indices(images.records, model.spec.labels, images.name)
-    cells = cells_of([f"{r.case}/{r.cell}" for r in images.records], softmax(logits, float(model.info["temperature"])), truth)
+    cells = cells_of([f"{r.case}/{r.cell}" for r in images.records], model.info.calibration.probabilities(logits), truth)
     kinds: dict[str, Callable[[int], bool]] = {"45 or 47": lambda n: n != 46, "46, of the same cases": lambda n: n == 46}
     return {kind: [cell for cell in cells if fits(len(cell[1]))] for kind, fits in kinds.items()}
 

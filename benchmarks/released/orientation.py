@@ -35,7 +35,7 @@ def main() -> None:
         canvases = load_canvases(images, model.spec)
         turned = {"as they are": canvases, "mirrored": canvases[:, :, ::-1], "short arm down": canvases[:, ::-1]}
         turned["turned by 180 degrees"] = canvases[:, ::-1, ::-1]
-        known = {"name": name, "weights_sha256": model.info["sha256"], "part": "val", "images": len(labels)}
+        known = {"name": name, "weights_sha256": model.info.sha256, "part": "val", "images": len(labels)}
         logits = {orientation: predict_logits(model, array.copy()) for orientation, array in turned.items()}
         # The same for the images as they are and for those turned, since both have these two views.
         logits["mean of upright and turned"] = softmax(logits["as they are"]) + softmax(logits["turned by 180 degrees"])

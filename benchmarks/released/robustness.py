@@ -104,7 +104,7 @@ def rows_of(name: str, options: argparse.Namespace, rows: Sequence[dict[str, Any
     cells = read_cells(open_part(tag, options.data, options.part), options.cells)
     known = {
         "name": name,
-        "weights_sha256": models[0].info["sha256"],
+        "weights_sha256": models[0].info.sha256,
         "set": NAMES[tag],
         "split": split_file(tag).name,
         "part": options.part,

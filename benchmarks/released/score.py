@@ -69,7 +69,7 @@ def main() -> None:
                     model,
                     images,
                     name=name,
-                    weights_sha256=model.info["sha256"],
+                    weights_sha256=model.info.sha256,
                     split=split_file(tag).name,
                     part=part,
                     full=full,
@@ -81,7 +81,7 @@ def main() -> None:
         info = create(name).info
         files = [report_file(name, part, full) for part in ("val", "test") for full in (False, True)]
         reports = [json.loads(file.read_text()) for file in files if file.exists()]
-        rows += [row(name, report, info["training"]) for report in reports if report["weights_sha256"] == info["sha256"]]
+        rows += [row(name, report, info.training) for report in reports if report["weights_sha256"] == info.sha256]
     write("released/weights", rows, COLUMNS)
 
 

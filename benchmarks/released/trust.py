@@ -73,9 +73,9 @@ def main() -> None:
         images = open_part(tag, options.data, options.part)
         labels = label_indices(images.records, model.spec.labels, images.name)
         logits = predict_logits(model, load_canvases(images, model.spec))
-        temperature, threshold = float(model.info["temperature"]), float(model.info["review_threshold"])
+        temperature, threshold = model.info.calibration.temperature, model.info.calibration.threshold
         confidence, correct = softmax(logits, temperature).max(1), logits.argmax(1) == labels
-        known = {"name": name, "part": options.part, "weights_sha256": model.info["sha256"]}
+        known = {"name": name, "part": options.part, "weights_sha256": model.info.sha256}
         accepted = confidence >= threshold
         trust.append(
             {

@@ -9,7 +9,6 @@ import numpy as np
 from gricol_zoo.classical.model import ClassicalModel
 from gricol_zoo.classical.profiles import Profiles, measure
 from gricol_zoo.classical.saving import load_trained
-from gricol_zoo.inference.calibration import Calibration
 from gricol_zoo.inference.classifier import Classifier
 from gricol_zoo.spec import CHROMOSOMES
 
@@ -25,17 +24,16 @@ def as_classifier(model: ClassicalModel, name: str) -> Classifier:
     def answer(profiles: Sequence[Profiles], cells: Sequence[str]) -> tuple[np.ndarray, None]:
         return model.logits_of(profiles, cells), None
 
-    info = model.info
     return Classifier(
         name=name,
-        weights_sha256=str(info.get("sha256", "")),
+        weights_sha256=model.info.sha256,
         hub_ref="",
         dtype="fp64",
         labels=CHROMOSOMES,
         prepare=lambda grey, _: measure(grey),
         answer=answer,
-        info=info,
-        calibration=Calibration.of(info),
+        info=model.info,
+        calibration=model.info.calibration,
         inference=model.system,
     )
 

@@ -15,6 +15,7 @@ from gricol_zoo.classical.system import Settings
 from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.errors import ConfigError, GricolZooError
 from gricol_zoo.files import read_json
+from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.spec import CHROMOSOMES, from_mapping
 from gricol_zoo.weights.config import INFO, MAX_BYTES
 
@@ -37,6 +38,11 @@ def read_config(file: Path) -> dict[str, Any]:
     except GricolZooError as error:
         raise ConfigError(f"{file} cannot be used: {error}") from error
     return config
+
+
+def info_of(config: Mapping[str, Any]) -> WeightsInfo:
+    """Return what a config says of the weights, without what it says of the system."""
+    return WeightsInfo({key: config[key] for key in (*OPTIONAL, "sha256", "size") if key in config})
 
 
 def _check_config(config: Mapping[str, Any]) -> None:

@@ -13,19 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from gricol_zoo.classical.config import read_config
+from gricol_zoo.classical.config import info_of, read_config
 from gricol_zoo.classical.measuring import Measured, measure_images, name_errors
 from gricol_zoo.classical.model import ClassicalModel, cells_of, fit_measured, reassign
 from gricol_zoo.classical.saving import save
 from gricol_zoo.classical.system import Settings
 from gricol_zoo.classical.table import get_system
 from gricol_zoo.data.arrays import label_indices
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.split import apply_split, check_leaks, group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluation.metrics import bootstrap_mean, perfect_groups
 from gricol_zoo.evaluation.out_of_fold import LOGITS, REPORT, Plan, pool, start, write_logits, write_pooled
 from gricol_zoo.evaluation.report import write_report
-from gricol_zoo.inference.calibration import Calibration, softmax
+from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.karyotype.assign import MAX_CHROMOSOMES, UNASSIGNED
 from gricol_zoo.progress import Speaker
 from gricol_zoo.spec import CHROMOSOMES
@@ -70,6 +71,7 @@ def run_folds(
     settings, say = settings or get_system(system).settings, Speaker(True)
     truth = label_indices(images.records, CHROMOSOMES, str(images.store.root))
     asked = {"model": system, "settings": asdict(settings), "training_seed": training_seed}
+    images = read_once(images)
     plan = start(images, asked, out, say, folds=folds, group=group, seed=seed, resume=resume)
     todo = [fold for fold in range(folds) if not (plan.folder(fold) / LOGITS).exists()]
     if todo and measured is None:
@@ -80,7 +82,7 @@ def run_folds(
     for fold in todo:
         say(f"fold {fold + 1} of {folds}")
         _fit_fold(plan, fold, measured, system, settings, training_seed)
-    infos = [read_config(plan.folder(fold) / CONFIG_FILE) for fold in range(folds)]
+    infos = [info_of(read_config(plan.folder(fold) / CONFIG_FILE)) for fold in range(folds)]
     logits = pool(plan, CHROMOSOMES)
     unanswered = np.nonzero(np.isnan(logits).any(1))[0].tolist()
     why = measure_images(images.subset(unanswered)).errors
@@ -111,7 +113,7 @@ def _fit_fold(plan: Plan, fold: int, measured: Measured, system: str, settings: 
 
 
 def _calibrated(model: ClassicalModel, profiles: list[Any], cells: list[str]) -> np.ndarray:
-    return model.logits_of(profiles, cells) / Calibration.of(model.info).temperature
+    return model.logits_of(profiles, cells) / model.info.calibration.temperature
 
 
 def reassigned_scores(logits: np.ndarray, truth: np.ndarray, images: ImageSet) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from gricol_zoo.classical.profiles import Profiles, measure
-from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError, ImageError
 
@@ -35,7 +34,7 @@ def measure_images(images: ImageSet) -> Measured:
     profiles, errors = {}, {}
     for index, record in enumerate(images.records):
         try:
-            profiles[index] = measure(read_grey(images.read(record)))
+            profiles[index] = measure(images.grey(record))
         except (ImageError, OSError) as error:  # what a file can be guilty of; anything else is our fault, and stops
             errors[index] = " ".join(str(error).split()) or type(error).__name__
     return Measured(profiles, errors)

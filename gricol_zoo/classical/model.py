@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,8 +18,9 @@ from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.split import cells_of, group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.inference.calibration import Calibration, fit_temperature, review_threshold, softmax
+from gricol_zoo.inference.calibration import fit_temperature, review_threshold, softmax
 from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs, assign
+from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.spec import CHROMOSOMES
 
 LEAST = 1e-12  # a smaller probability counts as this much: hard decisions give zeros, which have no logarithm
@@ -42,7 +42,7 @@ class ClassicalModel:
     settings: Settings
     typical: Scale
     networks: Mapping[str, Network]
-    info: Mapping[str, Any] = field(default_factory=dict)
+    info: WeightsInfo = field(default_factory=WeightsInfo)
 
     def logits_of(self, profiles: Sequence[Profiles], cells: Sequence[str]) -> np.ndarray:
         """Return (n, 24) float64 log probabilities, before calibration, of measured chromosomes.
@@ -71,7 +71,7 @@ class ClassicalModel:
         Raises:
             GricolZooError: as ``predict_logits``.
         """
-        return Calibration.of(self.info).probabilities(self.predict_logits(images))
+        return self.info.calibration.probabilities(self.predict_logits(images))
 
 
 def fit(
@@ -131,17 +131,23 @@ def fit_measured(
     typical = typical_scale(turned, cells)
     networks = parts.fit(parts.features(turned, cells, typical), labels, settings, seed)
     groups = sorted({group_of(record) or record.path for record in records})
-    info: dict[str, Any] = {"training": {"groups": groups, "images": len(records), "seed": seed}}
+    info = WeightsInfo({"training": {"groups": groups, "images": len(records), "seed": seed}})
     model = ClassicalModel(system, settings, typical, networks, info)
-    if len(val_records):
-        logits = model.logits_of(val_profiles, cells_of(val_records))
-        truth = label_indices(val_records, CHROMOSOMES, "the val part")
-        info["temperature"] = fit_temperature(logits, truth)
-        sure = softmax(logits, info["temperature"])
-        correct = sure.argmax(1) == truth
-        info["review_threshold"] = review_threshold(sure.max(1), correct)
-        info["val"] = {"images": len(truth), "accuracy": float(correct.mean())}
-    return model
+    return replace(model, info=_calibrated(model, val_records, val_profiles)) if len(val_records) else model
+
+
+def _calibrated(model: ClassicalModel, records: Sequence[Record], profiles: Sequence[Profiles]) -> WeightsInfo:
+    """Return a model's info with a temperature and a review threshold that were fitted on the val part."""
+    logits = model.logits_of(profiles, cells_of(records))
+    truth = label_indices(records, CHROMOSOMES, "the val part")
+    temperature = fit_temperature(logits, truth)
+    sure = softmax(logits, temperature)
+    correct = sure.argmax(1) == truth
+    return model.info.replace(
+        temperature=temperature,
+        review_threshold=review_threshold(sure.max(1), correct),
+        val={"images": len(truth), "accuracy": float(correct.mean())},
+    )
 
 
 def reassign(probabilities: np.ndarray, records: Sequence[Record], costs: Costs = DEFAULT_COSTS) -> np.ndarray:

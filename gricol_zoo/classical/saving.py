@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gricol_zoo.classical.config import FORMAT, KEY, OPTIONAL, read_config
+from gricol_zoo.classical.config import FORMAT, KEY, info_of, read_config
 from gricol_zoo.classical.features import Scale
 from gricol_zoo.classical.model import ClassicalModel
 from gricol_zoo.classical.network import Network
@@ -91,8 +91,7 @@ def load(folder: str | Path) -> ClassicalModel:
         classes = np.array(config["networks"][name]["classes"], np.int64)
         networks[name] = Network(own["mean"], own["deviation"], weights, biases, classes)
     settings, typical = from_mapping(Settings, config["settings"]), Scale(**config["typical"])
-    info = {key: config[key] for key in (*OPTIONAL, "sha256") if key in config}
-    return ClassicalModel(config["system"], settings, typical, networks, info)
+    return ClassicalModel(config["system"], settings, typical, networks, info_of(config))
 
 
 def load_trained(name: str) -> ClassicalModel:

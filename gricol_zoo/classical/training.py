@@ -8,6 +8,7 @@ from pathlib import Path
 from gricol_zoo.classical.model import fit
 from gricol_zoo.classical.saving import save
 from gricol_zoo.classical.table import CLASSICAL
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.split import apply_split, check_leaks
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
@@ -40,7 +41,7 @@ def train(
     Raises:
         GricolZooError: an unknown system or label, or an image in two parts.
     """
-    parts = apply_split(images, split)
+    parts = apply_split(read_once(images), split)
     check_leaks(parts)
     LOGGER.info(f"{system}: measuring {len(parts['train'])} and {len(parts['val'])} images")
     save(fit(system, parts["train"], parts["val"], seed=seed, say=say), out)

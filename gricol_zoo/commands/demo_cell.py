@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw
 from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.factory import GridModel, create_model
-from gricol_zoo.inference.calibration import Calibration
 from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.flops import count
@@ -27,7 +26,7 @@ ENLARGE = 1.6
 def classify_cell(model: GridModel | DeployedModel, images: list[np.ndarray]) -> tuple[list[str], np.ndarray]:
     """Return each grey image's predicted class and its probability."""
     canvases = np.stack([to_canvas(image, model.spec.preprocess, model.spec.image_size) for image in images])
-    probabilities = Calibration.of(model.info).probabilities(predict_logits(model, canvases))
+    probabilities = model.info.calibration.probabilities(predict_logits(model, canvases))
     return [model.spec.labels[index] for index in probabilities.argmax(1)], probabilities.max(1)
 
 

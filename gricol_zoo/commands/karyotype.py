@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     if options.source.suffix.lower() == ".json":
         return _draw_again(options)
+    from gricol_zoo.data.crops import read_once
     from gricol_zoo.data.readers import open_images
     from gricol_zoo.data.scale import read_scale
     from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs
@@ -75,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
     rivals = cache(lambda: [*other_weights(options.model or DEFAULT_MODEL, options)])  # loaded once, if ever
     done = []
     for (cell, members), folder in zip(cells.items(), folders, strict=True):
+        members = read_once(members, classifier.ground)  # by the cell, so that memory stays flat
         result = karyotype(
             classifier,
             members,
@@ -109,7 +111,6 @@ def _factor_of_case(images: ImageSet, how: Preprocess | None, case: str) -> floa
 
 def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier]:
     """Yield the packaged weights other than those in use, to see whether they fit a cell better."""
-    from gricol_zoo.data.quality import read_reference
     from gricol_zoo.inference.classifier import of_network
     from gricol_zoo.models.presets import WEIGHTS
 
@@ -118,7 +119,7 @@ def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier
             other = f"{arch}.{tag}"
             if weights.packaged and other != name:
                 rival = load_model(other, options.device, True, options.preparation, options.ground)
-                if read_reference(rival.info) is None:
+                if rival.info.reference is None:
                     continue  # of an older preparation, which other cameras confuse
                 yield of_network(rival, options.dtype)._replace(name=other)
 

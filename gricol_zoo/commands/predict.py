@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from gricol_zoo.errors import GricolZooError
 if TYPE_CHECKING:
     from gricol_zoo.inference.classifier import Classifier
     from gricol_zoo.inference.shards import Tally
+    from gricol_zoo.models.info import WeightsInfo
 
 LEAST_IMAGES = 10  # fewer say nothing of a camera
 MANY_DOUBTS = 0.3  # share of images to review
@@ -82,9 +82,9 @@ def say_warned(count: int, file: Path) -> None:
         warn(f"{count_of(count, 'image')} with warnings, see the column `warnings` of {file}")
 
 
-def doubts(review: int, readable: int, info: Mapping[str, Any]) -> list[str]:
+def doubts(review: int, readable: int, info: WeightsInfo) -> list[str]:
     """Say whether many more images are to review than of those that the weights were checked on."""
-    expected = float(info.get("val", {}).get("review_fraction", 1.0))
+    expected = float(info.val.get("review_fraction", 1.0))
     if readable < LEAST_IMAGES or review / readable <= max(MANY_DOUBTS, 2 * expected):
         return []
     return [

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from gricol_zoo.data.images import pixel_hash, read_grey
+from gricol_zoo.data.images import pixel_hash, read_crop
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import ImageError
 
@@ -25,12 +25,14 @@ class Look(NamedTuple):
         file: SHA-256 of its file's bytes; empty where they cannot be had.
         pixels: hash of its grey pixels; empty where the file cannot be decoded.
         grey: (H, W) float32 in 0..1; None where the file cannot be decoded, or is not kept.
+        notes: what had to be decided about it, as ``Crop.notes``.
         error: why it cannot be read or decoded.
     """
 
     file: bytes = b""
     pixels: bytes = b""
     grey: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
     error: ImageError | OSError | None = None
 
 
@@ -64,10 +66,10 @@ class Crops(ImageSet):
         try:
             data = self.read(record)
             file = hashlib.sha256(data).digest()
-            grey = read_grey(data, self.ground)
+            crop = read_crop(data, self.ground)
         except (ImageError, OSError) as error:
             return Look(file, error=error)
-        return Look(file, pixel_hash(grey), grey)
+        return Look(file, pixel_hash(crop.grey), crop.grey, crop.notes)
 
     def grey(self, record: Record, ground: str = "auto") -> np.ndarray:
         """Return a record's image, as ``ImageSet.grey`` does; not to be written to."""

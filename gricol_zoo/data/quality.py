@@ -66,17 +66,16 @@ class Reference:
     images: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-able data, which ``read_reference`` reads."""
+        """Return JSON-able data, which ``from_dict`` reads."""
         return dataclasses.asdict(self)
 
-
-def read_reference(info: Mapping[str, Any]) -> Reference | None:
-    """Return the reference that came with weights, from their config's ``gricol_zoo`` key; None where there is none."""
-    data = info.get("reference")
-    if not data:
-        return None
-    image, cell = ({name: (float(low), float(high)) for name, (low, high) in data[kind].items()} for kind in ("image", "cell"))
-    return Reference(image, cell, float(data["doubtful"]), bool(data["light"]), int(data["images"]))
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Reference:
+        """Read what ``to_dict`` gave, and ``is_reference`` has found in order."""
+        image, cell = (
+            {name: (float(low), float(high)) for name, (low, high) in data[kind].items()} for kind in ("image", "cell")
+        )
+        return cls(image, cell, float(data["doubtful"]), bool(data["light"]), int(data["images"]))
 
 
 def is_reference(value: Any) -> bool:

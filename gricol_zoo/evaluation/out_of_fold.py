@@ -31,6 +31,7 @@ from gricol_zoo.files import read_json, what_differs, write_atomically, write_js
 from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.inference.predict import COLUMNS as PREDICTION_COLUMNS
 from gricol_zoo.inference.predict import describe
+from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.progress import Speaker
 
 QUESTION, LOGITS, PREDICTIONS, FOLDS, REPORT = "crossval.json", "logits.npy", "predictions.csv", "folds.csv", "report.json"
@@ -142,9 +143,7 @@ def write_logits(logits: np.ndarray, folder: Path) -> None:
     write_atomically(folder / LOGITS, buffer.getvalue())
 
 
-def fold_row(
-    fold: int, logits: np.ndarray, records: list[Record], names: Sequence[str], info: Mapping[str, Any]
-) -> dict[str, Any]:
+def fold_row(fold: int, logits: np.ndarray, records: list[Record], names: Sequence[str], info: WeightsInfo) -> dict[str, Any]:
     """Return a fold's line of folds.csv.
 
     Args:
@@ -157,11 +156,11 @@ def fold_row(
     report = score(logits, label_indices(records, names, "the fold"), records, names)
     return {
         "fold": fold + 1,
-        "train_images": info["training"]["images"],
+        "train_images": info.training["images"],
         **{key: report[key] for key in ("images", "cells", "cases")},
         **{key: round(report[key], 6) for key in ("accuracy", "macro_f1", "ece")},
-        "val_accuracy": round(info["val"]["accuracy"], 6) if "val" in info else "",
-        "review_threshold": info.get("review_threshold", 0.0),
+        "val_accuracy": round(info.val["accuracy"], 6) if info.val else "",
+        "review_threshold": info.calibration.threshold or 0.0,
     }
 
 
@@ -176,7 +175,7 @@ def pool(plan: Plan, names: Sequence[str]) -> np.ndarray:
 def write_pooled(
     plan: Plan,
     names: Sequence[str],
-    infos: Sequence[Mapping[str, Any]],
+    infos: Sequence[WeightsInfo],
     inference: str = "lower",
     errors: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from gricol_zoo.inference.calibration import expected_calibration_error, softmax
 from gricol_zoo.inference.classifier import Classifier, to_classifier
 from gricol_zoo.inference.logits import predict_both
 from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.models.info import WeightsInfo
 
 
 def polarity_accuracy(
@@ -44,12 +45,11 @@ def _told_rightly(arms: np.ndarray, up: np.ndarray, turned: np.ndarray) -> float
     return float(np.concatenate([(up > 0.5) == arms, (turned > 0.5) == ~arms]).mean())
 
 
-def seen_in_training(records: Sequence[Record], info: Mapping[str, Any]) -> int | None:
+def seen_in_training(records: Sequence[Record], info: WeightsInfo) -> int | None:
     """Return how many images come from cells or cases that the weights were trained on; None if the weights do not say."""
-    groups = info.get("training", {}).get("groups")
-    if groups is None:
+    known = info.groups
+    if known is None:
         return None
-    known = set(groups)
     # An image-level training names its images, each a group of its own.
     return sum(group_of(record) in known or record.path in known for record in records)
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.explain.saliency import on_device, ready
 from gricol_zoo.factory import GridModel
-from gricol_zoo.inference.calibration import Calibration
 from gricol_zoo.models.contracts import Boxed, Gated
 from gricol_zoo.models.lower import LowerBranch
 
@@ -62,7 +61,7 @@ def grid_evidence(model: LowerBranch, images: Tensor) -> GridEvidence:
         features = model.cell_features(x)
         cell_logits, merged_logits = head(features)
         gates = head.gate_values(features).float().cpu().numpy() if isinstance(head, Gated) else None
-        lower_logits = model(x).float() / Calibration.of(model.info).temperature
+        lower_logits = model(x).float() / model.info.calibration.temperature
     return GridEvidence(
         np.array(splitter.boxes(), np.int64),
         gates,

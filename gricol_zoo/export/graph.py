@@ -15,7 +15,6 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.export.canvas import CanvasInGraph
 from gricol_zoo.export.reader import CANVASES, CROPS, IMAGES, LOGITS, SCALE, SHORT_ARM_UP
 from gricol_zoo.factory import GridModel
-from gricol_zoo.inference.calibration import Calibration
 from gricol_zoo.inference.fast import fold_batch_norm, is_optimized
 from gricol_zoo.models.contracts import Backbone
 from gricol_zoo.models.deployed import DeployedModel
@@ -109,12 +108,12 @@ def describe(portable: PortableModel, kind: str) -> dict[str, str]:
     from gricol_zoo import __version__
 
     spec, info = portable.net.spec, portable.net.info
-    calibration = Calibration.of(info)
+    calibration = info.calibration
     return {
         "format": FORMAT,
         "gricol_zoo": __version__,
         "model": portable.net.name,
-        "weights_sha256": str(info.get("sha256", "")),
+        "weights_sha256": info.sha256,
         "precision": "int8" if kind == "int8" else "fp32",
         "input": CANVASES if portable.canvas is None else CROPS,
         "inputs": json.dumps(portable.inputs),

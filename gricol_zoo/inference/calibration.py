@@ -3,51 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class Calibration:
-    """How a model's logits become probabilities, and which of them are to review.
-
-    Attributes:
-        temperature: by which logits are divided.
-        threshold: of probability, below which an image is to review; None where the weights have none.
-    """
-
-    temperature: float = 1.0
-    threshold: float | None = None
-
-    @classmethod
-    def of(cls, info: Mapping[str, Any], full: bool = False) -> Calibration:
-        """Read it from what came with weights (the key ``gricol_zoo`` of their config).
-
-        Args:
-            info: empty for random weights.
-            full: of all classifiers combined, instead of the lower branch.
-        """
-        threshold = info.get("review_threshold")
-        temperature = float(info.get("temperature_full" if full else "temperature", 1.0))
-        return cls(temperature, None if threshold is None else float(threshold))
-
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """(n, classes) logits -> (n, classes) float64 calibrated probabilities."""
-        return softmax(logits, self.temperature)
+from gricol_zoo.models.calibration import TEMPERATURE
+from gricol_zoo.models.calibration import Calibration as Calibration  # here too: this was their module
+from gricol_zoo.models.calibration import softmax as softmax
 
 
-def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """(n, classes) logits -> (n, classes) float64 probabilities at a temperature."""
-    scaled = logits.astype(np.float64) / temperature
-    scaled -= scaled.max(1, keepdims=True)
-    exp = np.exp(scaled)
-    return exp / exp.sum(1, keepdims=True)
-
-
-def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
+def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray, temperature: float = TEMPERATURE) -> float:
     """Return the mean negative log likelihood, in nats, of (n,) labels under (n, classes) logits."""
     scaled = logits.astype(np.float64) / temperature
     top = scaled.max(1)

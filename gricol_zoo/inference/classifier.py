@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,15 +10,16 @@ import numpy as np
 from gricol_zoo.data.arrays import image_factors, read_all
 from gricol_zoo.data.find import find_chromosome
 from gricol_zoo.data.preprocess import Prepared, pose_of, prepare
-from gricol_zoo.data.quality import Reference, read_reference
+from gricol_zoo.data.quality import Reference
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.factory import GridModel
-from gricol_zoo.inference.calibration import Calibration
 from gricol_zoo.inference.fast import dtype_of, is_optimized
 from gricol_zoo.inference.logits import best_batch_size, make_classifying
 from gricol_zoo.inference.precision import choose_dtype
 from gricol_zoo.inference.workers import side_by_side
+from gricol_zoo.models.calibration import Calibration
 from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.spec import Preprocess
 
 Answers = tuple[np.ndarray, np.ndarray | None]
@@ -56,7 +56,7 @@ class Classifier(NamedTuple):
     answer: Callable[[Sequence[Any], Sequence[str]], Answers]
     preprocess: Preprocess | None = None
     reference: Reference | None = None
-    info: Mapping[str, Any] = MappingProxyType({})
+    info: WeightsInfo = WeightsInfo()
     calibration: Calibration = Calibration()
     inference: str = ""
     batch_size: int = 0
@@ -138,16 +138,16 @@ def of_network(model: GridModel | DeployedModel, dtype: str = "fp32", full: bool
 
     return Classifier(
         name=model.name,
-        weights_sha256=str(info.get("sha256", "")),
+        weights_sha256=info.sha256,
         hub_ref=model.hub_ref,
         dtype=used,
         labels=spec.labels,
         prepare=lambda grey, factor: prepare(grey, spec.preprocess, spec.image_size, factor),
         answer=answer,
         preprocess=spec.preprocess,
-        reference=read_reference(info),
+        reference=info.reference,
         info=info,
-        calibration=Calibration.of(info, full),
+        calibration=info.calibration_full if full else info.calibration,
         inference="full" if full else "lower",
         batch_size=best_batch_size(spec, device.type, cells),
     )

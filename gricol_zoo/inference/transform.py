@@ -15,10 +15,9 @@ from torch import Tensor
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.data.images import Crop, read_crop
 from gricol_zoo.data.preprocess import Prepared, prepare
-from gricol_zoo.data.quality import image_warnings, measure, read_reference
+from gricol_zoo.data.quality import image_warnings, measure
 from gricol_zoo.data.scale import check_factor
 from gricol_zoo.errors import GricolZooError, ImageError
-from gricol_zoo.inference.calibration import Calibration
 from gricol_zoo.inference.logits import predict_both
 from gricol_zoo.models.lower import LowerBranch
 
@@ -167,7 +166,7 @@ def classify(model: LowerBranch, images: Iterable[AnyImage], scale: float = 1.0,
     if not model.num_classes:
         raise GricolZooError("This model has no classifier (`num_classes=0`). Give it classes.")
     single = isinstance(images, (str, bytes, bytearray, PathLike, np.ndarray, Image.Image))
-    transform, reference = Transform(model.spec, scale), read_reference(model.info)
+    transform, reference = Transform(model.spec, scale), model.info.reference
     answers: list[Prediction] = []
     canvases, places = [], []
     for image in [images] if single else images:
@@ -189,7 +188,7 @@ def classify(model: LowerBranch, images: Iterable[AnyImage], scale: float = 1.0,
 
 
 def _answers(model: LowerBranch, logits: np.ndarray, up: np.ndarray | None) -> list[Prediction]:
-    calibration, labels = Calibration.of(model.info), model.spec.labels
+    calibration, labels = model.info.calibration, model.spec.labels
     threshold = calibration.threshold
     out = []
     for row, values in enumerate(calibration.probabilities(logits)):

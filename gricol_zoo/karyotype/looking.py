@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from gricol_zoo.data.images import Crop, read_crop
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.preprocess import Prepared
 from gricol_zoo.data.quality import SAME, Measures, Said, cell_warnings, image_warnings, measure, same_pictures
 from gricol_zoo.data.scale import LEAST_CROPS, check_factor, factor_of
@@ -24,12 +23,12 @@ TWO_CELLS = 60  # images; no diploid cell has as many
 HALF = 0.55  # of its homologue's area, below which a chromosome may be a piece
 FITS_BETTER = 0.1  # of mean probability, by which another model must be surer
 MOST_NAMED = 4  # images with a grave warning that the cell's own names
-Crops = dict[int, Crop]
-"""What could be read of a cell, by the chromosome's id."""
+Greys = dict[int, np.ndarray]
+"""What could be read of a cell, (H, W) float32 in 0..1, by the chromosome's id."""
 
 
-def read_cell(images: ImageSet, ground: str = "auto") -> tuple[list[Chromosome], Crops]:
-    """Read the images of a cell: a chromosome without a class for each, and the crops of those that could be read, by id.
+def read_cell(images: ImageSet, ground: str = "auto") -> tuple[list[Chromosome], Greys]:
+    """Read the images of a cell: a chromosome without a class for each, and the grey images of those that could be read, by id.
 
     Args:
         images: of the cell.
@@ -38,27 +37,21 @@ def read_cell(images: ImageSet, ground: str = "auto") -> tuple[list[Chromosome],
     Raises:
         GricolZooError: a `short_arm` in the manifest that is neither up nor down.
     """
-    items, crops = [], {}
+    images = read_once(images, ground)
+    items, greys, pixels = [], {}, []
     for id, record in enumerate(images.records, start=1):
-        item, error, digest = _identify(id, record), "", ""
-        notes: tuple[str, ...] = ()
+        found, error = images.look(record), ""
         try:
-            data = images.read(record)
-            digest = hashlib.sha256(data).hexdigest()
-            crops[id] = read_crop(data, ground)
-            notes = crops[id].notes
+            greys[id] = images.grey(record, ground)
         except (ImageError, OSError) as failure:  # what a file can be guilty of
             error = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
-        items.append(dataclasses.replace(item, sha256=digest, error=error, warnings=list(notes)))
-    digests = [pixels_of(crops[item.id]) if item.id in crops else "" for item in items]
-    for index, warning in same_pictures(digests, [item.path for item in items]).items():
+        items.append(
+            dataclasses.replace(_identify(id, record), sha256=found.file.hex(), error=error, warnings=list(found.notes))
+        )
+        pixels.append(found.pixels.hex())
+    for index, warning in same_pictures(pixels, [item.path for item in items]).items():
         items[index] = dataclasses.replace(items[index], warnings=[*items[index].warnings, warning])
-    return items, crops
-
-
-def pixels_of(crop: Crop) -> str:
-    """Return a hash of a crop's pixels."""
-    return hashlib.sha256(str(crop.grey.shape).encode() + crop.grey.tobytes()).hexdigest()
+    return items, greys
 
 
 def _identify(id: int, record: Record) -> Chromosome:
@@ -69,13 +62,13 @@ def _identify(id: int, record: Record) -> Chromosome:
 
 
 def scale_of(
-    classifier: Classifier, crops: Crops, scale: str | float, of_case: Callable[[], float | None] = lambda: None
+    classifier: Classifier, greys: Greys, scale: str | float, of_case: Callable[[], float | None] = lambda: None
 ) -> tuple[float, list[str]]:
     """Return what the pixels of a cell's crops are multiplied by, and what should be said about it.
 
     Args:
         classifier: of the cell.
-        crops: of it.
+        greys: of it.
         scale: "auto", "none" or a number.
         of_case: gives the factor of the cell's case, None where it cannot be told; asked where the cell itself tells none.
 
@@ -85,9 +78,9 @@ def scale_of(
     if not isinstance(scale, str):
         return check_factor(scale), []
     how = classifier.preprocess
-    if scale == "none" or how is None or not how.length or not crops:
+    if scale == "none" or how is None or not how.length or not greys:
         return 1.0, []
-    lengths = np.array([classifier.length(crop.grey) for crop in crops.values()])
+    lengths = np.array([classifier.length(grey) for grey in greys.values()])
     factor = factor_of(lengths, how.length)
     factor = of_case() if factor is None else factor
     if factor is None:
@@ -99,14 +92,14 @@ def scale_of(
 
 
 def prepare_cell(
-    items: Sequence[Chromosome], crops: Crops, classifier: Classifier, factor: float
+    items: Sequence[Chromosome], greys: Greys, classifier: Classifier, factor: float
 ) -> tuple[list[Chromosome], list[Any]]:
     """Prepare the crops of a cell for its classifier; what it cannot take gets an error. Returns items and n prepared."""
     out, prepared = [], []
     for item in items:
-        if item.id in crops:
+        if item.id in greys:
             try:
-                prepared.append(classifier.prepare(crops[item.id].grey, factor))
+                prepared.append(classifier.prepare(greys[item.id], factor))
             except ImageError as failure:
                 item = dataclasses.replace(item, error=str(failure).splitlines()[0])
         out.append(item)
@@ -172,7 +165,7 @@ def halves(readable: Sequence[Chromosome], measures: Sequence[Measures]) -> dict
 
 
 def better(
-    classifier: Classifier, probabilities: np.ndarray, rivals: Callable[[], Iterable[Classifier]], crops: Crops, factor: float
+    classifier: Classifier, probabilities: np.ndarray, rivals: Callable[[], Iterable[Classifier]], greys: Greys, factor: float
 ) -> list[str]:
     """Say which other model is surer of a cell's images; nothing where none is.
 
@@ -180,7 +173,7 @@ def better(
         classifier: that was used.
         probabilities: (n, classes) that it gave.
         rivals: gives the others.
-        crops: of the cell.
+        greys: of the cell.
         factor: by which the pixels were multiplied.
     """
     if not len(probabilities):
@@ -189,7 +182,7 @@ def better(
     for rival in rivals():
         unit, own = (one.preprocess.length if one.preprocess else 0.0 for one in (rival, classifier))
         step = factor * unit / own if unit and own else factor
-        theirs, _ = rival.classify([rival.prepare(crop.grey, step) for crop in crops.values()])
+        theirs, _ = rival.classify([rival.prepare(grey, step) for grey in greys.values()])
         sure = float(theirs.max(1).mean())
         if sure > ours + FITS_BETTER:
             said.append(f"{rival.name} fits these images better (mean probability {sure:.2f} against {ours:.2f}): try it")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 import math
 
 import numpy as np
 
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.find import find_chromosome
-from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.preprocess import Pose, place, pose_of, smooth
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
@@ -29,19 +29,20 @@ def open_greys(karyotype: Karyotype, images: ImageSet) -> dict[int, np.ndarray]:
     Raises:
         GricolZooError: a file is not there, or no longer what it was.
     """
+    readable = [item for item in karyotype.chromosomes if not item.error]
     known = set(images.store.names)
-    greys = {}
-    for item in karyotype.chromosomes:
-        if item.error:
-            continue
+    for item in readable:
         if item.path not in known:
             raise GricolZooError(
                 f"{images.store.root} has no {item.path!r}. Give the location of this cell's images with --images."
             )
-        data = images.read(Record(item.path))
-        if hashlib.sha256(data).hexdigest() != item.sha256:
+    ground = str(karyotype.options.get("ground", "auto"))
+    once = read_once(dataclasses.replace(images, records=[Record(item.path) for item in readable]), ground)
+    greys = {}
+    for item, record in zip(readable, once.records, strict=True):
+        if once.file_hash(record).hex() != item.sha256:
             raise GricolZooError(f"{item.path!r} in {images.store.root} is not the file this karyotype was made from.")
-        greys[item.id] = read_grey(data, str(karyotype.options.get("ground", "auto")))
+        greys[item.id] = once.grey(record, ground)
     return greys
 
 

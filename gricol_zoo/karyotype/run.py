@@ -95,7 +95,7 @@ def karyotype(
 
     Args:
         model: a network of either form with weights, whose lower branch classifies, or any ``Classifier``.
-        images: of one cell.
+        images: of one cell. One that reads each image once (``read_once``) can be drawn from afterwards as it is.
         cell: its name; "" takes the set's.
         name: what to call the model, such as it can be loaded again by (default: its registered name).
         costs: of departures from two of each.
@@ -113,16 +113,16 @@ def karyotype(
     """
     _check_size(cell or images.name, len(images))
     classifier = to_classifier(model, dtype)
-    items, crops = read_cell(images, classifier.ground)
-    factor, notes = scale_of(classifier, crops, scale, of_case)
-    items, prepared = prepare_cell(items, crops, classifier, factor)
+    items, greys = read_cell(images, classifier.ground)
+    factor, notes = scale_of(classifier, greys, scale, of_case)
+    items, prepared = prepare_cell(items, greys, classifier, factor)
     readable = [item for item in items if not item.error]
     probabilities, up = classifier.classify(prepared) if readable else (np.zeros((0, len(classifier.labels))), None)
     classified, sex = _classify(readable, probabilities, up, costs, classifier.labels)
     chromosomes = [classified.get(item.id, item) for item in items]
     chromosomes, found = look_over(chromosomes, prepared, classifier, factor, scale != "none")
     if found:
-        notes += [*found, *better(classifier, probabilities, rivals, crops, factor)]
+        notes += [*found, *better(classifier, probabilities, rivals, greys, factor)]
     return Karyotype(
         cell=cell or images.name,
         chromosomes=chromosomes,

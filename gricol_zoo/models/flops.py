@@ -85,7 +85,7 @@ def count(model: TwoBranchModel) -> Cost:
     try:
         upper = _count(model, lambda images: _tensors(model.upper(images)), x) if model.splitter.num_cells else 0.0
         lower = _count(model, model, x)
-        full = _count(model, lambda images: _tensors(model.branches(images)), x) if model.shares_stages else upper + lower
+        full = _count(model, lambda images: _tensors(model.branches(images)), x) if model.grid.shared else upper + lower
     finally:
         model.cell_norm = norms
         model.train(training)

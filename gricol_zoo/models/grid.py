@@ -4,38 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.cell_norm import copy_norms, with_norms
-from gricol_zoo.models.contracts import Backbone, Cuttable, Splitter
+from gricol_zoo.models.cells import make_grid
+from gricol_zoo.models.contracts import Backbone, Splitter
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.heads import build_head
-from gricol_zoo.models.lower import LowerBranch, check_images, make_classifier, pool_map, reset_classes, sum_polarities
+from gricol_zoo.models.lower import LowerBranch, check_images, make_classifier, reset_classes, sum_polarities
 from gricol_zoo.spec import GridOutput, ModelSpec
-
-
-def check_cut(spec: ModelSpec, backbone: Backbone, splitter: Splitter) -> int | None:
-    """Return the backbone's stage after which the splitter cuts; None where it cuts the image.
-
-    Raises:
-        GricolZooError: the backbone cannot be run in two parts, or has no such stage, or none after it.
-    """
-    stage = splitter.stage
-    if stage is None:
-        return None
-    if not isinstance(backbone, Cuttable):
-        raise GricolZooError(
-            f"The splitter {spec.splitter!r} cuts the map after a stage of the backbone, but {spec.backbone!r} cannot be run "
-            "in two parts. Use r18half, r50half or r50, or the splitter 'overlap'."
-        )
-    last = len(backbone.stages_after(0)) - 1
-    if stage > last:
-        raise GricolZooError(f"Expected `stage` in 0..{last} of the backbone {spec.backbone!r}, but got {stage}.")
-    return stage
 
 
 class TwoBranchModel(LowerBranch):
@@ -49,22 +29,10 @@ class TwoBranchModel(LowerBranch):
         super().__init__(spec, overview, backbone)
         self.splitter = splitter
         self.head = head
-        self.cut_after = check_cut(spec, backbone, splitter)
+        self.grid = make_grid(spec, backbone, splitter)
         own = spec.cell_norm == "own" and splitter.num_cells
         # Of stages that the two branches compute as one, the cells have no norms.
-        parts = self._stages_of_cells()
-        self.cell_norm: nn.Module | None = copy_norms(backbone, parts) if own else None
-
-    def _stages_of_cells(self) -> list[nn.Module] | None:
-        """Return the stages that the cells go through alone; None where those are all."""
-        if self.cut_after is None or not self.shares_stages:
-            return None
-        return cast(Cuttable, self.backbone).stages_after(self.cut_after)
-
-    @property
-    def shares_stages(self) -> bool:
-        """Whether the stages before the cut are run once for both branches."""
-        return self.cut_after is not None and self.spec.overview == "none"
+        self.cell_norm: nn.Module | None = copy_norms(backbone, self.grid.stages_of_cells(backbone)) if own else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, classes): the lower branch (paper, step 7).
@@ -92,42 +60,12 @@ class TwoBranchModel(LowerBranch):
             GricolZooError: images of another shape than the spec's.
         """
         check_images(x, self.spec)
-        lower_map, features = self._both(x) if self.cut_after is None else self._both_cut(x, self.cut_after)
+        lower_map, features = self.grid(x, self.overview, self.backbone, self.cell_backbone)
         cell_logits, merged_logits = self.head(features)
         if not self.polarity:
             return GridOutput(self.forward_head(lower_map), cell_logits, merged_logits)
         joint = self.joint_head(lower_map)
         return GridOutput(sum_polarities(joint.flatten(1)), cell_logits, merged_logits, joint)
-
-    def _both(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the lower branch's map (B, F, h', w') and the cells' features (B, K, F); cells are pixels."""
-        cells, overview = self.splitter(x), self.overview(x)
-        batch, num_cells = cells.shape[:2]
-        flat = cells.flatten(0, 1)
-        if self.cell_norm is None and flat.shape[1:] == overview.shape[1:]:
-            # One call of the shared backbone (Eq. 1), so that its batch-norm sees cells and overviews together.
-            maps = self.backbone(torch.cat([overview, flat]))
-            return maps[:batch], self._pool_cells(maps[batch:], batch, num_cells)
-        lower_map = self.backbone(overview)
-        cell_maps = self.cell_backbone(flat) if num_cells else lower_map[:0]
-        return lower_map, self._pool_cells(cell_maps, batch, num_cells)
-
-    def _both_cut(self, x: Tensor, stage: int) -> tuple[Tensor, Tensor]:
-        """Return the same, where the cells are cut from a map after a stage of the backbone."""
-        net = cast(Cuttable, self.backbone)
-        early = net.to_stage(self.overview(x), stage)
-        return net.from_stage(early, stage), self._cut(early if self.shares_stages else self._whole(x, stage), stage)
-
-    def _whole(self, x: Tensor, stage: int) -> Tensor:
-        net = cast(Cuttable, self.backbone) if self.shares_stages else self.cell_backbone
-        return net.to_stage(x, stage)
-
-    def _cut(self, whole: Tensor, stage: int) -> Tensor:
-        cells = self.splitter(whole)
-        return self._pool_cells(self.cell_backbone.from_stage(cells.flatten(0, 1), stage), *cells.shape[:2])
-
-    def _pool_cells(self, maps: Tensor, batch: int, num_cells: int) -> Tensor:
-        return pool_map(maps, "avg").reshape(batch, num_cells, self.num_features)
 
     @property
     def cell_backbone(self) -> Any:
@@ -143,10 +81,7 @@ class TwoBranchModel(LowerBranch):
     def cell_features(self, x: Tensor) -> Tensor:
         """Return the pooled features y_1..y_K of the cells: (B, C, H, W) -> (B, K, F)."""
         check_images(x, self.spec)
-        if self.cut_after is not None:
-            return self._cut(self._whole(x, self.cut_after), self.cut_after)
-        cells = self.splitter(x)
-        return self._pool_cells(self.cell_backbone(cells.flatten(0, 1)), *cells.shape[:2])
+        return self.grid.features(x, self.backbone, self.cell_backbone)
 
     def full(self, x: Tensor) -> Tensor:
         """Return the log of the mean probability over all classifiers: (B, C, H, W) -> (B, classes)."""

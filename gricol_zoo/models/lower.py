@@ -1,6 +1,7 @@
 """The lower branch, which both forms of a model share: overview, backbone, pooling, one classifier (paper, step 7)."""
 
 # No `from __future__ import annotations` here: torch.fx and TorchScript read the annotations of `forward` as objects.
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, fx, nn
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.contracts import Backbone, Checkpointing, OwnClasses
+from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.spec import ModelSpec
 
 POOLS = ("avg", "max", "")
@@ -36,11 +38,13 @@ class LowerBranch(nn.Module):
         GricolZooError: an unknown pooling, or a classifier asked for on unpooled maps.
     """
 
+    __jit_unused_properties__ = ("info",)  # TorchScript would compile it
+
     def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Backbone, global_pool: str = "avg") -> None:
         super().__init__()
         self.spec = spec
         self.name = ""  # the registered name, set by whoever created it by name
-        self.info: dict[str, Any] = {}  # what came with the weights: calibration, training record
+        self._info = WeightsInfo()
         self.load_report: Any = None
         self.hub_ref = ""  # "org/repo@commit" of weights from the Hub
         self.num_classes = spec.num_classes
@@ -54,6 +58,15 @@ class LowerBranch(nn.Module):
         self.backbone = backbone
         self.drop = nn.Dropout(spec.drop_rate)
         self.classifier = make_classifier(self.num_features, spec.num_classes, polarity=spec.polarity)
+
+    @property
+    def info(self) -> WeightsInfo:
+        """What came with the weights: calibration, training record. A plain mapping may be assigned."""
+        return self._info
+
+    @info.setter
+    def info(self, entries: Mapping[str, Any]) -> None:
+        self._info = entries if isinstance(entries, WeightsInfo) else WeightsInfo(entries)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, F, h', w'), before pooling."""

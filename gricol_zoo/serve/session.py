@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
@@ -101,6 +102,7 @@ class Session:
 
     def _classify(self, cell: str, images: ImageSet, model: str) -> Cell:
         check_cell(images)
+        images = read_once(images, self.models[model].spec.preprocess.ground)
         source = self.upload.source if self.upload else ""
         found = karyotype(self.models[model], images, cell=cell, name=model, source=source, rivals=partial(self._others, model))
         return Cell(found, draw_chromosomes(found, open_greys(found, images), ZOOM))

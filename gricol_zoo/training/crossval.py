@@ -20,7 +20,6 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluation.out_of_fold import LOGITS, Plan, start, write_logits, write_pooled
 from gricol_zoo.evaluation.report import seen_in_training
 from gricol_zoo.factory import create_model
-from gricol_zoo.inference.calibration import Calibration
 from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.progress import Speaker
 from gricol_zoo.training.checks import changed_spec
@@ -109,7 +108,7 @@ def unseeing_start(init: str, records: Sequence[Record], say: Speaker) -> str:
     if not init:
         return ""
     start = find_weights(init)
-    seen = seen_in_training(records, dict(start.info))
+    seen = seen_in_training(records, start.info)
     if seen:
         raise GricolZooError(
             f"Expected images that {init} was not trained on, but it was trained on {seen} of these {len(records)}. "
@@ -117,12 +116,12 @@ def unseeing_start(init: str, records: Sequence[Record], say: Speaker) -> str:
         )
     if seen is None:
         say(f"warning: {init} does not record its training images; make sure that it was not trained on these")
-    return start.sha256
+    return start.info.sha256
 
 
 def predict_fold(images: ImageSet, folder: Path) -> None:
     """Write a fold's out-of-fold logits, divided by the temperature that its val part gave, and drop its checkpoint."""
     model = create_model(f"local-dir:{folder}", pretrained=True, deployed=True)
-    logits = predict_logits(model, load_canvases(images, model.spec)) / Calibration.of(model.info).temperature
+    logits = predict_logits(model, load_canvases(images, model.spec)) / model.info.calibration.temperature
     write_logits(logits, folder)
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)

@@ -60,7 +60,7 @@ def write_result(job: Job, record: dict[str, Any]) -> None:
     reference = None if val is None else fit_reference(val.measures, val.cells, confidence < UNSURE, val.light)
     every = predict_logits(model, canvases, full=True) if model.splitter.num_cells else logits
     polarity = {} if up is None else {"polarity_accuracy": polarity_accuracy(model, canvases, arms, up)}
-    info: dict[str, Any] = {
+    model.info = {
         "temperature": round(temperature, 4),
         "temperature_full": round(fit_temperature(every, labels), 4),
         "review_threshold": threshold,
@@ -78,5 +78,5 @@ def write_result(job: Job, record: dict[str, Any]) -> None:
             "library": {"torch": torch.__version__, "numpy": np.__version__},
         },
     }
-    save_model(model, job.config.out, info)
-    job.say(f"val accuracy {info['val']['accuracy']:.4f}; weights in {job.config.out}")
+    save_model(model, job.config.out)
+    job.say(f"val accuracy {correct.mean():.4f}; weights in {job.config.out}")

@@ -31,6 +31,7 @@ from gricol_zoo.inference.calibration import (
 )
 from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.inference.precision import choose_dtype
+from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.presets import MODELS
 from gricol_zoo.progress import Speaker, peak_memory, stop_on_signals
@@ -84,7 +85,7 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
     spec, data = read_data(images, split, config, accelerator.num_processes, say)
     run, start = start_run(spec, config, say)
     identity = {"model": config.model_name, "spec": spec.to_dict(), "recipe": config.recipe.to_dict(), **data.record}
-    identity["init"] = str(start.get("sha256", ""))  # the weights it starts from, wherever they lie
+    identity["init"] = start.sha256  # the weights it starts from, wherever they lie
     if (out / CHECKPOINT_FILE).exists():
         restore(run, out / CHECKPOINT_FILE, identity)
         say(f"resuming at epoch {run.epoch}, step {run.step}")
@@ -102,7 +103,7 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
     )
     finished = train_epochs(job)
     if finished and accelerator.is_main_process:
-        groups = data.groups | set(start.get("training", {}).get("groups", []))  # what the starting weights saw is seen
+        groups = data.groups | (start.groups or set())  # what the starting weights saw is seen
         write_result(job, {**data.record, "init_sha256": identity["init"], "groups": sorted(groups)})
     if finished:
         accelerator.wait_for_everyone()
@@ -148,7 +149,7 @@ def read_data(
     )
 
 
-def start_run(spec: ModelSpec, config: TrainConfig, say: Speaker) -> tuple[Training, dict[str, Any]]:
+def start_run(spec: ModelSpec, config: TrainConfig, say: Speaker) -> tuple[Training, WeightsInfo]:
     """Return a run before its first step, and what came with the weights it starts from (nothing for random ones)."""
     recipe = config.recipe
     model, start = start_model(spec, config.model_name, recipe.seed, config.init, say)
@@ -274,16 +275,16 @@ def turn_some(images: torch.Tensor, up: torch.Tensor, draws: Draws) -> tuple[tor
     return torch.where(turned[:, None, None], images.flip(1, 2), images), up ^ turned
 
 
-def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Speaker) -> tuple[GridModel, dict[str, Any]]:
+def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Speaker) -> tuple[GridModel, WeightsInfo]:
     """Return the model to train, and what came with the weights it starts from (nothing for random ones)."""
     torch.manual_seed(seed)
     model = build(spec)
-    start: dict[str, Any] = {}
+    start = WeightsInfo()
     if init:
         report = load_weights(model, find_weights(init), other_grid=True)
         say(
             f"starting from {init}: {len(report.kept) + len(report.adapted)} tensors reused, {len(report.new)} initialised anew"
         )
-        start, model.load_report, model.info = model.info, None, {}
+        start, model.load_report, model.info = model.info, None, WeightsInfo()
     model.name = MODELS.resolve(parse_model_name(model_name).arch)
     return model, start

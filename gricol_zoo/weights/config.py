@@ -20,6 +20,7 @@ from gricol_zoo.errors import ConfigError, GricolZooError
 from gricol_zoo.files import read_json
 from gricol_zoo.models.backbones import BACKBONES
 from gricol_zoo.models.contracts import Backbone
+from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.models.presets import MODELS
 from gricol_zoo.spec import ModelSpec, from_mapping
 
@@ -47,7 +48,7 @@ class Config:
 
     name: str
     spec: ModelSpec
-    info: dict[str, Any]
+    info: WeightsInfo
 
 
 def read_config(file: Path) -> Config:
@@ -90,7 +91,7 @@ def _checked(config: Mapping[str, Any]) -> Config:
     if config.get("label_names") != list(spec.labels):
         raise ConfigError("`label_names` differ from the class names of the spec.")
     check_timm_keys(config, spec)
-    return Config(name, spec, dict(info))
+    return Config(name, spec, WeightsInfo(info))
 
 
 def check_timm_keys(config: Mapping[str, Any], spec: ModelSpec) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -35,12 +36,13 @@ def find_in_table(name: str, tag: str, weights: Weights) -> Source:
             f"The weights {name}.{tag} are not in the package and have not been uploaded yet. "
             f"Load them from a clone of the repository: `local-dir:hub/{name}.{tag}`."
         )
-    if (source.sha256, source.size) != (weights.sha256, weights.size):
+    found = source.info
+    if (found.sha256, found.size) != (weights.sha256, weights.size):
         raise CorruptWeightsError(
-            f"The config of {name}.{tag} describes other weights (SHA-256 {source.sha256[:12]}, {source.size} bytes) than this "
+            f"The config of {name}.{tag} describes other weights (SHA-256 {found.sha256[:12]}, {found.size} bytes) than this "
             f"version of the package knows ({weights.sha256[:12]}, {weights.size} bytes). Upgrade or reinstall gricol-zoo."
         )
-    return Source(name, source.spec, source.open, source.info, weights.sha256, weights.size, tag, True, source.ref)
+    return dataclasses.replace(source, name=name, tag=tag, pinned=True)
 
 
 def find_weights(name: str) -> Source:

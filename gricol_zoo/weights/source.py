@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from gricol_zoo.errors import CheckpointError
+from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights.config import CONFIG_FILE, read_config
 
@@ -23,19 +23,16 @@ class Source:
         name: the registered name.
         spec: what to build.
         open: gives the path of model.safetensors, downloading it if need be; None without weights.
-        info: the ``gricol_zoo`` key of config.json.
-        sha256, size: what the file must hash to, and its bytes.
+        info: the ``gricol_zoo`` key of config.json, with what the file must hash to, and its bytes.
         tag: the weights' tag, if they have one.
-        pinned: whether sha256 comes with this package, so that file and config are ours.
+        pinned: whether the hash comes with this package, so that file and config are ours.
         ref: "org/repo@commit" of weights on the Hub.
     """
 
     name: str
     spec: ModelSpec
     open: Callable[[], Path] | None = None
-    info: Mapping[str, Any] = field(default_factory=dict)
-    sha256: str = ""
-    size: int = 0
+    info: WeightsInfo = field(default_factory=WeightsInfo)
     tag: str = ""
     pinned: bool = False
     ref: str = ""
@@ -62,5 +59,4 @@ def find_in_dir(folder: str | Path) -> Source:
 def read_source(config_file: Path, open: Callable[[int, str], Path], ref: str = "") -> Source:
     """Make a source of a config.json and of a way to get weights of a size and SHA-256, which the config says."""
     config = read_config(config_file)
-    sha256, size = config.info["sha256"], config.info["size"]
-    return Source(config.name, config.spec, partial(open, size, sha256), config.info, sha256, size, ref=ref)
+    return Source(config.name, config.spec, partial(open, config.info.size, config.info.sha256), config.info, ref=ref)

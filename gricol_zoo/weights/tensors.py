@@ -83,14 +83,14 @@ def check_against(outline: Mapping[str, Tensor], source: Source) -> None:
         CheckpointError: too large for the model, or its tensors have other names or shapes.
     """
     most = sum(4 * tensor.numel() for tensor in outline.values()) + MAX_HEADER
-    if source.size > most:
-        raise CheckpointError(f"The weights of {source.name!r} have {source.size} bytes, but this model has at most {most}.")
+    size = source.info.size
+    if size > most:
+        raise CheckpointError(f"The weights of {source.name!r} have {size} bytes, but this model has at most {most}.")
     assert source.open is not None
     file = source.open()
-    if file.stat().st_size != source.size:
+    if file.stat().st_size != size:
         raise CorruptWeightsError(
-            f"{file} is not the file that its config describes: {file.stat().st_size} bytes, "
-            f"expected {source.size} (truncated?)."
+            f"{file} is not the file that its config describes: {file.stat().st_size} bytes, expected {size} (truncated?)."
         )
     with safetensors_file(file) as tensors:
         shapes = {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
@@ -123,7 +123,7 @@ def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -
     report = LoadReport([], [], [])
     state = model.state_dict()
     anew = other_grid and any(getattr(model.spec, field) != getattr(source.spec, field) for field in GRID_FIELDS)
-    with open_tensors(file, source.sha256) as stored:
+    with open_tensors(file, source.info.sha256) as stored:
         tensors = {key: partial(_finite, key, read) for key, read in stored.items()}
         for key, target in state.items():
             if anew and key.startswith("cell_norm.") and key not in tensors:
@@ -146,7 +146,7 @@ def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -
         raise CheckpointError(f"{file} has tensors that this model lacks ({len(extra)}), such as {extra[0]!r}.")
     model.load_state_dict(state)
     model.load_report = report
-    model.info, model.hub_ref = dict(source.info), source.ref
+    model.info, model.hub_ref = source.info, source.ref
     return report
 
 
@@ -230,13 +230,16 @@ def half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return out
 
 
-def save_model(model: LowerBranch, folder: Path, info: Mapping[str, Any] | None = None) -> Path:
+def save_model(model: LowerBranch, folder: Path) -> Path:
     """Write model.safetensors and config.json into a folder, each all at once; return the weight file.
 
     Args:
-        model: either form; the full form also loads as the deployed one.
+        model: either form; the full form also loads as the deployed one. Its ``info`` goes into the config.
         folder: made if need be.
-        info: what else to keep under ``gricol_zoo`` (training record, calibration); by default what was loaded.
+
+    Raises:
+        CheckpointError: an optimized copy, or weights that are not finite in fp16.
+        ConfigError: an ``info`` that would not be read again.
     """
     if any(getattr(module, "for_inference_only", False) for module in model.modules()):
         raise CheckpointError("This model was optimized for inference. Save the original model.")
@@ -244,9 +247,8 @@ def save_model(model: LowerBranch, folder: Path, info: Mapping[str, Any] | None 
 
     folder.mkdir(parents=True, exist_ok=True)
     data = save(half_precision(model.state_dict()), metadata={"format": "pt"})
-    kept = model.info if info is None else info
     config = make_config(
-        model.name, model.spec, model.num_features, kept, sha256=hashlib.sha256(data).hexdigest(), size=len(data)
+        model.name, model.spec, model.num_features, model.info, sha256=hashlib.sha256(data).hexdigest(), size=len(data)
     )
     write_atomically(folder / WEIGHTS_FILE, data)
     write_json(folder / CONFIG_FILE, config)

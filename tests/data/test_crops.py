@@ -6,9 +6,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from helpers.synthetic import tiny_set
+from helpers.commands import run
+from helpers.synthetic import tiny_set, write_cell
 
 from gricol_zoo import GricolZooError
+from gricol_zoo.classical import crossval as classical_crossval
+from gricol_zoo.classical import training as classical_training
 from gricol_zoo.data import crops, decode
 from gricol_zoo.data.crops import Crops, read_once
 from gricol_zoo.data.readers import open_images
@@ -61,6 +64,32 @@ def test_all_folds_together_read_each_image_once(tmp_path, counts):
     assert run_folds(images, "r18half_128", QUICK, tmp_path / "out", folds=2, group="image", device="cpu")
     for count in counts:
         assert list((+count).values()) == [1] * len(images)
+
+
+def test_a_classical_training_reads_each_image_once(chromosomes, tmp_path, counts):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    classical_training.train(images, split, "wang2009", tmp_path / "run", 0, print)
+    for count in counts:
+        assert list((+count).values()) == [1] * len(images)
+
+
+def test_all_folds_of_a_classical_system_read_each_image_once(tmp_path, counts):
+    images = open_images(tiny_set(tmp_path / "set", cells=6))
+    classical_crossval.run_folds(images, "wang2009", tmp_path / "out", folds=2, group="image")
+    for count in counts:
+        assert list((+count).values()) == [1] * len(images)
+
+
+def test_a_karyotype_reads_each_image_once_and_so_does_drawing_it_again(tmp_path, counts):
+    folder = tmp_path / "cell"
+    images = len(write_cell(folder))
+    assert run("karyotype", folder, "--out", tmp_path / "out", "--scale", "auto") == 0
+    for count in counts:
+        assert sorted((+count).values()) == [1] * images
+        count.clear()
+    assert run("karyotype", tmp_path / "out" / "karyotype.json", "--out", tmp_path / "again") == 0
+    for count in counts:
+        assert sorted((+count).values()) == [1] * images
 
 
 @pytest.fixture

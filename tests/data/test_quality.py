@@ -23,13 +23,13 @@ from gricol_zoo.data.quality import (
     image_warnings,
     is_reference,
     measure,
-    read_reference,
     same_pictures,
 )
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.scale import LEAST_CROPS
 from gricol_zoo.data.synthetic import Look, blur, load_profiles, render, render_cell
 from gricol_zoo.errors import ConfigError
+from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.weights.config import make_config, read_config
 
 SIZE = (192, 96)
@@ -102,19 +102,19 @@ def test_an_empty_crop_does_not_widen_the_ranges(val, reference):
 
 
 def test_what_was_written_is_read(reference):
-    assert read_reference({"reference": json.loads(json.dumps(reference.to_dict()))}) == reference
+    assert Reference.from_dict(json.loads(json.dumps(reference.to_dict()))) == reference
     assert is_reference(reference.to_dict())
-    assert read_reference({}) is None
-    assert read_reference({"reference": None}) is None
+    assert WeightsInfo().reference is None
+    assert WeightsInfo({"reference": None}).reference is None
 
 
 def test_weights_keep_their_reference(measured, tmp_path):
     model = create_model(f"local-dir:{measured}", pretrained=True)
-    kept = read_reference(model.info)
+    kept = model.info.reference
     assert kept is not None
     model.save_pretrained(tmp_path)
     again = create_model(f"local-dir:{tmp_path}", pretrained=True, deployed=True)
-    assert read_reference(again.info) == kept
+    assert again.info.reference == kept
     assert read_config(tmp_path / "config.json").info["reference"] == kept.to_dict() | {
         kind: {name: list(pair) for name, pair in getattr(kept, kind).items()} for kind in ("image", "cell")
     }
@@ -377,10 +377,10 @@ def test_a_training_notes_what_its_val_part_is_like(tmp_path):
         arguments = ["train", "--data", data, "--model", "r18half_192", "--out", out, "--epochs", "1", *change, *more]
         assert main([str(one) for one in arguments]) == 0
         config = read_config(out / "config.json")
-        kept, how = read_reference(config.info), config.spec.preprocess
+        kept, how = config.info.reference, config.spec.preprocess
         # By another way than the training's: the same files, prepared again.
         images = open_images(data)
-        groups = set(config.info["training"]["groups"])
+        groups = config.info.groups
         rest = [record for record in images.records if record.cell not in groups]  # val and test
         crops = [prepare(read(images, record), how, config.spec.image_size, factor) for record in rest]
         table = np.array([measure(one, how.length, factor) for one in crops])

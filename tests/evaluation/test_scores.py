@@ -17,6 +17,7 @@ from gricol_zoo.inference.calibration import (
     review_threshold,
     softmax,
 )
+from gricol_zoo.models.info import WeightsInfo
 
 
 @pytest.fixture
@@ -106,6 +107,6 @@ def test_score_keys_and_cells():
 
 def test_seen_in_training():
     records = [Record("a", case="p1"), Record("b", cell="c9"), Record("c")]
-    assert seen_in_training(records, {"training": {"groups": ["p1", "c9"]}}) == 2
-    assert seen_in_training(records, {"training": {"groups": []}}) == 0
-    assert seen_in_training(records, {}) is None
+    assert seen_in_training(records, WeightsInfo({"training": {"groups": ["p1", "c9"]}})) == 2
+    assert seen_in_training(records, WeightsInfo({"training": {"groups": []}})) == 0
+    assert seen_in_training(records, WeightsInfo()) is None

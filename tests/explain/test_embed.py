@@ -213,7 +213,7 @@ def test_a_mistake_is_one_line_and_exit_2(line, message, places, capsys):
 
 def test_images_of_the_training_are_named(chromosomes, tmp_path, capsys):
     model = gricol_zoo.create_model(gricol_zoo.DEFAULT_MODEL, pretrained=True)
-    model.info["training"]["groups"] = ["c00", "c01"]
+    model.info = {"training": {"groups": ["c00", "c01"]}}
     model.save_pretrained(tmp_path / "run")
     assert run("embed", "--data", chromosomes, "--model", tmp_path / "run", "--out", tmp_path / "a.png") == 0
     assert "trained on the cells of 6 images of this set" in capsys.readouterr().err

@@ -225,7 +225,7 @@ def test_grid_evidence_against_loops(name, splitter, gate, chain):
     model = gricol_zoo.create_model(name, splitter=splitter, head_options=options).eval()
     for parameter in model.head.parameters():
         nn.init.normal_(parameter, std=0.3)
-    model.info["temperature"] = 2.0
+    model.info = model.info.replace(temperature=2.0)
     images = torch.randn(2, 1, *model.spec.image_size)
     found = grid_evidence(model, images)
     with torch.no_grad():

@@ -92,7 +92,7 @@ def test_rows_written_stay_when_a_later_one_fails(model, chromosomes):
 
 def test_evaluate_reports_what_it_scored(model, chromosomes):
     images = open_images(chromosomes)
-    model.info["training"] = {"groups": ["c00", "c01"]}
+    model.info = model.info.replace(training={"groups": ["c00", "c01"]})
     report, logits = evaluate(model, images, name="x", part="all")
     assert report["seen_in_training"] == 6
     assert report["images"] == 30

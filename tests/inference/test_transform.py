@@ -15,7 +15,6 @@ from PIL import Image
 import gricol_zoo
 from gricol_zoo import GricolZooError, ImageError, Prediction, classify, create_model, create_transform, optimize
 from gricol_zoo.data.arrays import as_batch, load_canvases
-from gricol_zoo.data.quality import read_reference
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.inference.predict import predict_rows
 
@@ -271,7 +270,7 @@ def test_a_model_is_left_as_it_was(telling, files):
 
 def test_warnings_come_with_the_answer(measured, files):
     model = create_model(f"local-dir:{measured}", pretrained=True, deployed=True)
-    assert read_reference(model.info) is not None
+    assert model.info.reference is not None
     crop = pixels(files[0])
     height = max(crop.shape)
     several = np.concatenate([np.pad(crop, ((0, height - crop.shape[0]), (6, 6)))] * 3, 1)

@@ -715,8 +715,8 @@ def test_a_cell_that_is_blurred_says_so(cell, knowing, tmp_path):
 
 
 def test_another_model_that_fits_better_is_named(cell, model, monkeypatch, tmp_path, capsys):
-    from gricol_zoo.inference.calibration import Calibration
     from gricol_zoo.inference.classifier import of_network
+    from gricol_zoo.models.calibration import Calibration
 
     folder = doubled(cell[0], tmp_path / "cell")
     asked = []

@@ -22,6 +22,7 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.synthetic import Look, load_profiles, render
 from gricol_zoo.errors import ImageError
+from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.models.presets import MODELS
 
 RESULTS = ROOT / "benchmarks" / "results" / "paper"
@@ -204,7 +205,9 @@ def test_the_sentence_follows_from_the_intervals():
 def fake(sha, cells=0, groups=(), arc=120.0):
     training = {"groups": list(groups), "recipe": {"augment": {"arc": arc, "bend": 0.0}, "seed": 0}}
     spec = MODELS.get("r18half_128")
-    return SimpleNamespace(info={"sha256": sha, "training": training}, spec=spec, splitter=SimpleNamespace(num_cells=cells))
+    return SimpleNamespace(
+        info=WeightsInfo({"sha256": sha, "training": training}), spec=spec, splitter=SimpleNamespace(num_cells=cells)
+    )
 
 
 def test_seeds_records_and_names_are_checked():
@@ -216,7 +219,7 @@ def test_seeds_records_and_names_are_checked():
         ({"control": one}, "Expected a control and"),
         ({"control": one, "gricol": other}, "all without"),
         ({"control": one, "gricol": {"1": fake("c")}}, "same seeds"),
-        ({"control": one, "gricol": {"0": SimpleNamespace(info={})}}, "which cells"),
+        ({"control": one, "gricol": {"0": SimpleNamespace(info=WeightsInfo())}}, "which cells"),
     ):
         with pytest.raises(GricolZooError, match=message):
             bench.make_group("r", models)
@@ -227,7 +230,7 @@ def test_runs_are_named_by_system_and_seed(tmp_path, monkeypatch):
     for name in ("control.0", "control.1", "gricol.0", "gricol.1"):
         (tmp_path / name).mkdir()
     group = bench.read_runs(tmp_path)
-    assert [model.info["sha256"] for model in group.each()] == ["control.0", "control.1", "gricol.0", "gricol.1"]
+    assert [model.info.sha256 for model in group.each()] == ["control.0", "control.1", "gricol.0", "gricol.1"]
     (tmp_path / "grid.0").mkdir()
     with pytest.raises(GricolZooError, match=r"got 'grid\.0'"):
         bench.read_runs(tmp_path)
@@ -295,7 +298,7 @@ def test_what_is_scored_is_not_scored_again(chromosomes, monkeypatch, tmp_path):
     calls = []
 
     def predict(model, canvases, full):
-        calls.append((model.info["sha256"], full))
+        calls.append((model.info.sha256, full))
         return np.eye(24)[canvases.reshape(len(canvases), -1).astype(int).sum(1) % 24]
 
     monkeypatch.setattr(bench, "predict_logits", predict)

@@ -372,10 +372,10 @@ def test_push_and_load_again(hub, saved, expected):
     assert b"library_name: gricol-zoo" in files["README.md"]
     assert model.push_to_hub("org/new", token=TOKEN) == commit  # nothing new
     hub.break_next("500", "POST", "/commit/main")
-    model.info["temperature"] = 2.0
+    model.info = model.info.replace(temperature=2.0)
     assert model.push_to_hub("org/new", token=TOKEN) != commit  # tried again
     hub.break_next("500", "POST", "/commit/main", 99)
-    model.info["temperature"] = 3.0
+    model.info = model.info.replace(temperature=3.0)
     with pytest.raises(UnreachableError, match=r"Nothing was uploaded to org/new \(revision main\)"):
         model.push_to_hub("org/new", token=TOKEN)
     hub.faults.clear()

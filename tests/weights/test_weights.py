@@ -169,4 +169,4 @@ def test_config_serves_timm_too(saved):
     assert config["pretrained_cfg"]["input_size"] == [1, 96, 98]
     assert config["model_args"] == {"image_size": [96, 98], "cell_size": [48, 48], "overview": "conv"}
     assert config["label_names"][22] == "X"
-    assert find_in_dir(saved).sha256 == config["gricol_zoo"]["sha256"]
+    assert find_in_dir(saved).info.sha256 == config["gricol_zoo"]["sha256"]
