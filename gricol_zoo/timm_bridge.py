@@ -26,8 +26,7 @@ from gricol_zoo.weights.hub import find_on_hub
 from gricol_zoo.weights.resolve import find_in_table, packaged_file
 from gricol_zoo.weights.source import Source, find_in_dir
 from gricol_zoo.weights.tensors import load_weights
-
-HF_HUB_ID_SEPARATOR = "@"
+from gricol_zoo.weights.timm_door import SEPARATOR, check_given, wrap_readers
 
 
 def _config(name: str, tag: str = "") -> dict[str, Any]:
@@ -39,7 +38,7 @@ def _config(name: str, tag: str = "") -> dict[str, Any]:
             source = find_in_table(name, tag, weights)
             config = {**timm_config(source.spec), "file": str(packaged_file(name, tag))}
         elif weights.revision:  # timm lists a model with weights only once they can be had
-            config["hf_hub_id"] = f"{weights.repo}{HF_HUB_ID_SEPARATOR}{weights.revision}"
+            config["hf_hub_id"] = f"{weights.repo}{SEPARATOR}{weights.revision}"
     config.pop("tag")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
 
@@ -60,7 +59,7 @@ def _source(name: str, config: Any, cache_dir: str | Path | None, pretrained: bo
     if get("source") == "local-dir":
         return find_in_dir(str(get("file")))
     if get("source") == "hf-hub":
-        repo, _, revision = str(get("hf_hub_id")).partition(HF_HUB_ID_SEPARATOR)
+        repo, _, revision = str(get("hf_hub_id")).partition(SEPARATOR)
         return find_on_hub(repo, revision, str(cache_dir) if cache_dir else None)
     if not pretrained:
         return Source(name, MODELS.get(name))
@@ -80,7 +79,8 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     """Build through timm's builder (which resolves configs and wraps features), loading weights by our own gate."""
     # timm's builder fills num_classes, in_chans and global_pool from its config: the caller's own values win.
     cache_dir = options.get("cache_dir")
-    chosen = options.get("pretrained_cfg")
+    chosen, given_args = options.get("pretrained_cfg"), options.get("pretrained_model_args")
+    asked = {*options, *(options.get("pretrained_cfg_overlay") or {})}
 
     def make(
         num_classes: int = 24,
@@ -93,6 +93,9 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     ) -> DeployedModel:
         config = _resolve(name, chosen, options)
         source = _source(name, config, cache_dir, pretrained)
+        if config.source in ("hf-hub", "local-dir"):
+            built = {"num_classes": num_classes, "in_chans": in_chans}
+            check_given(chosen, given_args, {key: value for key, value in built.items() if key not in asked}, source)
         spec: ModelSpec = source.spec.replace(
             num_classes=num_classes, in_chans=in_chans, drop_rate=drop_rate, **{k: _tupled(v) for k, v in changes.items()}
         )
@@ -160,3 +163,4 @@ def _bridge_all() -> None:
 
 
 _bridge_all()
+wrap_readers(BRIDGED)

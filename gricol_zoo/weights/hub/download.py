@@ -13,10 +13,10 @@ from pathlib import Path
 from gricol_zoo.errors import CorruptWeightsError, HubError, UnreachableError
 from gricol_zoo.files import file_sha256, git_blob_sha1
 from gricol_zoo.weights.config import CONFIG_FILE, MAX_BYTES
+from gricol_zoo.weights.hub.deadline import seconds_for, within
+from gricol_zoo.weights.hub.guard import COMMIT, ETAG, check_header, guarded
 from gricol_zoo.weights.hub.repo import Repo, explained, library, retried, ways_out, what
 from gricol_zoo.weights.source import WEIGHTS_FILE, Source, read_source
-
-COMMIT = re.compile("[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def find_on_hub(
     from huggingface_hub.constants import is_offline_mode
 
     asked = Repo(repo, revision, cache_dir, token, local_files_only or is_offline_mode(), force_download)
-    config = fetch(asked, CONFIG_FILE, MAX_BYTES)
+    config = find_config(asked)
     commit = config.parent.name  # the cache's folder of a commit is named by it
     pinned = Repo(repo, commit, cache_dir, token, asked.offline, force_download)
 
@@ -64,6 +64,16 @@ def find_on_hub(
         return fetch(pinned, WEIGHTS_FILE, size, size, sha256)
 
     return read_source(config, weights, ref=f"{repo}@{commit}")
+
+
+def find_config(repo: Repo) -> Path:
+    """Return a repository's config.json, whosever model it is, from the cache or downloaded; its folder's name is the commit.
+
+    Raises:
+        HubError: it cannot be had.
+        CorruptWeightsError: it has other bytes than the Hub promised.
+    """
+    return fetch(repo, CONFIG_FILE, MAX_BYTES)
 
 
 def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str = "") -> Path:
@@ -91,12 +101,22 @@ def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str
             )
     if repo.offline:
         raise UnreachableError(f"{what(repo, name)} is not in the cache, and offline mode is on. {ways_out(repo)}")
-    try:
+
+    def online() -> Path:
         promise = retried(lambda: ask(repo, name))
         _check_size(repo, name, promise, most, size, sha256)
         if cached and cached.parent.name == promise.commit and is_as_promised(cached, sha256):
             return cached
         return download(repo, name, promise, sha256)
+
+    seconds = seconds_for(most)
+    try:
+        try:
+            return within(seconds, online)
+        except TimeoutError as error:
+            raise UnreachableError(
+                f"{what(repo, name)} did not come within {seconds:.0f} seconds, so the download was stopped. {ways_out(repo)}"
+            ) from error
     except HubError as error:
         if cached is None or not is_as_promised(cached, sha256):
             raise
@@ -108,15 +128,15 @@ def ask(repo: Repo, name: str) -> Promise:
     """Ask the Hub what a file of a repository is, without downloading it."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-    with explained(repo, name):
+    with explained(repo, name), guarded():
         url = hf_hub_url(repo.name, name, revision=repo.revision or None)
         found = get_hf_file_metadata(url, token=repo.token, **library())
     if not found.commit_hash or not found.etag or found.size is None:
         raise HubError(
             f"The answer for {what(repo, name)} has no commit, hash or size; it may come from a proxy. Check HF_ENDPOINT."
         )
-    if not COMMIT.fullmatch(found.commit_hash):
-        raise HubError(f"The answer for {what(repo, name)} gives the commit {found.commit_hash!r:.60}; expected 40 hex digits.")
+    check_header(found.commit_hash, COMMIT, what(repo, name))
+    check_header(found.etag, ETAG, what(repo, name))
     return Promise(found.commit_hash, found.size, found.etag)
 
 
@@ -129,7 +149,7 @@ def download(repo: Repo, name: str, promise: Promise, sha256: str = "") -> Path:
     from huggingface_hub import hf_hub_download
 
     def get(force: bool) -> Path:
-        with explained(repo, name):
+        with explained(repo, name), guarded():
             return Path(
                 hf_hub_download(
                     repo.name,
