@@ -89,6 +89,7 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
         drop_rate: float = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        allow_large: bool = False,
         **changes: Any,
     ) -> DeployedModel:
         config = _resolve(name, chosen, options)
@@ -99,8 +100,7 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
         spec: ModelSpec = source.spec.replace(
             num_classes=num_classes, in_chans=in_chans, drop_rate=drop_rate, **{k: _tupled(v) for k, v in changes.items()}
         )
-        if pretrained:
-            check_source(source)
+        check_source(source, spec, pretrained, allow_large)
         model = build_deployed(spec, global_pool, device, dtype)
         model.name = name
         if pretrained:

@@ -15,7 +15,18 @@ from gricol_zoo.weights.hub.deadline import within
 NAME = "r18half_128"
 REPO = "org/zoo"
 OUT = "../../../../outside"
-ETAGS = [OUT, f'W/"{OUT}"', "/tmp/outside", "..\\..\\outside", "0" * 39, "g" * 40, "A" * 64, "0" * 32, "x.incomplete", "%2e%2e/x"]
+ETAGS = [
+    OUT,
+    f'W/"{OUT}"',
+    "/tmp/outside",
+    "..\\..\\outside",
+    "0" * 39,
+    "g" * 40,
+    "A" * 64,
+    "0" * 32,
+    "x.incomplete",
+    "%2e%2e/x",
+]
 
 
 @pytest.fixture
