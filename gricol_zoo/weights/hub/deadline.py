@@ -1,4 +1,4 @@
-"""An end to every download. The client's own limits are between two bytes: a server that sends one every few seconds never ends."""
+"""An end to every download: the client limits the time between two bytes, and one every few seconds never ends."""
 
 from __future__ import annotations
 
