@@ -20,7 +20,7 @@ from benchmarks.common import record
 from benchmarks.speed.training_step import PROFILE_COLUMNS, profile_step
 from gricol_zoo.benchmark.machine import describe_machine
 from gricol_zoo.benchmark.models import Subject, inference_step
-from gricol_zoo.benchmark.table import MARKDOWN, benchmark
+from gricol_zoo.benchmark.rows import MARKDOWN, benchmark
 from gricol_zoo.benchmark.timing import time_in_turn
 from gricol_zoo.inference.precision import choose_dtype
 

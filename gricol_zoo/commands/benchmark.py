@@ -26,7 +26,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     from gricol_zoo.benchmark.models import Subject
-    from gricol_zoo.benchmark.table import INFER, TRAIN, benchmark, to_markdown
+    from gricol_zoo.benchmark.rows import INFER, TRAIN, benchmark, to_markdown
     from gricol_zoo.data.rows import to_csv
     from gricol_zoo.inference.precision import choose_dtype
 
