@@ -47,7 +47,7 @@ BATCHES = {
     "model": ("model", ""),
     "batch_size": ("batch", ""),
     "samples_per_sec": ("images/s", ".1f"),
-    "ms_per_image": ("ms an image", ".2f"),
+    "ms_per_image": ("ms per image", ".2f"),
     "ms_low": ("lower quartile", ".2f"),
     "ms_high": ("upper quartile", ".2f"),
 }
