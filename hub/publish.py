@@ -1,7 +1,7 @@
 """Upload staged weights to the Hub, and pin the commits in the package's table.
 
-    python hub/publish.py --dry-run              # check everything, show what would go; no request is made
-    python hub/publish.py [NAME.TAG ...]         # after `hf auth login` (or with HF_TOKEN) of one who may write
+    python -m hub.publish --dry-run              # check everything, show what would go; no request is made
+    python -m hub.publish [NAME.TAG ...]         # after `hf auth login` (or with HF_TOKEN) of one who may write
 
 Nothing goes up that does not load again, whose logits, hash, size, card or licence are not what they should be. What was uploaded
 is downloaded once more and compared before its commit enters gricol_zoo/assets/weights.json; commit that file afterwards.
@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from card import card, staged
-from keep import KEPT, keep
 
 import gricol_zoo
 from gricol_zoo.files import file_sha256
@@ -27,6 +25,8 @@ from gricol_zoo.models.presets import TABLE, read_table
 from gricol_zoo.weights.config import CONFIG_FILE
 from gricol_zoo.weights.hub.upload import README, upload
 from gricol_zoo.weights.source import WEIGHTS_FILE
+from hub.card import card, staged
+from hub.keep import KEPT, keep
 
 HUB = Path(__file__).parent
 FILES = {CONFIG_FILE, WEIGHTS_FILE, README}
@@ -63,7 +63,7 @@ def check(name: str) -> list[str]:
             wrong.append(f"{WEIGHTS_FILE} has hash and size {found}, but {where} says {said}")
     text = (folder / README).read_text(encoding="utf-8")
     if text != card(name):
-        wrong.append(f"{README} is not what hub/card.py writes from the results")
+        wrong.append(f"{README} is not what `hub.card` writes from the results")
     if not LICENSE.match(text):
         wrong.append(f"{README} does not begin with a header that says `license: apache-2.0`")
     if not wrong:

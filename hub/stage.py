@@ -1,8 +1,8 @@
 """Stage a finished run for the Hub: hub/NAME.TAG/ with model.safetensors, config.json, and its log among the results.
 
-    python hub/stage.py runs/r18half_128.qband [--packaged]
+    python -m hub.stage runs/r18half_128.qband [--packaged]
 
-Enters it in the package's table, gricol_zoo/assets/weights.json, and what its files look like in tests/released/; ``hub/card.py``
+Enters it in the package's table, gricol_zoo/assets/weights.json, and what its files look like in tests/released/; ``hub.card``
 writes the cards. With ``--packaged`` the files go into the package, and hub/NAME.TAG/ has links
 to them. A weight file is committed once, when it is final.
 """
@@ -16,10 +16,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from keep import keep
-
 import gricol_zoo
 from gricol_zoo.models.presets import TABLE
+from hub.keep import keep
 
 HUB = Path(__file__).parent
 RESULTS = HUB.parent / "benchmarks" / "results" / "released"

@@ -3,7 +3,7 @@
     python -m benchmarks.make.train_weights NAME.TAG --data FOLDER --runs runs [--time-limit 9000]
 
 ``recipes/NAME.TAG.json`` says all of it: model, images (their split is ``splits/<images>.csv``), what it starts from (another
-such file), the recipe and what is changed of it, its length and its seed. The run, ready for ``hub/stage.py``, is
+such file), the recipe and what is changed of it, its length and its seed. The run, ready for ``hub.stage``, is
 ``runs/NAME.TAG``. On the same kind of processor, with the same torch, the weights come out the same; on another, nearly.
 """
 

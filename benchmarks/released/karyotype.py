@@ -60,7 +60,7 @@ COSTS = {
     "extra": ("extra", "g"),
     "missing": ("missing", "g"),
     "unassigned": ("unassigned", "g"),
-    "edits": ("edits a cell", ".3f"),
+    "edits": ("edits per cell", ".3f"),
     "as_is": ("as it is", ".3f"),
     "lost": ("one lost", ".3f"),
     "added": ("one too many", ".3f"),
@@ -78,12 +78,12 @@ TABLE = {  # docs/results/karyotype.md shows it; edits, doubtful and unassigned 
     "what": ("cells", ""),
     "name": ("model", ""),
     "cells": ("number", "d"),
-    "single_accuracy": ("accuracy by single images", ".4f"),
-    "accuracy": ("assigned", ".4f"),
-    "single_cells_with_error": ("cells with an error by single images", "d"),
-    "cells_with_error": ("assigned", "d"),
-    "single_exact_counts": ("cells with all copy numbers right by single images", "d"),
-    "exact_counts": ("assigned", "d"),
+    "single_accuracy": ("accuracy, single images", ".4f"),
+    "accuracy": ("accuracy, assigned", ".4f"),
+    "single_cells_with_error": ("cells with an error, single images", "d"),
+    "cells_with_error": ("cells with an error, assigned", "d"),
+    "single_exact_counts": ("cells with all copy numbers right, single images", "d"),
+    "exact_counts": ("cells with all copy numbers right, assigned", "d"),
 }
 
 

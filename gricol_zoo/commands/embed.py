@@ -55,7 +55,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
-    from gricol_zoo.benchmark.table import to_markdown
+    from gricol_zoo.benchmark.rows import to_markdown
     from gricol_zoo.data.rows import to_csv
     from gricol_zoo.evaluation.report import seen_in_training
     from gricol_zoo.explain.embed import check_enough

@@ -25,7 +25,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     data_option(command)
     model_option(command)
-    command.add_argument("--out", type=Path, required=True, metavar="JSON")
+    command.add_argument("--out", type=Path, required=True, metavar="JSON", help="write the report to this file")
     part_options(command, "test")
     full = "use all classifiers instead of only the lower branch"
     networks_only(command.add_argument("--full", action="store_true", help=full))

@@ -12,7 +12,7 @@ The rule, for every format:
 - What is transparent is ground: a light one where the opaque part is lighter at its rim than inside (G-bands), a dark one where
   it is darker there (fluorescence). A note says which. ``ground`` says it beforehand. What lies below the transparency does not
   matter. Pixels that are partly transparent are blended. Which grey it becomes: ``gricol_zoo.data.ground``.
-- With ``ground``, a ground that was painted in exactly one grey, on the wrong side of the chromosome, is replaced as well.
+- With ``ground``, a background that was painted in exactly one grey, on the wrong side of the chromosome, is replaced as well.
 - The image is turned as its EXIF or TIFF orientation says.
 - The first page or frame is read. A note says how many there are.
 
@@ -69,7 +69,7 @@ def read_crop(data: bytes, ground: str = "auto") -> Crop:
     Raises:
         ImageError: the file's fault, whatever it is, in one line: empty, of another format, of a kind that is not decoded, cut,
             damaged, larger than 4096x4096 pixels, NaN or infinite pixels, or blank.
-        GricolZooError: no such ground.
+        GricolZooError: no such background.
     """
     if ground not in GROUNDS:
         raise GricolZooError(f"Expected `ground` to be one of {', '.join(GROUNDS)}, but got {ground!r}.")

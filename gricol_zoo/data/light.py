@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from gricol_zoo.data.draws import Draws, replace
 
 RIM = 0.02  # of full scale: what is darker is background
-VEIL = 0.1  # of full scale: what is left of an uneven ground, at most
+VEIL = 0.1  # of full scale: what is left of an uneven background, at most
 PITCH = 1.5  # canvas pixels to a pixel of a crop, about: noise and JPEG were there before the canvas
 QUALITY = (20, 90)
 BLOCK, FREQUENCIES = 12, 8  # a JPEG block of 8 crop pixels, on the canvas

@@ -38,10 +38,10 @@ def polarity_accuracy(
     """
     _, turned = predict_both(model, np.ascontiguousarray(canvases[:, ::-1, ::-1]), dtype=dtype)
     assert turned is not None
-    return _told_rightly(arms, up, turned)
+    return _share_correct(arms, up, turned)
 
 
-def _told_rightly(arms: np.ndarray, up: np.ndarray, turned: np.ndarray) -> float:
+def _share_correct(arms: np.ndarray, up: np.ndarray, turned: np.ndarray) -> float:
     return float(np.concatenate([(up > 0.5) == arms, (turned > 0.5) == ~arms]).mean())
 
 
@@ -93,7 +93,7 @@ def evaluate(
     if up is not None:
         _, turned = classifier.logits([one._replace(canvas=one.canvas[::-1, ::-1]) for one in prepared])
         assert turned is not None
-        polarity = _told_rightly(arms_up(images.records), up, turned)
+        polarity = _share_correct(arms_up(images.records), up, turned)
     report = {
         "model": name,
         "weights_sha256": weights_sha256,

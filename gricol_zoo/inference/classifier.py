@@ -63,7 +63,7 @@ class Classifier(NamedTuple):
 
     @property
     def ground(self) -> str:
-        """Which ground crops are taken to have: "auto", "light" or "dark"."""
+        """Which background crops are taken to have: "auto", "light" or "dark"."""
         return self.preprocess.ground if self.preprocess else "auto"
 
     @property

@@ -90,7 +90,7 @@ TABLE = Path(__file__).parent.parent / "assets" / "weights.json"
 
 
 def read_table(file: Path = TABLE) -> dict[str, dict[str, Weights]]:
-    """Read the table of released weights, which ``hub/stage.py`` writes."""
+    """Read the table of released weights, which ``hub.stage`` writes."""
     table = read_json(file, "the table of weights")
     return {
         name: {tag: Weights(f"{HUB_ORG}/{name}.{tag}", **fields) for tag, fields in tags.items()}

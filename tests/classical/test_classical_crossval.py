@@ -11,9 +11,9 @@ from PIL import Image
 from gricol_zoo.classical.classifier import as_classifier
 from gricol_zoo.classical.crossval import reassigned_scores
 from gricol_zoo.classical.model import fit
+from gricol_zoo.classical.registry import CLASSICAL
 from gricol_zoo.classical.saving import load, save
 from gricol_zoo.classical.system import Settings
-from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.cli import main
 from gricol_zoo.data.folds import assign_folds
 from gricol_zoo.data.readers import open_images
