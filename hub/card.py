@@ -276,7 +276,7 @@ def overview() -> str:
             f"| `{name}` | {cost.params:.2f} | {cost.lower:.3f} | {report['images']} | {percent(report['accuracy'])} "
             f"| {percent(low)} to {percent(high)} | {report['ece']:.3f} | [hub/{name}](hub/{name}/README.md) |"
         )
-    lines += ["", 'Until they are uploaded, load them from a clone: `create_model("local-dir:hub/NAME", pretrained=True)`.', ""]
+    lines += ["", "Each loads by its name, `create_model(NAME, pretrained=True)`, after `pip install .` in a clone that stays in place.", ""]
     lines += ["## Data", "", TERMS["qband"], "", TERMS["pki3"], "", BOTH, ""]
     return "\n".join(lines)
 
@@ -296,7 +296,7 @@ def short_table() -> str:
         what = f"{KNOWN_FOR[tag]}, {kinds[spec['head']]}, {size}, preparation {spec['preprocess'].get('version', 1)}"
         arm = report.get("polarity_accuracy")
         cost = count(gricol_zoo.create_model(f"local-dir:{HUB / name}")).lower  # type: ignore[arg-type]
-        place = "package" if gricol_zoo.WEIGHTS[arch][tag].packaged else "`hub/`"
+        place = "package" if gricol_zoo.WEIGHTS[arch][tag].packaged else "clone"
         score = f"{percent(report['accuracy'])} ({percent(low)} to {percent(high)})"
         lines.append(f"| `{name}` | {what} | {score} | {'' if arm is None else percent(arm)} | {cost:.3f} | {place} |")
     return "\n".join(lines)

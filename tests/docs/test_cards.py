@@ -1,6 +1,5 @@
 """Staged weights, the table of weights, the cards and the results files all say the same."""
 
-import dataclasses
 import importlib.util
 import json
 import re
@@ -71,13 +70,6 @@ def test_a_packaged_file_is_stored_once(name):
         assert (HUB / name / file).is_symlink()
         assert (HUB / name / file).resolve() == (ASSETS / name / file).resolve()
         assert (ASSETS / name / file).is_file()
-
-
-def test_the_others_say_where_they_are(monkeypatch):
-    arch, _, tag = STAGED[0].rpartition(".")
-    monkeypatch.setitem(gricol_zoo.WEIGHTS, arch, {tag: dataclasses.replace(released(STAGED[0]), packaged=False)})
-    with pytest.raises(gricol_zoo.GricolZooError, match=f"`local-dir:hub/{re.escape(STAGED[0])}`"):
-        gricol_zoo.create_model(STAGED[0], pretrained=True)
 
 
 def test_cards_are_generated_from_the_results(card):
