@@ -132,6 +132,15 @@ again: `python -m benchmarks.make.train_weights {name} --data FOLDER`. Temperatu
 were fitted on the val part ({info["val"]["images"]} images)."""
 
 
+def memory(name: str) -> str:
+    """Say what the files tell of single training images."""
+    pixels = info_of(name)["training"].get("pixels")
+    if pixels is None:
+        return "Which images it was trained on is recorded by cell or case only, not by pixels: a renamed copy of one is not known again."
+    return f"""`pixels.bin` has the first 8 bytes of a hash of the pixels of each of the {pixels["images"]} distinct images that it and its start were
+trained on. An image cannot be had back from it, but whoever holds one can test whether it was trained on; scoring does (`seen_in_training`)."""
+
+
 def start_terms(name: str) -> str:
     """Cite the set that the start was trained on, where it is another one."""
     started = name.endswith(".qband") and info_of(name)["training"]["init_sha256"]
@@ -246,6 +255,8 @@ axis, not upside down: val accuracy as the crops are {turned["as they are"]}, mi
 
 {BOTH}
 
+{memory(name)}
+
 ## Limits
 
 One laboratory's images, one staining, one microscope's scale; sex of the person known, age and disease not. Markers, derivatives, ring and
@@ -276,7 +287,11 @@ def overview() -> str:
             f"| `{name}` | {cost.params:.2f} | {cost.lower:.3f} | {report['images']} | {percent(report['accuracy'])} "
             f"| {percent(low)} to {percent(high)} | {report['ece']:.3f} | [hub/{name}](hub/{name}/README.md) |"
         )
-    lines += ["", "Each loads by its name, `create_model(NAME, pretrained=True)`, after `pip install .` in a clone that stays in place.", ""]
+    lines += [
+        "",
+        "Each loads by its name, `create_model(NAME, pretrained=True)`, after `pip install .` in a clone that stays in place.",
+        "",
+    ]
     lines += ["## Data", "", TERMS["qband"], "", TERMS["pki3"], "", BOTH, ""]
     return "\n".join(lines)
 

@@ -26,6 +26,7 @@ from gricol_zoo.files import file_sha256
 from gricol_zoo.models.presets import TABLE, read_table
 from gricol_zoo.weights.config import CONFIG_FILE
 from gricol_zoo.weights.hub.upload import README, upload
+from gricol_zoo.weights.pixels import KEY, PIXELS_FILE
 from gricol_zoo.weights.source import WEIGHTS_FILE
 
 HUB = Path(__file__).parent
@@ -53,10 +54,12 @@ def check(name: str) -> list[str]:
     if weights is None:
         return [f"{TABLE.name} does not list it"]
     files = {file.name for file in folder.iterdir()}
-    if files != FILES:
-        wrong.append(f"its files are {sorted(files)}, not {sorted(FILES)}")
+    if files - {PIXELS_FILE} != FILES:
+        wrong.append(f"its files are {sorted(files)}, not {sorted(FILES)} and perhaps {PIXELS_FILE}")
         return wrong
     info = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["gricol_zoo"]
+    if (PIXELS_FILE in files) != (KEY in info["training"]):
+        wrong.append(f"{PIXELS_FILE} is there, but its config does not name it, or the other way round")
     found = (file_sha256(folder / WEIGHTS_FILE), (folder / WEIGHTS_FILE).stat().st_size)
     for where, said in (("its config", (info["sha256"], info["size"])), (TABLE.name, (weights.sha256, weights.size))):
         if said != found:

@@ -67,7 +67,11 @@ class Crops(ImageSet):
             grey = read_grey(data, self.ground)
         except (ImageError, OSError) as error:
             return Look(file, error=error)
-        return Look(file, pixel_hash(grey), grey)
+        try:  # which ground an image is laid on is a matter of preparation, not of which image it is
+            same = grey if self.ground == "auto" else read_grey(data)
+        except ImageError:
+            return Look(file, grey=grey)
+        return Look(file, pixel_hash(same), grey)
 
     def grey(self, record: Record, ground: str = "auto") -> np.ndarray:
         """Return a record's image, as ``ImageSet.grey`` does; not to be written to."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gricol_zoo.data.arrays import arms_up, label_indices
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.split import cells_of, group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.evaluation.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
+from gricol_zoo.evaluation.seen import seen_in_training
 from gricol_zoo.factory import GridModel
 from gricol_zoo.files import write_json
 from gricol_zoo.inference.calibration import expected_calibration_error, softmax
@@ -42,16 +44,6 @@ def polarity_accuracy(
 
 def _told_rightly(arms: np.ndarray, up: np.ndarray, turned: np.ndarray) -> float:
     return float(np.concatenate([(up > 0.5) == arms, (turned > 0.5) == ~arms]).mean())
-
-
-def seen_in_training(records: Sequence[Record], info: Mapping[str, Any]) -> int | None:
-    """Return how many images come from cells or cases that the weights were trained on; None if the weights do not say."""
-    groups = info.get("training", {}).get("groups")
-    if groups is None:
-        return None
-    known = set(groups)
-    # An image-level training names its images, each a group of its own.
-    return sum(group_of(record) in known or record.path in known for record in records)
 
 
 def evaluate(
@@ -85,6 +77,7 @@ def evaluate(
     """
     start = time.perf_counter()
     classifier = to_classifier(model, dtype, full)
+    images = read_once(images, classifier.ground)
     labels = label_indices(images.records, classifier.labels, str(images.store.root))
     prepared = classifier.read(images, classifier.factors(images, scale))
     logits, up = classifier.logits(prepared, cells_of(images.records))
@@ -103,7 +96,7 @@ def evaluate(
         "inference": classifier.inference,
         "dtype": classifier.dtype,
         **score(logits, labels, images.records, classifier.labels, classifier.calibration.temperature),
-        "seen_in_training": seen_in_training(images.records, classifier.info),
+        **seen_in_training(images, classifier.info, classifier.training_pixels).counts(),
         "seconds": round(seconds, 3),
         **(classifier.preparation or {"preparation": None, "ground": None}),
         "scale": scale,

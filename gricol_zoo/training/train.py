@@ -43,6 +43,7 @@ from gricol_zoo.training.recipes import Recipe
 from gricol_zoo.training.result import averaged_model, measure_val, write_result
 from gricol_zoo.training.state import CHECKPOINT_FILE, LOG_COLUMNS, Data, Job, Training, restore
 from gricol_zoo.training.task import TrainingTask
+from gricol_zoo.weights.pixels import pack, unpack
 from gricol_zoo.weights.resolve import find_weights
 from gricol_zoo.weights.tensors import load_weights
 
@@ -103,10 +104,19 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
     finished = train_epochs(job)
     if finished and accelerator.is_main_process:
         groups = data.groups | set(start.get("training", {}).get("groups", []))  # what the starting weights saw is seen
-        write_result(job, {**data.record, "init_sha256": identity["init"], "groups": sorted(groups)})
+        record = {**data.record, "init_sha256": identity["init"], "groups": sorted(groups)}
+        write_result(job, record, all_pixels(data.pixels, run.task.model.training_pixels, config.init, say))
     if finished:
         accelerator.wait_for_everyone()
     return finished
+
+
+def all_pixels(own: list[bytes], starts: bytes | None, init: str, say: Speaker) -> bytes | None:
+    """Return the bytes of pixels.bin: of the images trained on, and of those that the start was; None if not known."""
+    if init and starts is None:
+        say(f"warning: {init} does not record its training images, so these weights will not either")
+        return None
+    return pack([*own, *unpack(starts or b"")])
 
 
 def make_accelerator(config: TrainConfig) -> Any:
@@ -143,9 +153,9 @@ def read_data(
     arms = {part: arms_up(parts[part].records) for part in canvases}
     seen = parts["train"]
     groups = {group_of(record) for record in seen.records} - {""}
-    return spec, Data(
-        canvases, labels, arms, describe_data(seen, config), groups, measure_val(parts["val"], spec, config.scale)
-    )
+    pixels = [seen.pixel_hash(record) for record in seen.records]
+    val = measure_val(parts["val"], spec, config.scale)
+    return spec, Data(canvases, labels, arms, describe_data(seen, config), groups, pixels, val)
 
 
 def start_run(spec: ModelSpec, config: TrainConfig, say: Speaker) -> tuple[Training, dict[str, Any]]:

@@ -37,8 +37,8 @@ def find_in_table(name: str, tag: str, weights: Weights) -> Source:
         source = find_on_hub(weights.repo, weights.revision)
     else:
         raise CheckpointError(
-            f"Expected the weights {name}.{tag} in the package, in the clone that it was installed from, or on the Hub, but they "
-            "are not here: not packaged, no clone has them unchanged, and they have not been uploaded yet. "
+            f"Expected the weights {name}.{tag} in the package, in the clone that it was installed from, or on the Hub, but "
+            "they are not here: not packaged, no clone has them unchanged, and they have not been uploaded yet. "
             f"Load them from a clone of the repository: `local-dir:CLONE/hub/{name}.{tag}`."
         )
     if (source.sha256, source.size) != (weights.sha256, weights.size):
