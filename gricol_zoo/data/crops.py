@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from gricol_zoo.data.images import pixel_hash, read_grey
+from gricol_zoo.data.images import read_hashed
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import ImageError
 
@@ -64,14 +64,10 @@ class Crops(ImageSet):
         try:
             data = self.read(record)
             file = hashlib.sha256(data).digest()
-            grey = read_grey(data, self.ground)
+            grey, pixels = read_hashed(data, self.ground)
         except (ImageError, OSError) as error:
             return Look(file, error=error)
-        try:  # which ground an image is laid on is a matter of preparation, not of which image it is
-            same = grey if self.ground == "auto" else read_grey(data)
-        except ImageError:
-            return Look(file, grey=grey)
-        return Look(file, pixel_hash(same), grey)
+        return Look(file, pixels, grey)
 
     def grey(self, record: Record, ground: str = "auto") -> np.ndarray:
         """Return a record's image, as ``ImageSet.grey`` does; not to be written to."""

@@ -33,7 +33,9 @@ def describe(name: str) -> dict[str, Any]:
         "head": spec.head,
         "overview": spec.overview,
         "grid": spec.grid if model.splitter.num_cells else 0,
-        "cell_size": "x".join(map(str, spec.cell_size)) if model.splitter.num_cells else "",
+        "cell_size": "x".join(map(str, getattr(model.splitter, "cell_size", spec.cell_size)))
+        if model.splitter.num_cells
+        else "",
         "num_classes": spec.num_classes,
         **count(model).rows(),
         "weights": " ".join(tags),

@@ -1,8 +1,8 @@
 """Released weights that are not in the package, in a clone of the repository: found by a hint, believed by their hash.
 
 ``pip install .`` copies the package out of a clone, but notes where that was (``direct_url.json``); ``pip install -e .`` leaves
-the package in it. Either folder may have moved, gone or changed since. So a file counts only if it has the size and SHA-256 that this
-package pins.
+the package in it. Either folder may have moved, gone or changed since. So a file counts only if it has the size and SHA-256
+that this package pins.
 """
 
 from __future__ import annotations
