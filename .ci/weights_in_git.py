@@ -33,7 +33,7 @@ def weight_files(repository: Path) -> dict[str, tuple[str, int]]:
 def too_large(files: dict[str, tuple[str, int]], each: int = MOST_EACH, together: int = MOST_TOGETHER) -> list[str]:
     """Return what is too large, one line each."""
     found = [
-        f"{path} ({name[:12]}) has {size} bytes: expected at most {each}. Take it out of the commit, and put it on the Hub only."
+        f"{path} ({name[:12]}) has {size} bytes: expected at most {each}. Take it out of the commit; put it on the Hub."
         for name, (path, size) in sorted(files.items(), key=lambda item: item[1])
         if size > each
     ]

@@ -1,8 +1,7 @@
 """Splitters: (B, C, H, W) images -> (B, K, C, h, w) cells, in clockwise spiral order from the top left inward.
 
-``gricol_zoo.models.contracts.Splitter`` says what one is. A splitter has no parameters in the paper, but may have. ``rows`` go from the top
-down. One that has
-``boxes()`` (``Boxed``) can be looked into by ``gricol_zoo.explain``.
+``rows`` go from the top down. ``gricol_zoo.models.contracts.Splitter`` says what a splitter is. It has no parameters in the
+paper, but may have. One that has ``boxes()`` (``Boxed``) can be looked into by ``gricol_zoo.explain``.
 """
 
 from gricol_zoo.models.splitters.table import SPLITTERS
