@@ -7,7 +7,7 @@ QUEUE.json is a list of objects, trained in their order:
     {"name": "a", "model": "r18half_192", "recipe": "robust", "epochs": 12, "seed": 0, "recipe_changes": {},
      "changes": {}, "data": "qband.zip", "split": "qband.csv", "init": ""}
 
-`name` is the run's folder in --runs; `data` lies in --data, or is a path; `split` in benchmarks/splits, or is a path ("": made);
+`name` is the folder in --runs; `data` lies in --data, or is a path; `split` in benchmarks/splits, or is a path ("": made);
 `init` is another name of the file, released weights, a folder, or "". Both changes, `split` and `init` may be left out. The
 same command goes on after anything, SIGKILL included, and ends with the weights that an undisturbed run gives (on one kind of
 processor, with one torch). Several processes may share a queue: each takes what no other is at. A training that fails is said
