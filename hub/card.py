@@ -44,6 +44,13 @@ PAPER = {
 """What the paper's Table 3 gives for the same kind of model, by its head."""
 
 
+HUB_SETS: dict[str, tuple[str, str]] = {}
+"""Tag -> (id, task id) of the set as a benchmark on the Hub, by which the Hub ranks models. Neither set is on the Hub, and its
+terms do not say that it may be put there, so this is empty: until then the results stand in the card's ``model-index`` alone."""
+
+EVAL_RESULTS = ".eval_results"
+
+
 def percent(value: float | str) -> str:
     """Format a fraction as percent."""
     return f"{100 * float(value):.1f} %"
@@ -107,6 +114,21 @@ model-index:
     - type: accuracy
       value: {report["accuracy"]:.6f}
 ---
+"""
+
+
+def eval_results(name: str) -> str:
+    """Return the Hub's record of a name's test result (huggingface.co/docs/hub/eval-results); "" where the Hub has no such set."""
+    tag = name.rpartition(".")[2]
+    if tag not in HUB_SETS:
+        return ""
+    report, (dataset, task) = reports(name)[0], HUB_SETS[tag]
+    notes = f"{report['part']} part of {report['split']}, by case or cell, single images"
+    return f"""- dataset:
+    id: {dataset}
+    task_id: {task}
+  value: {report["accuracy"]:.6f}
+  notes: {notes}
 """
 
 
@@ -327,12 +349,19 @@ def readme() -> str:
 def cards() -> dict[Path, str]:
     """Return every card, and README: file -> text."""
     own = {HUB / name / "README.md": card(name) for name in staged()}
-    return {**own, ROOT / "MODEL_CARD.md": overview(), ROOT / "README.md": readme()}
+    ranked = {HUB / name / EVAL_RESULTS / f"{name.rpartition('.')[2]}.yaml": eval_results(name) for name in staged()}
+    return {
+        **own,
+        **{file: text for file, text in ranked.items() if text},
+        ROOT / "MODEL_CARD.md": overview(),
+        ROOT / "README.md": readme(),
+    }
 
 
 def main() -> None:
     """Write them."""
     for file, text in cards().items():
+        file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")
         print(file.relative_to(ROOT))
 
