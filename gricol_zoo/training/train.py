@@ -43,7 +43,7 @@ from gricol_zoo.training.recipes import Recipe
 from gricol_zoo.training.result import averaged_model, measure_val, write_result
 from gricol_zoo.training.state import CHECKPOINT_FILE, LOG_COLUMNS, Data, Job, Training, restore
 from gricol_zoo.training.task import TrainingTask
-from gricol_zoo.weights.pixels import pack, unpack
+from gricol_zoo.weights.pixels import count_known, pack, unpack
 from gricol_zoo.weights.resolve import find_weights
 from gricol_zoo.weights.tensors import load_weights
 
@@ -84,6 +84,9 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
     say = Speaker(accelerator.is_main_process)
     spec, data = read_data(images, split, config, accelerator.num_processes, say)
     run, start = start_run(spec, config, say)
+    if known := count_known(data.pixels["val"], run.task.model.training_pixels):
+        total = len(data.pixels["val"])
+        say(f"warning: {config.init} was trained on {known} of the {total} validation images; the val accuracy is optimistic")
     identity = {"model": config.model_name, "spec": spec.to_dict(), "recipe": config.recipe.to_dict(), **data.record}
     identity["init"] = str(start.get("sha256", ""))  # the weights it starts from, wherever they lie
     if (out / CHECKPOINT_FILE).exists():
@@ -105,7 +108,7 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
     if finished and accelerator.is_main_process:
         groups = data.groups | set(start.get("training", {}).get("groups", []))  # what the starting weights saw is seen
         record = {**data.record, "init_sha256": identity["init"], "groups": sorted(groups)}
-        write_result(job, record, all_pixels(data.pixels, run.task.model.training_pixels, config.init, say))
+        write_result(job, record, all_pixels(data.pixels["train"], run.task.model.training_pixels, config.init, say))
     if finished:
         accelerator.wait_for_everyone()
     return finished
@@ -153,7 +156,7 @@ def read_data(
     arms = {part: arms_up(parts[part].records) for part in canvases}
     seen = parts["train"]
     groups = {group_of(record) for record in seen.records} - {""}
-    pixels = [seen.pixel_hash(record) for record in seen.records]
+    pixels = {part: [parts[part].pixel_hash(record) for record in parts[part].records] for part in canvases}
     val = measure_val(parts["val"], spec, config.scale)
     return spec, Data(canvases, labels, arms, describe_data(seen, config), groups, pixels, val)
 

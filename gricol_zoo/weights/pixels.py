@@ -30,6 +30,12 @@ def unpack(data: bytes) -> frozenset[bytes]:
     return frozenset(data[start : start + WIDTH] for start in range(0, len(data), WIDTH))
 
 
+def count_known(hashes: Iterable[bytes], data: bytes | None) -> int:
+    """Return how many of some hashes of pixels a file's bytes have; 0 for no file."""
+    known = unpack(data or b"")
+    return sum(one[:WIDTH] in known for one in hashes)
+
+
 def describe(data: bytes) -> dict[str, Any]:
     """Return what config.json says of the file."""
     return {"images": len(data) // WIDTH, "sha256": hashlib.sha256(data).hexdigest()}

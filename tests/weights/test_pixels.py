@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 import shutil
 
 import pytest
@@ -114,6 +115,14 @@ def test_the_ground_does_not_matter(trained, renamed):
     assert report["seen_in_training"] == 18
 
 
+def test_validation_images_that_the_start_knows_are_said(trained, renamed, tmp_path, caplog):
+    cells = sorted({record.cell for record in renamed.records})
+    split = {(cell, cell): "val" if place < 3 else "train" for place, cell in enumerate(cells)}
+    with caplog.at_level("INFO", "gricol_zoo"):
+        train(renamed, split, "r18half_128", QUICK, tmp_path / "run", device="cpu", init=str(trained))
+    assert re.search(r"warning: .* was trained on [1-9] of the 9 validation images", caplog.text)
+
+
 def test_what_the_start_was_trained_on_is_kept(trained, chromosomes, tmp_path):
     images = open_images(chromosomes)
     other = images.subset([index for index, record in enumerate(images.records) if record.cell >= "c04"])
@@ -124,7 +133,7 @@ def test_what_the_start_was_trained_on_is_kept(trained, chromosomes, tmp_path):
     assert known > unpack((own / PIXELS_FILE).read_bytes())
 
 
-def test_a_start_without_a_record_leaves_none(copied, chromosomes, tmp_path, caplog):
+def test_a_start_without_a_record_leaves_none(copied, chromosomes, tmp_path):
     (copied / PIXELS_FILE).unlink()
     after = train_on(open_images(chromosomes), tmp_path / "after", init=str(copied))
     assert not (after / PIXELS_FILE).exists()
