@@ -44,6 +44,13 @@ PAPER = {
 """What the paper's Table 3 gives for the same kind of model, by its head."""
 
 
+HUB_SETS: dict[str, tuple[str, str]] = {}
+"""Tag -> (id, task id) of the set as a benchmark on the Hub, by which the Hub ranks models. Neither set is on the Hub, and its
+terms do not say that it may be put there, so this is empty: until then the results stand in the card's ``model-index`` alone."""
+
+EVAL_RESULTS = ".eval_results"
+
+
 def percent(value: float | str) -> str:
     """Format a fraction as percent."""
     return f"{100 * float(value):.1f} %"
@@ -110,6 +117,21 @@ model-index:
 """
 
 
+def eval_results(name: str) -> str:
+    """Return the Hub's record of a name's test result (huggingface.co/docs/hub/eval-results); "" where the Hub has no such set."""
+    tag = name.rpartition(".")[2]
+    if tag not in HUB_SETS:
+        return ""
+    report, (dataset, task) = reports(name)[0], HUB_SETS[tag]
+    notes = f"{report['part']} part of {report['split']}, by case or cell, single images"
+    return f"""- dataset:
+    id: {dataset}
+    task_id: {task}
+  value: {report["accuracy"]:.6f}
+  notes: {notes}
+"""
+
+
 def what_it_is(name: str) -> str:
     """Say what the model is, how large and how dear."""
     model: Any = gricol_zoo.create_model(f"local-dir:{HUB / name}", pretrained=True)
@@ -130,6 +152,15 @@ def training(name: str) -> str:
 {recipe["seed"]}, commit {about["commit"]}; averaged weights after the last epoch, nothing selected. Recipe: `benchmarks/recipes/{name}.json`;
 again: `python -m benchmarks.make.train_weights {name} --data FOLDER`. Temperature {info["temperature"]} and review threshold {info["review_threshold"]}
 were fitted on the val part ({info["val"]["images"]} images)."""
+
+
+def memory(name: str) -> str:
+    """Say what the files tell of single training images."""
+    pixels = info_of(name)["training"].get("pixels")
+    if pixels is None:
+        return "Which images it was trained on is recorded by cell or case only, not by pixels: a renamed copy of one is not known again."
+    return f"""`pixels.bin` has the first 8 bytes of a hash of the pixels of each of the {pixels["images"]} distinct images that it and its start were
+trained on. An image cannot be had back from it, but whoever holds one can test whether it was trained on; scoring does (`seen_in_training`)."""
 
 
 def start_terms(name: str) -> str:
@@ -246,6 +277,8 @@ axis, not upside down: val accuracy as the crops are {turned["as they are"]}, mi
 
 {BOTH}
 
+{memory(name)}
+
 ## Limits
 
 One laboratory's images, one staining, one microscope's scale; sex of the person known, age and disease not. Markers, derivatives, ring and
@@ -276,7 +309,11 @@ def overview() -> str:
             f"| `{name}` | {cost.params:.2f} | {cost.lower:.3f} | {report['images']} | {percent(report['accuracy'])} "
             f"| {percent(low)} to {percent(high)} | {report['ece']:.3f} | [hub/{name}](hub/{name}/README.md) |"
         )
-    lines += ["", 'Until they are uploaded, load them from a clone: `create_model("local-dir:hub/NAME", pretrained=True)`.', ""]
+    lines += [
+        "",
+        "Each loads by its name, `create_model(NAME, pretrained=True)`, after `pip install .` in a clone that stays in place.",
+        "",
+    ]
     lines += ["## Data", "", TERMS["qband"], "", TERMS["pki3"], "", BOTH, ""]
     return "\n".join(lines)
 
@@ -296,7 +333,7 @@ def short_table() -> str:
         what = f"{KNOWN_FOR[tag]}, {kinds[spec['head']]}, {size}, preparation {spec['preprocess'].get('version', 1)}"
         arm = report.get("polarity_accuracy")
         cost = count(gricol_zoo.create_model(f"local-dir:{HUB / name}")).lower  # type: ignore[arg-type]
-        place = "package" if gricol_zoo.WEIGHTS[arch][tag].packaged else "`hub/`"
+        place = "package" if gricol_zoo.WEIGHTS[arch][tag].packaged else "clone"
         score = f"{percent(report['accuracy'])} ({percent(low)} to {percent(high)})"
         lines.append(f"| `{name}` | {what} | {score} | {'' if arm is None else percent(arm)} | {cost:.3f} | {place} |")
     return "\n".join(lines)
@@ -312,12 +349,19 @@ def readme() -> str:
 def cards() -> dict[Path, str]:
     """Return every card, and README: file -> text."""
     own = {HUB / name / "README.md": card(name) for name in staged()}
-    return {**own, ROOT / "MODEL_CARD.md": overview(), ROOT / "README.md": readme()}
+    ranked = {HUB / name / EVAL_RESULTS / f"{name.rpartition('.')[2]}.yaml": eval_results(name) for name in staged()}
+    return {
+        **own,
+        **{file: text for file, text in ranked.items() if text},
+        ROOT / "MODEL_CARD.md": overview(),
+        ROOT / "README.md": readme(),
+    }
 
 
 def main() -> None:
     """Write them."""
     for file, text in cards().items():
+        file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")
         print(file.relative_to(ROOT))
 

@@ -64,5 +64,10 @@ def run(options: argparse.Namespace) -> int:
         f"{count_of(report['perfect_cells'], 'cell')} without errors"
     )
     if report["seen_in_training"]:
-        print(f"seen in training: {count_of(report['seen_in_training'], 'image')} of its cells", file=sys.stderr)
+        print(f"warning: {count_of(report['seen_in_training'], 'image')} seen in training, by the pixels", file=sys.stderr)
+    if report["of_cells_in_training"]:
+        seen = count_of(report["of_cells_in_training"], "image")
+        print(f"warning: {seen} of cells or cases that were trained on", file=sys.stderr)
+    if report["seen_in_training"] is None:
+        print(f"{name} does not record its training images, so renamed copies of them are not found", file=sys.stderr)
     return 0

@@ -71,11 +71,27 @@ def read_crop(data: bytes, ground: str = "auto") -> Crop:
             damaged, larger than 4096x4096 pixels, NaN or infinite pixels, or blank.
         GricolZooError: no such background.
     """
-    if ground not in GROUNDS:
-        raise GricolZooError(f"Expected `ground` to be one of {', '.join(GROUNDS)}, but got {ground!r}.")
+    return read_crops(data, ground)[0]
+
+
+def read_hashed(data: bytes, ground: str = "auto") -> tuple[Crop, bytes]:
+    """Decode a file's bytes once; return its crop and its ``pixel_hash``, which is of the image as ``ground="auto"`` has it.
+
+    On which ground an image is laid is a matter of preparation, not of which image it is. Errors as for ``read_crop``.
+    """
+    crop, *same = read_crops(data, *dict.fromkeys((ground, "auto")))
+    return crop, pixel_hash((same or [crop])[0].grey)
+
+
+def read_crops(data: bytes, *grounds: str) -> list[Crop]:
+    """Decode a file's bytes once, and lay the image on each of some grounds. Errors as for ``read_crop``."""
+    for ground in grounds:
+        if ground not in GROUNDS:
+            raise GricolZooError(f"Expected `ground` to be one of {', '.join(GROUNDS)}, but got {ground!r}.")
     try:
         with np.errstate(all="ignore"):
-            return _to_crop(decode.decode(data), ground)
+            picture = decode.decode(data)
+            return [_to_crop(picture, ground) for ground in grounds]
     except ImageError:
         raise
     except Exception as error:  # decoders raise anything at a damaged file, and it is the file's fault

@@ -55,6 +55,15 @@ def blur_some(images: Tensor, draws: Draws, highest: float) -> Tensor:
     return replace(images, which, soft * (_brightness(own) / _brightness(soft).clamp_min(1e-6)))
 
 
+def soften(images: Tensor, draws: Draws, probability: float) -> Tensor:
+    """Blur some of the images by a mean of 3x3 pixels."""
+    which = draws.chosen(probability)
+    if not len(which):
+        return images
+    soft = F.avg_pool2d(F.pad(images[which].unsqueeze(1), (1, 1, 1, 1), mode="replicate"), 3, 1)[:, 0]
+    return replace(images, which, soft)
+
+
 def _brightness(images: Tensor) -> Tensor:
     """Return how bright the bright bands are, (n, 1, 1): a mean of the eighth power."""
     square = images * images

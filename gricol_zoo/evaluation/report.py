@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 
 from gricol_zoo.data.arrays import arms_up, label_indices
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.split import cells_of, group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.evaluation.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
+from gricol_zoo.evaluation.seen import seen_in_training
 from gricol_zoo.factory import GridModel
 from gricol_zoo.files import write_json
 from gricol_zoo.inference.calibration import expected_calibration_error, softmax
 from gricol_zoo.inference.classifier import Classifier, to_classifier
 from gricol_zoo.inference.logits import predict_both
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.models.info import WeightsInfo
 
 
 def polarity_accuracy(
@@ -43,15 +44,6 @@ def polarity_accuracy(
 
 def _share_correct(arms: np.ndarray, up: np.ndarray, turned: np.ndarray) -> float:
     return float(np.concatenate([(up > 0.5) == arms, (turned > 0.5) == ~arms]).mean())
-
-
-def seen_in_training(records: Sequence[Record], info: WeightsInfo) -> int | None:
-    """Return how many images come from cells or cases that the weights were trained on; None if the weights do not say."""
-    known = info.groups
-    if known is None:
-        return None
-    # An image-level training names its images, each a group of its own.
-    return sum(group_of(record) in known or record.path in known for record in records)
 
 
 def evaluate(
@@ -85,6 +77,7 @@ def evaluate(
     """
     start = time.perf_counter()
     classifier = to_classifier(model, dtype, full)
+    images = read_once(images, classifier.ground)
     labels = label_indices(images.records, classifier.labels, str(images.store.root))
     prepared = classifier.read(images, classifier.factors(images, scale))
     logits, up = classifier.logits(prepared, cells_of(images.records))
@@ -103,7 +96,7 @@ def evaluate(
         "inference": classifier.inference,
         "dtype": classifier.dtype,
         **score(logits, labels, images.records, classifier.labels, classifier.calibration.temperature),
-        "seen_in_training": seen_in_training(images.records, classifier.info),
+        **seen_in_training(images, classifier.info, classifier.training_pixels).counts(),
         "seconds": round(seconds, 3),
         **(classifier.preparation or {"preparation": None, "ground": None}),
         "scale": scale,

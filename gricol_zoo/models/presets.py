@@ -59,6 +59,7 @@ TALL = MODELS.add(
     "gricol_r18half_n3_192",
     LIGHT.replace(image_size=(192, 96), cell_size=(96, 64), polarity=True, preprocess={"version": 2, "scale": 1.6}),
 )
+MODELS.add("gricol_r18half_rows3_192", TALL.replace(splitter="rows", cell_size=(96, 96)))
 MODELS.add("gril_r18half_192", TALL.replace(head="per_cell"))
 MODELS.add("r18half_192", TALL.replace(splitter="none", head="none"))
 

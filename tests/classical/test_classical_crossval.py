@@ -194,7 +194,7 @@ def test_what_networks_are_predicted_and_scored_by_takes_a_system(trained):
     report, logits = evaluate(classifier, mixed, name="run")
     assert (logits == expected).all()
     assert (report["inference"], report["dtype"], report["preparation"]) == ("poletti2012", "fp64", None)
-    assert report["seen_in_training"] == len(mixed)
+    assert report["of_cells_in_training"] == len(mixed)
 
 
 @pytest.mark.parametrize("name", ["poletti2012", "folder"])

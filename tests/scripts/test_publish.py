@@ -64,6 +64,7 @@ def test_published_pinned_and_loaded_again(publish, hub, monkeypatch, capsys):
     for file in ("README.md", "config.json", "model.safetensors"):
         assert files[file] == (FOLDER / NAME / file).read_bytes()
     monkeypatch.setitem(gricol_zoo.WEIGHTS, ARCH, {TAG: weights.__class__(**{**vars(weights), "packaged": False})})
+    monkeypatch.setattr("gricol_zoo.weights.checkout.checkouts", list)
     images = torch.randn(1, 1, 128, 96)
     expected = create_model(f"local-dir:{FOLDER / NAME}", pretrained=True)(images)
     for requests in (6, 0):
@@ -74,6 +75,27 @@ def test_published_pinned_and_loaded_again(publish, hub, monkeypatch, capsys):
         assert model.hub_ref == f"{weights.repo}@{weights.revision}"
     run(publish, monkeypatch)  # nothing new: the same commit
     assert read_table(publish.TABLE)[ARCH][TAG].revision == weights.revision
+
+
+def test_results_on_a_set_of_the_hub_go_along(publish, hub, monkeypatch):
+    import card
+    from yaml import safe_load
+
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert card.eval_results(NAME) == ""  # neither set is on the Hub
+    monkeypatch.setitem(card.HUB_SETS, TAG, ("someone/qband", "default"))
+    file = publish.HUB / NAME / card.EVAL_RESULTS / f"{TAG}.yaml"
+    file.parent.mkdir()
+    file.write_text(card.eval_results(NAME) + " ")
+    with pytest.raises(SystemExit, match="nothing was uploaded"):
+        run(publish, monkeypatch, "--dry-run")
+    file.write_text(card.eval_results(NAME))
+    run(publish, monkeypatch)
+    sent = hub.repos[f"gricol-zoo/{NAME}"].commits[read_table(publish.TABLE)[ARCH][TAG].revision][f".eval_results/{TAG}.yaml"]
+    (entry,) = safe_load(sent)
+    report = json.loads((ROOT / "benchmarks" / "results" / "released" / f"{NAME}.test.json").read_text())
+    assert entry["dataset"] == {"id": "someone/qband", "task_id": "default"}
+    assert entry["value"] == pytest.approx(report["accuracy"], abs=1e-6)
 
 
 def test_what_comes_back_different_is_not_pinned(publish, hub, monkeypatch):

@@ -14,7 +14,7 @@ from gricol_zoo.errors import CorruptWeightsError, HubError, UnreachableError
 from gricol_zoo.files import file_sha256, git_blob_sha1
 from gricol_zoo.weights.config import CONFIG_FILE, MAX_BYTES
 from gricol_zoo.weights.hub.repo import Repo, file_of, how_to_get_it, library, retried, translated_errors
-from gricol_zoo.weights.source import WEIGHTS_FILE, Source, read_source
+from gricol_zoo.weights.source import Source, read_source
 
 COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -36,7 +36,7 @@ def find_on_hub(
     local_files_only: bool = False,
     force_download: bool = False,
 ) -> Source:
-    """Get the config of a Hub repository; the weights, of the same commit, when the source is opened.
+    """Get the config of a Hub repository; the files beside it, of the same commit, when the source is opened.
 
     A pinned revision (a 40-digit commit) that is in the cache is taken from there without a request. Of a branch or tag, the
     Hub is asked what its commit is; where it cannot be asked, the commit in the cache is taken, with a warning.
@@ -60,10 +60,10 @@ def find_on_hub(
     commit = config.parent.name  # the cache's folder of a commit is named by it
     pinned = Repo(repo, commit, cache_dir, token, asked.offline, force_download)
 
-    def weights(size: int, sha256: str) -> Path:
-        return fetch(pinned, WEIGHTS_FILE, size, size, sha256)
+    def beside(name: str, size: int, sha256: str) -> Path:
+        return fetch(pinned, name, size, size, sha256)
 
-    return read_source(config, weights, ref=f"{repo}@{commit}")
+    return read_source(config, beside, ref=f"{repo}@{commit}")
 
 
 def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str = "") -> Path:
