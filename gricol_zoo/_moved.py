@@ -32,6 +32,10 @@ MOVED: dict[str, tuple[str, ...]] = {
     "crossval": ("training.crossval", "evaluation.compare"),
     "demo": ("commands.demo_cell",),
     "karyotype.classifier": ("inference.classifier",),
+    **{f"{room}.table": (f"{room}.rows",) for room in ("benchmark", "karyotype")},
+    **{
+        f"{room}.table": (f"{room}.registry",) for room in ("classical", "models.backbones", "models.splitters", "models.heads")
+    },
     # Modules whose name is a room's today.
     "inference": ("inference.fast",),
     "weights": ("weights.tensors",),

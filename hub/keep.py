@@ -1,7 +1,7 @@
 """Keep what a model's files look like, so that a later version that cannot read them fails its tests.
 
-    python hub/keep.py NAME.TAG ...              # staged weights
-    python hub/keep.py --small NAME ...          # a registered model, at a small size
+    python -m hub.keep NAME.TAG ...              # staged weights
+    python -m hub.keep --small NAME ...          # a registered model, at a small size
 
 Writes tests/released/NAME.json: the config, and each tensor's dtype and shape (no weights). Never change such a file.
 """

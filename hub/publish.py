@@ -1,7 +1,7 @@
 """Upload staged weights to the Hub, and pin the commits in the package's table.
 
-    python hub/publish.py --dry-run              # check everything, show what would go; no request is made
-    python hub/publish.py [NAME.TAG ...]         # after `hf auth login` (or with HF_TOKEN) of one who may write
+    python -m hub.publish --dry-run              # check everything, show what would go; no request is made
+    python -m hub.publish [NAME.TAG ...]         # after `hf auth login` (or with HF_TOKEN) of one who may write
 
 Nothing goes up that does not load again, whose logits, hash, size, card or licence are not what they should be. What was uploaded
 is downloaded once more and compared before its commit enters gricol_zoo/assets/weights.json; commit that file afterwards.
@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from card import card, staged
-from keep import KEPT, keep
 
 import gricol_zoo
 from gricol_zoo.files import file_sha256
 from gricol_zoo.models.presets import TABLE, read_table
 from gricol_zoo.weights.config import CONFIG_FILE
 from gricol_zoo.weights.hub.upload import README, upload
+from gricol_zoo.weights.pixels import KEY, PIXELS_FILE
 from gricol_zoo.weights.source import WEIGHTS_FILE
+from hub.card import EVAL_RESULTS, card, eval_results, staged
+from hub.keep import KEPT, keep
 
 HUB = Path(__file__).parent
 FILES = {CONFIG_FILE, WEIGHTS_FILE, README}
@@ -53,17 +54,22 @@ def check(name: str) -> list[str]:
     if weights is None:
         return [f"{TABLE.name} does not list it"]
     files = {file.name for file in folder.iterdir()}
-    if files != FILES:
-        wrong.append(f"its files are {sorted(files)}, not {sorted(FILES)}")
+    if files - {PIXELS_FILE, EVAL_RESULTS} != FILES:
+        wrong.append(f"its files are {sorted(files)}, not {sorted(FILES)} and perhaps {PIXELS_FILE}")
         return wrong
     info = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["gricol_zoo"]
+    if (PIXELS_FILE in files) != (KEY in info["training"]):
+        wrong.append(f"{PIXELS_FILE} is there, but its config does not name it, or the other way round")
     found = (file_sha256(folder / WEIGHTS_FILE), (folder / WEIGHTS_FILE).stat().st_size)
     for where, said in (("its config", (info["sha256"], info["size"])), (TABLE.name, (weights.sha256, weights.size))):
         if said != found:
             wrong.append(f"{WEIGHTS_FILE} has hash and size {found}, but {where} says {said}")
+    ranked = [file.read_text(encoding="utf-8") for file in folder.glob(f"{EVAL_RESULTS}/*")]
+    if ranked != [text for text in [eval_results(name)] if text]:
+        wrong.append(f"{EVAL_RESULTS} is not what `hub.card` writes from the results")
     text = (folder / README).read_text(encoding="utf-8")
     if text != card(name):
-        wrong.append(f"{README} is not what hub/card.py writes from the results")
+        wrong.append(f"{README} is not what `hub.card` writes from the results")
     if not LICENSE.match(text):
         wrong.append(f"{README} does not begin with a header that says `license: apache-2.0`")
     if not wrong:
@@ -116,8 +122,8 @@ def main() -> None:
         arch, _, tag = name.rpartition(".")
         listed = read_table(TABLE).get(arch, {}).get(tag)
         print(f"{name} -> {listed.repo if listed else '?'}{', pinned already' if listed and listed.revision else ''}")
-        for file in sorted((HUB / name).iterdir()):
-            print(f"    {file.name:20} {file.stat().st_size:>10} bytes")
+        for file in sorted(file for file in (HUB / name).rglob("*") if file.is_file()):
+            print(f"    {file.relative_to(HUB / name)!s:20} {file.stat().st_size:>10} bytes")
         for reason in wrong[name]:
             print(f"    WRONG: {reason}")
     if any(wrong.values()):

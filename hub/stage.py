@@ -1,8 +1,8 @@
-"""Stage a finished run for the Hub: hub/NAME.TAG/ with model.safetensors, config.json, and its log among the results.
+"""Stage a finished run for the Hub: hub/NAME.TAG/ with model.safetensors, config.json, pixels.bin, and its log among the results.
 
-    python hub/stage.py runs/r18half_128.qband [--packaged]
+    python -m hub.stage runs/r18half_128.qband [--packaged]
 
-Enters it in the package's table, gricol_zoo/assets/weights.json, and what its files look like in tests/released/; ``hub/card.py``
+Enters it in the package's table, gricol_zoo/assets/weights.json, and what its files look like in tests/released/; ``hub.card``
 writes the cards. With ``--packaged`` the files go into the package, and hub/NAME.TAG/ has links
 to them. A weight file is committed once, when it is final.
 """
@@ -16,10 +16,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from keep import keep
-
 import gricol_zoo
 from gricol_zoo.models.presets import TABLE
+from gricol_zoo.weights.pixels import PIXELS_FILE
+from hub.keep import keep
 
 HUB = Path(__file__).parent
 RESULTS = HUB.parent / "benchmarks" / "results" / "released"
@@ -55,7 +55,7 @@ def enter(name: str, info: dict[str, Any], packaged: bool) -> None:
     shutil.rmtree(ASSETS / name, ignore_errors=True)
     if packaged:
         (ASSETS / name).mkdir()
-        for file in ("config.json", "model.safetensors"):
+        for file in sorted({"config.json", "model.safetensors", PIXELS_FILE} & {one.name for one in (HUB / name).iterdir()}):
             shutil.move(HUB / name / file, ASSETS / name / file)
             (HUB / name / file).symlink_to(os.path.relpath(ASSETS / name / file, HUB / name))  # in git once
     ordered = {arch: {tag: table[arch][tag] for tag in TAGS if tag in table[arch]} for arch in sorted(table)}

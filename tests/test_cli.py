@@ -14,6 +14,7 @@ from helpers.models import OLD_MODEL, SMALL
 from helpers.synthetic import write_cell
 
 from gricol_zoo import DEFAULT_MODEL, __version__, create_model
+from gricol_zoo.cli import _parser
 from gricol_zoo.commands.predict import doubts
 from gricol_zoo.errors import QualityWarning
 from gricol_zoo.models.info import WeightsInfo
@@ -249,3 +250,14 @@ def test_every_cell_is_in_the_table(tmp_path, capsys):
     (row,) = csv.DictReader((tmp_path / "out" / "cells.csv").open())
     assert ",".join(row) == "case,cell,draft,images,unassigned,unreadable,doubtful,scale,warnings,checked"
     assert (row["cell"], row["draft"], row["images"], row["warnings"]) == ("one cell", "46,XY", "46", "")
+
+
+def test_every_option_has_a_help_text():
+    commands = next(action for action in _parser()._actions if action.metavar == "COMMAND").choices
+    missing = [
+        f"{name} {'/'.join(action.option_strings) or action.dest}"
+        for name, command in commands.items()
+        for action in command._actions
+        if not action.help
+    ]
+    assert not missing

@@ -35,6 +35,7 @@ def test_splitter(name, grid):
         {"backbone": "r18half"},
         {"grid": 4},
         {"splitter": "tiles"},
+        {"splitter": "rows"},
         {"head": "per_cell"},
         {"overview": "resize"},
         {"overview": "none"},
@@ -54,7 +55,7 @@ def test_lists():
     names = list_models()
     assert {"gricol_r50half_n2", "gricol_r50half_n3", "gricol_r50half_n4", "gricol_r50half_n3_nooverlap"} <= set(names)
     assert {"gril_r50half", "r50half", "resnet50", "gricol_r18half_n3_128", "gril_r18half_128", "r18half_128"} <= set(names)
-    assert list_models("*_192") == ["gricol_r18half_n3_192", "gril_r18half_192", "r18half_192"]
+    assert list_models("*_192") == ["gricol_r18half_n3_192", "gricol_r18half_rows3_192", "gril_r18half_192", "r18half_192"]
     assert list_models("gril_*") == ["gril_r18half_128", "gril_r18half_192", "gril_r50half"]
     assert list_models("nothing*") == []
     assert is_model("resnet50")

@@ -8,7 +8,7 @@ import pytest
 from gricol_zoo import GricolZooError
 from gricol_zoo.classical.config import read_config as read_classical
 from gricol_zoo.evaluation.compare import compare_runs
-from gricol_zoo.evaluation.out_of_fold import FOLDS, PREDICTIONS, QUESTION, ask
+from gricol_zoo.evaluation.out_of_fold import FOLDS, PREDICTIONS, QUESTION, note_question
 from gricol_zoo.files import read_json, what_differs, write_json
 from gricol_zoo.inference.shards import RUN_FILE, join_run
 from gricol_zoo.karyotype.document import read_karyotype
@@ -28,7 +28,7 @@ READERS = {
     "recipe.json": [lambda file: get_recipe(str(file))],
     "karyotype.json": [read_karyotype],
     "weights.json": [read_table],
-    QUESTION: [compared, lambda file: ask(file.parent, {}, resume=True)],
+    QUESTION: [compared, lambda file: note_question(file.parent, {}, resume=True)],
     RUN_FILE: [lambda file: join_run(file.parent, ["a.zip"], {})],
 }
 

@@ -27,7 +27,7 @@ from gricol_zoo.evaluation.report import polarity_accuracy
 from gricol_zoo.explain.embed import classify_features, pooled_features
 from gricol_zoo.export import export_model, open_exported
 from gricol_zoo.export import write as exporting
-from gricol_zoo.export.check import Agreement, canvases_of, insist, read_crops, synthetic_crops
+from gricol_zoo.export.check import Agreement, canvases_of, check_agreement, read_crops, synthetic_crops
 from gricol_zoo.inference.logits import make_classifying, predict_both, predict_logits
 from gricol_zoo.models.flops import count
 from gricol_zoo.models.lower import short_arm_up, sum_polarities
@@ -478,9 +478,9 @@ def test_what_of_polarity_is_refused(precision, before, after, refused):
     found = Agreement(0.0, 0.0, 5.0, same, same, np.array(before, np.float32), np.array(after, np.float32))
     if refused:
         with pytest.raises(GricolZooError, match="does not match the polarity"):
-            insist(found, Exported())
+            check_agreement(found, Exported())
     else:
-        insist(found, Exported())
+        check_agreement(found, Exported())
 
 
 # Training

@@ -19,7 +19,7 @@ from benchmarks.common.record import write
 from benchmarks.common.sets import open_part
 from gricol_zoo.classical.measuring import measure_all
 from gricol_zoo.classical.model import cells_of, fit_measured, reassign
-from gricol_zoo.classical.table import CLASSICAL
+from gricol_zoo.classical.registry import CLASSICAL
 from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.evaluation.report import score
 from gricol_zoo.spec import CHROMOSOMES

@@ -21,7 +21,7 @@ from benchmarks.common.record import kept, write
 from benchmarks.common.sets import open_set, split_file
 from gricol_zoo.classical.crossval import reassigned_scores, run_folds
 from gricol_zoo.classical.measuring import Measured, measure_images
-from gricol_zoo.classical.table import CLASSICAL
+from gricol_zoo.classical.registry import CLASSICAL
 from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.split import read_split

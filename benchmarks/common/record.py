@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gricol_zoo.benchmark.table import to_markdown
+from gricol_zoo.benchmark.rows import to_markdown
 from gricol_zoo.data.rows import read_csv, to_csv
 
 ROOT = Path(__file__).parent.parent.parent

@@ -10,7 +10,7 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import apply_split, read_split
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.export.check import read_crops, thinned
+from gricol_zoo.export.check import read_crops, sample_evenly
 
 SPLITS = Path(__file__).parent.parent / "splits"
 FILES = {"qband": "qband.zip", "pki3": "pki3.zip"}
@@ -34,7 +34,7 @@ def open_part(tag: str, folder: Path, part: str) -> ImageSet:
 
 def calibration_crops(tag: str, folder: Path) -> list[np.ndarray]:
     """Return 256 crops of a tag's train part, evenly spread, as `gricol-zoo export` takes for int8; (H, W) float32 each."""
-    return read_crops(thinned(open_part(tag, folder, "train"), 256))
+    return read_crops(sample_evenly(open_part(tag, folder, "train"), 256))
 
 
 def tag_of(name: str) -> str:

@@ -7,7 +7,11 @@ import json
 from pathlib import Path
 
 import gricol_zoo
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.rows import read_csv
+from gricol_zoo.data.table import ImageSet
+from gricol_zoo.errors import LeakError
+from gricol_zoo.evaluation.seen import seen_in_training
 from gricol_zoo.factory import GridModel
 from gricol_zoo.models.deployed import DeployedModel
 
@@ -24,6 +28,23 @@ def create(name: str, deployed: bool = True) -> GridModel | DeployedModel:
     """Create a released model, or one from a folder of `train`, with its weights."""
     folder = HUB / name if (HUB / name).is_dir() else Path(name)
     return gricol_zoo.create_model(f"local-dir:{folder}", pretrained=True, deployed=deployed)
+
+
+def unseen(images: ImageSet, model: GridModel | DeployedModel) -> ImageSet:
+    """Return images that a model is to be scored on, after checking that it was trained on none of them, as far as it says.
+
+    Raises:
+        LeakError: it was, on images of these pixels or on others of their cells or cases.
+    """
+    images = read_once(images, model.spec.preprocess.ground)
+    seen = seen_in_training(images, model.info, model.training_pixels).any()
+    if seen.any():
+        first = images.records[int(seen.argmax())].path
+        raise LeakError(
+            f"Expected images that {model.name} was not trained on, but it was trained on {seen.sum()} of these {len(images)}, "
+            f"or on others of their cells, such as {first}. Score it on another part."
+        )
+    return images
 
 
 def title_of(name: str) -> str:

@@ -3,7 +3,7 @@
     python -m benchmarks.make.train_weights NAME.TAG --data FOLDER --runs runs [--time-limit 9000]
 
 ``recipes/NAME.TAG.json`` says all of it: model, images (their split is ``splits/<images>.csv``), what it starts from (another
-such file), the recipe and what is changed of it, its length and its seed. The run, ready for ``hub/stage.py``, is
+such file), the recipe and what is changed of it, its length and its seed. The run, ready for ``hub.stage``, is
 ``runs/NAME.TAG``. On the same kind of processor, with the same torch, the weights come out the same; on another, nearly.
 """
 
@@ -13,12 +13,14 @@ import argparse
 import json
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common.record import COMMIT
 from benchmarks.common.sets import open_set, split_file
 from gricol_zoo.data.split import read_split
+from gricol_zoo.data.table import ImageSet
 from gricol_zoo.training.recipes import Recipe, get_recipe
 from gricol_zoo.training.train import train
 
@@ -26,7 +28,7 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 STARTS = Path(__file__).parent.parent / "starts"
 
 
-def recipe_of(what: dict[str, Any]) -> Recipe:
+def recipe_of(what: Mapping[str, Any]) -> Recipe:
     """Return the recipe that a recipe file asks for."""
     return get_recipe(what["recipe"], epochs=what["epochs"], seed=what["seed"], **what.get("recipe_changes", {}))
 
@@ -41,24 +43,23 @@ def run(name: str, data: Path, runs: Path, deadline: float) -> bool:
     if what["init"] and not kept.exists() and not run(what["init"], data, runs, deadline):
         return False
     images, split = open_set(what["images"], data), split_file(what["images"])
-    recipe = recipe_of(what)
     init = str(kept if kept.exists() else runs / what["init"]) if what["init"] else ""
     left = deadline - time.monotonic()
     print(name, flush=True)
+    return train_one(what, images, read_split(split), out, init, split_name=split.name, time_limit=left)
+
+
+def train_one(
+    what: Mapping[str, Any], images: ImageSet, split: dict[tuple[str, str], str], out: Path, init: str, **options: Any
+) -> bool:
+    """Train what a recipe file says on images and a split, or go on with it; return whether it is finished.
+
+    ``options`` are those of ``gricol_zoo.training.train.train``.
+    """
     out.mkdir(parents=True, exist_ok=True)
     (out / "commit.txt").write_text(COMMIT + "\n")
-    return train(
-        images,
-        read_split(split),
-        what["model"],
-        recipe,
-        out,
-        init=init,
-        changes=what.get("changes"),
-        resume=True,
-        time_limit=left,
-        split_name=split.name,
-    )
+    changes = what.get("changes")
+    return train(images, split, what["model"], recipe_of(what), out, init=init, changes=changes, resume=True, **options)
 
 
 def main() -> None:

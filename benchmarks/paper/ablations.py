@@ -29,7 +29,7 @@ import torch
 import gricol_zoo
 from benchmarks.common.record import COMMIT, RESULTS
 from benchmarks.common.sets import open_set, split_file
-from gricol_zoo.benchmark.table import to_markdown
+from gricol_zoo.benchmark.rows import to_markdown
 from gricol_zoo.data.arrays import as_batch, label_indices, load_canvases
 from gricol_zoo.data.rows import read_csv, to_csv
 from gricol_zoo.data.split import apply_split, read_split

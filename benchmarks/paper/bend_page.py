@@ -12,7 +12,7 @@ import matplotlib
 
 from benchmarks.paper.bend_numbers import BENT, Estimate, conclusion, points
 from benchmarks.paper.bend_pictures import CELLS, UNMEASURED
-from gricol_zoo.benchmark.table import to_markdown
+from gricol_zoo.benchmark.rows import to_markdown
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

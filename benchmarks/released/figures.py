@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.common.record import RESULTS
 from benchmarks.common.sets import NAMES, open_part, tag_of
-from benchmarks.common.weights import create
+from benchmarks.common.weights import create, unseen
 from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.table import ImageSet
@@ -150,7 +150,7 @@ def main() -> None:
         return
     part = options.part or ("val" if options.what == "wrong" else "test")
     model = create(options.name)
-    images = open_part(options.tag or tag_of(options.name), options.data, part)
+    images = unseen(open_part(options.tag or tag_of(options.name), options.data, part), model)
     labels = label_indices(images.records, model.spec.labels, images.name)
     canvases = load_canvases(images, model.spec)
     logits = predict_logits(model, canvases)

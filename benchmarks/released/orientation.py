@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.common.record import kept, write
 from benchmarks.common.sets import open_part, tag_of
-from benchmarks.common.weights import create, released
+from benchmarks.common.weights import create, released, unseen
 from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.inference.logits import predict_logits
@@ -30,7 +30,7 @@ def main() -> None:
     rows = kept("released/orientation", names)
     for name in names:
         model = create(name)
-        images = open_part(tag_of(name), options.data, "val")
+        images = unseen(open_part(tag_of(name), options.data, "val"), model)
         labels = label_indices(images.records, model.spec.labels, images.name)
         canvases = load_canvases(images, model.spec)
         turned = {"as they are": canvases, "mirrored": canvases[:, :, ::-1], "short arm down": canvases[:, ::-1]}

@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.common.record import COMMAND, COMMIT, RESULTS, numbers
 from benchmarks.common.sets import FILES, NAMES, open_part, split_file, tag_of
-from benchmarks.common.weights import create, released
+from benchmarks.common.weights import create, released, unseen
 from benchmarks.released.robustness_cells import SEED, Cell, Seen, look, read_cells, remembering
 from benchmarks.released.robustness_conditions import ALWAYS_WARNED, CELLS, IMAGES, NEIGHBOURS, UNTOUCHED
 from benchmarks.released.robustness_page import draw, page, summaries
@@ -101,7 +101,7 @@ def rows_of(name: str, options: argparse.Namespace, rows: Sequence[dict[str, Any
     own = f"{name.rpartition('.')[0]}.{other}"
     names = [name, own if own in released() else released(f"*.{other}")[-1]]
     models = [prepare_as(create(one), options.preparation) for one in names]
-    cells = read_cells(open_part(tag, options.data, options.part), options.cells)
+    cells = read_cells(unseen(open_part(tag, options.data, options.part), models[0]), options.cells)
     known = {
         "name": name,
         "weights_sha256": models[0].info.sha256,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.released.robustness_conditions import UNTOUCHED
-from gricol_zoo.benchmark.table import to_markdown
+from gricol_zoo.benchmark.rows import to_markdown
 
 Row = Mapping[str, Any]
 COLUMN = ("name", "preparation", "part", "cells", "seed")

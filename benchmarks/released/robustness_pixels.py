@@ -20,19 +20,19 @@ TIP, SHARE = 0.4, 0.3  # of a neighbour's length that reaches into the crop; at 
 
 
 def ground_of(crop: Pixels) -> float:
-    """Return the ground's grey: what a fifth of the outermost pixels lies beyond, for the chromosome may touch the edge."""
+    """Return the background's grey: what a fifth of the outermost pixels lies beyond, for the chromosome may touch the edge."""
     edge = ring(crop)
     return float(np.percentile(edge, 80 if np.median(edge) > 127 else 20))
 
 
 def stain_of(crop: Pixels) -> np.ndarray:
-    """Return where the chromosome is, (H, W) bool: whatever is far enough from the ground."""
+    """Return where the chromosome is, (H, W) bool: whatever is far enough from the background."""
     away = np.abs(crop.astype(np.float32) - ground_of(crop))
     return away > STAIN * np.percentile(away, 99.5)
 
 
 def padded(crop: Pixels, pixels: int) -> Pixels:
-    """Return the crop with more ground around it, uint8."""
+    """Return the crop with more background around it, uint8."""
     return np.pad(crop, pixels, constant_values=round(ground_of(crop)))
 
 
@@ -97,13 +97,13 @@ def any_turn(rng: np.random.Generator) -> float:
 
 
 def turned(turn: Any, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop turned counter-clockwise by as many degrees as ``turn(rng)`` says; the corners get the ground's grey."""
+    """Return the crop turned counter-clockwise by ``turn(rng)`` degrees; the corners get the background's grey."""
     fill = round(ground_of(crop))
     return png(np.asarray(Image.fromarray(crop).rotate(turn(rng), Image.Resampling.BICUBIC, expand=True, fillcolor=fill)))
 
 
 def grey_ground(light: int, dark: int, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return a white ground as the grey ``light``, a black one as ``dark``, with less contrast."""
+    """Return a white background as the grey ``light``, a black one as ``dark``, with less contrast."""
     return png(crop * (light / 255) if ground_of(crop) > 127 else dark + crop * ((210 - dark) / 255))
 
 
@@ -113,7 +113,7 @@ def deep(bits: int, used: float, crop: Pixels, rng: np.random.Generator) -> byte
 
 
 def transparent(crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the chromosome cut out, on a transparent ground that hides black."""
+    """Return the chromosome cut out, on a transparent background that hides black."""
     inside = ndimage.binary_dilation(stain_of(crop))
     grey = np.where(inside, crop, 0).astype(np.uint8)
     return save(Image.fromarray(np.dstack([grey, grey, grey, np.where(inside, 255, 0).astype(np.uint8)])), "PNG")
@@ -165,7 +165,7 @@ def jpeg(quality: int, crop: Pixels, rng: np.random.Generator) -> bytes:
 
 
 def margin(pixels: int, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop with more ground around it."""
+    """Return the crop with more background around it."""
     return png(padded(crop, pixels))
 
 
@@ -187,7 +187,7 @@ def inverted(crop: Pixels, rng: np.random.Generator) -> bytes:
 
 
 def uneven(rise: float, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop on a ground that rises across it in any direction, by a share of full scale from end to end."""
+    """Return the crop on a background that rises across it in any direction, by a share of full scale from end to end."""
     angle, (height, width) = rng.uniform(0, 2 * np.pi), crop.shape
     y, x = np.mgrid[:height, :width]
     slope = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle)
@@ -200,7 +200,7 @@ def framed(grey: int, crop: Pixels, rng: np.random.Generator) -> bytes:
 
 
 def specks(count: int, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop with crumbs of dirt at its sides, one to three pixels wide, half as far from the ground as the stain."""
+    """Return the crop with crumbs of dirt at its sides, 1 to 3 pixels wide, half as far from the background as the stain."""
     out, ground = padded(crop, 8), ground_of(crop)
     stain = float(crop.flat[np.abs(crop - ground).argmax()])
     height, width = out.shape

@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.common.record import kept, write
 from benchmarks.common.sets import FILES, open_part, tag_of
-from benchmarks.common.weights import create, released
+from benchmarks.common.weights import create, released, unseen
 from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.images import read_grey
 from gricol_zoo.data.outliers import OUTLIERS
@@ -70,7 +70,7 @@ def main() -> None:
     trust, strange = kept("released/trust", names), kept("released/trust_outliers", names)
     for name in names:
         tag, model = tag_of(name), create(name)
-        images = open_part(tag, options.data, options.part)
+        images = unseen(open_part(tag, options.data, options.part), model)
         labels = label_indices(images.records, model.spec.labels, images.name)
         logits = predict_logits(model, load_canvases(images, model.spec))
         temperature, threshold = model.info.calibration.temperature, model.info.calibration.threshold

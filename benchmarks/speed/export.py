@@ -53,7 +53,7 @@ SPEED = {
     "how": ("how", ""),
     "batch": ("batch", ""),
     "per_sec": ("images/s", ".1f"),
-    "ms": ("ms a batch", ".1f"),
+    "ms": ("ms per batch", ".1f"),
     "low": ("lower quartile", ".1f"),
     "high": ("upper quartile", ".1f"),
     "of_resnet50": ("times timm's resnet50", ".2f"),
@@ -61,7 +61,7 @@ SPEED = {
     "mib": ("file, MiB", ".1f"),
 }
 RATIOS = {"what": ("what", ""), "ratio": ("ratio", ".2f"), "aim": ("aim, at least", ".1f"), "reached": ("reached", "")}
-PROFILE = {"operator": ("operator", ""), "calls": ("calls", ""), "ms": ("ms an image", ".2f"), "share": ("share", ".1%")}
+PROFILE = {"operator": ("operator", ""), "calls": ("calls", ""), "ms": ("ms per image", ".2f"), "share": ("share", ".1%")}
 ACCURACY = {
     "name": ("weights", ""),
     "images": ("val images", ""),

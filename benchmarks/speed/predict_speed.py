@@ -56,8 +56,8 @@ OVERLAP = {
     "network_per_sec": ("network alone, images/s", ".0f"),
     "predict_per_sec": ("end to end, images/s", ".0f"),
     "ratio": ("ratio", ".2f"),
-    "network_ms": ("network, core-ms an image", ".2f"),
-    "predict_ms": ("everything, core-ms an image", ".2f"),
+    "network_ms": ("network, core-ms per image", ".2f"),
+    "predict_ms": ("everything, core-ms per image", ".2f"),
     "busy": ("cores busy, end to end", ".0%"),
 }
 MEMORY = {"images": ("images", ""), "peak_mib": ("peak memory of the command, MiB", ".0f"), "seconds": ("seconds", ".1f")}

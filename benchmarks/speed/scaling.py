@@ -20,12 +20,12 @@ from gricol_zoo.inference.precision import choose_dtype
 
 COLUMNS = {
     "grid": ("N", ""),
-    "passes": ("backbone passes an image", ""),
-    "ms_per_image": ("ms an image", ".0f"),
-    "ms_per_cell": ("ms a cell", ".1f"),
+    "passes": ("backbone passes per image", ""),
+    "ms_per_image": ("ms per image", ".0f"),
+    "ms_per_cell": ("ms per cell", ".1f"),
     "ms_low": ("lower quartile", ".1f"),
     "ms_high": ("upper quartile", ".1f"),
-    "cell_vs_n3": ("a cell / N = 3", ".3f"),
+    "cell_vs_n3": ("relative to N = 3", ".3f"),
 }
 
 

@@ -34,7 +34,7 @@ COLUMNS = {
     "cores": ("cores each", ""),
     "seconds": ("seconds, start included", ".1f"),
     "per_sec": ("images/s", ".0f"),
-    "marginal_ms": ("ms a further image", ".2f"),
+    "marginal_ms": ("ms per further image", ".2f"),
     "peak_mib": ("peak memory, MiB", ".0f"),
     "kib_written": ("written, KiB", ".0f"),
 }

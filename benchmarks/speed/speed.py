@@ -20,7 +20,7 @@ from benchmarks.common import record
 from benchmarks.speed.training_step import PROFILE_COLUMNS, profile_step
 from gricol_zoo.benchmark.machine import describe_machine
 from gricol_zoo.benchmark.models import Subject, inference_step
-from gricol_zoo.benchmark.table import MARKDOWN, benchmark
+from gricol_zoo.benchmark.rows import MARKDOWN, benchmark
 from gricol_zoo.benchmark.timing import time_in_turn
 from gricol_zoo.inference.precision import choose_dtype
 
@@ -47,7 +47,7 @@ BATCHES = {
     "model": ("model", ""),
     "batch_size": ("batch", ""),
     "samples_per_sec": ("images/s", ".1f"),
-    "ms_per_image": ("ms an image", ".2f"),
+    "ms_per_image": ("ms per image", ".2f"),
     "ms_low": ("lower quartile", ".2f"),
     "ms_high": ("upper quartile", ".2f"),
 }

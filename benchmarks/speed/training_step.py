@@ -31,7 +31,7 @@ COLUMNS = {
     "step": ("step", ""),
     "train_batch_size": ("batch", ""),
     "train_samples_per_sec": ("images/s", ".1f"),
-    "train_step_time": ("ms a step", ".0f"),
+    "train_step_time": ("ms per step", ".0f"),
     "speed_vs_naive": ("speed / naive", ".2f"),
     "speed_vs_plain": ("speed / plain, same dtype", ".2f"),
     "train_peak_memory": ("peak memory, MiB", ".0f"),

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gricol_zoo.classical.features import Scale
+from gricol_zoo.classical.registry import CLASSICAL
 from gricol_zoo.classical.system import Settings
-from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.errors import ConfigError, GricolZooError
 from gricol_zoo.files import read_json
 from gricol_zoo.models.info import WeightsInfo

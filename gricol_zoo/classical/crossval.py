@@ -16,9 +16,9 @@ import numpy as np
 from gricol_zoo.classical.config import info_of, read_config
 from gricol_zoo.classical.measuring import Measured, measure_images, name_errors
 from gricol_zoo.classical.model import ClassicalModel, cells_of, fit_measured, reassign
+from gricol_zoo.classical.registry import get_system
 from gricol_zoo.classical.saving import save
 from gricol_zoo.classical.system import Settings
-from gricol_zoo.classical.table import get_system
 from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.split import apply_split, check_leaks, group_of

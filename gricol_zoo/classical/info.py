@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 from gricol_zoo.classical.model import ClassicalModel
+from gricol_zoo.classical.registry import CLASSICAL, get_system
 from gricol_zoo.classical.saving import load_trained
 from gricol_zoo.classical.system import Settings
-from gricol_zoo.classical.table import CLASSICAL, get_system
 
 
 def describe(name: str) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from gricol_zoo.classical.features import Scale, turn, typical_scale
 from gricol_zoo.classical.measuring import measure_all, measure_images, name_errors
 from gricol_zoo.classical.network import Network
 from gricol_zoo.classical.profiles import Profiles
+from gricol_zoo.classical.registry import get_system
 from gricol_zoo.classical.system import Settings
-from gricol_zoo.classical.table import get_system
 from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.split import cells_of, group_of
 from gricol_zoo.data.table import ImageSet, Record

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gricol_zoo.classical.model import fit
+from gricol_zoo.classical.registry import CLASSICAL
 from gricol_zoo.classical.saving import save
-from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.split import apply_split, check_leaks
 from gricol_zoo.data.table import ImageSet

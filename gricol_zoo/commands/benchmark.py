@@ -13,9 +13,12 @@ HELP = "compare the speed of models: images per second, memory, Gflops"
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     command.add_argument("names", nargs="+", metavar="NAME", help="a model of this zoo, or timm/<name> for a timm model")
-    command.add_argument("--bench", choices=["inference", "train", "both"], default="inference")
-    command.add_argument("--forms", nargs="+", choices=["as is", "optimized", "compiled"], default=["as is", "optimized"])
-    command.add_argument("--batch-size", type=positive, default=8)
+    what = "what to time (default: inference)"
+    command.add_argument("--bench", choices=["inference", "train", "both"], default="inference", help=what)
+    forms = "forms of each model to compare (default: as is, optimized)"
+    choices = ["as is", "optimized", "compiled"]
+    command.add_argument("--forms", nargs="+", choices=choices, default=choices[:2], help=forms)
+    command.add_argument("--batch-size", type=positive, default=8, help="images at once (default: 8)")
     command.add_argument("--in-chans", type=positive, default=0, help="input channels (default: each model's own)")
     command.add_argument("--rounds", type=positive, default=7, help="repetitions for the median and quartiles (default: 7)")
     command.add_argument("--no-memory", action="store_true", help="do not measure peak memory; saves a few seconds per model")
@@ -26,7 +29,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     from gricol_zoo.benchmark.models import Subject
-    from gricol_zoo.benchmark.table import INFER, TRAIN, benchmark, to_markdown
+    from gricol_zoo.benchmark.rows import INFER, TRAIN, benchmark, to_markdown
     from gricol_zoo.data.rows import to_csv
     from gricol_zoo.inference.precision import choose_dtype
 

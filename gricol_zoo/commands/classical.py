@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 def holds(name: str) -> bool:
     """Say whether a name is a classical system's, or a folder holds one."""
+    from gricol_zoo.classical.registry import CLASSICAL
     from gricol_zoo.classical.saving import is_saved
-    from gricol_zoo.classical.table import CLASSICAL
 
     return name in CLASSICAL or (name != "" and is_saved(name))  # "" is the packaged model, not this folder
 
 
 def names(pattern: str, pretrained: bool) -> list[str]:
     """Return the names that match a pattern; none has weights that were released."""
-    from gricol_zoo.classical.table import list_systems
+    from gricol_zoo.classical.registry import list_systems
 
     return [] if pretrained else list_systems(pattern)
 

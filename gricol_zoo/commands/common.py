@@ -117,8 +117,8 @@ def scale_option(command: argparse.ArgumentParser, default: str, what: str) -> N
 
 def training_options(command: argparse.ArgumentParser) -> argparse.Action:
     """Add what every training is told; return --resume, which a classical system has in `crossval` alone."""
-    command.add_argument("--model", required=True, metavar="NAME")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    command.add_argument("--model", required=True, metavar="NAME", help="what to train: a name that `list` prints")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the result, made if need be")
     recipe = "a recipe name (paper, light, ...) or a JSON file (default: light)"
     networks_only(command.add_argument("--recipe", default="light", help=recipe))
     networks_only(command.add_argument("--epochs", type=positive, help="number of epochs (default: the recipe's)"))

@@ -14,7 +14,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     data_option(command)
     training_options(command)
-    command.add_argument("--folds", type=positive, default=5)
+    command.add_argument("--folds", type=positive, default=5, help="number of folds (default: 5)")
     command.add_argument(
         "--group",
         choices=["case", "image"],

@@ -10,10 +10,10 @@ HELP = "render a synthetic cell and classify it with the packaged weights"
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=int, default=0, help="seed of the synthetic chromosomes (default: 0)")
     command.add_argument("--bend", type=float, default=40, help="maximum bend from end to end, in degrees (default: 40)")
     command.add_argument("--noise", type=float, default=0.02, help="noise, as a fraction of full scale (default: 0.02)")
-    command.add_argument("--out", type=Path, default=Path("demo.png"), metavar="PNG")
+    command.add_argument("--out", type=Path, default=Path("demo.png"), metavar="PNG", help="the picture (default: demo.png)")
 
 
 def run(options: argparse.Namespace) -> int:

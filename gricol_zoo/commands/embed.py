@@ -55,9 +55,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
-    from gricol_zoo.benchmark.table import to_markdown
+    from gricol_zoo.benchmark.rows import to_markdown
     from gricol_zoo.data.rows import to_csv
-    from gricol_zoo.evaluation.report import seen_in_training
+    from gricol_zoo.evaluation.seen import seen_in_training
     from gricol_zoo.explain.embed import check_enough
     from gricol_zoo.explain.feature_maps import map_features, tsne_figure
     from gricol_zoo.explain.figures import check_figure_file, save_figure
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         classes = classes or model.spec.labels
         if model.spec.labels != classes:
             raise GricolZooError(f"Expected models with the same classes, but {name} and {names[0]} have different ones.")
-        seen = seen_in_training(images.records, model.info)
+        seen = int(seen_in_training(images, model.info, model.training_pixels).any().sum())
         if seen:
             known = count_of(seen, "image")
             print(f"{name} was trained on the cells of {known} of this set; its scores are optimistic", file=sys.stderr)

@@ -40,17 +40,17 @@ def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     check_options(options)
     from gricol_zoo.export import export_model
-    from gricol_zoo.export.check import read_crops, thinned
+    from gricol_zoo.export.check import read_crops, sample_evenly
 
     model = load_model(options.name)
     images, what = None, "synthetic chromosomes"
     if options.data:
         whole, part, _ = read_part(options)
-        images, what = thinned(whole, options.images), f"images of {options.data} ({part})"
+        images, what = sample_evenly(whole, options.images), f"images of {options.data} ({part})"
     calibrate = []
     if options.format == "int8":
         options.part = "train"
-        calibrate = read_crops(thinned(read_part(options)[0], options.images))
+        calibrate = read_crops(sample_evenly(read_part(options)[0], options.images))
     check = [] if images is None else read_crops(images)
     found = export_model(model, options.out, options.format, crops=options.preprocess, check=check, calibrate=calibrate)
     truth = [record.label for record in images.records] if images is not None else []

@@ -11,8 +11,9 @@ HELP = "print a model's parts, parameters and Gflops (multiply-adds), or a class
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    command.add_argument("name", metavar="NAME")
-    command.add_argument("--format", choices=["table", "csv", "json"], default="table")
+    which = "a name that `list` prints, local-dir:DIR for a network of your own, or the folder of a classical system"
+    command.add_argument("name", metavar="NAME", help=which)
+    command.add_argument("--format", choices=["table", "csv", "json"], default="table", help="how to print it (default: table)")
 
 
 def run(options: argparse.Namespace) -> int:

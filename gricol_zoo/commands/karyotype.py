@@ -35,7 +35,7 @@ HELP = "assign the chromosomes of a cell together and draw its karyogram, or red
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     command.add_argument("source", type=Path, metavar="CELL", help="a zip, folder or CSV of crops, or a karyotype.json")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the karyogram and its files")
     model_option(command)
     command.add_argument("--cell", default="", metavar="NAME", help="process only this cell (default: all cells)")
     command.add_argument("--layout", default="auto", help="layout of the source (default: auto)")

@@ -16,7 +16,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     data_option(command)
     networks_only(training_options(command))
     command.add_argument("--split", type=Path, metavar="CSV", help="columns case,cell,part (default: split by case or cell)")
-    networks_only(command.add_argument("--checkpoint-every", type=float, default=120, metavar="SECONDS"))
+    often = "time between checkpoints, from which --resume goes on (default: 120)"
+    networks_only(command.add_argument("--checkpoint-every", type=float, default=120, metavar="SECONDS", help=often))
     networks_only(command.add_argument("--grad-checkpointing", action="store_true", help="use less memory, but more time"))
     scale_option(command, "none", "factor that crops are resized by")
     how = "compile the backbone with torch.compile (needs a C++ compiler)"

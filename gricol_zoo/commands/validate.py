@@ -25,7 +25,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     data_option(command)
     model_option(command)
-    command.add_argument("--out", type=Path, required=True, metavar="JSON")
+    command.add_argument("--out", type=Path, required=True, metavar="JSON", help="write the report to this file")
     part_options(command, "test")
     full = "use all classifiers instead of only the lower branch"
     networks_only(command.add_argument("--full", action="store_true", help=full))
@@ -64,5 +64,10 @@ def run(options: argparse.Namespace) -> int:
         f"{count_of(report['perfect_cells'], 'cell')} without errors"
     )
     if report["seen_in_training"]:
-        print(f"seen in training: {count_of(report['seen_in_training'], 'image')} of its cells", file=sys.stderr)
+        print(f"warning: {count_of(report['seen_in_training'], 'image')} seen in training, by the pixels", file=sys.stderr)
+    if report["of_cells_in_training"]:
+        seen = count_of(report["of_cells_in_training"], "image")
+        print(f"warning: {seen} of cells or cases that were trained on", file=sys.stderr)
+    if report["seen_in_training"] is None:
+        print(f"{name} does not record its training images, so renamed copies of them are not found", file=sys.stderr)
     return 0

@@ -139,7 +139,7 @@ def normalise(canvases: Tensor, spec: ModelSpec) -> Tensor:
     return x.unsqueeze(1).expand(-1, spec.in_chans, -1, -1)
 
 
-def measure(canvases: np.ndarray) -> tuple[float, float]:
+def mean_and_deviation(canvases: np.ndarray) -> tuple[float, float]:
     """Return mean and standard deviation over all pixels, in units of full scale."""
     total = square = 0.0
     for canvas in canvases:

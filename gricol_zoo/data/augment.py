@@ -193,9 +193,7 @@ class Augment:
             images = images.clamp_min(0).pow(2 ** uniform(self.gamma))
         images = images * (1 + uniform(self.contrast)) + uniform(self.brightness)
         if self.blur:
-            chosen = (draws.rand(1, 1) < self.blur).to(device)
-            soft = F.avg_pool2d(F.pad(images.unsqueeze(1), (1, 1, 1, 1), mode="replicate"), 3, 1)[:, 0]
-            images = torch.where(chosen, soft, images)
+            images = light.soften(images, draws, self.blur)
         if self.noise:
             grain = draws.randn(height, width).to(device)
             images = images + grain * uniform(self.noise, low=0.0)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from gricol_zoo.data.images import pixel_hash, read_crop
+from gricol_zoo.data.images import read_hashed
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import ImageError
 
@@ -66,10 +66,10 @@ class Crops(ImageSet):
         try:
             data = self.read(record)
             file = hashlib.sha256(data).digest()
-            crop = read_crop(data, self.ground)
+            crop, pixels = read_hashed(data, self.ground)
         except (ImageError, OSError) as error:
             return Look(file, error=error)
-        return Look(file, pixel_hash(crop.grey), crop.grey, crop.notes)
+        return Look(file, pixels, crop.grey, crop.notes)
 
     def grey(self, record: Record, ground: str = "auto") -> np.ndarray:
         """Return a record's image, as ``ImageSet.grey`` does; not to be written to."""

@@ -3,10 +3,10 @@
 The rule, in its order. Every number is a share of what is in the crop itself, so that neither exposure, bit depth nor
 resolution matters.
 
-1. A flat frame around another ground is left out (``inner_box``).
-2. The ground is the median of the outermost pixels. The stain lies on that side of it on which the strongest pixels do.
+1. A flat frame around another background is left out (``inner_box``).
+2. The background is the median of the outermost pixels. The stain lies on that side of it on which the strongest pixels do.
 3. What is brighter than ``FOREGROUND`` of the 99th percentile of the chromosome is foreground.
-4. A ground that rises or falls across the crop is levelled by a plane (``fit_plane``), and the foreground found again.
+4. A background that rises or falls across the crop is levelled by a plane (``fit_plane``), and the foreground found again.
 5. Foreground that a few steps of dilation join is one piece. The heaviest piece is the chromosome. Another one belongs to it
    where it lies in line with it, near its end, and is not a crumb: a satellite, or an arm beyond a gap
    (``gricol_zoo.data.pieces``).
@@ -25,10 +25,10 @@ from gricol_zoo.data.images import percentile
 from gricol_zoo.data.pieces import main_piece
 
 FOREGROUND = 0.15  # of the 99th percentile of the chromosome
-GRAIN, MOST_GRAIN = 3.0, 0.3  # standard deviations of the ground; and at most this share of the percentile
-FRAME_STEP = 0.1  # of the crop's range: how far a frame's grey must be from the ground inside it
-FRAME_SAME, FRAME_BAND = 0.05, 0.05  # where more of the ring inside a frame than this share is this near to it, it is ground
-UNEVEN = 0.06  # of the contrast: a ground that rises by less is even
+GRAIN, MOST_GRAIN = 3.0, 0.3  # standard deviations of the background; and at most this share of the percentile
+FRAME_STEP = 0.1  # of the crop's range: how far a frame's grey must be from the background inside it
+FRAME_SAME, FRAME_BAND = 0.05, 0.05  # where more of the ring inside a frame than this share is this near it, it is background
+UNEVEN = 0.06  # of the contrast: a background that rises by less is even
 LEAST_GROUND = 0.1  # of the crop: less of it tells nothing of a slope
 ROUNDS = 2  # the plane is fitted again when the foreground is better known
 REACH = 0.07  # dilation steps by the root of the foreground's area: 1 for a small chromosome, 3 for a large one
@@ -36,13 +36,13 @@ MOST_REACH = 6
 
 
 class Found(NamedTuple):
-    """A chromosome on a ground of 0.
+    """A chromosome on a background of 0.
 
     Attributes:
         value: (h, w) float32, the part of the crop that it takes: its brightest percent at 1 or above, 0 where it is not.
-        top: how far that percent is from the ground, in the units of the crop.
+        top: how far that percent is from the background, in the units of the crop.
         mask: (h, w) bool, its pixels.
-        light: whether the ground was lighter than the chromosome.
+        light: whether the background was lighter than the chromosome.
         others: how many further pieces there are that could be chromosomes.
         rim: how far from the mask the value is not 0, in pixels across and down.
     """
@@ -60,7 +60,7 @@ def find_chromosome(grey: np.ndarray, ground: str = "auto") -> Found:
 
     Args:
         grey: (H, W) float32, any range.
-        ground: "auto", or whether the ground was "light" (G-bands) or "dark" (Q-bands, other fluorescence).
+        ground: "auto", or whether the background was "light" (G-bands) or "dark" (Q-bands, other fluorescence).
     """
     value, edge, light, bright = stand_out(grey[inner_box(grey)], ground)
     mask, near, reach = foreground(value, edge, bright)
@@ -116,7 +116,7 @@ def ring(grey: np.ndarray) -> np.ndarray:
 
 
 def inner_box(grey: np.ndarray) -> tuple[slice, slice]:
-    """Return the rows and columns of what lies inside a flat frame with a ground of another grey; else all of them."""
+    """Return the rows and columns of what lies inside a flat frame with a background of another grey; else all of them."""
     whole = slice(None), slice(None)
     flat = grey[0, 0]
     if not (grey[0] == flat).all():
@@ -133,10 +133,10 @@ def inner_box(grey: np.ndarray) -> tuple[slice, slice]:
 
 
 def stand_out(grey: np.ndarray, ground: str = "auto") -> tuple[np.ndarray, np.ndarray, bool, float]:
-    """Bring the ground to 0 and the stain above it.
+    """Bring the background to 0 and the stain above it.
 
     Returns:
-        The value, (H, W) float32; its ``ring``; whether the ground was light; and the value's 99.5th percentile.
+        The value, (H, W) float32; its ``ring``; whether the background was light; and the value's 99.5th percentile.
     """
     edge = ring(grey)
     level = np.float32(percentile(edge, 50))
@@ -157,11 +157,11 @@ def extremes(values: np.ndarray) -> tuple[float, float]:
 def foreground(value: np.ndarray, edge: np.ndarray, bright: float) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the foreground, it dilated until its pieces are whole, (H, W) bool both, and by how many steps it was.
 
-    It is looked for twice, so that it does not depend on how much ground there is around it. Of a grainy ground only what
-    stands ``GRAIN`` standard deviations out of it counts, as far as that leaves a chromosome.
+    It is looked for twice, so that it does not depend on how much background there is around it. Of a grainy background only
+    what stands ``GRAIN`` standard deviations out of it counts, as far as that leaves a chromosome.
 
     Args:
-        value: (H, W) float32, the ground at 0.
+        value: (H, W) float32, the background at 0.
         edge: its ``ring``.
         bright: its 99.5th percentile.
     """
@@ -175,7 +175,7 @@ def foreground(value: np.ndarray, edge: np.ndarray, bright: float) -> tuple[np.n
 
 
 def fit_plane(value: np.ndarray, edge: np.ndarray, near: np.ndarray, bright: float) -> np.ndarray | None:
-    """Return how the ground rises and falls across the crop, (H, W) float32; None where it is even, or little of it is seen.
+    """Return how the background rises and falls across the crop, (H, W) float32; None where it is even, or hardly seen.
 
     It is the plane of least squares through all pixels that are not ``near`` the foreground.
 

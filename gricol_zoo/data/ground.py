@@ -1,10 +1,10 @@
-"""The ground of a crop that was cut out: what is transparent, or painted in one grey, becomes what the ground was.
+"""The background of a crop that was cut out: what is transparent, or painted in one grey, becomes what the background was.
 
-A stained chromosome (G-bands) is lighter at its rim than inside, and lies on a light ground. A fluorescent one (Q-bands) is
-darker at its rim, and lies on a dark ground. So the rim next to what is transparent tells which ground it was.
+A stained chromosome (G-bands) is lighter at its rim than inside, and lies on a light background. A fluorescent one (Q-bands) is
+darker at its rim, and lies on a dark background. So the rim next to what is transparent tells which background it was.
 
-The ground is filled with the lightest (or darkest) grey of the chromosome, and one step beyond: as much as the rim differs from
-the layer of pixels within. Without that step a chromosome that was cut out closely would lose its faint edge.
+The background is filled with the lightest (or darkest) grey of the chromosome, and one step beyond: as much as the rim differs
+from the layer of pixels within. Without that step a chromosome that was cut out closely would lose its faint edge.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ def find_opaque(alpha: np.ndarray) -> np.ndarray | None:
 
 
 def lay_on_ground(grey: np.ndarray, alpha: np.ndarray, opaque: np.ndarray, ground: str = "auto") -> tuple[np.ndarray, str]:
-    """Lay a partly transparent crop on its ground.
+    """Lay a partly transparent crop on its background.
 
     Args:
         grey: (H, W) float32 in 0..1; what it is below the transparency does not matter.
         alpha: (H, W) float32 in 0..1, how opaque each pixel is.
         opaque: as ``find_opaque`` gives it.
-        ground: which ground it was, "light" or "dark"; "auto" finds out.
+        ground: which background it was, "light" or "dark"; "auto" finds out.
 
     Returns:
-        (H, W) float32, and which ground was taken, "light" or "dark".
+        (H, W) float32, and which background was taken, "light" or "dark".
     """
     edge, step, fall = rim_of(grey, opaque)
     if ground == "auto":
@@ -74,9 +74,9 @@ def rim_of(grey: np.ndarray, opaque: np.ndarray) -> tuple[float, float, float]:
 
 
 def is_lighter_at_rim(edge: float, step: float, fall: float) -> bool:
-    """Say whether what ``rim_of`` measured lies on a light ground.
+    """Say whether what ``rim_of`` measured lies on a light background.
 
-    Where it measured no difference, the ground is taken to be on the other side of middle grey.
+    Where it measured no difference, the background is taken to be on the other side of middle grey.
     """
     lighter = fall + STEP * step
     return lighter > 0 if lighter else edge < 0.5
@@ -95,11 +95,11 @@ def erode(mask: np.ndarray) -> np.ndarray:
 
 
 def painted_ground(grey: np.ndarray, ground: str) -> np.ndarray | None:
-    """Return where the ground was painted in one grey on the wrong side of the chromosome, (H, W) bool; None where it was not.
+    """Return where paint of one grey lies on the wrong side of the chromosome, (H, W) bool; None where there is none.
 
     Args:
         grey: (H, W) float32.
-        ground: which ground it was, "light" or "dark".
+        ground: which background it was, "light" or "dark".
     """
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     values, counts = np.unique(border, return_counts=True)
@@ -110,7 +110,7 @@ def painted_ground(grey: np.ndarray, ground: str) -> np.ndarray | None:
     touching = ~where & ~erode(~where)
     if not touching.any():
         return None
-    # The rim of a light ground's chromosome is light. So paint on the wrong side ends in a step, and a true ground does not.
+    # On a light background the rim is light. So paint on the wrong side ends in a step, a true background does not.
     step = float(np.median(grey[touching]) - paint) * (1 if ground == "light" else -1)
     return where if step >= BREAK * float(grey.max() - grey.min()) else None
 

@@ -12,7 +12,7 @@ The rule, for every format:
 - What is transparent is ground: a light one where the opaque part is lighter at its rim than inside (G-bands), a dark one where
   it is darker there (fluorescence). A note says which. ``ground`` says it beforehand. What lies below the transparency does not
   matter. Pixels that are partly transparent are blended. Which grey it becomes: ``gricol_zoo.data.ground``.
-- With ``ground``, a ground that was painted in exactly one grey, on the wrong side of the chromosome, is replaced as well.
+- With ``ground``, a background that was painted in exactly one grey, on the wrong side of the chromosome, is replaced as well.
 - The image is turned as its EXIF or TIFF orientation says.
 - The first page or frame is read. A note says how many there are.
 
@@ -69,13 +69,29 @@ def read_crop(data: bytes, ground: str = "auto") -> Crop:
     Raises:
         ImageError: the file's fault, whatever it is, in one line: empty, of another format, of a kind that is not decoded, cut,
             damaged, larger than 4096x4096 pixels, NaN or infinite pixels, or blank.
-        GricolZooError: no such ground.
+        GricolZooError: no such background.
     """
-    if ground not in GROUNDS:
-        raise GricolZooError(f"Expected `ground` to be one of {', '.join(GROUNDS)}, but got {ground!r}.")
+    return read_crops(data, ground)[0]
+
+
+def read_hashed(data: bytes, ground: str = "auto") -> tuple[Crop, bytes]:
+    """Decode a file's bytes once; return its crop and its ``pixel_hash``, which is of the image as ``ground="auto"`` has it.
+
+    On which ground an image is laid is a matter of preparation, not of which image it is. Errors as for ``read_crop``.
+    """
+    crop, *same = read_crops(data, *dict.fromkeys((ground, "auto")))
+    return crop, pixel_hash((same or [crop])[0].grey)
+
+
+def read_crops(data: bytes, *grounds: str) -> list[Crop]:
+    """Decode a file's bytes once, and lay the image on each of some grounds. Errors as for ``read_crop``."""
+    for ground in grounds:
+        if ground not in GROUNDS:
+            raise GricolZooError(f"Expected `ground` to be one of {', '.join(GROUNDS)}, but got {ground!r}.")
     try:
         with np.errstate(all="ignore"):
-            return _to_crop(decode.decode(data), ground)
+            picture = decode.decode(data)
+            return [_to_crop(picture, ground) for ground in grounds]
     except ImageError:
         raise
     except Exception as error:  # decoders raise anything at a damaged file, and it is the file's fault

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from gricol_zoo.data.draws import Draws, replace
 
 RIM = 0.02  # of full scale: what is darker is background
-VEIL = 0.1  # of full scale: what is left of an uneven ground, at most
+VEIL = 0.1  # of full scale: what is left of an uneven background, at most
 PITCH = 1.5  # canvas pixels to a pixel of a crop, about: noise and JPEG were there before the canvas
 QUALITY = (20, 90)
 BLOCK, FREQUENCIES = 12, 8  # a JPEG block of 8 crop pixels, on the canvas
@@ -53,6 +53,15 @@ def blur_some(images: Tensor, draws: Draws, highest: float) -> Tensor:
     soft = F.conv2d(own[None], kernel[..., None], padding=(reach, 0), groups=len(which))
     soft = F.conv2d(soft, kernel[:, :, None], padding=(0, reach), groups=len(which))[0]
     return replace(images, which, soft * (_brightness(own) / _brightness(soft).clamp_min(1e-6)))
+
+
+def soften(images: Tensor, draws: Draws, probability: float) -> Tensor:
+    """Blur some of the images by a mean of 3x3 pixels."""
+    which = draws.chosen(probability)
+    if not len(which):
+        return images
+    soft = F.avg_pool2d(F.pad(images[which].unsqueeze(1), (1, 1, 1, 1), mode="replicate"), 3, 1)[:, 0]
+    return replace(images, which, soft)
 
 
 def _brightness(images: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gricol_zoo.data.arrays import fitting_scale, image_factors, load_canvases, measure, measure_extents
+from gricol_zoo.data.arrays import fitting_scale, image_factors, load_canvases, mean_and_deviation, measure_extents
 from gricol_zoo.data.split import apply_split, check_leaks
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
@@ -57,5 +57,5 @@ def prepare_data(
             extents = measure_extents(parts["train"], how, factors["train"])
         spec = changed(scale=min(16.0, fitting_scale(extents, spec.image_size, how.version)))
     canvases = {part: load_canvases(parts[part], spec, factors[part]) for part in factors}
-    mean, std = measure(canvases["train"])
+    mean, std = mean_and_deviation(canvases["train"])
     return changed(mean=mean, std=std), canvases

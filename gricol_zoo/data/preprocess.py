@@ -44,7 +44,7 @@ class Prepared(NamedTuple):
         shrunk: 1, or the factor below it by which a chromosome too large for the canvas was made to fit.
         area: its pixels in the crop, likewise.
         others: how many further pieces of the crop could be chromosomes (preparation 2 alone looks).
-        light: whether the ground was lighter than the chromosome (preparation 2 alone looks).
+        light: whether the background was lighter than the chromosome (preparation 2 alone looks).
     """
 
     canvas: np.ndarray

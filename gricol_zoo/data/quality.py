@@ -55,7 +55,7 @@ class Reference:
         image: of single images, the least and the largest.
         cell: of the medians of cells.
         doubtful: share of the val images that are doubtful by themselves (``UNSURE``).
-        light: whether most had a light ground.
+        light: whether most had a light background.
         images: how many there were.
     """
 
@@ -130,7 +130,7 @@ def fit_reference(measures: Sequence[Measures], cells: Sequence[str], doubtful: 
         measures: of the n val images.
         cells: of each, "" where unknown; without cells the range of cells is that of images.
         doubtful: (n,) bool, doubtful by themselves.
-        light: whether each had a light ground.
+        light: whether each had a light background.
     """
     there = [index for index, one in enumerate(measures) if one.area > 0] or range(len(measures))
     values, cells = np.array([measures[index] for index in there]), [cells[index] for index in there]
@@ -165,7 +165,7 @@ def image_warnings(prepared: Prepared, measures: Measures, reference: Reference 
         reference: of the weights, None where they have none.
     """
     if not prepared.canvas.any():
-        return [Said("nothing stands out of the ground", True)]
+        return [Said("nothing stands out of the background", True)]
     found = []
     if prepared.others >= MANY:
         found.append(Said("a whole metaphase in one crop: cut the chromosomes apart", True))
@@ -197,7 +197,7 @@ def cell_warnings(
         measures: of its images that could be read; none where the preparation measures nothing.
         doubtful: share of its chromosomes that are doubtful, 0..1.
         reference: of the weights, None where they have none. Fewer images than make a median are compared with single images.
-        light: whether each image had a light ground.
+        light: whether each image had a light background.
         scaled: whether the crops were brought to the reference length.
     """
     found: list[str] = []

@@ -25,6 +25,7 @@ def describe(name: str) -> dict[str, Any]:
     if not isinstance(model, GridModel):
         model = build(model.spec)
     spec = model.spec
+    cell = getattr(model.splitter, "cell_size", spec.cell_size)
     tags = WEIGHTS.get(model.name, {}) if parse_model_name(name).arch else {}
     return {
         "name": name,
@@ -33,7 +34,7 @@ def describe(name: str) -> dict[str, Any]:
         "head": spec.head,
         "overview": spec.overview,
         "grid": spec.grid if model.splitter.num_cells else 0,
-        "cell_size": "x".join(map(str, spec.cell_size)) if model.splitter.num_cells else "",
+        "cell_size": "x".join(map(str, cell)) if model.splitter.num_cells else "",
         "num_classes": spec.num_classes,
         **count(model).rows(),
         "weights": " ".join(tags),

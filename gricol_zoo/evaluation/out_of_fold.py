@@ -30,7 +30,7 @@ from gricol_zoo.evaluation.report import score, write_report
 from gricol_zoo.files import read_json, what_differs, write_atomically, write_json
 from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.inference.predict import COLUMNS as PREDICTION_COLUMNS
-from gricol_zoo.inference.predict import describe
+from gricol_zoo.inference.predict import answer_columns
 from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.progress import Speaker
 
@@ -106,7 +106,7 @@ def start(
         "data_sha256": images.sha256(),
         "folds_sha256": hash_folds(images.records, fold_of),
     }
-    ask(out, question, resume)
+    note_question(out, question, resume)
     say(f"{folds}-fold cross-validation, {PROTOCOLS[group]}, images: {len(images)}")
     for note in warn_of_folds(grouped, fold_of):
         say(f"warning: {note}")
@@ -119,7 +119,7 @@ def hash_folds(records: Sequence[Record], fold_of: np.ndarray) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def ask(out: Path, question: Mapping[str, Any], resume: bool) -> None:
+def note_question(out: Path, question: Mapping[str, Any], resume: bool) -> None:
     """Write down what a folder is to answer, or check that it answers just that.
 
     Raises:
@@ -198,7 +198,7 @@ def write_pooled(
     lines = []
     for index, (record, fold, values) in enumerate(zip(plan.records, plan.fold_of, logits, strict=True)):
         known = {"path": record.path, "case": record.case, "cell": record.cell, "label": record.label, "fold": fold + 1}
-        told = describe(softmax(values[None])[0], names, rows[fold]["review_threshold"]) if index not in errors else {}
+        told = answer_columns(softmax(values[None])[0], names, rows[fold]["review_threshold"]) if index not in errors else {}
         lines.append({**known, **told, "error": errors.get(index, "")})
     write_atomically(plan.out / PREDICTIONS, to_csv(lines, COLUMNS).encode())
     scores = score(logits, label_indices(plan.records, names, str(plan.out)), plan.records, names)

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 
 from gricol_zoo.data.arrays import arms_up, label_indices
+from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.split import cells_of, group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.evaluation.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
+from gricol_zoo.evaluation.seen import seen_in_training
 from gricol_zoo.factory import GridModel
 from gricol_zoo.files import write_json
 from gricol_zoo.inference.calibration import expected_calibration_error, softmax
 from gricol_zoo.inference.classifier import Classifier, to_classifier
 from gricol_zoo.inference.logits import predict_both
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.models.info import WeightsInfo
 
 
 def polarity_accuracy(
@@ -38,20 +39,11 @@ def polarity_accuracy(
     """
     _, turned = predict_both(model, np.ascontiguousarray(canvases[:, ::-1, ::-1]), dtype=dtype)
     assert turned is not None
-    return _told_rightly(arms, up, turned)
+    return _share_correct(arms, up, turned)
 
 
-def _told_rightly(arms: np.ndarray, up: np.ndarray, turned: np.ndarray) -> float:
+def _share_correct(arms: np.ndarray, up: np.ndarray, turned: np.ndarray) -> float:
     return float(np.concatenate([(up > 0.5) == arms, (turned > 0.5) == ~arms]).mean())
-
-
-def seen_in_training(records: Sequence[Record], info: WeightsInfo) -> int | None:
-    """Return how many images come from cells or cases that the weights were trained on; None if the weights do not say."""
-    known = info.groups
-    if known is None:
-        return None
-    # An image-level training names its images, each a group of its own.
-    return sum(group_of(record) in known or record.path in known for record in records)
 
 
 def evaluate(
@@ -85,6 +77,7 @@ def evaluate(
     """
     start = time.perf_counter()
     classifier = to_classifier(model, dtype, full)
+    images = read_once(images, classifier.ground)
     labels = label_indices(images.records, classifier.labels, str(images.store.root))
     prepared = classifier.read(images, classifier.factors(images, scale))
     logits, up = classifier.logits(prepared, cells_of(images.records))
@@ -93,7 +86,7 @@ def evaluate(
     if up is not None:
         _, turned = classifier.logits([one._replace(canvas=one.canvas[::-1, ::-1]) for one in prepared])
         assert turned is not None
-        polarity = _told_rightly(arms_up(images.records), up, turned)
+        polarity = _share_correct(arms_up(images.records), up, turned)
     report = {
         "model": name,
         "weights_sha256": weights_sha256,
@@ -103,7 +96,7 @@ def evaluate(
         "inference": classifier.inference,
         "dtype": classifier.dtype,
         **score(logits, labels, images.records, classifier.labels, classifier.calibration.temperature),
-        "seen_in_training": seen_in_training(images.records, classifier.info),
+        **seen_in_training(images, classifier.info, classifier.training_pixels).counts(),
         "seconds": round(seconds, 3),
         **(classifier.preparation or {"preparation": None, "ground": None}),
         "scale": scale,

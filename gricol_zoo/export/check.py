@@ -92,7 +92,7 @@ def synthetic_crops(count: int, seed: int = 0) -> list[np.ndarray]:
     return [render(profiles[i % len(profiles)], random_look(random), random).astype(np.float32) for i in range(count)]
 
 
-def thinned(images: ImageSet, most: int) -> ImageSet:
+def sample_evenly(images: ImageSet, most: int) -> ImageSet:
     """Return up to ``most`` images of a set, evenly spread over it."""
     return images.subset(np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int)).tolist())
 
@@ -148,7 +148,7 @@ def compare(model: GridModel | DeployedModel, exported: ExportedModel, crops: Se
     )
 
 
-def insist(agreement: Agreement, exported: ExportedModel) -> None:
+def check_agreement(agreement: Agreement, exported: ExportedModel) -> None:
     """Refuse an exported model that differs by more than ``BOUNDS`` allow.
 
     Raises:

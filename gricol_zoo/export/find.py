@@ -30,11 +30,11 @@ from gricol_zoo.export.pieces import main_piece
 
 
 class Found(NamedTuple):
-    """Chromosomes on a ground of 0.
+    """Chromosomes on a background of 0.
 
     Attributes:
         value: (B, H, W) float32, the brightest percent of each at 1 or above, 0 where it is not.
-        top: (B, 1, 1) float32, how far that percent is from the ground, in the units of the crop.
+        top: (B, 1, 1) float32, how far that percent is from the background, in the units of the crop.
         mask: (B, H, W) bool, its pixels.
         box: the part of the crop that it takes with a few pixels around it.
         rim: (B, 1, 1) float64, how many those are.
@@ -52,7 +52,7 @@ def find_chromosome(grey: Tensor, ground: str = "auto") -> Found:
 
     Args:
         grey: (B, H, W) float32, any range.
-        ground: "auto", or whether the ground was "light" or "dark".
+        ground: "auto", or whether the background was "light" or "dark".
     """
     crop = Crop(grey)
     value, bright = crop.stand_out(grey, ground)
@@ -69,7 +69,7 @@ def find_chromosome(grey: Tensor, ground: str = "auto") -> Found:
 
 
 def inner_box(grey: Tensor) -> Box:
-    """Return the box of what lies inside a flat frame with a ground of another grey; else of all of images (B, H, W)."""
+    """Return the box of what lies inside a flat frame with a background of another grey; else of all of images (B, H, W)."""
     flat = grey[:, :1, :1]
     box, everything = box_of(grey != flat), whole(grey)
     places, there = ring_of(box, grey)
@@ -107,7 +107,7 @@ class Crop:
         return extremes(value.flatten(1), self.inside.flatten(1))
 
     def stand_out(self, grey: Tensor, ground: str) -> tuple[Tensor, Tensor]:
-        """Bring the ground to 0 and the stain above it: (B, H, W) -> the same, and its 99.5th percentile, (B, 1, 1)."""
+        """Bring the background to 0 and the stain above it: (B, H, W) -> the same, and its 99.5th percentile, (B, 1, 1)."""
         value = grey - percentile(self.ring(grey), self.there, 50)
         low, high = self.extremes(value)
         if ground == "auto":
@@ -119,7 +119,7 @@ class Crop:
         """Return the foreground, it dilated until its pieces are whole, (B, H, W) bool both, and by how many steps, (B, 1, 1).
 
         Args:
-            value: (B, H, W) float32, the ground at 0.
+            value: (B, H, W) float32, the background at 0.
             bright: (B, 1, 1) float32, its 99.5th percentile.
         """
         edge = self.ring(value)
@@ -137,7 +137,7 @@ class Crop:
         return mask, grow(mask, steps) & self.inside, steps
 
     def fit_plane(self, value: Tensor, near: Tensor, bright: Tensor) -> Tensor:
-        """Return how the ground rises and falls across each crop, (B, H, W) float32; 0 where it is even, or little is seen.
+        """Return how the background rises and falls across each crop, (B, H, W) float32; 0 where it is even, or little is seen.
 
         Args:
             value: (B, H, W) float32.

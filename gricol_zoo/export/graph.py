@@ -103,7 +103,7 @@ def trace(portable: PortableModel) -> Any:
         raise GricolZooError(f"{name} cannot be exported. torch.export failed: {reason}") from error
 
 
-def describe(portable: PortableModel, kind: str) -> dict[str, str]:
+def file_metadata(portable: PortableModel, kind: str) -> dict[str, str]:
     """Return what travels in the file: names to texts, of which those with structure are JSON."""
     from gricol_zoo import __version__
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.export.check import Agreement, canvases_of, compare, insist, synthetic_crops
-from gricol_zoo.export.graph import PortableModel, describe, trace
+from gricol_zoo.export.check import Agreement, canvases_of, check_agreement, compare, synthetic_crops
+from gricol_zoo.export.graph import PortableModel, file_metadata, trace
 from gricol_zoo.export.int8 import quantize
 from gricol_zoo.export.reader import DESCRIPTION, open_exported
 from gricol_zoo.factory import GridModel
@@ -66,7 +66,7 @@ def export_model(
     if format == "int8" and crops:
         raise GricolZooError("int8 cannot include the preprocessing, which needs more than 8 bits. Leave it out of the graph.")
     portable = PortableModel(model, crops)
-    program, info = trace(portable), describe(portable, format)
+    program, info = trace(portable), file_metadata(portable, format)
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.stem}.") as folder:
         made = Path(folder) / f"model{file.suffix}"
@@ -79,7 +79,7 @@ def export_model(
             quantize(plain, made, canvases_of(model, calibrate))
         exported = open_exported(made)
         agreement = compare(model, exported, check or synthetic_crops(48))
-        insist(agreement, exported)
+        check_agreement(agreement, exported)
         made.replace(file)
     return agreement
 

@@ -41,6 +41,7 @@ class Classifier(NamedTuple):
         preprocess: how a network prepares images; None for a system that measures crops by itself, at any scale.
         reference: what the training images were like, None where that is not known.
         info: what the weights' config says: the training's groups, scores on val.
+        training_pixels: which images the weights were trained on (``gricol_zoo.weights.pixels``); None where that is not known.
         calibration: how logits become probabilities, and which are to review.
         inference: which of the model's ways to answer this is.
         batch_size: images that suit it at once; 0 where a cell's images are measured by one another, so that all of a set have
@@ -57,13 +58,14 @@ class Classifier(NamedTuple):
     preprocess: Preprocess | None = None
     reference: Reference | None = None
     info: WeightsInfo = WeightsInfo()
+    training_pixels: bytes | None = None
     calibration: Calibration = Calibration()
     inference: str = ""
     batch_size: int = 0
 
     @property
     def ground(self) -> str:
-        """Which ground crops are taken to have: "auto", "light" or "dark"."""
+        """Which background crops are taken to have: "auto", "light" or "dark"."""
         return self.preprocess.ground if self.preprocess else "auto"
 
     @property
@@ -147,6 +149,7 @@ def of_network(model: GridModel | DeployedModel, dtype: str = "fp32", full: bool
         preprocess=spec.preprocess,
         reference=info.reference,
         info=info,
+        training_pixels=model.training_pixels,
         calibration=info.calibration_full if full else info.calibration,
         inference="full" if full else "lower",
         batch_size=best_batch_size(spec, device.type, cells),

@@ -19,7 +19,7 @@ def prepare_as(model: Model, version: int = 0, ground: str = "") -> Model:
         ground: "auto", "light" or "dark"; "" leaves the weights' own.
 
     Raises:
-        GricolZooError: an unknown version or ground, or preparation 2 for a model that takes crops as they lie.
+        GricolZooError: an unknown version or background, or preparation 2 for a model that takes crops as they lie.
     """
     how = model.spec.preprocess
     if version not in (0, how.version) and how.orientation == "as-is":

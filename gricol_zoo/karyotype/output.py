@@ -13,7 +13,7 @@ from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.draw import to_png, to_svg
 from gricol_zoo.karyotype.layout import lay_out
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
-from gricol_zoo.karyotype.table import COLUMNS, chromosome_rows
+from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 
 DOCUMENT = "karyotype.json"
 

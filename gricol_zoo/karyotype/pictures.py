@@ -68,6 +68,6 @@ def draw_chromosomes(karyotype: Karyotype, greys: dict[int, np.ndarray], zoom: i
 
 
 def whole(grey: np.ndarray) -> Pose:
-    """Return the pose of a crop in which nothing stands out of the ground, so that it is shown whole."""
+    """Return the pose of a crop in which nothing stands out of the background, so that it is shown whole."""
     height, width = grey.shape
     return Pose(0.0, ((width - 1) / 2, (height - 1) / 2), float(height), float(width))

@@ -107,4 +107,5 @@ class TwoBranchModel(LowerBranch):
         deployed = DeployedModel(self.spec, copy.deepcopy(self.overview), copy.deepcopy(self.backbone))
         deployed.classifier = copy.deepcopy(self.classifier)
         deployed.name, deployed.info, deployed.hub_ref = self.name, self.info, self.hub_ref
+        deployed.training_pixels = self.training_pixels
         return deployed.train(self.training)

@@ -47,6 +47,7 @@ class LowerBranch(nn.Module):
         self._info = WeightsInfo()
         self.load_report: Any = None
         self.hub_ref = ""  # "org/repo@commit" of weights from the Hub
+        self.training_pixels: bytes | None = None  # which images the weights were trained on: gricol_zoo.weights.pixels
         self.num_classes = spec.num_classes
         self.polarity = spec.polarity
         self.in_chans = spec.in_chans

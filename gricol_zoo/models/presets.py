@@ -59,6 +59,7 @@ TALL = MODELS.add(
     "gricol_r18half_n3_192",
     LIGHT.replace(image_size=(192, 96), cell_size=(96, 64), polarity=True, preprocess={"version": 2, "scale": 1.6}),
 )
+MODELS.add("gricol_r18half_rows3_192", TALL.replace(splitter="rows", cell_size=(96, 96)))
 MODELS.add("gril_r18half_192", TALL.replace(head="per_cell"))
 MODELS.add("r18half_192", TALL.replace(splitter="none", head="none"))
 
@@ -90,7 +91,7 @@ TABLE = Path(__file__).parent.parent / "assets" / "weights.json"
 
 
 def read_table(file: Path = TABLE) -> dict[str, dict[str, Weights]]:
-    """Read the table of released weights, which ``hub/stage.py`` writes."""
+    """Read the table of released weights, which ``hub.stage`` writes."""
     table = read_json(file, "the table of weights")
     return {
         name: {tag: Weights(f"{HUB_ORG}/{name}.{tag}", **fields) for tag, fields in tags.items()}

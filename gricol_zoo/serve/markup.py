@@ -12,7 +12,7 @@ from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draft import NOTE
 from gricol_zoo.karyotype.draw import to_png, to_svg
 from gricol_zoo.karyotype.layout import colour_of, lay_out, percent
-from gricol_zoo.karyotype.table import COLUMNS, chromosome_rows
+from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 from gricol_zoo.serve.details import Details
 from gricol_zoo.serve.session import ZOOM, Cell
 

@@ -98,7 +98,7 @@ class Session:
         lost = sum(len(cell.karyotype.edits) for cell in self.cells.values())
         done = self._classify(self.cell, self.images, model)
         self.model, self.cells, self.selected = model, {self.cell: done}, None
-        return describe(done.karyotype) + (f" Corrections of the previous run were discarded: {lost}." if lost else "")
+        return summary(done.karyotype) + (f" Corrections of the previous run were discarded: {lost}." if lost else "")
 
     def _classify(self, cell: str, images: ImageSet, model: str) -> Cell:
         check_cell(images)
@@ -121,7 +121,7 @@ class Session:
         if self.cells and cell not in self.cells:
             self.cells[cell] = self._classify(cell, self.upload.cells[cell], self.model)
         self.cell, self.selected = cell, None
-        return describe(self.cells[cell].karyotype) if cell in self.cells else ""
+        return summary(self.cells[cell].karyotype) if cell in self.cells else ""
 
     @property
     def karyotype(self) -> Karyotype | None:
@@ -189,7 +189,7 @@ class Session:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def describe(karyotype: Karyotype) -> str:
+def summary(karyotype: Karyotype) -> str:
     """Return one line on how the run went."""
     unread = sum(bool(item.error) for item in karyotype.chromosomes)
     read = len(karyotype.chromosomes) - unread

@@ -9,16 +9,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gricol_zoo.data.arrays import load_canvases
 from gricol_zoo.data.crops import read_once
-from gricol_zoo.data.table import ImageSet, Record
+from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.evaluation.out_of_fold import LOGITS, Plan, start, write_logits, write_pooled
-from gricol_zoo.evaluation.report import seen_in_training
+from gricol_zoo.evaluation.seen import seen_in_training
 from gricol_zoo.factory import create_model
 from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.progress import Speaker
@@ -73,14 +73,15 @@ def run_folds(
     say = Speaker(True)
     config = TrainConfig(model_name, recipe, out, init=init, changes=changes, resume=True, time_limit=time_limit, device=device)
     deadline = time.monotonic() + time_limit
+    spec = changed_spec(model_name, images, changes)
+    images = read_once(images, spec.preprocess.ground)
     asked = {
         "model": model_name,
         "changes": dict(changes or {}),
         "recipe": recipe.to_dict(),
-        "init_sha256": unseeing_start(init, images.records, say),
+        "init_sha256": unseeing_start(init, images, say),
     }
-    spec = changed_spec(model_name, images, changes)
-    plan = start(read_once(images, spec.preprocess.ground), asked, out, say, folds=folds, group=group, seed=seed, resume=resume)
+    plan = start(images, asked, out, say, folds=folds, group=group, seed=seed, resume=resume)
     for fold in range(folds):
         if (plan.folder(fold) / LOGITS).exists():
             continue
@@ -99,8 +100,10 @@ def train_fold(plan: Plan, fold: int, config: TrainConfig) -> bool:
     return run_training(plan.images, plan.split(fold), own)
 
 
-def unseeing_start(init: str, records: Sequence[Record], say: Speaker) -> str:
+def unseeing_start(init: str, images: ImageSet, say: Speaker) -> str:
     """Return the sha256 of the weights to start from ("" for none), which must not have been trained on any of the images.
+
+    Neither on images of these pixels, whatever they were called, nor on others of their cells or cases.
 
     Raises:
         GricolZooError: they were, or there are none of that name.
@@ -108,14 +111,16 @@ def unseeing_start(init: str, records: Sequence[Record], say: Speaker) -> str:
     if not init:
         return ""
     start = find_weights(init)
-    seen = seen_in_training(records, start.info)
-    if seen:
+    seen = seen_in_training(images, start.info, start.pixels())
+    if (either := seen.any()).any():
+        first = images.records[int(either.argmax())].path
         raise GricolZooError(
-            f"Expected images that {init} was not trained on, but it was trained on {seen} of these {len(records)}. "
-            "Start from other weights, or from none."
+            f"Expected images that {init} was not trained on, but it was trained on {either.sum()} of these {len(images)}, "
+            f"or on others of their cells, such as {first}. Start from other weights, or from none."
         )
-    if seen is None:
-        say(f"warning: {init} does not record its training images; make sure that it was not trained on these")
+    if seen.pixels is None:
+        known = "" if seen.cells is None else " by their pixels, and files may have been renamed"
+        say(f"warning: {init} does not record its training images{known}; make sure that it was not trained on these")
     return start.info.sha256
 
 

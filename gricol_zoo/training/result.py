@@ -45,9 +45,16 @@ def averaged_model(run: Training, spec: ModelSpec) -> GridModel:
     return model.to(device).to(memory_format=torch.channels_last).eval()
 
 
-def write_result(job: Job, record: dict[str, Any]) -> None:
-    """Write the averaged weights, and calibrate what they say on the val part, as they are on disk."""
+def write_result(job: Job, record: dict[str, Any], pixels: bytes | None) -> None:
+    """Write the averaged weights, and calibrate what they say on the val part, as they are on disk.
+
+    Args:
+        job: which is done.
+        record: what the weights are to remember of their training images.
+        pixels: these by their pixels (``gricol_zoo.weights.pixels``); None where that is not known.
+    """
     model = averaged_model(job.run, job.spec).cpu()
+    model.training_pixels = pixels
     model.name = job.run.task.model.name
     model.load_state_dict(half_precision(model.state_dict()))  # as they will be on disk
     canvases, labels, arms = job.data.canvases["val"], job.data.labels["val"], job.data.arms["val"]

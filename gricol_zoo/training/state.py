@@ -105,6 +105,7 @@ class Data(NamedTuple):
         arms: (n,) bool, whether the short arm is up in the file.
         record: what the weights remember of those trained on.
         groups: cases or cells of those trained on.
+        pixels: (n,) hashes of the images' pixels.
         val: what the val part is like, for warnings about others; None where the preparation measures nothing.
     """
 
@@ -113,6 +114,7 @@ class Data(NamedTuple):
     arms: dict[str, np.ndarray]
     record: dict[str, Any]
     groups: set[str]
+    pixels: dict[str, list[bytes]]
     val: Likeness | None
 
 

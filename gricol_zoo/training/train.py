@@ -44,6 +44,7 @@ from gricol_zoo.training.recipes import Recipe
 from gricol_zoo.training.result import averaged_model, measure_val, write_result
 from gricol_zoo.training.state import CHECKPOINT_FILE, LOG_COLUMNS, Data, Job, Training, restore
 from gricol_zoo.training.task import TrainingTask
+from gricol_zoo.weights.pixels import count_known, pack, unpack
 from gricol_zoo.weights.resolve import find_weights
 from gricol_zoo.weights.tensors import load_weights
 
@@ -84,6 +85,9 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
     say = Speaker(accelerator.is_main_process)
     spec, data = read_data(images, split, config, accelerator.num_processes, say)
     run, start = start_run(spec, config, say)
+    if known := count_known(data.pixels["val"], run.task.model.training_pixels):
+        total = len(data.pixels["val"])
+        say(f"warning: {config.init} was trained on {known} of the {total} validation images; the val accuracy is optimistic")
     identity = {"model": config.model_name, "spec": spec.to_dict(), "recipe": config.recipe.to_dict(), **data.record}
     identity["init"] = start.sha256  # the weights it starts from, wherever they lie
     if (out / CHECKPOINT_FILE).exists():
@@ -104,10 +108,19 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
     finished = train_epochs(job)
     if finished and accelerator.is_main_process:
         groups = data.groups | (start.groups or set())  # what the starting weights saw is seen
-        write_result(job, {**data.record, "init_sha256": identity["init"], "groups": sorted(groups)})
+        record = {**data.record, "init_sha256": identity["init"], "groups": sorted(groups)}
+        write_result(job, record, all_pixels(data.pixels["train"], run.task.model.training_pixels, config.init, say))
     if finished:
         accelerator.wait_for_everyone()
     return finished
+
+
+def all_pixels(own: list[bytes], starts: bytes | None, init: str, say: Speaker) -> bytes | None:
+    """Return the bytes of pixels.bin: of the images trained on, and of those that the start was; None if not known."""
+    if init and starts is None:
+        say(f"warning: {init} does not record its training images, so these weights will not either")
+        return None
+    return pack([*own, *unpack(starts or b"")])
 
 
 def make_accelerator(config: TrainConfig) -> Any:
@@ -144,9 +157,9 @@ def read_data(
     arms = {part: arms_up(parts[part].records) for part in canvases}
     seen = parts["train"]
     groups = {group_of(record) for record in seen.records} - {""}
-    return spec, Data(
-        canvases, labels, arms, describe_data(seen, config), groups, measure_val(parts["val"], spec, config.scale)
-    )
+    pixels = {part: [parts[part].pixel_hash(record) for record in parts[part].records] for part in canvases}
+    val = measure_val(parts["val"], spec, config.scale)
+    return spec, Data(canvases, labels, arms, describe_data(seen, config), groups, pixels, val)
 
 
 def start_run(spec: ModelSpec, config: TrainConfig, say: Speaker) -> tuple[Training, WeightsInfo]:

@@ -29,6 +29,7 @@ FORMAT = 1
 MAX_BYTES = 1 << 20
 MAX_TEXT = 200
 MAX_WEIGHT_BYTES = 1 << 36
+MAX_IMAGES = 1 << 24  # that were trained on
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 OPTIONS = ("backbone_options", "splitter_options", "head_options")
 MAX_OPTION = 1 << 16
@@ -197,9 +198,23 @@ def _is_number(low: float, high: float) -> Callable[[Any], bool]:
 
 
 def _is_record(value: Any) -> bool:
-    """Say whether a training record can be used: only the groups it names, and the start's hash, ever are."""
-    groups = value.get("groups", []) if isinstance(value, dict) else None
-    return isinstance(groups, list) and all(_is_text(group) for group in groups)
+    """Say whether a training record can be used: only the groups it names, the start's hash, and its pixels ever are."""
+    if not isinstance(value, dict):
+        return False
+    groups = value.get("groups", [])
+    return isinstance(groups, list) and all(_is_text(group) for group in groups) and _is_pixels(value.get("pixels"))
+
+
+def _is_pixels(value: Any) -> bool:
+    """Say whether what is said of pixels.bin can be used, if anything is."""
+    if value is None:
+        return True
+    fits = isinstance(value, dict) and value.keys() == {"images", "sha256"} and _is_sha256(value["sha256"])
+    return fits and isinstance(value["images"], int) and _is_number(0, MAX_IMAGES)(value["images"])
+
+
+def _is_sha256(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value))
 
 
 def _is_val(value: Any) -> bool:
@@ -210,7 +225,7 @@ def _is_val(value: Any) -> bool:
 INFO: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("format", lambda value: isinstance(value, int), "a number"),
     ("spec", lambda value: isinstance(value, dict), "a mapping of the model's fields"),
-    ("sha256", lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)), "64 hex digits"),
+    ("sha256", _is_sha256, "64 hex digits"),
     ("size", lambda value: isinstance(value, int) and _is_number(1, MAX_WEIGHT_BYTES)(value), "a number of bytes"),
     ("tag", lambda value: value == "" or (isinstance(value, str) and bool(NAME.fullmatch(value))), "a short name"),
     ("temperature", _is_number(1e-3, 1e3), "a number in 0.001..1000"),
@@ -218,6 +233,10 @@ INFO: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("review_threshold", _is_number(0, 1), "a number in 0..1"),
     ("val", _is_val, "a mapping whose `review_fraction` is a number in 0..1"),
     ("reference", is_reference, "a mapping of (low, high) ranges measured on the val part"),
-    ("training", _is_record, "a mapping whose `groups` are case or cell names"),
+    (
+        "training",
+        _is_record,
+        "a mapping whose `groups` are case or cell names, and `pixels` a number of images and 64 hex digits",
+    ),
 )
 """Every field of the key ``gricol_zoo``: its name, whether a value fits, and what was expected."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from gricol_zoo.errors import CheckpointError, CorruptWeightsError, GricolZooError
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.presets import MODELS, WEIGHTS, Weights
+from gricol_zoo.weights.checkout import find_in_checkout
 from gricol_zoo.weights.hub import find_on_hub
 from gricol_zoo.weights.source import WEIGHTS_FILE, Source, find_in_dir
 
@@ -21,20 +22,24 @@ def packaged_file(name: str, tag: str) -> Path:
 
 
 def find_in_table(name: str, tag: str, weights: Weights) -> Source:
-    """Find released weights: in the package, else in the Hub's cache, else on the Hub at the pinned commit.
+    """Find released weights: in the package, else in a clone, else in the Hub's cache, else on the Hub at the pinned commit.
 
     Raises:
-        CheckpointError: not in the package and not uploaded yet.
+        CheckpointError: in none of these, and not uploaded yet.
         HubError: not in the cache, and the Hub does not give them.
     """
+    staged = None if weights.packaged else find_in_checkout(f"{name}.{tag}", weights)
     if weights.packaged:
         source = find_in_dir(packaged_file(name, tag).parent)
+    elif staged:
+        source = find_in_dir(staged)
     elif weights.revision:
         source = find_on_hub(weights.repo, weights.revision)
     else:
         raise CheckpointError(
-            f"The weights {name}.{tag} are not in the package and have not been uploaded yet. "
-            f"Load them from a clone of the repository: `local-dir:hub/{name}.{tag}`."
+            f"Expected the weights {name}.{tag} in the package, in the clone that it was installed from, or on the Hub, but "
+            "they are not here: not packaged, no clone has them unchanged, and they have not been uploaded yet. "
+            f"Load them from a clone of the repository: `local-dir:CLONE/hub/{name}.{tag}`."
         )
     found = source.info
     if (found.sha256, found.size) != (weights.sha256, weights.size):
@@ -42,7 +47,21 @@ def find_in_table(name: str, tag: str, weights: Weights) -> Source:
             f"The config of {name}.{tag} describes other weights (SHA-256 {found.sha256[:12]}, {found.size} bytes) than this "
             f"version of the package knows ({weights.sha256[:12]}, {weights.size} bytes). Upgrade or reinstall gricol-zoo."
         )
-    return dataclasses.replace(source, name=name, tag=tag, pinned=True)
+    return dataclasses.replace(source, name=name, tag=tag, pinned=staged is None)  # a clone's config is not ours to vouch for
+
+
+def place_of(name: str) -> str:
+    """Say where the weights of ``name.tag`` are: "package", "checkout FOLDER", "Hub", or "not here, not yet uploaded".
+
+    The first of these is where ``create_model`` takes them from; only "Hub" needs a network, and that once.
+    """
+    arch, _, tag = name.rpartition(".")
+    weights = WEIGHTS[arch][tag]
+    if weights.packaged:
+        return "package"
+    if staged := find_in_checkout(name, weights):
+        return f"checkout {staged}"
+    return "Hub" if weights.revision else "not here, not yet uploaded"
 
 
 def find_weights(name: str) -> Source:

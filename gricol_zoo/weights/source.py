@@ -11,6 +11,7 @@ from gricol_zoo.errors import CheckpointError
 from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights.config import CONFIG_FILE, read_config
+from gricol_zoo.weights.pixels import read_pixels
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -27,6 +28,7 @@ class Source:
         tag: the weights' tag, if they have one.
         pinned: whether the hash comes with this package, so that file and config are ours.
         ref: "org/repo@commit" of weights on the Hub.
+        pixels: gives the bytes of pixels.bin (``gricol_zoo.weights.pixels``), perhaps by a download; None where there is none.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Source:
     tag: str = ""
     pinned: bool = False
     ref: str = ""
+    pixels: Callable[[], bytes | None] = lambda: None
 
 
 def find_in_dir(folder: str | Path) -> Source:
@@ -53,10 +56,18 @@ def find_in_dir(folder: str | Path) -> Source:
             raise CheckpointError(
                 f"{str(folder)!r} has no {name}. Expected a folder written by `save_pretrained` or `gricol-zoo train`."
             )
-    return read_source(folder / CONFIG_FILE, lambda _size, _sha256: folder / WEIGHTS_FILE)
+    return read_source(folder / CONFIG_FILE, lambda name, _size, _sha256: folder / name)
 
 
-def read_source(config_file: Path, open: Callable[[int, str], Path], ref: str = "") -> Source:
-    """Make a source of a config.json and of a way to get weights of a size and SHA-256, which the config says."""
+def read_source(config_file: Path, open: Callable[[str, int, str], Path], ref: str = "") -> Source:
+    """Make a source of a config.json and of a way to get the files beside it, by the name, size and SHA-256 that it says."""
     config = read_config(config_file)
-    return Source(config.name, config.spec, partial(open, config.info.size, config.info.sha256), config.info, ref=ref)
+    info = config.info
+    return Source(
+        config.name,
+        config.spec,
+        partial(open, WEIGHTS_FILE, info.size, info.sha256),
+        info,
+        ref=ref,
+        pixels=partial(read_pixels, open, info),
+    )

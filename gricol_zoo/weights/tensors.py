@@ -19,6 +19,7 @@ from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.lower import GRID_KEYS, LowerBranch
 from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights.config import CONFIG_FILE, make_config
+from gricol_zoo.weights.pixels import KEY, PIXELS_FILE, describe
 from gricol_zoo.weights.source import WEIGHTS_FILE, Source
 
 GRID_FIELDS = ("splitter", "head", "grid", "cell_norm", "splitter_options", "head_options")
@@ -147,6 +148,7 @@ def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -
     model.load_state_dict(state)
     model.load_report = report
     model.info, model.hub_ref = source.info, source.ref
+    model.training_pixels = source.pixels()
     return report
 
 
@@ -231,7 +233,7 @@ def half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def save_model(model: LowerBranch, folder: Path) -> Path:
-    """Write model.safetensors and config.json into a folder, each all at once; return the weight file.
+    """Write model.safetensors, config.json and, if known, pixels.bin into a folder, each all at once; return the weight file.
 
     Args:
         model: either form; the full form also loads as the deployed one. Its ``info`` goes into the config.
@@ -247,9 +249,20 @@ def save_model(model: LowerBranch, folder: Path) -> Path:
 
     folder.mkdir(parents=True, exist_ok=True)
     data = save(half_precision(model.state_dict()), metadata={"format": "pt"})
+    info = _with_pixels(model.info, model.training_pixels)
     config = make_config(
-        model.name, model.spec, model.num_features, model.info, sha256=hashlib.sha256(data).hexdigest(), size=len(data)
+        model.name, model.spec, model.num_features, info, sha256=hashlib.sha256(data).hexdigest(), size=len(data)
     )
+    if model.training_pixels is not None:
+        write_atomically(folder / PIXELS_FILE, model.training_pixels)
     write_atomically(folder / WEIGHTS_FILE, data)
     write_json(folder / CONFIG_FILE, config)
     return folder / WEIGHTS_FILE
+
+
+def _with_pixels(info: WeightsInfo, pixels: bytes | None) -> WeightsInfo:
+    """Return what goes into config.json, with what it says of pixels.bin as that is."""
+    record = {key: value for key, value in info.training.items() if key != KEY}
+    if pixels is not None:
+        record[KEY] = describe(pixels)
+    return info.replace(training=record) if record else info

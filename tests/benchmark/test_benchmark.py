@@ -14,7 +14,7 @@ import gricol_zoo
 from benchmarks.speed.training_step import naive_loss
 from gricol_zoo.benchmark.machine import CONVOLUTIONS, best_convolution, peak_steps
 from gricol_zoo.benchmark.models import Subject, cost_of, inference_step, training_step
-from gricol_zoo.benchmark.table import benchmark, to_markdown
+from gricol_zoo.benchmark.rows import benchmark, to_markdown
 from gricol_zoo.benchmark.timing import Spread, peak_memory_of, spread, time_in_turn
 from gricol_zoo.cli import main
 from gricol_zoo.data.rows import to_csv

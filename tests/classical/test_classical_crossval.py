@@ -11,9 +11,9 @@ from PIL import Image
 from gricol_zoo.classical.classifier import as_classifier
 from gricol_zoo.classical.crossval import reassigned_scores
 from gricol_zoo.classical.model import fit
+from gricol_zoo.classical.registry import CLASSICAL
 from gricol_zoo.classical.saving import load, save
 from gricol_zoo.classical.system import Settings
-from gricol_zoo.classical.table import CLASSICAL
 from gricol_zoo.cli import main
 from gricol_zoo.data.folds import assign_folds
 from gricol_zoo.data.readers import open_images
@@ -194,7 +194,7 @@ def test_what_networks_are_predicted_and_scored_by_takes_a_system(trained):
     report, logits = evaluate(classifier, mixed, name="run")
     assert (logits == expected).all()
     assert (report["inference"], report["dtype"], report["preparation"]) == ("poletti2012", "fp64", None)
-    assert report["seen_in_training"] == len(mixed)
+    assert report["of_cells_in_training"] == len(mixed)
 
 
 @pytest.mark.parametrize("name", ["poletti2012", "folder"])

@@ -217,7 +217,7 @@ def test_several_in_one_crop(count, warning, known, reference):
 def test_nothing_there(known, reference):
     prepared = Prepared(np.zeros(SIZE, np.uint8))
     (said,) = image_warnings(prepared, measure(prepared, UNIT), reference if known else None)
-    assert said == ("nothing stands out of the ground", True)
+    assert said == ("nothing stands out of the background", True)
 
 
 def test_too_large_for_the_canvas(reference):

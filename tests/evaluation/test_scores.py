@@ -9,7 +9,8 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from gricol_zoo.data.table import Record
 from gricol_zoo.evaluation.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
-from gricol_zoo.evaluation.report import score, seen_in_training
+from gricol_zoo.evaluation.report import score
+from gricol_zoo.evaluation.seen import by_cell
 from gricol_zoo.inference.calibration import (
     expected_calibration_error,
     fit_temperature,
@@ -105,8 +106,8 @@ def test_score_keys_and_cells():
     assert result["per_class"]["1"] == {"images": 2, "precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3)}
 
 
-def test_seen_in_training():
+def test_by_cell():
     records = [Record("a", case="p1"), Record("b", cell="c9"), Record("c")]
-    assert seen_in_training(records, WeightsInfo({"training": {"groups": ["p1", "c9"]}})) == 2
-    assert seen_in_training(records, WeightsInfo({"training": {"groups": []}})) == 0
-    assert seen_in_training(records, WeightsInfo()) is None
+    assert by_cell(records, WeightsInfo({"training": {"groups": ["p1", "c9"]}})).tolist() == [True, True, False]
+    assert not by_cell(records, WeightsInfo({"training": {"groups": []}})).any()
+    assert by_cell(records, WeightsInfo()) is None

@@ -18,7 +18,7 @@ from gricol_zoo.export import check as checks
 from gricol_zoo.export import export_model, open_exported
 from gricol_zoo.export import write as exporting
 from gricol_zoo.export.check import canvases_of, synthetic_crops
-from gricol_zoo.export.graph import PortableModel, describe, trace
+from gricol_zoo.export.graph import PortableModel, file_metadata, trace
 from gricol_zoo.export.int8 import Int8, quantize
 
 NAME = "gricol_r18half_n3_128.qband"
@@ -54,7 +54,7 @@ def made(tmp_path_factory):
         if key not in known:
             portable = PortableModel(model)
             program, file = trace(portable), folder / f"{len(known)}.onnx"
-            exporting._write_onnx(program, file, describe(portable, "onnx"))
+            exporting._write_onnx(program, file, file_metadata(portable, "onnx"))
             known[key] = model, program, open_exported(file, threads=1)
         return known[key]
 
@@ -280,9 +280,9 @@ def test_what_is_refused(agreement, refused):
     found = checks.Agreement(difference, 0.0, 5.0, np.array(before), np.array(after))
     if refused:
         with pytest.raises(GricolZooError, match="does not match the Python model"):
-            checks.insist(found, Exported())
+            checks.check_agreement(found, Exported())
     else:
-        checks.insist(found, Exported())
+        checks.check_agreement(found, Exported())
 
 
 class Undecided(nn.Module):

@@ -22,8 +22,8 @@ from gricol_zoo.karyotype.layout import EDITED, Picture, Text, lay_out
 from gricol_zoo.karyotype.looking import HALF, halves
 from gricol_zoo.karyotype.output import folder_names
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
+from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 from gricol_zoo.karyotype.run import cells_of, karyotype
-from gricol_zoo.karyotype.table import COLUMNS, chromosome_rows
 
 NORMAL = {**{str(number): 2 for number in range(1, 23)}, "X": 1, "Y": 1}
 

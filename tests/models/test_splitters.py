@@ -3,6 +3,7 @@ import torch
 
 from gricol_zoo import GricolZooError
 from gricol_zoo.models.splitters.overlap import OverlapSplitter, axis_starts
+from gricol_zoo.models.splitters.rows import RowsSplitter
 from gricol_zoo.models.splitters.spiral import spiral_order
 from gricol_zoo.models.splitters.tiles import TilesSplitter
 
@@ -98,6 +99,23 @@ def test_boxes_are_what_the_cells_show():
         flat[..., top : top + height, left : left + width] = k
     assert torch.equal(splitter(flat)[0, :, 0].amax((1, 2)), torch.arange(9.0))
     assert torch.equal(splitter(flat)[0, :, 0].amin((1, 2)), torch.arange(9.0))
+
+
+@pytest.mark.parametrize(("grid", "tops"), [(1, [48]), (2, [0, 96]), (3, [0, 48, 96]), (4, [0, 32, 64, 96])])
+def test_rows_are_as_wide_as_the_image(grid, tops):
+    images = torch.randn(2, 1, 192, 96)
+    splitter = RowsSplitter(grid, (192, 96), (96, 64))
+    cells = splitter(images)
+    assert cells.shape == (2, grid, 1, 96, 96)
+    for k, top in enumerate(tops):
+        assert torch.equal(cells[:, k], images[:, :, top : top + 96])
+    assert splitter.boxes() == [(top, 0, 96, 96) for top in tops]
+
+
+def test_a_row_higher_than_the_image_is_refused():
+    with pytest.raises(GricolZooError, match="no higher than the image"):
+        RowsSplitter(3, (100, 100), (224, 100))
+    RowsSplitter(3, (100, 100), (50, 224))  # the width does not matter
 
 
 def test_a_cell_larger_than_the_image_is_refused():

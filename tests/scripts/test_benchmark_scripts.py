@@ -9,10 +9,15 @@ import pytest
 from helpers import ROOT
 
 from benchmarks.common import record
+from benchmarks.common.weights import unseen
 from benchmarks.make import train_weights
 from benchmarks.paper import ablations
 from benchmarks.released import karyotype
+from gricol_zoo import create_model
+from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.rows import read_csv
+from gricol_zoo.errors import LeakError
+from gricol_zoo.weights.pixels import pack
 
 FOLDER = ROOT / "benchmarks"
 
@@ -55,6 +60,14 @@ def test_lines_differ_in_one_thing_from_what_exists():
 
         MODELS.get(line.model).replace(**line.changes)
         assert sum(map(bool, (line.changes, line.recipe, line.augment, not line.pretrained))) <= 1
+
+
+def test_what_was_trained_on_is_not_scored(chromosomes):
+    images, model = open_images(chromosomes), create_model("r18half_192.qband", pretrained=True, deployed=True)
+    assert len(unseen(images, model)) == 30
+    model.training_pixels = pack([images.pixel_hash(images.records[4])])
+    with pytest.raises(LeakError, match=f"trained on 1 of these 30.*such as {images.records[4].path}"):
+        unseen(images, model)
 
 
 def test_a_finished_run_and_a_kept_start_are_not_trained_again(tmp_path, monkeypatch):

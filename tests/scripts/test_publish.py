@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -12,37 +13,33 @@ from helpers.hub import TOKEN
 import gricol_zoo
 from gricol_zoo import create_model
 from gricol_zoo.models.presets import read_table
+from hub import publish as script
 
 FOLDER = ROOT / "hub"
 NAME = "r18half_128.qband"
 ARCH, _, TAG = NAME.rpartition(".")
 
 
-@pytest.fixture(scope="module")
-def scripts():
-    """The module hub/publish.py, which imports its neighbours."""
-    sys.path.insert(0, str(FOLDER))
-    try:
-        import publish
-
-        yield publish
-    finally:
-        sys.path.remove(str(FOLDER))
-
-
 @pytest.fixture
-def publish(scripts, tmp_path, monkeypatch):
-    """The same with a staging folder, a table and a place for kept files of its own."""
+def publish(tmp_path, monkeypatch):
+    """The script, with a staging folder, a table and a place for kept files of its own."""
     shutil.copytree(FOLDER / NAME, tmp_path / "hub" / NAME)
-    shutil.copy(scripts.TABLE, tmp_path / "weights.json")
+    shutil.copy(script.TABLE, tmp_path / "weights.json")
     for name, value in (("HUB", tmp_path / "hub"), ("TABLE", tmp_path / "weights.json"), ("KEPT", tmp_path / "kept")):
-        monkeypatch.setattr(scripts, name, value)
-    return scripts
+        monkeypatch.setattr(script, name, value)
+    return script
 
 
 def run(publish, monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["publish.py", NAME, *arguments])
     publish.main()
+
+
+@pytest.mark.parametrize("name", ["keep", "publish", "stage"])
+def test_the_scripts_run_by_their_documented_commands(name):
+    done = subprocess.run([sys.executable, "-m", f"hub.{name}", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"python -m hub.{name}" in done.stdout
 
 
 def test_a_dry_run_shows_what_would_go_and_asks_nothing(publish, hub, monkeypatch, capsys):
@@ -67,6 +64,7 @@ def test_published_pinned_and_loaded_again(publish, hub, monkeypatch, capsys):
     for file in ("README.md", "config.json", "model.safetensors"):
         assert files[file] == (FOLDER / NAME / file).read_bytes()
     monkeypatch.setitem(gricol_zoo.WEIGHTS, ARCH, {TAG: weights.__class__(**{**vars(weights), "packaged": False})})
+    monkeypatch.setattr("gricol_zoo.weights.checkout.checkouts", list)
     images = torch.randn(1, 1, 128, 96)
     expected = create_model(f"local-dir:{FOLDER / NAME}", pretrained=True)(images)
     for requests in (6, 0):
@@ -77,6 +75,27 @@ def test_published_pinned_and_loaded_again(publish, hub, monkeypatch, capsys):
         assert model.hub_ref == f"{weights.repo}@{weights.revision}"
     run(publish, monkeypatch)  # nothing new: the same commit
     assert read_table(publish.TABLE)[ARCH][TAG].revision == weights.revision
+
+
+def test_results_on_a_set_of_the_hub_go_along(publish, hub, monkeypatch):
+    import card
+    from yaml import safe_load
+
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert card.eval_results(NAME) == ""  # neither set is on the Hub
+    monkeypatch.setitem(card.HUB_SETS, TAG, ("someone/qband", "default"))
+    file = publish.HUB / NAME / card.EVAL_RESULTS / f"{TAG}.yaml"
+    file.parent.mkdir()
+    file.write_text(card.eval_results(NAME) + " ")
+    with pytest.raises(SystemExit, match="nothing was uploaded"):
+        run(publish, monkeypatch, "--dry-run")
+    file.write_text(card.eval_results(NAME))
+    run(publish, monkeypatch)
+    sent = hub.repos[f"gricol-zoo/{NAME}"].commits[read_table(publish.TABLE)[ARCH][TAG].revision][f".eval_results/{TAG}.yaml"]
+    (entry,) = safe_load(sent)
+    report = json.loads((ROOT / "benchmarks" / "results" / "released" / f"{NAME}.test.json").read_text())
+    assert entry["dataset"] == {"id": "someone/qband", "task_id": "default"}
+    assert entry["value"] == pytest.approx(report["accuracy"], abs=1e-6)
 
 
 def test_what_comes_back_different_is_not_pinned(publish, hub, monkeypatch):
@@ -119,7 +138,7 @@ def other_config(folder):
     ("harm", "message"),
     [
         (flip, "has hash and size"),
-        (other_card, "is not what hub/card.py writes"),
+        (other_card, "is not what `hub.card` writes"),
         (no_licence, "license: apache-2.0"),
         (a_pickle_too, "its files are"),
         (other_config, "its config says"),

@@ -12,7 +12,7 @@ from scipy.stats import ttest_ind, ttest_rel
 from benchmarks.common import record
 from benchmarks.paper import cheaper_grids, runs, systems, table1_overlap, tables
 from gricol_zoo import MODELS, create_model
-from gricol_zoo.classical.table import CLASSICAL
+from gricol_zoo.classical.registry import CLASSICAL
 from gricol_zoo.data.folds import assign_folds, fold_split
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.rows import read_csv, to_csv

@@ -27,7 +27,7 @@ from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.data.table import MAX_FILE, Store
 from gricol_zoo.errors import ImageError
 from gricol_zoo.karyotype.document import read_karyotype
-from gricol_zoo.karyotype.table import COLUMNS, chromosome_rows
+from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 from gricol_zoo.serve import markup, session, uploads
 from gricol_zoo.serve.details import look_at, overlay
 from gricol_zoo.serve.session import Session, Sessions

@@ -16,7 +16,7 @@ DTYPES = {"F16": torch.float16, "F32": torch.float32, "I64": torch.int64}
 
 def test_every_model_and_every_weight_is_kept():
     names = {file.stem for file in KEPT}
-    assert names >= {*list_models(), *list_models(pretrained=True)}, "run python hub/keep.py (see its help)"
+    assert names >= {*list_models(), *list_models(pretrained=True)}, "run python -m hub.keep (see its help)"
 
 
 @pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)

@@ -18,7 +18,7 @@ from torch.nn.utils import skip_init
 from torch.utils.checkpoint import checkpoint
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.models.backbones.table import BACKBONES, build_backbone
+from gricol_zoo.models.backbones.registry import BACKBONES, build_backbone
 from gricol_zoo.models.contracts import Backbone, Level
 
 

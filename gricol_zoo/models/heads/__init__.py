@@ -5,7 +5,7 @@ The lower branch's classifier is not the head's: it belongs to the model.
 Optional, for ``gricol_zoo.explain``: ``gate_values(features)`` -> (B, K), how far each cell's features are let through, 0..1.
 """
 
-from gricol_zoo.models.heads.table import HEADS, build_head
+from gricol_zoo.models.heads.registry import HEADS, build_head
 from gricol_zoo.models.heads import none, per_cell, reconstruction  # noqa: F401  (register)
 
 __all__ = ["HEADS", "build_head"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gricol_zoo.models.heads.table import HEADS
+from gricol_zoo.models.heads.registry import HEADS
 
 
 @HEADS.register("none")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gricol_zoo.models.heads.table import HEADS
+from gricol_zoo.models.heads.registry import HEADS
 
 
 @HEADS.register("per_cell")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.models.heads.table import HEADS
+from gricol_zoo.models.heads.registry import HEADS
 
 
 class ScalarGate(nn.Module):

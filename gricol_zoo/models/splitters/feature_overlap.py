@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.splitters.overlap import OverlapSplitter
-from gricol_zoo.models.splitters.table import SPLITTERS
+from gricol_zoo.models.splitters.registry import SPLITTERS
 
 
 @SPLITTERS.register("feature_overlap")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from gricol_zoo.models.contracts import Splitter
-from gricol_zoo.models.splitters.table import SPLITTERS
+from gricol_zoo.models.splitters.registry import SPLITTERS
 
 
 @SPLITTERS.register("none")

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.contracts import Splitter
+from gricol_zoo.models.splitters.registry import SPLITTERS
 from gricol_zoo.models.splitters.spiral import spiral_order
-from gricol_zoo.models.splitters.table import SPLITTERS
 
 # The paper prints 0, 120, 232 for the columns of its 448x456 image, where even spacing would give 116.
 PRINTED_STARTS = {(456, 224, 3): (0, 120, 232)}

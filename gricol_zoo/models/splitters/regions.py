@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.contracts import Splitter
-from gricol_zoo.models.splitters.table import SPLITTERS
+from gricol_zoo.models.splitters.registry import SPLITTERS
 
 
 @SPLITTERS.register("regions")

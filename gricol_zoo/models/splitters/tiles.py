@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.contracts import Splitter
+from gricol_zoo.models.splitters.registry import SPLITTERS
 from gricol_zoo.models.splitters.spiral import spiral_order
-from gricol_zoo.models.splitters.table import SPLITTERS
 
 
 @SPLITTERS.register("tiles")

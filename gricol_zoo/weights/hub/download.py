@@ -14,13 +14,13 @@ from gricol_zoo.errors import CorruptWeightsError, HubError, UnreachableError
 from gricol_zoo.files import file_sha256, git_blob_sha1
 from gricol_zoo.weights.config import CONFIG_FILE, MAX_BYTES
 from gricol_zoo.weights.hub.deadline import seconds_for, within
-from gricol_zoo.weights.hub.guard import COMMIT, ETAG, check_header, guarded
-from gricol_zoo.weights.hub.repo import Repo, explained, library, retried, ways_out, what
-from gricol_zoo.weights.source import WEIGHTS_FILE, Source, read_source
+from gricol_zoo.weights.hub.guard import COMMIT, ETAG, check_header, checked_headers
+from gricol_zoo.weights.hub.repo import Repo, file_of, how_to_get_it, library, retried, translated_errors
+from gricol_zoo.weights.source import Source, read_source
 
 
 @dataclass(frozen=True)
-class Promise:
+class RemoteFile:
     """What the Hub says of a file before sending it: which commit it is of, its bytes, and its hash."""
 
     commit: str
@@ -36,7 +36,7 @@ def find_on_hub(
     local_files_only: bool = False,
     force_download: bool = False,
 ) -> Source:
-    """Get the config of a Hub repository; the weights, of the same commit, when the source is opened.
+    """Get the config of a Hub repository; the files beside it, of the same commit, when the source is opened.
 
     A pinned revision (a 40-digit commit) that is in the cache is taken from there without a request. Of a branch or tag, the
     Hub is asked what its commit is; where it cannot be asked, the commit in the cache is taken, with a warning.
@@ -60,10 +60,10 @@ def find_on_hub(
     commit = config.parent.name  # the cache's folder of a commit is named by it
     pinned = Repo(repo, commit, cache_dir, token, asked.offline, force_download)
 
-    def weights(size: int, sha256: str) -> Path:
-        return fetch(pinned, WEIGHTS_FILE, size, size, sha256)
+    def beside(name: str, size: int, sha256: str) -> Path:
+        return fetch(pinned, name, size, size, sha256)
 
-    return read_source(config, weights, ref=f"{repo}@{commit}")
+    return read_source(config, beside, ref=f"{repo}@{commit}")
 
 
 def find_config(repo: Repo) -> Path:
@@ -92,7 +92,7 @@ def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str
     """
     cached = None if repo.force else from_cache(repo, name)
     if cached and (repo.offline or COMMIT.fullmatch(repo.revision)):
-        if is_as_promised(cached, sha256):
+        if has_hash(cached, sha256):
             return cached
         if repo.offline:
             raise CorruptWeightsError(
@@ -100,14 +100,14 @@ def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str
                 "Load it again while online to download it anew."
             )
     if repo.offline:
-        raise UnreachableError(f"{what(repo, name)} is not in the cache, and offline mode is on. {ways_out(repo)}")
+        raise UnreachableError(f"{file_of(repo, name)} is not in the cache, and offline mode is on. {how_to_get_it(repo)}")
 
     def online() -> Path:
-        promise = retried(lambda: ask(repo, name))
-        _check_size(repo, name, promise, most, size, sha256)
-        if cached and cached.parent.name == promise.commit and is_as_promised(cached, sha256):
+        remote = retried(lambda: look_up(repo, name))
+        _check_size(repo, name, remote, most, size, sha256)
+        if cached and cached.parent.name == remote.commit and has_hash(cached, sha256):
             return cached
-        return download(repo, name, promise, sha256)
+        return download(repo, name, remote, sha256)
 
     seconds = seconds_for(most)
     try:
@@ -115,32 +115,33 @@ def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str
             return within(seconds, online)
         except TimeoutError as error:
             raise UnreachableError(
-                f"{what(repo, name)} did not come within {seconds:.0f} seconds, so the download was stopped. {ways_out(repo)}"
+                f"{file_of(repo, name)} did not come within {seconds:.0f} seconds, so the download was stopped. "
+                f"{how_to_get_it(repo)}"
             ) from error
     except HubError as error:
-        if cached is None or not is_as_promised(cached, sha256):
+        if cached is None or not has_hash(cached, sha256):
             raise
         warnings.warn(f"{error} Using commit {cached.parent.name[:12]} from the cache.", stacklevel=2)
         return cached
 
 
-def ask(repo: Repo, name: str) -> Promise:
+def look_up(repo: Repo, name: str) -> RemoteFile:
     """Ask the Hub what a file of a repository is, without downloading it."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-    with explained(repo, name), guarded():
+    with translated_errors(repo, name), checked_headers():
         url = hf_hub_url(repo.name, name, revision=repo.revision or None)
         found = get_hf_file_metadata(url, token=repo.token, **library())
     if not found.commit_hash or not found.etag or found.size is None:
         raise HubError(
-            f"The answer for {what(repo, name)} has no commit, hash or size; it may come from a proxy. Check HF_ENDPOINT."
+            f"The answer for {file_of(repo, name)} has no commit, hash or size; it may come from a proxy. Check HF_ENDPOINT."
         )
-    check_header(found.commit_hash, COMMIT, what(repo, name))
-    check_header(found.etag, ETAG, what(repo, name))
-    return Promise(found.commit_hash, found.size, found.etag)
+    check_header(found.commit_hash, COMMIT, file_of(repo, name))
+    check_header(found.etag, ETAG, file_of(repo, name))
+    return RemoteFile(found.commit_hash, found.size, found.etag)
 
 
-def download(repo: Repo, name: str, promise: Promise, sha256: str = "") -> Path:
+def download(repo: Repo, name: str, remote: RemoteFile, sha256: str = "") -> Path:
     """Download a file (or take it from the cache) and compare its bytes; once more if they differ.
 
     Raises:
@@ -149,7 +150,7 @@ def download(repo: Repo, name: str, promise: Promise, sha256: str = "") -> Path:
     from huggingface_hub import hf_hub_download
 
     def get(force: bool) -> Path:
-        with explained(repo, name), guarded():
+        with translated_errors(repo, name), checked_headers():
             return Path(
                 hf_hub_download(
                     repo.name,
@@ -165,19 +166,19 @@ def download(repo: Repo, name: str, promise: Promise, sha256: str = "") -> Path:
     for force in (repo.force, True):
         file = retried(partial(get, force))
         # Where a branch moved in between, the file is of another commit than was asked about: its own name tells its hash.
-        expected = sha256 or (promise.etag if file.parent.name == promise.commit else "")
+        expected = sha256 or (remote.etag if file.parent.name == remote.commit else "")
         # The blob's name counts too: without a network it is all that is known of a config.
-        if is_as_promised(file, expected) and is_as_promised(file) and file.stat().st_size <= max(promise.size, MAX_BYTES):
+        if has_hash(file, expected) and has_hash(file) and file.stat().st_size <= max(remote.size, MAX_BYTES):
             return file
         with contextlib.suppress(OSError):
             file.unlink()  # the client would keep it, and even link to it again after another download
     raise CorruptWeightsError(
-        f"{what(repo, name)} did not match its hash in two downloads. Try again later or over another network; "
+        f"{file_of(repo, name)} did not match its hash in two downloads. Try again later or over another network; "
         "if this persists, the file on the Hub is not the one its config describes. Nothing was kept."
     )
 
 
-def is_as_promised(file: Path, expected: str = "") -> bool:
+def has_hash(file: Path, expected: str = "") -> bool:
     """Say whether a cached file has the bytes of a hash: a SHA-256, or git's SHA-1 for small files.
 
     Without one, of the name of the blob that the cache's link points to: the hash that the Hub gave when it was downloaded.
@@ -195,17 +196,17 @@ def from_cache(repo: Repo, name: str) -> Path | None:
     """Return a file of the cache, None if it is not there; no request is made."""
     from huggingface_hub import try_to_load_from_cache
 
-    with explained(repo, name):
+    with translated_errors(repo, name):
         found = try_to_load_from_cache(repo.name, name, cache_dir=repo.cache_dir, revision=repo.revision or None)
     return Path(found) if isinstance(found, str) else None
 
 
-def _check_size(repo: Repo, name: str, promise: Promise, most: int, size: int | None, sha256: str) -> None:
-    if promise.size > most or (size is not None and promise.size != size):
+def _check_size(repo: Repo, name: str, remote: RemoteFile, most: int, size: int | None, sha256: str) -> None:
+    if remote.size > most or (size is not None and remote.size != size):
         expected = f"{size}" if size is not None else f"at most {most}"
-        raise CorruptWeightsError(f"{what(repo, name)} has {promise.size} bytes; expected {expected}. It was not downloaded.")
-    if sha256 and re.fullmatch("[0-9a-f]{64}", promise.etag) and promise.etag != sha256:
+        raise CorruptWeightsError(f"{file_of(repo, name)} has {remote.size} bytes; expected {expected}. It was not downloaded.")
+    if sha256 and re.fullmatch("[0-9a-f]{64}", remote.etag) and remote.etag != sha256:
         raise CorruptWeightsError(
-            f"{what(repo, name)} is not the file that its config describes "
-            f"(SHA-256 {promise.etag[:12]}, expected {sha256[:12]}). It was not downloaded."
+            f"{file_of(repo, name)} is not the file that its config describes "
+            f"(SHA-256 {remote.etag[:12]}, expected {sha256[:12]}). It was not downloaded."
         )

@@ -19,11 +19,11 @@ COMMIT = re.compile("[0-9a-f]{40}")
 ETAG = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 XET = re.compile("[0-9a-f]{64}")
 WHAT = {COMMIT: "a commit of 40 hex digits", ETAG: "an ETag of 40 or 64 hex digits", XET: "an xet hash of 64 hex digits"}
-_guarded: ContextVar[bool] = ContextVar("guarded", default=False)
+_checking: ContextVar[bool] = ContextVar("checking", default=False)
 
 
 @contextlib.contextmanager
-def guarded() -> Iterator[None]:
+def checked_headers() -> Iterator[None]:
     """Refuse, within this context alone, answers of which the client would make a path outside its cache.
 
     Raises:
@@ -35,11 +35,11 @@ def guarded() -> Iterator[None]:
     make = _http._GLOBAL_CLIENT_FACTORY  # which the client calls again, unasked, after some errors
     if not isinstance(make, _Factory):
         set_client_factory(_Factory(make))
-    token = _guarded.set(True)
+    token = _checking.set(True)
     try:
         yield
     finally:
-        _guarded.reset(token)
+        _checking.reset(token)
 
 
 class _Factory:
@@ -66,7 +66,7 @@ def check_header(value: str, pattern: re.Pattern[str], where: str) -> None:
 
 def _look(response: Any) -> None:
     """Look at an answer's headers before the client does."""
-    if not _guarded.get():
+    if not _checking.get():
         return
     headers, where = response.headers, response.request.url.path
     for name, pattern in (("X-Repo-Commit", COMMIT), ("X-Xet-Hash", XET)):

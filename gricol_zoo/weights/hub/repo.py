@@ -45,14 +45,14 @@ class Repo:
 
 
 @contextlib.contextmanager
-def explained(repo: Repo, name: str) -> Iterator[None]:
+def translated_errors(repo: Repo, name: str) -> Iterator[None]:
     """Turn whatever the client raises into one of this package's errors."""
     try:
         yield
     except CheckpointError:
         raise
     except Exception as error:  # httpx's, httpx2's, OSError, and of hf_xet RuntimeError and ConnectionError
-        raise explain(error, repo, name) from error
+        raise translate(error, repo, name) from error
 
 
 def retried(action: Callable[[], T]) -> T:
@@ -65,11 +65,11 @@ def retried(action: Callable[[], T]) -> T:
     return action()
 
 
-def explain(error: Exception, repo: Repo, name: str) -> HubError:
+def translate(error: Exception, repo: Repo, name: str) -> HubError:
     """Return this package's error for one of the client's."""
     from huggingface_hub import errors as client
 
-    file, status = what(repo, name), getattr(getattr(error, "response", None), "status_code", 0)
+    file, status = file_of(repo, name), getattr(getattr(error, "response", None), "status_code", 0)
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
     if isinstance(error, client.GatedRepoError):
         return NoAccessError(
@@ -85,7 +85,7 @@ def explain(error: Exception, repo: Repo, name: str) -> HubError:
             f"{repo.name} has no revision {repo.asked!r}. Give a branch, a tag or a full 40-digit commit hash."
         )
     if isinstance(error, client.LocalEntryNotFoundError | client.OfflineModeIsEnabled):
-        return UnreachableError(f"{file} is not in the cache, and the Hub cannot be reached ({reason}). {ways_out(repo)}")
+        return UnreachableError(f"{file} is not in the cache, and the Hub cannot be reached ({reason}). {how_to_get_it(repo)}")
     if isinstance(error, client.EntryNotFoundError):
         return NotOnHubError(f"{repo.name} has no {name} at {repo.asked}, so it is not a gricol_zoo model.")
     if isinstance(error, client.HFValidationError):
@@ -102,15 +102,15 @@ def explain(error: Exception, repo: Repo, name: str) -> HubError:
     if type(error) is ValueError:  # of the operating system: a path with a null character
         return CacheError(f"The cache cannot be used while getting {file}: {reason}. Set HF_HOME (or `cache_dir`) to a folder.")
     # What is left is the network, a server in trouble, or a body that broke off: all of it may pass.
-    return UnreachableError(f"{file} could not be downloaded ({type(error).__name__}: {reason}). {ways_out(repo)}")
+    return UnreachableError(f"{file} could not be downloaded ({type(error).__name__}: {reason}). {how_to_get_it(repo)}")
 
 
-def what(repo: Repo, name: str) -> str:
+def file_of(repo: Repo, name: str) -> str:
     """Name a file of a repository, for a message."""
     return f"{name} of {repo.name} (revision {repo.asked})"
 
 
-def ways_out(repo: Repo) -> str:
+def how_to_get_it(repo: Repo) -> str:
     """Say where a file was looked for, and how to get it."""
     from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gricol_zoo.errors import UnreachableError
-from gricol_zoo.weights.hub.repo import Repo, explained, library, retried
+from gricol_zoo.weights.hub.repo import Repo, library, retried, translated_errors
 
 README = "README.md"
 CARD = """---
@@ -42,7 +42,7 @@ def upload(folder: Path, repo: str, message: str, token: str | None, private: bo
     api = HfApi(token=token, **library())
 
     def go() -> str:
-        with explained(Repo(repo, branch), "the upload"):
+        with translated_errors(Repo(repo, branch), "the upload"):
             api.create_repo(repo, private=private, exist_ok=True)
             kept = [README] if keep_card and api.file_exists(repo, README, revision=branch) else []
             done = api.upload_folder(

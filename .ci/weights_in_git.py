@@ -1,0 +1,64 @@
+"""Are the weight files in git small enough, in all of its history together?
+
+    python .ci/weights_in_git.py [REPOSITORY]
+
+What was committed once is downloaded by every clone for good. So a weight file may have 60 MB, and all versions of
+all of them 400 MB together. Prints the sum and what is too large; the exit status says whether anything is.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".onnx", ".npy", ".npz")
+MOST_EACH = 60_000_000
+MOST_TOGETHER = 400_000_000
+
+
+def git(repository: Path, *arguments: str, given: str = "") -> str:
+    """Return what git prints."""
+    return subprocess.run(
+        ["git", "-C", str(repository), *arguments], input=given, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def weight_files(repository: Path) -> dict[str, tuple[str, int]]:
+    """Return each weight file that any commit of any branch has: its hash -> (one of its paths, bytes)."""
+    objects = git(repository, "rev-list", "--objects", "--all")
+    named = dict(line.split(" ", 1) for line in objects.splitlines() if line.endswith(SUFFIXES))
+    sizes = git(repository, "cat-file", "--batch-check=%(objectname) %(objectsize)", given="\n".join(named))
+    return {name: (named[name], int(size)) for name, size in map(str.split, sizes.splitlines())}
+
+
+def too_large(files: dict[str, tuple[str, int]], each: int = MOST_EACH, together: int = MOST_TOGETHER) -> list[str]:
+    """Return what is too large, one line each."""
+    found = [
+        f"{path} ({name[:12]}) has {size} bytes: expected at most {each}. Take it out of the commit; put it on the Hub."
+        for name, (path, size) in sorted(files.items(), key=lambda item: item[1])
+        if size > each
+    ]
+    total = sum(size for _, size in files.values())
+    if total > together:
+        found.append(f"All weight files have {total} bytes: expected at most {together}. Commit weights once, when final.")
+    return found
+
+
+def main() -> int:
+    """Check a repository; return the exit status."""
+    repository = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent.parent
+    if not (repository / ".git").exists():
+        print(f"{repository} is not a clone, so there is no history to check")
+        return 0
+    files = weight_files(repository)
+    shallow = (
+        " (a shallow clone: only what is here)" if git(repository, "rev-parse", "--is-shallow-repository") == "true\n" else ""
+    )
+    print(f"{len(files)} weight files in git's history, {sum(size for _, size in files.values())} bytes{shallow}")
+    wrong = too_large(files)
+    for line in wrong:
+        print(f"WRONG: {line}")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
