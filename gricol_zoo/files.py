@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from gricol_zoo.errors import ConfigError
 
 MOST_JSON = 1 << 28  # bytes of a JSON file; parsed it takes some ten times as much memory
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def write_atomically(file: Path, data: bytes) -> None:
@@ -79,6 +82,14 @@ def _difference(found: Any, wanted: Any) -> str:
             if found.get(key) != wanted[key]:
                 return f"{key} {_difference(found.get(key), wanted[key])}"
     return f"{found!r}, not {wanted!r}"
+
+
+def escaped(text: str) -> str:
+    r"""Return text for people: what steers a terminal or turns the reading direction is written out, such as \x1b.
+
+    So are line ends and bytes of a file's name that are not UTF-8 (\udcXX): a name is one line, and can be written.
+    """
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def file_sha256(file: Path) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.files import escaped
 
 if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
@@ -144,7 +145,7 @@ def read_images(options: argparse.Namespace) -> ImageSet:
 
     images = open_images(options.data, options.layout)
     for note in images.notes:
-        print(note, file=sys.stderr)
+        print(escaped(note), file=sys.stderr)
     return images
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gricol_zoo.commands.common import count_of
 from gricol_zoo.commands.kinds import load_classifier
+from gricol_zoo.files import escaped
 
 HELP = "rerun a karyotype.json and compare: the same weights, images and options must give the same classes"
 
@@ -35,9 +36,9 @@ def run(options: argparse.Namespace) -> int:
     except CorruptWeightsError as error:
         found = [" ".join(str(error).split())]
     for line in other_versions(record):
-        print(f"note: {line}", file=sys.stderr)
+        print(f"note: {escaped(line)}", file=sys.stderr)
     for line in found:
-        print(f"differs: {line}")
+        print(f"differs: {escaped(line)}")
     if found:
         print(f"{options.record} was not reproduced: {count_of(len(found), 'difference')}")
         return 1

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gricol_zoo.files import escaped
+
 
 def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
     """Return rows as CSV: the named columns, or each that any row has, in the order in which they first appear."""
@@ -15,8 +17,13 @@ def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = No
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(map(plain, rows))
     return stream.getvalue()
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row without control characters: a CSV is read in terminals and spreadsheets."""
+    return {column: escaped(value) if isinstance(value, str) else value for column, value in row.items()}
 
 
 def read_csv(file: Path) -> list[dict[str, str]]:

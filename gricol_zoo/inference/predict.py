@@ -16,6 +16,7 @@ from gricol_zoo.data.images import SUFFIXES, pixel_hash, read_crop
 from gricol_zoo.data.preprocess import Prepared
 from gricol_zoo.data.quality import SAME, image_warnings, measure
 from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.rows import plain
 from gricol_zoo.data.split import cells_of
 from gricol_zoo.data.table import ImageSet, Record, Store
 from gricol_zoo.errors import GricolZooError, ImageError
@@ -204,6 +205,6 @@ def write_predictions(
     for images in sets:
         factors = classifier.factors(images, scale)
         for rows in predict_rows(classifier, images, batch_size, dtype, workers, factors, start or 0):
-            writer.writerows(rows)
+            writer.writerows(map(plain, rows))
             stream.flush()
             yield rows

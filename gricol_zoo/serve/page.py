@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.files import escaped
 from gricol_zoo.serve import markup
 from gricol_zoo.serve.details import Details, look_at
 from gricol_zoo.serve.session import MAX_NAME, Session, Sessions
@@ -158,7 +159,7 @@ def show(session: Session, line: str, bad: bool) -> list[Any]:
     return [
         gr.update(value=None),
         markup.status(complaint or line, bad or bool(complaint)),
-        gr.update(choices=names, value=session.cell or None, visible=len(names) > 1),
+        gr.update(choices=[(escaped(name), name) for name in names], value=session.cell or None, visible=len(names) > 1),
         markup.heading(karyotype),
         markup.karyogram(cell, session.selected) if cell else "",
         markup.downloads(cell),

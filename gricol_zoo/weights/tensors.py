@@ -16,6 +16,7 @@ from torch import Tensor
 from gricol_zoo.errors import CheckpointError, CorruptWeightsError
 from gricol_zoo.files import file_sha256, write_atomically, write_json
 from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.models.lower import GRID_KEYS, LowerBranch
 from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights.config import CONFIG_FILE, make_config
@@ -158,6 +159,8 @@ def _finite(key: str, read: Callable[[], Tensor]) -> Tensor:
         raise CorruptWeightsError(f"Tensor {key!r} has dtype {tensor.dtype}; expected one of {', '.join(map(str, DTYPES))}.")
     if not torch.isfinite(tensor).all():
         raise CorruptWeightsError(f"Tensor {key!r} has values that are not finite.")
+    if key.endswith("running_var") and (tensor < 0).any():
+        raise CorruptWeightsError(f"Tensor {key!r} has negative values, but a variance has none.")
     return tensor
 
 

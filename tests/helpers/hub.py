@@ -50,8 +50,9 @@ class Repo:
 class Fault:
     """What goes wrong with the next answers to a method on addresses that end so.
 
-    kind: "500", "503", "429", ... (a status); "reset", "cut", "short", "long", "flip", "stall", "drip", "etag", "size", "loop"; a mapping of
-    headers that are then other ones; or a function that is called before the answer, which is then as ever.
+    kind: "500", "503", "429", ... (a status); "reset", "cut", "short", "long", "flip", "stall", "drip", "etag", "size",
+    "loop"; a mapping of headers that are then other ones; or a function that is called before the answer, which is then as
+    ever.
     """
 
     kind: object
