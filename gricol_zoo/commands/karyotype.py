@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from gricol_zoo.commands.common import (
     count_of,
+    layout_option,
     model_option,
     preparation_options,
     run_options,
+    say_notes,
     say_unchecked,
     warn,
 )
@@ -38,7 +40,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
     model_option(command)
     command.add_argument("--cell", default="", metavar="NAME", help="process only this cell (default: all cells)")
-    command.add_argument("--layout", default="auto", help="layout of the source (default: auto)")
+    layout_option(command)
     for name, what in (("extra", "an extra copy"), ("missing", "a missing copy"), ("unassigned", "leaving one unassigned")):
         command.add_argument(f"--{name}", type=float, metavar="NATS", help=f"cost of {what} (default: fitted on the val part)")
     command.add_argument("--images", type=Path, metavar="PATH", help="where the images of a karyotype.json are now")
@@ -62,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     given = {name: getattr(options, name) for name in ("extra", "missing", "unassigned")}
     costs = Costs(**{name: getattr(DEFAULT_COSTS, name) if value is None else value for name, value in given.items()})
     images = open_images(options.source, options.layout)
+    say_notes([images])
     cells = cells_of(images)
     if options.cell:
         cells = {options.cell: pick_cell(cells, options.cell)}

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from gricol_zoo.commands.common import (
     count_of,
+    layout_option,
     model_option,
     networks_only,
     positive,
     preparation_options,
     run_options,
+    say_notes,
     say_unchecked,
     warn,
 )
@@ -34,6 +36,7 @@ HELP = "classify images; writes one row per image"
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     command.add_argument("paths", nargs="+", metavar="PATH", help="images, folders, zips or CSVs")
+    layout_option(command)
     model_option(command)
     where = command.add_mutually_exclusive_group(required=True)
     where.add_argument("--out", type=Path, metavar="CSV", help="write all rows to this file")
@@ -58,12 +61,16 @@ def run_one(options: argparse.Namespace) -> int:
     from gricol_zoo.inference.predict import open_paths, write_predictions
 
     given = settings(options)
-    sets = open_paths(options.paths)
+    sets = open_paths(options.paths, options.layout)
+    say_notes(sets)
     classifier = load(options, options.device)
     total, failed, review, warned = sum(map(len, sets)), 0, 0, 0
     options.out.parent.mkdir(parents=True, exist_ok=True)
     say_unchecked(classifier)
-    with options.out.open("w", newline="", encoding="utf-8") as stream, tqdm(total=total, unit="image", disable=None) as bar:
+    with (
+        options.out.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
+        tqdm(total=total, unit="image", disable=None) as bar,
+    ):
         for rows in write_predictions(classifier, sets, stream, **given):
             failed += sum(bool(row["error"]) for row in rows)
             review += sum(row["review"] == 1 for row in rows)
@@ -121,6 +128,7 @@ def run_shards(options: argparse.Namespace) -> int:
     say_unchecked(classifier)
     identity = {"model": classifier.name, "weights_sha256": classifier.weights_sha256, "dtype": classifier.dtype}
     identity |= {**classifier.preparation, "scale": given["scale"]}
+    identity |= {} if options.layout == "auto" else {"layout": options.layout}
     shards = join_run(options.shards, options.paths, {**identity, "gricol_zoo": __version__})
     with stop_on_signals() as stop, tqdm(unit="image", disable=None) as bar:
         tally = work_on(
@@ -128,6 +136,7 @@ def run_shards(options: argparse.Namespace) -> int:
             lambda images, stream, start: write_predictions(classifier, [images], stream, start=start, **given),
             stop,
             lambda tally: bar.update(tally.images - bar.n),
+            options.layout,
         )
     print(summary(tally, len(shards), options.shards), file=sys.stderr)
     say_warned(tally.warned, options.shards)

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.evaluation.report import evaluate, write_report
     from gricol_zoo.models.presets import DEFAULT_MODEL
 
-    images, part, split = read_part(options)
+    images, part, split = read_part(options, labels=True)
     name = options.model or DEFAULT_MODEL
     scale = read_scale(options.scale)
     classifier = load_classifier(

@@ -34,7 +34,6 @@ from gricol_zoo.data.ground import GROUNDS, find_opaque, lay_on_ground, painted_
 from gricol_zoo.data.levels import scale
 from gricol_zoo.errors import GricolZooError, ImageError
 
-SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 MAX_PIXELS = decode.MAX_PIXELS
 Answer = TypeVar("Answer")
 

@@ -198,7 +198,7 @@ class Karyotype:
 
     def write(self, file: Path) -> None:
         """Write it as JSON, whole or not at all."""
-        write_atomically(file, self.to_json().encode())
+        write_atomically(file, self.to_json().encode(errors="backslashreplace"))
 
 
 def now() -> str:

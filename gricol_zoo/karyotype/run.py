@@ -53,8 +53,8 @@ def pick_cell(cells: Mapping[str, ImageSet], name: str) -> ImageSet:
     return cells[name]
 
 
-def find_cell(karyotype: Karyotype, place: Path | None = None) -> ImageSet:
-    """Return the images of a karyotype's cell, from where they were or another place.
+def find_cell(karyotype: Karyotype, place: Path | None = None, layout: str = "") -> ImageSet:
+    """Return the images of a karyotype's cell, from where they were or another place, in the layout recorded or another.
 
     Raises:
         GricolZooError: they are not there; says how to name the place.
@@ -62,7 +62,7 @@ def find_cell(karyotype: Karyotype, place: Path | None = None) -> ImageSet:
     where = place or Path(karyotype.source)
     if (place is None and not karyotype.source) or not where.exists():
         raise GricolZooError(f"The images of {karyotype.cell} are not at {where}. Give their location with --images.")
-    images = open_images(where, str(karyotype.options.get("layout", "auto")))
+    images = open_images(where, layout or str(karyotype.options.get("layout", "auto")))
     cells = cells_of(images)
     if len(cells) == 1:  # a folder or zip may have another name by now
         return next(iter(cells.values()))
