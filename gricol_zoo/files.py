@@ -178,7 +178,9 @@ def read_json(file: Path, what: str, most: int = MOST_JSON) -> Any:
     try:
         return json.loads(decode_text(file.read_bytes(), str(file)), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{file} is not valid JSON: {error.__cause__ or error} (a manual edit may have dropped a comma or quote).") from error
+        raise ConfigError(
+            f"{file} is not valid JSON: {error.__cause__ or error} (a manual edit may have dropped a comma or quote)."
+        ) from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

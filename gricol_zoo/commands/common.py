@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gricol_zoo.inference.classifier import Classifier
 
 
+STOPPED = 75  # exit status of a training that --resume goes on with: EX_TEMPFAIL, which batch queues take for "again, later"
 NETWORKS_ONLY: WeakKeyDictionary[argparse.Action, tuple[Any, ...]] = WeakKeyDictionary()
 """Options that say nothing of a classical system, and the values beside the default that it takes nevertheless."""
 
@@ -233,6 +234,24 @@ def say_unchecked(classifier: Classifier) -> None:
 
     if classifier.preprocess and classifier.reference is None:
         warn(NOT_CHECKED)
+
+
+def say_pages(*left: int) -> None:
+    """Warn of files with several pages, of which all but the first were left out: how many of each."""
+    if left:
+        files = "a file" if len(left) == 1 else f"{len(left)} files"
+        warn(f"{count_of(sum(left), 'page')} of {files} left out: only the first page is read. Save each page as a file")
+
+
+def interval(bounds: Sequence[float] | None, form: str = ".4f") -> str:
+    """Return a 95 % interval in words, or why there is none.
+
+    >>> interval([0.91, 0.97])
+    '95 % by case or cell: 0.9100 to 0.9700'
+    """
+    if bounds is None:
+        return "no interval: it takes at least two cases or cells"
+    return f"95 % by case or cell: {bounds[0]:{form}} to {bounds[1]:{form}}"
 
 
 def warn(words: str) -> None:

@@ -18,6 +18,7 @@ from gricol_zoo.commands.common import (
     preparation_options,
     run_options,
     say_notes,
+    say_pages,
     say_unchecked,
     warn,
 )
@@ -58,6 +59,7 @@ def run_one(options: argparse.Namespace) -> int:
     """Write one file."""
     from tqdm import tqdm
 
+    from gricol_zoo.data.images import pages_left_out
     from gricol_zoo.inference.predict import open_paths, write_predictions
 
     given = settings(options)
@@ -65,6 +67,7 @@ def run_one(options: argparse.Namespace) -> int:
     say_notes(sets)
     classifier = load(options, options.device)
     total, failed, review, warned = sum(map(len, sets)), 0, 0, 0
+    pages: list[int] = []
     options.out.parent.mkdir(parents=True, exist_ok=True)
     say_unchecked(classifier)
     with (
@@ -75,8 +78,11 @@ def run_one(options: argparse.Namespace) -> int:
             failed += sum(bool(row["error"]) for row in rows)
             review += sum(row["review"] == 1 for row in rows)
             warned += sum(bool(row["warnings"]) for row in rows)
+            pages += [left for row in rows if (left := pages_left_out(row["warnings"]))]
             bar.update(len(rows))
-    print(f"{count_of(total, 'image')}, {review} to review, {failed} could not be read; rows in {options.out}", file=sys.stderr)
+    marked = "not calibrated, none marked for review" if classifier.calibration.threshold is None else f"{review} to review"
+    print(f"{count_of(total, 'image')}, {marked}, {failed} could not be read; rows in {options.out}", file=sys.stderr)
+    say_pages(*pages)
     say_warned(warned, options.out)
     for line in doubts(review, total - failed, classifier.info):
         warn(line)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from gricol_zoo.data.images import pixel_hash, read_grey
+from gricol_zoo.data.images import pixel_hash, read_crop
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import ImageError
 
@@ -64,7 +64,7 @@ class Crops(ImageSet):
         try:
             data = self.read(record)
             file = hashlib.sha256(data).digest()
-            grey = read_grey(data, self.ground)
+            grey = self.said(record, read_crop(data, self.ground))
         except (ImageError, OSError) as error:
             return Look(file, error=error)
         return Look(file, pixel_hash(grey), grey)

@@ -70,13 +70,13 @@ def decode(data: bytes) -> Picture:
         raise ImageError(f"is a {frame[0]}-bit JPEG, which is not supported; {ADVICE}")
     format = kinds.opened_as(data)
     image = _open(data, format)
-    pages, orientation = _frames(image), _orientation(image)
+    pages = _frames(image)
     if format == "PNG" and data[24:25] == b"\x10" and data[25:26] in (b"\x02", b"\x04", b"\x06"):
         levels, alpha = _deep_png(data, image)
     else:
         image.load()
         levels, alpha = _split(image, data[24] if format == "PNG" else 8)
-    return Picture(levels, alpha, pages, orientation)
+    return Picture(levels, alpha, pages, _orientation(image))  # a PNG may have its EXIF block after the pixels
 
 
 def size_of(data: bytes) -> tuple[int, int]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from gricol_zoo.data.images import pixel_hash, read_grey
+from gricol_zoo.data.images import Crop, pages_left_out, pixel_hash, read_crop, read_grey
 from gricol_zoo.data.store import Store
-from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.errors import GricolZooError, ImageError, QualityWarning
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,14 @@ class ImageSet:
         Raises:
             ImageError, OSError: it cannot be read.
         """
-        return read_grey(self.read(record), ground)
+        return self.said(record, read_crop(self.read(record), ground))
+
+    def said(self, record: Record, crop: Crop) -> np.ndarray:
+        """Return a crop's grey; that pages of its file are left out is said by a ``QualityWarning``."""
+        for note in crop.notes:
+            if pages_left_out(note):
+                warnings.warn(f"{record.path}: {note}", QualityWarning, stacklevel=2)
+        return crop.grey
 
     def pixel_hash(self, record: Record) -> bytes:
         """Return a hash of a record's pixels; empty where its file cannot be decoded. One that cannot be read is named."""

@@ -103,15 +103,16 @@ def _inputs(record: Karyotype, model: Classifier, images: ImageSet) -> Iterator[
 
 
 def _edits(record: Karyotype) -> Iterator[str]:
-    now = {item.id: item.automatic for item in record.chromosomes}
+    now = {(item.id, what): value for item in record.chromosomes for what, value in item.found.items()}
     for edit in record.edits:
-        if now.get(edit.id) != edit.before:
+        if now.get((edit.id, edit.what)) != edit.before:
             yield f"the edits are inconsistent: chromosome {edit.id} was not {edit.before or 'unassigned'!r}"
             return
-        now[edit.id] = edit.after
+        now[edit.id, edit.what] = edit.after
     for item in record.chromosomes:
-        if item.assigned != now[item.id]:
-            yield f"chromosome {item.id} is {item.assigned or 'unassigned'} without a recorded edit; redraw the file"
+        for what, value in item.drawn.items():
+            if value != now[item.id, what]:
+                yield f"chromosome {item.id} is {value or 'unassigned'} without a recorded edit; redraw the file"
 
 
 def _results(old: Chromosome, new: Chromosome) -> Iterator[str]:

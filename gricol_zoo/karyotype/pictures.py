@@ -29,16 +29,16 @@ def open_greys(karyotype: Karyotype, images: ImageSet) -> dict[int, np.ndarray]:
     Raises:
         GricolZooError: a file is not there, or no longer what it was.
     """
-    known = set(images.store.names)
     greys = {}
     for item in karyotype.chromosomes:
         if item.error:
             continue
-        if item.path not in known:
+        name = images.store.find(item.path)
+        if not name:
             raise GricolZooError(
                 f"{images.store.root} has no {item.path!r}. Give the location of this cell's images with --images."
             )
-        data = images.read(Record(item.path))
+        data = images.read(Record(name))
         if hashlib.sha256(data).hexdigest() != item.sha256:
             raise GricolZooError(f"{item.path!r} in {images.store.root} is not the file this karyotype was made from.")
         greys[item.id] = read_grey(data, str(karyotype.options.get("ground", "auto")))

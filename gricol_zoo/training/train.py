@@ -104,8 +104,7 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
     if finished and accelerator.is_main_process:
         groups = data.groups | set(start.get("training", {}).get("groups", []))  # what the starting weights saw is seen
         write_result(job, {**data.record, "init_sha256": identity["init"], "groups": sorted(groups)})
-    if finished:
-        accelerator.wait_for_everyone()
+    accelerator.wait_for_everyone()
     return finished
 
 
@@ -186,7 +185,10 @@ def train_epochs(job: Job) -> bool:
             finished = train_epoch(job)
             job.save()
             if not finished:
-                job.say(f"stopped at epoch {run.epoch + 1}, step {run.step}; continue with --resume")
+                job.say(
+                    f"not finished: stopped at epoch {run.epoch + 1}, step {run.step} of {job.recipe.epochs} epochs; "
+                    "continue with --resume"
+                )
                 return False
     return True
 

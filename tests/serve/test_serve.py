@@ -23,8 +23,8 @@ from PIL import Image
 
 from gricol_zoo import DEFAULT_MODEL, GricolZooError, create_model
 from gricol_zoo.cli import main
-from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.data.store import MAX_FILE, Store
+from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.errors import ImageError
 from gricol_zoo.karyotype.document import read_karyotype
 from gricol_zoo.karyotype.table import COLUMNS, chromosome_rows
