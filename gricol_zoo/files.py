@@ -178,9 +178,8 @@ def read_json(file: Path, what: str, most: int = MOST_JSON) -> Any:
     try:
         return json.loads(decode_text(file.read_bytes(), str(file)), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(
-            f"{file} is not valid JSON: {error.__cause__ or error} (a manual edit may have dropped a comma or quote)."
-        ) from error
+        reason = error.__cause__ or error
+        raise ConfigError(f"{file} is not valid JSON: {reason} (a manual edit may have dropped a comma or quote).") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

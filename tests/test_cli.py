@@ -107,7 +107,7 @@ MISTAKES = [
     ("predict {good} --out {tmp}/p.csv --device warp", "The device 'warp' is not available"),
     ("predict {good}", "--out --shards is required"),
     ("validate --data {good} --out {tmp}/r.json --split {tmp}/none.csv", "No such split file"),
-    ("validate --data {good} --out {tmp}/r.json --split {tmp}/text.csv", "expected case,cell,part"),
+    ("validate --data {good} --out {tmp}/r.json --split {tmp}/text.csv", "no column 'case'. Columns found: a, b"),
     ("validate --data {good} --out {tmp}/r.json --layout tape", "Unknown layout 'tape'"),
     ("validate --data {good} --out {tmp}/r.json --dtype fp8", "invalid choice: 'fp8'"),
     ("train --data {good} --out {tmp}/run --model nothing", "Unknown model 'nothing'"),
@@ -207,7 +207,7 @@ def test_many_doubts_are_said(review, readable, expected, says):
 
 @pytest.mark.filterwarnings("ignore:something else")
 def test_only_warnings_of_quality_are_lines_of_their_own(monkeypatch, capsys, chromosomes, tmp_path):
-    def noisy(paths):
+    def noisy(paths, layout):
         warnings.warn("a\nname\nof lines", QualityWarning, stacklevel=2)
         warnings.warn("a\nname\nof lines", QualityWarning, stacklevel=2)  # of another image, in the same words
         warnings.warn("something else", UserWarning, stacklevel=2)

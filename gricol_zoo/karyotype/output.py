@@ -53,7 +53,7 @@ def folder_names(cells: Iterable[str]) -> list[str]:
 
 def cells_table(karyotypes: Sequence[Karyotype], file: Path, failed: Mapping[str, str] | None = None) -> None:
     """Write one row a cell: its draft, and how much of it a person should look at; or why it failed, as its warning."""
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "case": item.case,
             "cell": item.cell,
@@ -68,5 +68,5 @@ def cells_table(karyotypes: Sequence[Karyotype], file: Path, failed: Mapping[str
         }
         for item in karyotypes
     ]
-    rows += [dict.fromkeys(CELLS, "") | {"cell": cell, "warnings": f"failed: {why}"} for cell, why in (failed or {}).items()]
+    rows += [{"cell": cell, "warnings": f"failed: {why}"} for cell, why in (failed or {}).items()]
     write_atomically(file, to_csv(rows, CELLS).encode())

@@ -79,7 +79,7 @@ def check_strays(images: ImageSet) -> None:
         path = next(record.path for record in images.records if record.label == label)
         raise GricolZooError(
             f"The label {label!r} of {path} looks like a slip: {sum(strays.values())} of {len(images)} images have such labels "
-            f"({', '.join(map(repr, list(strays)[:5]))}), and they would make {len(counts)} classes. Correct them or remove the "
+            f"({', '.join(map(repr, list(strays)[:5]))}), {len(counts)} classes in all. Correct them or remove the "
             "images; to keep them as classes, name all of them: --change 'class_names=[\"1\", ...]' --change num_classes=N."
         )
 
