@@ -185,10 +185,7 @@ def train_epochs(job: Job) -> bool:
             finished = train_epoch(job)
             job.save()
             if not finished:
-                job.say(
-                    f"not finished: stopped at epoch {run.epoch + 1}, step {run.step} of {job.recipe.epochs} epochs; "
-                    "continue with --resume"
-                )
+                job.say(f"not finished: stopped at epoch {run.epoch + 1}, step {run.step}; continue with --resume")
                 return False
     return True
 

@@ -106,6 +106,8 @@ def test_an_edit_is_noted_and_may_be_undone(done):
     assert done.move(5, done.find(5).assigned) is done
     assert done.edits == ()
     assert done.turn(5).find(5).turned
+    (edit,) = done.turn(5, by="CD").edits
+    assert (edit.id, edit.by, edit.what, edit.before, edit.after) == (5, "CD", "turned", "as it lies", "upside down")
 
 
 @pytest.mark.parametrize(("id", "label", "message"), [(0, "1", "from 1 to 46"), (1, "23", "Expected a class of 1, 2")])
@@ -307,11 +309,17 @@ def test_edits_by_hand_are_noted_drawn_and_never_lost(cell, tmp_path, capsys):
     assert run("karyotype", out / "karyotype.json", "--out", out, "--by", "AB") == 0
     assert "1 unassigned (draft)" in capsys.readouterr().out
     edited = read_karyotype(out / "karyotype.json")
-    assert [(edit.id, edit.by, edit.after) for edit in edited.edits] == [(4, "AB", "")]
+    found = [(edit.id, edit.by, edit.what, edit.after) for edit in edited.edits]
+    assert found == [(4, "AB", "assigned", ""), (5, "AB", "turned", "upside down")]
     assert (out / "karyogram.png").read_bytes() != first
     assert run("verify", out / "karyotype.json") == 0
     assert run("karyotype", out / "karyotype.json", "--out", tmp_path / "again", "--by", "CD") == 0
-    assert len(read_karyotype(tmp_path / "again" / "karyotype.json").edits) == 1  # noted once
+    assert len(read_karyotype(tmp_path / "again" / "karyotype.json").edits) == 2  # noted once
+    data = json.loads((out / "karyotype.json").read_text())
+    data["chromosomes"][4]["turned"] = False
+    (out / "karyotype.json").write_text(json.dumps(data))
+    assert run("verify", out / "karyotype.json") == 1
+    assert "chromosome 5 is as it lies without a recorded edit" in capsys.readouterr().out
 
 
 def test_a_file_of_another_name_does_not_overwrite_edits(done, tmp_path, capsys):
