@@ -343,3 +343,15 @@ def test_a_single_image_of_any_format_is_a_row(suffix, tmp_path):
     refused = {"webp": "is a WebP file", "gif": "is a GIF file", "jp2": "is a JPEG 2000 file"}
     assert row["error"].startswith(refused.get(suffix, ""))
     assert bool(row["prediction"]) == (suffix == "jfif")
+
+
+def test_weights_without_calibration_say_so(tmp_path, capsys):
+    create_model("r18half_128").save_pretrained(tmp_path / "plain")
+    folder = small_cell(tmp_path / "set")
+    assert run("predict", folder, "--model", tmp_path / "plain", "--out", tmp_path / "p.csv") == 0
+    said = capsys.readouterr().err
+    assert "3 images, not calibrated, none marked for review" in said
+    assert "to review" not in said
+    assert {row["review"] for row in read_csv(tmp_path / "p.csv")} == {""}
+    assert run("predict", folder, "--model", tmp_path / "plain", "--shards", tmp_path / "s") == 0
+    assert "3 images, not calibrated, none marked for review" in capsys.readouterr().err

@@ -80,13 +80,18 @@ def run_one(options: argparse.Namespace) -> int:
             warned += sum(bool(row["warnings"]) for row in rows)
             pages += [left for row in rows if (left := pages_left_out(row["warnings"]))]
             bar.update(len(rows))
-    marked = "not calibrated, none marked for review" if classifier.calibration.threshold is None else f"{review} to review"
+    marked = to_review(review, classifier)
     print(f"{count_of(total, 'image')}, {marked}, {failed} could not be read; rows in {options.out}", file=sys.stderr)
     say_pages(*pages)
     say_warned(warned, options.out)
     for line in doubts(review, total - failed, classifier.info):
         warn(line)
     return 0
+
+
+def to_review(count: int, classifier: Classifier) -> str:
+    """Say how many images are to review, or that the weights cannot tell."""
+    return "not calibrated, none marked for review" if classifier.calibration.threshold is None else f"{count} to review"
 
 
 def say_warned(count: int, file: Path) -> None:
@@ -144,7 +149,7 @@ def run_shards(options: argparse.Namespace) -> int:
             lambda tally: bar.update(tally.images - bar.n),
             options.layout,
         )
-    print(summary(tally, len(shards), options.shards), file=sys.stderr)
+    print(summary(tally, len(shards), options.shards, to_review(tally.review, classifier)), file=sys.stderr)
     say_warned(tally.warned, options.shards)
     for line in doubts(tally.review, tally.images - tally.unreadable, classifier.info):
         warn(line)
@@ -156,10 +161,10 @@ def run_shards(options: argparse.Namespace) -> int:
     return 1 if tally.stopped else 0
 
 
-def summary(tally: Tally, total: int, folder: Path) -> str:
+def summary(tally: Tally, total: int, folder: Path, marked: str) -> str:
     """Say what became of the shards."""
     text = (
         f"{count_of(total, 'shard')}: {tally.here} done here, {tally.elsewhere} by others, {tally.before} before; here "
-        f"{count_of(tally.images, 'image')}, {tally.review} to review, {tally.unreadable} could not be read; rows in {folder}"
+        f"{count_of(tally.images, 'image')}, {marked}, {tally.unreadable} could not be read; rows in {folder}"
     )
     return f"{text}. Stopped; run the same command again to resume." if tally.stopped else text

@@ -159,7 +159,7 @@ def _predict_batch(
         logits, up = classifier.answer(prepared, cells_of([batch[index][0] for index in readable]))
         for place, (index, values) in enumerate(zip(readable, classifier.calibration.probabilities(logits), strict=True)):
             turned = "" if up is None else int(up[place] < 0.5)
-            rows[index].update(describe(values, classifier.labels, classifier.calibration.threshold or 0.0), turned=turned)
+            rows[index].update(describe(values, classifier.labels, classifier.calibration.threshold), turned=turned)
     return list(zip(rows, digests, strict=True))
 
 
@@ -168,15 +168,18 @@ def _row(record: Record) -> dict[str, Any]:
     return {column: known.get(column, "") for column in COLUMNS}
 
 
-def describe(probabilities: np.ndarray, names: Sequence[str], threshold: float) -> dict[str, Any]:
-    """Return the columns that tell of one image's (classes,) probabilities: the two likeliest, and whether to review it."""
+def describe(probabilities: np.ndarray, names: Sequence[str], threshold: float | None) -> dict[str, Any]:
+    """Return the columns that tell of one image's (classes,) probabilities: the two likeliest, and whether to review it.
+
+    Weights that are not calibrated have no threshold and do not know what to review.
+    """
     first, second = np.argsort(-probabilities, kind="stable")[:2] if len(probabilities) > 1 else (0, 0)
     return {
         "prediction": names[first],
         "probability": f"{probabilities[first]:.4f}",
         "second": names[second],
         "second_probability": f"{probabilities[second]:.4f}",
-        "review": int(probabilities[first] < threshold),
+        "review": "" if threshold is None else int(probabilities[first] < threshold),
     }
 
 

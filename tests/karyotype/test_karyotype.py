@@ -1,7 +1,9 @@
 """From a cell's images to its files, the edits and the drawing again, and whether a record holds."""
 
 import json
+import os
 import shutil
+import sys
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -884,3 +886,26 @@ def test_without_polarity_nothing_is_said_of_it(plain, done):
     assert {row["turned"] for row in chromosome_rows(plain)} == {""}
     assert chromosome_rows(plain.turn(3))[2]["turned"] == 1  # by hand
     assert {row["turned"] for row in chromosome_rows(done)} <= {0, 1}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_not_utf8_go_through_every_file(cell, tmp_path):
+    place = tmp_path / "set" / "caf"
+    shutil.copytree(cell[0], place)
+    first = min(place.iterdir())
+    os.rename(first, os.fsencode(place) + b"/caf\xe9.png")
+    os.rename(place, os.fsencode(tmp_path / "set") + b"/caf\xe9")
+    assert run("karyotype", tmp_path / "set", "--out", tmp_path / "out") == 0
+    assert run("karyotype", tmp_path / "out" / "karyotype.json", "--out", tmp_path / "again") == 0
+    assert run("verify", tmp_path / "out" / "karyotype.json") == 0
+    (row,) = read_csv(tmp_path / "out" / "cells.csv")
+    assert row["cell"] == "caf\\udce9"
+    assert "caf\\udce9/caf\\udce9.png" in {row["path"] for row in read_csv(tmp_path / "out" / "chromosomes.csv")}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_an_edited_record_reads_whatever_the_editor_saved(encoding, cell, tmp_path):
+    assert run("karyotype", cell[0], "--out", tmp_path / "out") == 0
+    file = tmp_path / "out" / "karyotype.json"
+    file.write_text(file.read_text(encoding="utf-8"), encoding=encoding)
+    assert run("karyotype", file, "--out", tmp_path / "out") == 0

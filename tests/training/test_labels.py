@@ -16,13 +16,13 @@ def labelled(tmp_path, *labels):
 @pytest.mark.parametrize("stray", ["7x", "0", "marker", "7,"])
 def test_a_stray_label_is_asked_about(stray, tmp_path):
     images = labelled(tmp_path, *CHROMOSOMES * 10, stray)
-    with pytest.raises(GricolZooError, match=rf"label '{stray}' of 240.png looks like a slip: 1 of 241 .*25 classes in all"):
+    with pytest.raises(GricolZooError, match=rf"label '{stray}' of 240\.png looks like a slip: 1 of 241 .*25 classes in all"):
         changed_spec("r18half_128", images)
 
 
 def test_one_image_among_classes_of_many_is_asked_about(tmp_path):
     images = labelled(tmp_path, *["cat", "dog", "cow"] * 10, "cta")
-    with pytest.raises(GricolZooError, match="label 'cta' of 30.png looks like a slip"):
+    with pytest.raises(GricolZooError, match=r"label 'cta' of 30\.png looks like a slip"):
         changed_spec("r18half_128", images)
 
 
@@ -36,5 +36,5 @@ def test_a_stray_label_may_be_meant(tmp_path):
     names = [*CHROMOSOMES, "marker"]
     images = labelled(tmp_path, *CHROMOSOMES * 10, "marker")
     assert changed_spec("r18half_128", images, {"class_names": names, "num_classes": 25}).labels == tuple(names)
-    with pytest.raises(GricolZooError, match="among the `class_names`, but .* has marker"):
+    with pytest.raises(GricolZooError, match=r"among the `class_names`, but .* has marker"):
         changed_spec("r18half_128", images, {"class_names": [*CHROMOSOMES, "ring"], "num_classes": 25})
