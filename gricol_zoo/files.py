@@ -17,7 +17,13 @@ from typing import Any, NamedTuple
 from gricol_zoo.errors import ConfigError, GricolZooError
 
 MOST_JSON = 1 << 28  # bytes of a JSON file; parsed it takes some ten times as much memory
-MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32-le",  # begins as UTF-16 does, so it comes first
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+    codecs.BOM_UTF8: "utf-8",
+}
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 FORMULA = re.compile(r"'*[=+\-@]")  # what a spreadsheet would take for a formula; and what ``guard`` has made of one
 

@@ -71,7 +71,7 @@ def test_what_differs():
     assert what_differs([], wanted) == "its model is None, not 'a'"
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_json_and_tables_read_whatever_the_editor_saved(encoding, tmp_path):
     file = tmp_path / "a.json"
     file.write_text('{"epochs": 1, "cell": "Müller"}', encoding=encoding)

@@ -39,10 +39,11 @@ class Store:
         self._members: dict[str, zipfile.ZipInfo] = {}
         self._alike: dict[str, list[str]] | None = None
         self._top = ""
+        self._closed: list[str] = []  # folders that may not be looked into
         if names is not None:
             self.names = names
         elif root.is_dir():
-            self.names = sorted(list_folder(root))
+            self.names = sorted(list_folder(root, self._closed))
         elif root.is_file():
             self._zip = open_zip(root)
             members = {plain_name(member): member for member in self._zip.infolist() if not member.filename.endswith("/")}
@@ -84,8 +85,10 @@ class Store:
         return [name for name in self.names if name.lower().endswith(SUFFIXES) and not hidden(name)]
 
     def left_out(self) -> str:
-        """Say in a line which files may be images and are not read, "" where there are none."""
+        """Say in a line which files may be images and are not read, or folders not looked into; "" where there are none."""
         names = [name for name in self.names if not name.lower().endswith((*SUFFIXES, *COMPANIONS)) and not hidden(name)]
+        if self._closed:
+            return f"left out folders that may not be read: {some(self._closed)}."
         if not names:
             return ""
         kinds = sorted({PurePosixPath(name).suffix.lower() or "no suffix" for name in names})
@@ -131,19 +134,30 @@ def hidden(name: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
 
 
-def list_folder(root: Path, prefix: str = "", above: frozenset[tuple[int, int]] = frozenset()) -> Iterable[str]:
-    """Yield the names of the files in a folder and those below it, links followed, those that lead back up left out."""
+def list_folder(
+    root: Path, closed: list[str], prefix: str = "", above: frozenset[tuple[int, int]] = frozenset()
+) -> Iterable[str]:
+    """Yield the names of the files in a folder and those below it, links followed, those that lead back up left out.
+
+    Folders below it that may not be read are added to ``closed``.
+    """
     status = root.stat()
     here = (status.st_dev, status.st_ino)
     if here in above:
         return
-    with os.scandir(root) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                if not hidden(entry.name):
-                    yield from list_folder(Path(entry.path), f"{prefix}{entry.name}/", above | {here})
-            elif entry.is_file() or entry.is_symlink():  # a link that leads nowhere is an error of its own when it is read
-                yield prefix + entry.name
+    try:
+        entries = list(os.scandir(root))
+    except PermissionError:
+        if not prefix:
+            raise
+        closed.append(prefix.rstrip("/"))
+        return
+    for entry in entries:
+        if entry.is_dir():
+            if not hidden(entry.name):
+                yield from list_folder(Path(entry.path), closed, f"{prefix}{entry.name}/", above | {here})
+        elif entry.is_file() or entry.is_symlink():  # a link that leads nowhere is an error of its own when it is read
+            yield prefix + entry.name
 
 
 def plain_name(member: zipfile.ZipInfo) -> str:

@@ -100,3 +100,21 @@ def test_a_name_that_is_not_utf8_is_read_written_and_matched(tmp_path):
     assert read_csv(tmp_path / "list.csv")[0]["path"] == "caf\\udce9.png"
     (record,) = open_images(tmp_path / "list.csv").records
     assert record.path == images.records[0].path
+
+
+def test_a_folder_that_may_not_be_read_is_said(tmp_path, monkeypatch):
+    png(tmp_path / "open" / "a.png")
+    png(tmp_path / "closed" / "b.png")
+    scan = os.scandir
+
+    def guarded(place):
+        if str(place).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    images = open_images(tmp_path)
+    assert [record.path for record in images.records] == ["open/a.png"]
+    assert "left out folders that may not be read: closed." in images.notes
+    with pytest.raises(PermissionError):
+        open_images(tmp_path / "closed")
