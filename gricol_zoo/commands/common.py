@@ -163,7 +163,7 @@ def say_notes(sets: Sequence[ImageSet]) -> None:
             notes.setdefault(note, []).append(str(images.store.root))
     for note, roots in notes.items():
         where = "" if len(sets) == 1 else f"{roots[0]}: " if len(roots) == 1 else f"{len(roots)} of {len(sets)} inputs: "
-        print(f"{where}{note}", file=sys.stderr)
+        print(" ".join(f"{where}{note}".split()), file=sys.stderr)
 
 
 def read_split(options: argparse.Namespace, images: ImageSet, seed: int) -> tuple[ImageSet, dict[tuple[str, str], str], str]:
