@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -18,7 +19,7 @@ from gricol_zoo.spec import CHROMOSOMES
 CIR_NAME = re.compile(r"\.(\d{1,2})\.tiff?$", re.IGNORECASE)
 CIR_SIZE = (224, 224)
 CELL_NAME = re.compile(rf"^(?:{'|'.join(WORDS)})?{NUMBER}(?:[ _-]?([a-d]))?\.\w+$", re.IGNORECASE)
-WHOLE_CELL = range(44, 49)  # images
+WHOLE_CELL, ABOUT_A_CELL = range(44, 49), range(40, 51)  # images; of each of a few folders, and of half of many
 MOST = 0.8  # share of the names that fit a layout from which on the others are taken for slips
 
 
@@ -140,8 +141,8 @@ def _classes_or_cells(counts: Counter[str], found: Classes) -> Guess:
     """Decide on folders that are all named as chromosomes may be."""
     folders = some(sorted(counts, key=lambda name: (len(name), name)))
     bare = all(folder.isdigit() for folder in counts)
-    whole = bare and all(count in WHOLE_CELL for count in counts.values())
-    if whole and len(counts) < 22:
+    whole = bare and statistics.median_low(counts.values()) in ABOUT_A_CELL
+    if whole and len(counts) < 22 and all(count in WHOLE_CELL for count in counts.values()):
         return Guess("unlabelled", f"each of the folders {folders} has about 46 images, so it is a cell")
     if found.certain and not whole:
         return Guess("folders", f"the folders {folders} are named as chromosomes are")

@@ -68,6 +68,8 @@ DOUBTS = {
     "a few numbered folders": (["1/a.png", "2/b.png"], "--layout folders"),
     "22 numbered folders": ([f"{number}/a.png" for number in range(1, 23)], "--layout folders"),
     "24 numbered folders of 46": ([f"{n}/{crop}" for n in range(1, 25) for crop in WHOLE], "--layout folders"),
+    "24 numbered folders of 40 to 46": ([f"{n}/{crop}" for n in range(1, 25) for crop in WHOLE[n % 7 :]], "--layout folders"),
+    "3 numbered folders of 30 to 46": ([f"{n}/{crop}" for n in (1, 2, 3) for crop in WHOLE[n * 5 :]], "--layout folders"),
     "numbers without zeros": ([f"cell.{number}.tif" for number in range(1, 21)], "--layout cir"),
     "one image outside of the folders": ([*(f"{name}/a.png" for name in "123456789X"), "map.png"], "map.png|top folder"),
     "one name that is no class": ([*(f"c/{number}_a.png" for number in range(1, 20)), "c/overview.png"], "c/overview.png"),
