@@ -87,12 +87,11 @@ class Store:
     def left_out(self) -> str:
         """Say in a line which files may be images and are not read, or folders not looked into; "" where there are none."""
         names = [name for name in self.names if not name.lower().endswith((*SUFFIXES, *COMPANIONS)) and not hidden(name)]
-        if self._closed:
-            return f"left out folders that may not be read: {some(self._closed)}."
+        closed = f"left out folders that may not be read: {some(self._closed)}." if self._closed else ""
         if not names:
-            return ""
+            return closed
         kinds = sorted({PurePosixPath(name).suffix.lower() or "no suffix" for name in names})
-        return (
+        return f"{closed} ".lstrip() + (
             f"left out {len(names)} file{'' if len(names) == 1 else 's'} of kinds that are not read ({', '.join(kinds)}): "
             f"{some(names)}. Save images as PNG or TIFF."
         )

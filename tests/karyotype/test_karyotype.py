@@ -909,3 +909,15 @@ def test_an_edited_record_reads_whatever_the_editor_saved(encoding, cell, tmp_pa
     file = tmp_path / "out" / "karyotype.json"
     file.write_text(file.read_text(encoding="utf-8"), encoding=encoding)
     assert run("karyotype", file, "--out", tmp_path / "out") == 0
+
+
+def test_a_record_finds_images_whose_names_changed_their_unicode_form(cell, tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for number in range(3):
+        shutil.copy(cell[0] / f"crop {number:02d}.png", folder / f"\u00fc{number}.png")
+    assert run("karyotype", folder, "--out", tmp_path / "out") == 0
+    for number in range(3):
+        (folder / f"\u00fc{number}.png").rename(folder / f"u\u0308{number}.png")
+    assert run("verify", tmp_path / "out" / "karyotype.json") == 0
+    assert run("karyotype", tmp_path / "out" / "karyotype.json", "--out", tmp_path / "again") == 0
