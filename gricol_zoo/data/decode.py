@@ -91,9 +91,7 @@ def size_of(data: bytes) -> tuple[int, int]:
     if not kinds.opened_as(data):
         foreign = kinds.foreign_kind(data)
         raise ImageError(
-            f"is {foreign} file; save it as PNG or TIFF"
-            if foreign
-            else "not a readable image (expected PNG, TIFF, BMP or JPEG)"
+            f"is {foreign} file; save it as PNG or TIFF" if foreign else f"not a readable image (expected {kinds.TYPES})"
         )
     frame = kinds.jpeg_frame(data) if kinds.opened_as(data) == "JPEG" else None
     size = frame[1:] if frame else kinds.announced_size(data)

@@ -25,8 +25,8 @@ class Format(NamedTuple):
 FORMATS = (
     Format("a PNG", (".png",), (b"\x89PNG\r\n\x1a\n",), True),
     Format("a TIFF", (".tif", ".tiff", ".btf", ".tf8"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), True),
-    Format("a JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".jif"), (b"\xff\xd8",), True),
     Format("a BMP", (".bmp", ".dib"), (b"BM",), True),
+    Format("a JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".jif"), (b"\xff\xd8",), True),
     Format("a GIF", (".gif",), (b"GIF8",)),
     Format("a WebP", (".webp",)),
     Format("a HEIC", (".heic", ".heif")),
@@ -64,6 +64,9 @@ FORMATS = (
     Format("a video", (".mp4", ".mov")),
 )
 """Every format that is known by its first bytes, whatever a file is called: those that are read first."""
+READ = tuple(one.name.split()[1] for one in FORMATS if one.read)
+TYPES = f"{', '.join(READ[:-1])} or {READ[-1]}"
+"""What is read, in words."""
 SUFFIXES = tuple(suffix for one in FORMATS if one.read for suffix in one.suffixes)
 """Files in a folder or zip that are taken for images."""
 COMPRESSED = (".zip", ".rar", ".7z", ".gz")

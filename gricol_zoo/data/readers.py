@@ -12,7 +12,7 @@ from gricol_zoo.data.classes import classes_of
 from gricol_zoo.data.directory import is_tiff
 from gricol_zoo.data.guess import CIR_NAME, Guess, cell_name, guess_layout
 from gricol_zoo.data.images import size_of
-from gricol_zoo.data.kinds import IMAGE_SUFFIXES, foreign_kind, opened_as
+from gricol_zoo.data.kinds import IMAGE_SUFFIXES, TYPES, foreign_kind, opened_as
 from gricol_zoo.data.manifest import find_manifest, read_manifest
 from gricol_zoo.data.store import MANIFEST, Store
 from gricol_zoo.data.table import ImageSet, Record
@@ -87,8 +87,7 @@ def open_images(path: str | Path, layout: str = "auto", labels: bool = False) ->
         images.notes += [note for note in (images.store.left_out(), said(guess)) if note]
     if not images.records:
         raise GricolZooError(
-            f"{images.store.root} contains no images. Expected PNG, TIFF, BMP or JPEG files, or a {MANIFEST}. "
-            + images.store.left_out()
+            f"{path} contains no images. Expected {TYPES} files, or a {MANIFEST}. {images.store.left_out()}".strip()
         )
     if labels:
         _check_labels(images, path, guess)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from gricol_zoo.data.kinds import COMPANIONS, SUFFIXES
@@ -18,6 +18,12 @@ MAX_FILE = 128 * 2**20  # bytes; the largest image that is read, 4096x4096 float
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of these alone zipfile unpacks no more than it is asked for
 IN_UTF8 = 0x800  # the flag of a zip's member whose name is; many programs write UTF-8 and do not set it
 MOST_NAMED = 4
+NAME_KEYS: tuple[Callable[[str], str], ...] = (
+    str,
+    lambda name: same_name(name).strip(),
+    lambda name: same_name(name).strip().casefold(),
+)
+"""By what names are compared, the stricter first."""
 
 
 class Store:
@@ -37,8 +43,9 @@ class Store:
         self.root = root
         self._zip: zipfile.ZipFile | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
-        self._alike: dict[str, list[str]] | None = None
+        self._alike: list[dict[str, list[str]]] = []  # the names by each of ``NAME_KEYS``, when first asked for
         self._top = ""
+        self.several: set[str] = set()  # files with several pages that were said to have them
         self._closed: list[str] = []  # folders that may not be looked into
         if names is not None:
             self.names = names
@@ -99,18 +106,31 @@ class Store:
     def find(self, name: str) -> str:
         """Return the name of a file by what a table calls it, "" where there is none, or more than one.
 
-        ``./`` in front, the other slash, another Unicode form and the absolute path of a file in the folder do not matter.
+        ``./`` in front, the other slash, another Unicode form, capitals, and the absolute path of a file in the folder do not
+        matter.
         """
-        if self._alike is None:
-            self._alike = {}
-            for known in self.names:
-                self._alike.setdefault(same_name(known).strip(), []).append(known)
-        for form in (name, name.replace("\\", "/")):
-            for tried in (form, str(PurePosixPath(form)), form.removeprefix(self._top), self._inside(form)):
-                found = self._alike.get(same_name(tried).strip(), [])
+        if name in self._names_by(0):
+            return name
+        forms = (name, name.replace("\\", "/"))
+        ways = [way(form) for way in (str, _plain, self._inside, self._below_top) for form in forms]
+        for place, key in enumerate(NAME_KEYS):
+            for tried in ways:
+                found = self._names_by(place).get(key(tried), [])
                 if tried in found or len(found) == 1:
                     return tried if tried in found else found[0]
         return ""
+
+    def _names_by(self, place: int) -> dict[str, list[str]]:
+        """Return the names by one of ``NAME_KEYS``, worked out when first asked for."""
+        while place >= len(self._alike):
+            alike: dict[str, list[str]] = {}
+            for name in self.names:
+                alike.setdefault(NAME_KEYS[len(self._alike)](name), []).append(name)
+            self._alike.append(alike)
+        return self._alike[place]
+
+    def _below_top(self, name: str) -> str:
+        return name.removeprefix(self._top)
 
     def _inside(self, name: str) -> str:
         """Return an absolute path as one relative to the folder; as it is where it leads elsewhere."""
@@ -121,6 +141,10 @@ class Store:
                 if inside.is_relative_to(root):
                     return inside.relative_to(root).as_posix()
         return name
+
+
+def _plain(name: str) -> str:
+    return str(PurePosixPath(name))
 
 
 def some(names: Sequence[str]) -> str:

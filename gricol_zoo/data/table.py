@@ -14,6 +14,8 @@ from gricol_zoo.data.images import Crop, pages_left_out, pixel_hash, read_crop, 
 from gricol_zoo.data.store import Store
 from gricol_zoo.errors import GricolZooError, ImageError, QualityWarning
 
+MOST_SAID = 4  # files with several pages that are named
+
 
 @dataclass(frozen=True)
 class Record:
@@ -83,9 +85,12 @@ class ImageSet:
 
     def said(self, record: Record, crop: Crop) -> np.ndarray:
         """Return a crop's grey; that pages of its file are left out is said by a ``QualityWarning``."""
+        several = self.store.several
         for note in crop.notes:
-            if pages_left_out(note):
-                warnings.warn(f"{record.path}: {note}", QualityWarning, stacklevel=2)
+            if pages_left_out(note) and record.path not in several and len(several) < MOST_SAID:
+                several.add(record.path)
+                more = "; further files like it are not named" if len(several) == MOST_SAID else ""
+                warnings.warn(f"{record.path}: {note}{more}", QualityWarning, stacklevel=2)
         return crop.grey
 
     def pixel_hash(self, record: Record) -> bytes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gricol_zoo.data.images import MAX_PIXELS, size_of
-from gricol_zoo.data.kinds import SUFFIXES
+from gricol_zoo.data.kinds import SUFFIXES, TYPES
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.store import MANIFEST, Store
 from gricol_zoo.data.table import ImageSet, Record
@@ -29,7 +29,6 @@ MAX_UNPACKED = 2**30  # bytes of a zip's images together
 MAX_MANIFEST = 4 * 2**20  # bytes
 MAX_CELL_PIXELS = 2 * MAX_PIXELS  # of one cell's images together; 46 crops of 850x850
 NAMED = 3  # files that a message names, at most
-TYPES = "PNG, TIFF, BMP or JPEG"
 
 
 @dataclass(frozen=True)

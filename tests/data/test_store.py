@@ -79,13 +79,20 @@ def test_backslashes_in_a_zip_are_folders(tmp_path):
     assert [record.cell for record in open_images(tmp_path / "old.zip").records] == ["c1", "c2"]
 
 
-@pytest.mark.parametrize(("there", "called"), [(DECOMPOSED, COMPOSED), (COMPOSED, DECOMPOSED), (" a.png", "a.png")])
+@pytest.mark.parametrize(
+    ("there", "called"), [(DECOMPOSED, COMPOSED), (COMPOSED, DECOMPOSED), (" a.png", "a.png"), ("A.PNG", "a.png")]
+)
 def test_a_name_matches_in_every_form(there, called, tmp_path):
     png(tmp_path / there)
     assert Store(tmp_path).find(called) == there
     assert Store(tmp_path).find("./" + called) == there
     assert Store(tmp_path).find(str(tmp_path / called)) == there
     assert Store(tmp_path).find("b.png") == ""
+
+
+def test_capitals_that_tell_files_apart_do(tmp_path):
+    store = Store(tmp_path, ["a.png", "A.png", "B.png", "b.PNG"])
+    assert [store.find(name) for name in ("a.png", "A.png", "b.png")] == ["a.png", "A.png", ""]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
