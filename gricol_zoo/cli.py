@@ -1,6 +1,7 @@
 """``gricol-zoo``: the commands in ``gricol_zoo.commands``, one module each.
 
-Exit 0 done; 2 the user's mistake (one line on stderr, no traceback); 1 anything else. Progress goes to stderr. Nothing heavy
+Exit 0 done; 2 the user's mistake (one line on stderr, no traceback); 75 a training that was stopped before its end and may be
+resumed (``commands.common.STOPPED``); 1 anything else. Progress goes to stderr. Nothing heavy
 is imported before the arguments are read, so ``--help`` is quick.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -56,6 +58,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that a code page lacks stops no run
     options = _parser().parse_args(arguments)
     warnings.showwarning = _show_warning
     show_progress()

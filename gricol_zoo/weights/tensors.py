@@ -16,6 +16,7 @@ from torch import Tensor
 from gricol_zoo.errors import CheckpointError, CorruptWeightsError
 from gricol_zoo.files import file_sha256, write_atomically, write_json
 from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.models.lower import GRID_KEYS, LowerBranch
 from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights.config import CONFIG_FILE, make_config
