@@ -1,6 +1,7 @@
 """``gricol-zoo``: the commands in ``gricol_zoo.commands``, one module each.
 
-Exit 0 done; 2 the user's mistake (one line on stderr, no traceback); 1 anything else. Progress goes to stderr. Nothing heavy
+Exit 0 done; 2 the user's mistake (one line on stderr, no traceback); 75 a training that was stopped before its end and may be
+resumed (``commands.common.STOPPED``); 1 anything else. Progress goes to stderr. Nothing heavy
 is imported before the arguments are read, so ``--help`` is quick.
 """
 
@@ -10,6 +11,7 @@ import argparse
 import contextlib
 import errno
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -57,6 +59,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status. Nothing that a file or config says steers the terminal."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that a code page lacks stops no run
     with contextlib.redirect_stdout(Plain.of(sys.stdout)), contextlib.redirect_stderr(Plain.of(sys.stderr)):
         return _run(arguments)
 

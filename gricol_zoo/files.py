@@ -1,18 +1,31 @@
-"""Files: written all at once, JSON read and written in one way, and files known by their hashes."""
+"""Files: written all at once; text, tables and JSON that people edit, read in one way; and files known by their hashes."""
 
 from __future__ import annotations
 
+import codecs
+import csv
 import hashlib
+import io
 import json
 import os
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from gricol_zoo.errors import ConfigError
+from gricol_zoo.errors import ConfigError, GricolZooError
 
 MOST_JSON = 1 << 28  # bytes of a JSON file; parsed it takes some ten times as much memory
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32-le",  # begins as UTF-16 does, so it comes first
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+    codecs.BOM_UTF8: "utf-8",
+}
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+FORMULA = re.compile(r"'*[=+\-@]")  # what a spreadsheet would take for a formula; and what ``guard`` has made of one
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -32,11 +45,129 @@ def write_atomically(file: Path, data: bytes) -> None:
         raise OSError(error.errno, f"{error.strerror}; the previous file is unchanged", str(file)) from error
 
 
+class Row(NamedTuple):
+    """One row of a table: the line of the file that it ends on, and its text by column."""
+
+    line: int
+    values: dict[str, str]
+
+
+class Table(NamedTuple):
+    """A table as a person or a spreadsheet saves it: the names of its columns, and its rows without the blank ones."""
+
+    columns: list[str]
+    rows: list[Row]
+
+
+def decode_text(data: bytes, where: str) -> str:
+    """Return the text of a file: UTF-8 or UTF-16, with a byte order mark or without one.
+
+    Args:
+        data: the whole file.
+        where: what to call it in messages.
+
+    Raises:
+        GricolZooError: another encoding.
+    """
+    encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), "")
+    if not encoding:
+        zeros = [data[start:400:2].count(0) for start in (0, 1)]  # each second byte of a Latin text in UTF-16
+        encoding = "utf-8" if zeros[0] == zeros[1] else "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
+    try:
+        return data.decode(encoding).replace("\ufeff", "")
+    except UnicodeDecodeError as error:
+        raise GricolZooError(
+            f"{where} is not UTF-8 or UTF-16 text: {error}. Save it as UTF-8 (in Excel: CSV UTF-8)."
+        ) from error
+
+
+def read_table(data: bytes, where: str, needed: Sequence[str] = (), known: Sequence[str] = ()) -> Table:
+    """Read a CSV, however a spreadsheet or a person saved it.
+
+    Delimiters are comma, semicolon, tab or bar, whichever gives the most of the columns; a line `sep=` may say it. Lines end
+    in any way. Columns that are needed or known are found in any case, others keep theirs. Blanks around names and values go,
+    as do blank rows, and the quote that ``guard`` sets.
+
+    Args:
+        data: the whole file.
+        where: what to call it in messages.
+        needed: columns that it must have.
+        known: others that it may have.
+
+    Raises:
+        GricolZooError: not text, a needed column missing, a column twice, or a row with more values than there are columns.
+    """
+    whole = decode_text(data, where).replace("\r\n", "\n").replace("\r", "\n")
+    said = re.match(r'\s*"?sep=(.)"?[^\n]*\n', whole, re.IGNORECASE)
+    text = re.sub(r'\A([ \t,;|"]*\n)+', "", whole[said.end() if said else 0 :])
+    above = whole.count("\n") - text.count("\n")  # lines before the header
+    names = {name.casefold(): name for name in (*needed, *known)}
+    delimiter = said[1] if said else _delimiter(text.partition("\n")[0], names)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=delimiter != " ")
+    try:
+        columns = [names.get(name.strip().casefold(), name.strip()) for name in next(reader, [])]
+        while columns and not columns[-1]:
+            columns.pop()
+        rows = [Row(above + reader.line_num, _values(columns, cells, where, above + reader.line_num)) for cells in reader]
+    except csv.Error as error:
+        raise GricolZooError(f"{where} is not a valid CSV: {error}.") from error
+    for name in columns:
+        if columns.count(name) > 1:
+            raise GricolZooError(f"{where} has the column {name!r} twice. Rename or remove one of them.")
+    for name in needed:
+        if name not in columns:
+            found = ", ".join(columns)[:300] or "none"
+            raise GricolZooError(f"{where} has no column {name!r}. Columns found: {found}. Expected {','.join(needed)}.")
+    return Table(columns, [row for row in rows if any(row.values.values())])
+
+
+def _delimiter(header: str, names: Mapping[str, str]) -> str:
+    def columns(delimiter: str) -> tuple[int, int]:
+        cells = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])
+        return sum(cell.strip().casefold() in names for cell in cells), len(cells)
+
+    return max(DELIMITERS, key=columns)
+
+
+def _values(columns: Sequence[str], cells: Sequence[str], where: str, line: int) -> dict[str, str]:
+    values = [unguard(cell.strip()) for cell in cells]
+    if any(values[len(columns) :]):
+        raise GricolZooError(
+            f"{where}, line {line}: {len(values)} values for {len(columns)} columns. Put text with a delimiter in it in quotes."
+        )
+    return dict(zip(columns, values + [""] * len(columns), strict=False))
+
+
+def guard(text: str) -> str:
+    """Return text for a cell of a CSV: what a spreadsheet would take for a formula gets a leading quote.
+
+    >>> guard("=1+1"), guard("-0.5"), unguard(guard("=1+1"))
+    ("'=1+1", '-0.5', '=1+1')
+    """
+    if not FORMULA.match(text):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def unguard(text: str) -> str:
+    """Return the text of a cell without the quote that ``guard`` sets."""
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
+
+
+def same_name(text: str) -> str:
+    r"""Return a name in the form in which names are compared: composed Unicode; bytes that are not UTF-8 as \udcXX."""
+    return unicodedata.normalize("NFC", escaped(text))
+
+
 def read_json(file: Path, what: str, most: int = MOST_JSON) -> Any:
     """Read a JSON file, which a person may have edited.
 
     Args:
-        file: in UTF-8.
+        file: as ``decode_text`` reads it.
         what: what a file of this kind is called, with its article.
         most: bytes that one has.
 
@@ -48,9 +179,10 @@ def read_json(file: Path, what: str, most: int = MOST_JSON) -> Any:
     if size > most:
         raise ConfigError(f"Expected {what} of at most {most} bytes, but {file} has {size}.")
     try:
-        return json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_unique)
+        return json.loads(decode_text(file.read_bytes(), str(file)), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{file} is not valid JSON: {error} (a manual edit may have dropped a comma or quote).") from error
+        reason = error.__cause__ or error
+        raise ConfigError(f"{file} is not valid JSON: {reason} (a manual edit may have dropped a comma or quote).") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

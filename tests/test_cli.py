@@ -2,21 +2,29 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
 import warnings
 
+import numpy as np
 import pytest
 from helpers.bad_files import BAD_FILES
 from helpers.commands import run
 from helpers.models import OLD_MODEL, SMALL
-from helpers.synthetic import write_cell
+from helpers.synthetic import tiny_set, write_cell
+from PIL import Image
 
 from gricol_zoo import DEFAULT_MODEL, __version__, create_model
 from gricol_zoo.cli import _parser
 from gricol_zoo.commands.predict import doubts
+from gricol_zoo.data.crops import read_once
+from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.rows import read_csv
+from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.errors import QualityWarning
+from gricol_zoo.karyotype.assign import MAX_CHROMOSOMES
 from gricol_zoo.models.info import WeightsInfo
 
 
@@ -109,7 +117,7 @@ MISTAKES = [
     ("predict {good} --out {tmp}/p.csv --device warp", "The device 'warp' is not available"),
     ("predict {good}", "--out --shards is required"),
     ("validate --data {good} --out {tmp}/r.json --split {tmp}/none.csv", "No such split file"),
-    ("validate --data {good} --out {tmp}/r.json --split {tmp}/text.csv", "expected case,cell,part"),
+    ("validate --data {good} --out {tmp}/r.json --split {tmp}/text.csv", "no column 'case'. Columns found: a, b"),
     ("validate --data {good} --out {tmp}/r.json --layout tape", "Unknown layout 'tape'"),
     ("validate --data {good} --out {tmp}/r.json --dtype fp8", "invalid choice: 'fp8'"),
     ("train --data {good} --out {tmp}/run --model nothing", "Unknown model 'nothing'"),
@@ -209,7 +217,7 @@ def test_many_doubts_are_said(review, readable, expected, says):
 
 @pytest.mark.filterwarnings("ignore:something else")
 def test_only_warnings_of_quality_are_lines_of_their_own(monkeypatch, capsys, chromosomes, tmp_path):
-    def noisy(paths):
+    def noisy(paths, layout):
         warnings.warn("a\nname\nof lines", QualityWarning, stacklevel=2)
         warnings.warn("a\nname\nof lines", QualityWarning, stacklevel=2)  # of another image, in the same words
         warnings.warn("something else", UserWarning, stacklevel=2)
@@ -261,3 +269,102 @@ def test_every_option_has_a_help_text():
         if not action.help
     ]
     assert not missing
+
+
+def small_cell(folder, count=3):
+    folder.mkdir(parents=True)
+    for number, (_, _, grey) in enumerate(render_cell(0)[:count]):
+        Image.fromarray((grey * 255).astype(np.uint8)).save(folder / f"crop{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_code_page_stops_nothing(encoding, tmp_path):
+    for name in ("\u7ec6\u80de1", "\u7ec6\u80de2"):
+        small_cell(tmp_path / "set" / name)
+    command = [sys.executable, "-m", "gricol_zoo", "karyotype", str(tmp_path / "set"), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"\\u7ec6\\u80de1: ")
+    assert len(list((tmp_path / "out").rglob("karyotype.json"))) == 2
+    assert [row["cell"] for row in read_csv(tmp_path / "out" / "cells.csv")] == ["\u7ec6\u80de1", "\u7ec6\u80de2"]
+
+
+def test_a_cell_that_fails_leaves_the_others_done(tmp_path, capsys):
+    small_cell(tmp_path / "set" / "a")
+    small_cell(tmp_path / "set" / "c")
+    (tmp_path / "set" / "b").mkdir()
+    for number in range(MAX_CHROMOSOMES + 1):
+        (tmp_path / "set" / "b" / f"{number}.png").write_bytes(b"")
+    assert run("karyotype", tmp_path / "set", "--out", tmp_path / "out") == 2
+    assert "1 of 3 cells failed, the others are done: b: Expected about 46" in capsys.readouterr().err
+    rows = {row["cell"]: row for row in read_csv(tmp_path / "out" / "cells.csv")}
+    assert sorted(rows) == ["a", "b", "c"]
+    assert rows["b"]["warnings"].startswith("failed: Expected about 46")
+    assert (rows["a"]["images"], rows["c"]["images"], rows["b"]["draft"]) == ("3", "3", "")
+    assert (tmp_path / "out" / "c" / "karyogram.png").is_file()
+
+
+def test_one_case_has_no_interval_and_that_is_said(tmp_path, capsys):
+    folder = tiny_set(tmp_path / "set", cells=1)
+    assert run("validate", "--data", folder, "--out", tmp_path / "r.json") == 0
+    said = capsys.readouterr().out
+    assert "(no interval: it takes at least two cases or cells)" in said
+    assert "nan" not in said
+
+
+def test_pages_that_are_left_out_are_said(tmp_path, capsys):
+    folder = small_cell(tmp_path / "set", 2)
+    pages = [Image.open(file) for file in sorted(folder.iterdir())] * 23
+    pages[0].save(folder / "stack.tif", save_all=True, append_images=pages[1:])
+    for command in ("predict", "karyotype"):
+        assert run(command, folder, "--out", tmp_path / command) == 0
+        assert "warning: 45 pages of a file left out: only the first page is read" in capsys.readouterr().err
+    images = open_images(folder)
+    with pytest.warns(QualityWarning, match=r"stack\.tif: only the first of 46 pages was used"):
+        read_once(images).grey(images.records[2])
+
+
+@pytest.mark.parametrize("name", ["predict", "validate", "karyotype", "verify", "embed", "export", "train", "crossval"])
+def test_every_command_that_reads_data_takes_a_layout(name, capsys):
+    assert run(name, "--help") == 0
+    assert "--layout" in capsys.readouterr().out
+
+
+def test_a_guess_is_said_and_its_labels_are_not_made_up(tmp_path, capsys):
+    for cell in "12":
+        small_cell(tmp_path / "set" / cell)
+    assert run("predict", tmp_path / "set", "--out", tmp_path / "p.csv") == 0
+    assert "may be classes (--layout folders) or cells (--layout unlabelled)" in capsys.readouterr().err
+    assert {(row["label"], row["cell"]) for row in read_csv(tmp_path / "p.csv")} == {("", "1"), ("", "2")}
+    assert run("predict", tmp_path / "set", "--layout", "folders", "--out", tmp_path / "p.csv") == 0
+    assert {row["label"] for row in read_csv(tmp_path / "p.csv")} == {"1", "2"}
+    assert run("validate", "--data", tmp_path / "set", "--out", tmp_path / "r.json") == 2
+    assert run("train", "--data", tmp_path / "set", "--model", "r18half_128", "--out", tmp_path / "t") == 2
+    assert capsys.readouterr().err.count("may be classes (--layout folders)") == 2
+    assert run("karyotype", tmp_path / "set", "--out", tmp_path / "k") == 0
+    assert [row["cell"] for row in read_csv(tmp_path / "k" / "cells.csv")] == ["1", "2"]
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "webp", "gif", "jp2"])
+def test_a_single_image_of_any_format_is_a_row(suffix, tmp_path):
+    file = tmp_path / f"a.{suffix}"
+    grey = Image.fromarray((render_cell(0)[0][2] * 255).astype(np.uint8))
+    grey.save(file, "JPEG" if suffix == "jfif" else None)
+    assert run("predict", file, "--out", tmp_path / "p.csv") == 0
+    (row,) = read_csv(tmp_path / "p.csv")
+    refused = {"webp": "is a WebP file", "gif": "is a GIF file", "jp2": "is a JPEG 2000 file"}
+    assert row["error"].startswith(refused.get(suffix, ""))
+    assert bool(row["prediction"]) == (suffix == "jfif")
+
+
+def test_weights_without_calibration_say_so(tmp_path, capsys):
+    create_model("r18half_128").save_pretrained(tmp_path / "plain")
+    folder = small_cell(tmp_path / "set")
+    assert run("predict", folder, "--model", tmp_path / "plain", "--out", tmp_path / "p.csv") == 0
+    said = capsys.readouterr().err
+    assert "3 images, not calibrated, none marked for review" in said
+    assert "to review" not in said
+    assert {row["review"] for row in read_csv(tmp_path / "p.csv")} == {""}
+    assert run("predict", folder, "--model", tmp_path / "plain", "--shards", tmp_path / "s") == 0
+    assert "3 images, not calibrated, none marked for review" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import pytest
 
 from gricol_zoo import GricolZooError
 from gricol_zoo.classical.config import read_config as read_classical
+from gricol_zoo.data.rows import read_csv, to_csv
 from gricol_zoo.evaluation.compare import compare_runs
 from gricol_zoo.evaluation.out_of_fold import FOLDS, PREDICTIONS, QUESTION, note_question
 from gricol_zoo.files import read_json, what_differs, write_json
@@ -68,3 +69,21 @@ def test_what_differs():
     assert what_differs({**wanted, "model": "b"}, wanted) == "its model is 'b', not 'a'"
     assert what_differs({"model": "a", "recipe": {"lr": 0.2}}, wanted) == "its recipe is lr 0.2, not 0.1"
     assert what_differs([], wanted) == "its model is None, not 'a'"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_json_and_tables_read_whatever_the_editor_saved(encoding, tmp_path):
+    file = tmp_path / "a.json"
+    file.write_text('{"epochs": 1, "cell": "Müller"}', encoding=encoding)
+    assert read_json(file, "a file") == {"epochs": 1, "cell": "Müller"}
+    file.write_text("A;b\nMüller;1\n", encoding=encoding)
+    assert read_csv(file) == [{"A": "Müller", "b": "1"}]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+49 30", "-x", "@a", "'=1", "''@", "-", "plain", "'plain", "", "a=b"])
+def test_guarded_text_comes_back(text, tmp_path):
+    written = to_csv([{"text": text, "number": "-0.5", "count": -3}])
+    (tmp_path / "a.csv").write_text(written)
+    assert read_csv(tmp_path / "a.csv") in ([{"text": text, "number": "-0.5", "count": "-3"}],)
+    assert not written.splitlines()[1].startswith(("=", "+", "-", "@"))
+    assert ",-0.5,-3" in written

@@ -80,7 +80,7 @@ def read_cells(images: ImageSet, most: int) -> dict[str, Cell]:
 
 
 def _pixels(data: bytes) -> Pixels:
-    return np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+    return np.asarray(Image.open(io.BytesIO(data), formats=("PNG", "TIFF", "BMP", "JPEG")).convert("L"))
 
 
 def draw(condition: str, key: str, index: int) -> np.random.Generator:

@@ -26,7 +26,13 @@ def check_untrained(name: str) -> None:
 
 
 def train(
-    images: ImageSet, split: dict[tuple[str, str], str], system: str, out: Path, seed: int, say: Callable[[str], None]
+    images: ImageSet,
+    split: dict[tuple[str, str], str],
+    system: str,
+    out: Path,
+    seed: int,
+    say: Callable[[str], None],
+    split_name: str = "",
 ) -> None:
     """Train a system and save it.
 
@@ -37,6 +43,7 @@ def train(
         out: the folder.
         seed: as ``fit``'s.
         say: is told which images are left out, and why.
+        split_name: what to write of the split into the config.
 
     Raises:
         GricolZooError: an unknown system or label, or an image in two parts.
@@ -44,5 +51,8 @@ def train(
     parts = apply_split(read_once(images), split)
     check_leaks(parts)
     LOGGER.info(f"{system}: measuring {len(parts['train'])} and {len(parts['val'])} images")
-    save(fit(system, parts["train"], parts["val"], seed=seed, say=say), out)
+    model = fit(system, parts["train"], parts["val"], seed=seed, say=say)
+    if split_name:
+        model.info["training"]["split"] = split_name
+    save(model, out)
     LOGGER.info(f"saved in {out}")

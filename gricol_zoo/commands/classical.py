@@ -40,13 +40,14 @@ def load(name: str) -> Classifier:
     return load_classifier(name)
 
 
-def train(options: argparse.Namespace) -> None:
-    """Train as `train`'s options say."""
+def train(options: argparse.Namespace) -> bool:
+    """Train as `train`'s options say; it is always finished."""
     from gricol_zoo.classical.training import check_untrained, train
 
     check_untrained(options.model)
-    images, split, _ = read_split(options, read_images(options), options.seed or 0)
-    train(images, split, options.model, options.out, options.seed or 0, warn)
+    images, split, name = read_split(options, read_images(options), options.seed or 0)
+    train(images, split, options.model, options.out, options.seed or 0, warn, name)
+    return True
 
 
 def crossval(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:

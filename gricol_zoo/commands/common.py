@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.files import escaped
 
 if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
     from gricol_zoo.inference.classifier import Classifier
 
 
+STOPPED = 75  # exit status of a training that --resume goes on with: EX_TEMPFAIL, which batch queues take for "again, later"
 NETWORKS_ONLY: WeakKeyDictionary[argparse.Action, tuple[Any, ...]] = WeakKeyDictionary()
 """Options that say nothing of a classical system, and the values beside the default that it takes nevertheless."""
 
@@ -30,7 +30,13 @@ def networks_only(option: argparse.Action, *also: Any) -> None:
 def data_option(command: argparse.ArgumentParser) -> None:
     """Add --data and --layout."""
     command.add_argument("--data", required=True, metavar="D", help="a zip, a folder or a CSV")
-    command.add_argument("--layout", default="auto", help="layout of the data (default: auto)")
+    layout_option(command)
+
+
+def layout_option(command: argparse.ArgumentParser, default: str = "auto") -> None:
+    """Add --layout."""
+    what = "how the files say class and cell: manifest, folders, bioimlab, cir, fish or unlabelled"
+    command.add_argument("--layout", default=default, help=f"{what} (default: {default or 'as recorded'})")
 
 
 def model_option(command: argparse.ArgumentParser) -> None:
@@ -68,16 +74,17 @@ def part_options(command: argparse.ArgumentParser, part: str) -> None:
     command.add_argument("--part", choices=["train", "val", "test"], default=part, help=f"part of the split (default: {part})")
 
 
-def read_part(options: argparse.Namespace) -> tuple[ImageSet, str, str]:
+def read_part(options: argparse.Namespace, labels: bool = False) -> tuple[ImageSet, str, str]:
     """Return the images of --data (of --part of them, given --split), what part that is ("all"), and the split's name ("").
+
+    With ``labels`` each must have one.
 
     Raises:
         GricolZooError: anything wrong with the images or the split, or an empty part.
     """
-    from gricol_zoo.data.readers import open_images
     from gricol_zoo.data.split import apply_split, check_leaks, read_split
 
-    images = open_images(options.data, options.layout)
+    images = read_images(options, labels)
     if not options.split:
         return images, "all", ""
     parts = apply_split(images, read_split(options.split))
@@ -135,18 +142,28 @@ def training_options(command: argparse.ArgumentParser) -> argparse.Action:
     return resume
 
 
-def read_images(options: argparse.Namespace) -> ImageSet:
+def read_images(options: argparse.Namespace, labels: bool = True) -> ImageSet:
     """Return the images of --data, and say what the reader had to decide.
 
     Raises:
-        GricolZooError: anything wrong with them.
+        GricolZooError: anything wrong with them; images without a label where there must be ``labels``.
     """
     from gricol_zoo.data.readers import open_images
 
-    images = open_images(options.data, options.layout)
-    for note in images.notes:
-        print(escaped(note), file=sys.stderr)
+    images = open_images(options.data, options.layout, labels)
+    say_notes([images])
     return images
+
+
+def say_notes(sets: Sequence[ImageSet]) -> None:
+    """Say what the readers of sets had to decide: one line for what holds of several."""
+    notes: dict[str, list[str]] = {}
+    for images in sets:
+        for note in images.notes:
+            notes.setdefault(note, []).append(str(images.store.root))
+    for note, roots in notes.items():
+        where = "" if len(sets) == 1 else f"{roots[0]}: " if len(roots) == 1 else f"{len(roots)} of {len(sets)} inputs: "
+        print(" ".join(f"{where}{note}".split()), file=sys.stderr)
 
 
 def read_split(options: argparse.Namespace, images: ImageSet, seed: int) -> tuple[ImageSet, dict[tuple[str, str], str], str]:
@@ -217,6 +234,24 @@ def say_unchecked(classifier: Classifier) -> None:
 
     if classifier.preprocess and classifier.reference is None:
         warn(NOT_CHECKED)
+
+
+def say_pages(*left: int) -> None:
+    """Warn of files with several pages, of which all but the first were left out: how many of each."""
+    if left:
+        files = "a file" if len(left) == 1 else f"{len(left)} files"
+        warn(f"{count_of(sum(left), 'page')} of {files} left out: only the first page is read. Save each page as a file")
+
+
+def interval(bounds: Sequence[float] | None, form: str = ".4f") -> str:
+    """Return a 95 % interval in words, or why there is none.
+
+    >>> interval([0.91, 0.97])
+    '95 % by case or cell: 0.9100 to 0.9700'
+    """
+    if bounds is None:
+        return "no interval: it takes at least two cases or cells"
+    return f"95 % by case or cell: {bounds[0]:{form}} to {bounds[1]:{form}}"
 
 
 def warn(words: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gricol_zoo.commands.common import interval
+
 HELP = "compare two cross-validations on the same images: confidence interval by case, McNemar's test, corrected t-test"
 
 
@@ -21,12 +23,10 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.evaluation.report import write_report
 
     result = compare_runs(options.first, options.second)
-    low, high = result["difference_ci95"] or (float("nan"), float("nan"))
     test, mcnemar = result["corrected_t_test"], result["mcnemar"]
     print(f"{options.first}: {result['accuracy_first']:.4f}; {options.second}: {result['accuracy_second']:.4f}")
-    print(
-        f"difference {result['difference']:+.4f} (95 % by case or cell: {low:+.4f} to {high:+.4f}), {result['images']} images"
-    )
+    bounds = interval(result["difference_ci95"], "+.4f")
+    print(f"difference {result['difference']:+.4f} ({bounds}), {result['images']} images")
     print(
         f"exact McNemar test: right only in the first {mcnemar['only_first']}, only in the second {mcnemar['only_second']}, "
         f"p = {mcnemar['p']:.3g}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from gricol_zoo.commands.common import data_option, not_negative, positive, training_options
+from gricol_zoo.commands.common import STOPPED, data_option, interval, not_negative, positive, training_options
 from gricol_zoo.commands.kinds import kind_of
 
 HELP = "k-fold cross-validation by case or cell: train on the other folds, score all out-of-fold predictions together"
@@ -28,16 +28,15 @@ def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     name, report = kind_of(options.model).crossval(options)
     if report is None:
-        return 0
-    low, high = report["accuracy_ci95"] or (float("nan"), float("nan"))
+        return STOPPED
     folds = ", ".join(f"{accuracy:.4f}" for accuracy in report["fold_accuracies"])
     print(
         f"{options.model} on {name}, {report['folds']} folds {report['protocol']}: out-of-fold accuracy "
-        f"{report['accuracy']:.4f} (95 % by case or cell: {low:.4f} to {high:.4f}), "
+        f"{report['accuracy']:.4f} ({interval(report['accuracy_ci95'])}), "
         f"{report['images']} images; by fold {folds}"
     )
     together = report.get("reassigned")
     if together:
-        low, high = together["accuracy_ci95"] or (float("nan"), float("nan"))
-        print(f"with the classes of each cell assigned together: {together['accuracy']:.4f} ({low:.4f} to {high:.4f})")
+        bounds = interval(together["accuracy_ci95"])
+        print(f"with the classes of each cell assigned together: {together['accuracy']:.4f} ({bounds})")
     return 0

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from gricol_zoo.commands.common import model_names, models_option, run_options
+from gricol_zoo.commands.common import model_names, models_option, run_options, warn
 from gricol_zoo.commands.networks import load_model
 from gricol_zoo.errors import GricolZooError, ImageError
 
@@ -24,7 +24,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
-    from gricol_zoo.data.images import read_grey
+    from gricol_zoo.data.images import read_crop
     from gricol_zoo.explain.figures import check_figure_file, explain_figure, save_figure
     from gricol_zoo.explain.panel import explain_image
     from gricol_zoo.factory import GridModel
@@ -33,14 +33,16 @@ def run(options: argparse.Namespace) -> int:
     check_figure_file(options.out)
     names = model_names(options)
     try:
-        grey = read_grey(options.image.read_bytes())
+        crop = read_crop(options.image.read_bytes())
     except ImageError as error:
         raise GricolZooError(f"{options.image}: {error}") from error
+    for note in crop.notes:
+        warn(f"{options.image}: {note}")
     rows = []
     for name in names:
         model = load_model(name, options.device)
         assert isinstance(model, GridModel)
-        row = explain_image(model, grey, name, options.target, options.dtype)
+        row = explain_image(model, crop.grey, name, options.target, options.dtype)
         print(f"{escaped(name)}: {row.labels[row.prediction]}, probability {row.probabilities[row.prediction]:.4f}")
         rows.append(row)
     save_figure(explain_figure(rows), options.out)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gricol_zoo.commands.common import part_options, positive, read_part
+from gricol_zoo.commands.common import layout_option, part_options, positive, read_part
 from gricol_zoo.commands.networks import load_model
 from gricol_zoo.errors import GricolZooError
 
@@ -31,7 +31,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="put the preparation of crops into the graph: its input is grey crops of any size, with a scale each",
     )
     command.add_argument("--data", metavar="D", help="images for the check, and for the int8 calibration (default: synthetic)")
-    command.add_argument("--layout", default="auto", help="layout of the data (default: auto)")
+    layout_option(command)
     part_options(command, "val")
     command.add_argument("--images", type=positive, default=256, help="maximum number of images per purpose (default: 256)")
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gricol_zoo.commands.common import (
     count_of,
+    layout_option,
     model_option,
     preparation_options,
     run_options,
+    say_notes,
+    say_pages,
     say_unchecked,
     warn,
 )
@@ -39,7 +42,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the karyogram and its files")
     model_option(command)
     command.add_argument("--cell", default="", metavar="NAME", help="process only this cell (default: all cells)")
-    command.add_argument("--layout", default="auto", help="layout of the source (default: auto)")
+    layout_option(command)
     for name, what in (("extra", "an extra copy"), ("missing", "a missing copy"), ("unassigned", "leaving one unassigned")):
         command.add_argument(f"--{name}", type=float, metavar="NATS", help=f"cost of {what} (default: fitted on the val part)")
     command.add_argument("--images", type=Path, metavar="PATH", help="where the images of a karyotype.json are now")
@@ -56,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.data.readers import open_images
     from gricol_zoo.data.scale import read_scale
     from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs
-    from gricol_zoo.karyotype.output import cells_table, folder_names, write_karyotype
+    from gricol_zoo.karyotype.output import folder_names, write_karyotype
     from gricol_zoo.karyotype.run import cells_of, karyotype, pick_cell
     from gricol_zoo.models.presets import DEFAULT_MODEL
 
@@ -64,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
     given = {name: getattr(options, name) for name in ("extra", "missing", "unassigned")}
     costs = Costs(**{name: getattr(DEFAULT_COSTS, name) if value is None else value for name, value in given.items()})
     images = open_images(options.source, options.layout)
+    say_notes([images])
     cells = cells_of(images)
     if options.cell:
         cells = {options.cell: pick_cell(cells, options.cell)}
@@ -75,8 +79,8 @@ def run(options: argparse.Namespace) -> int:
     say_unchecked(classifier)
     factor_of_case = cache(lambda case: _factor_of_case(images, classifier.preprocess, case))
     rivals = cache(lambda: [*other_weights(options.model or DEFAULT_MODEL, options)])  # loaded once, if ever
-    done = []
-    for (cell, members), folder in zip(cells.items(), folders, strict=True):
+
+    def work(cell: str, members: ImageSet, folder: Path) -> Karyotype:
         members = read_once(members, classifier.ground)  # by the cell, so that memory stays flat
         result = karyotype(
             classifier,
@@ -92,11 +96,42 @@ def run(options: argparse.Namespace) -> int:
         )
         write_karyotype(result, members, folder)
         _say(result, folder)
-        done.append(result)
-    cells_table(done, options.out / "cells.csv")
-    if len(done) > 1:
-        print(f"{count_of(len(done), 'cell')} in {options.out}; summary in {options.out / 'cells.csv'}", file=sys.stderr)
+        return result
+
+    _each_cell(cells, folders, work, options.out)
     return 0
+
+
+def _each_cell(
+    cells: Mapping[str, ImageSet], folders: Sequence[Path], work: Callable[[str, ImageSet, Path], Karyotype], out: Path
+) -> None:
+    """Do one cell after another, and write the table of them, whatever becomes of one.
+
+    Raises:
+        GricolZooError: cells that failed, each with its reason; the others are done.
+    """
+    from gricol_zoo.karyotype.output import cells_table
+
+    done: list[Karyotype] = []
+    failed: dict[str, str] = {}
+    try:
+        for (cell, members), folder in zip(cells.items(), folders, strict=True):
+            try:
+                done.append(work(cell, members, folder))
+            except (GricolZooError, OSError) as error:
+                if len(cells) == 1:
+                    raise
+                failed[cell] = " ".join(str(error).split())
+                warn(f"{cell} failed: {failed[cell]}")
+    finally:
+        if done or failed:
+            out.mkdir(parents=True, exist_ok=True)
+            cells_table(done, out / "cells.csv", failed)
+    if len(done) > 1:
+        print(f"{count_of(len(done), 'cell')} in {out}; summary in {out / 'cells.csv'}", file=sys.stderr)
+    if failed:
+        reasons = "; ".join(f"{cell}: {reason}" for cell, reason in failed.items())
+        raise GricolZooError(f"{len(failed)} of {len(cells)} cells failed, the others are done: {reasons}")
 
 
 def _factor_of_case(images: ImageSet, how: Preprocess | None, case: str) -> float | None:
@@ -155,6 +190,8 @@ def _draw_again(options: argparse.Namespace) -> int:
 
 
 def _say(result: Karyotype, folder: Path) -> None:
+    from gricol_zoo.data.images import pages_left_out
+
     unread = sum(bool(item.error) for item in result.chromosomes)
     parts = [count_of(len(result.chromosomes), "image"), f"{len(result.doubtful())} to review"]
     parts += [f"{unread} could not be read"] * bool(unread)
@@ -162,6 +199,8 @@ def _say(result: Karyotype, folder: Path) -> None:
     parts += [f"scale {result.scale:g}"] * (result.scale != 1)
     for warning in result.warnings:
         warn(f"{result.cell}: {warning}")
+    pages = [pages_left_out("; ".join(item.warnings)) for item in result.chromosomes]
+    say_pages(*filter(None, pages))
     warned = sum(bool(item.warnings) for item in result.chromosomes)
     parts += [f"{count_of(warned, 'image')} with warnings"] * bool(warned)
     print(f"{escaped(result.cell)}: {result.draft} (draft); {', '.join(parts)}; in {folder}")

@@ -25,8 +25,8 @@ class Kind(Protocol):
     def describe(self, name: str) -> dict[str, Any]:
         """Return what `info` says."""
 
-    def train(self, options: argparse.Namespace) -> None:
-        """Train as `train`'s options say."""
+    def train(self, options: argparse.Namespace) -> bool:
+        """Train as `train`'s options say; return whether it is finished."""
 
     def crossval(self, options: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:
         """Cross-validate as `crossval`'s options say; return the set's name, and the report if it was not stopped."""

@@ -78,15 +78,15 @@ def load(
     return of_network(load_model(name, device, not full, preparation, ground), dtype, full)
 
 
-def train(options: argparse.Namespace) -> None:
-    """Train as `train`'s options say."""
+def train(options: argparse.Namespace) -> bool:
+    """Train as `train`'s options say; return whether it is finished."""
     from gricol_zoo.data.scale import read_scale
     from gricol_zoo.training.train import train
 
     scale = read_scale(options.scale)
     images, recipe, changes = _read_training(options)
     images, split, name = read_split(options, images, recipe.seed)
-    train(
+    return train(
         images,
         split,
         options.model,

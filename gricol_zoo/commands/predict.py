@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from gricol_zoo.commands.common import (
     count_of,
+    layout_option,
     model_option,
     networks_only,
     positive,
     preparation_options,
     run_options,
+    say_notes,
+    say_pages,
     say_unchecked,
     warn,
 )
@@ -34,6 +37,7 @@ HELP = "classify images; writes one row per image"
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     command.add_argument("paths", nargs="+", metavar="PATH", help="images, folders, zips or CSVs")
+    layout_option(command)
     model_option(command)
     where = command.add_mutually_exclusive_group(required=True)
     where.add_argument("--out", type=Path, metavar="CSV", help="write all rows to this file")
@@ -55,25 +59,39 @@ def run_one(options: argparse.Namespace) -> int:
     """Write one file."""
     from tqdm import tqdm
 
+    from gricol_zoo.data.images import pages_left_out
     from gricol_zoo.inference.predict import open_paths, write_predictions
 
     given = settings(options)
-    sets = open_paths(options.paths)
+    sets = open_paths(options.paths, options.layout)
+    say_notes(sets)
     classifier = load(options, options.device)
     total, failed, review, warned = sum(map(len, sets)), 0, 0, 0
+    pages: list[int] = []
     options.out.parent.mkdir(parents=True, exist_ok=True)
     say_unchecked(classifier)
-    with options.out.open("w", newline="", encoding="utf-8") as stream, tqdm(total=total, unit="image", disable=None) as bar:
+    with (
+        options.out.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
+        tqdm(total=total, unit="image", disable=None) as bar,
+    ):
         for rows in write_predictions(classifier, sets, stream, **given):
             failed += sum(bool(row["error"]) for row in rows)
             review += sum(row["review"] == 1 for row in rows)
             warned += sum(bool(row["warnings"]) for row in rows)
+            pages += [left for row in rows if (left := pages_left_out(row["warnings"]))]
             bar.update(len(rows))
-    print(f"{count_of(total, 'image')}, {review} to review, {failed} could not be read; rows in {options.out}", file=sys.stderr)
+    marked = to_review(review, classifier)
+    print(f"{count_of(total, 'image')}, {marked}, {failed} could not be read; rows in {options.out}", file=sys.stderr)
+    say_pages(*pages)
     say_warned(warned, options.out)
     for line in doubts(review, total - failed, classifier.info):
         warn(line)
     return 0
+
+
+def to_review(count: int, classifier: Classifier) -> str:
+    """Say how many images are to review, or that the weights cannot tell."""
+    return "not calibrated, none marked for review" if classifier.calibration.threshold is None else f"{count} to review"
 
 
 def say_warned(count: int, file: Path) -> None:
@@ -121,6 +139,7 @@ def run_shards(options: argparse.Namespace) -> int:
     say_unchecked(classifier)
     identity = {"model": classifier.name, "weights_sha256": classifier.weights_sha256, "dtype": classifier.dtype}
     identity |= {**classifier.preparation, "scale": given["scale"]}
+    identity |= {} if options.layout == "auto" else {"layout": options.layout}
     shards = join_run(options.shards, options.paths, {**identity, "gricol_zoo": __version__})
     with stop_on_signals() as stop, tqdm(unit="image", disable=None) as bar:
         tally = work_on(
@@ -128,8 +147,9 @@ def run_shards(options: argparse.Namespace) -> int:
             lambda images, stream, start: write_predictions(classifier, [images], stream, start=start, **given),
             stop,
             lambda tally: bar.update(tally.images - bar.n),
+            options.layout,
         )
-    print(summary(tally, len(shards), options.shards), file=sys.stderr)
+    print(summary(tally, len(shards), options.shards, to_review(tally.review, classifier)), file=sys.stderr)
     say_warned(tally.warned, options.shards)
     for line in doubts(tally.review, tally.images - tally.unreadable, classifier.info):
         warn(line)
@@ -141,10 +161,10 @@ def run_shards(options: argparse.Namespace) -> int:
     return 1 if tally.stopped else 0
 
 
-def summary(tally: Tally, total: int, folder: Path) -> str:
+def summary(tally: Tally, total: int, folder: Path, marked: str) -> str:
     """Say what became of the shards."""
     text = (
         f"{count_of(total, 'shard')}: {tally.here} done here, {tally.elsewhere} by others, {tally.before} before; here "
-        f"{count_of(tally.images, 'image')}, {tally.review} to review, {tally.unreadable} could not be read; rows in {folder}"
+        f"{count_of(tally.images, 'image')}, {marked}, {tally.unreadable} could not be read; rows in {folder}"
     )
     return f"{text}. Stopped; run the same command again to resume." if tally.stopped else text

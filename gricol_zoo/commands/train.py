@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gricol_zoo.commands.common import data_option, networks_only, scale_option, training_options
+from gricol_zoo.commands.common import STOPPED, data_option, networks_only, scale_option, training_options
 from gricol_zoo.commands.kinds import kind_of
 
 HELP = "train a model; run it under `accelerate launch` for several GPUs"
@@ -26,5 +26,4 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
-    kind_of(options.model).train(options)
-    return 0
+    return 0 if kind_of(options.model).train(options) else STOPPED

@@ -9,6 +9,7 @@ from pathlib import Path
 from gricol_zoo.commands.common import (
     count_of,
     data_option,
+    interval,
     model_option,
     networks_only,
     part_options,
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.evaluation.report import evaluate, write_report
     from gricol_zoo.models.presets import DEFAULT_MODEL
 
-    images, part, split = read_part(options)
+    images, part, split = read_part(options, labels=True)
     name = options.model or DEFAULT_MODEL
     scale = read_scale(options.scale)
     classifier = load_classifier(
@@ -56,11 +57,10 @@ def run(options: argparse.Namespace) -> int:
     )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_report(report, options.out)
-    low, high = report["accuracy_ci95"] or (float("nan"), float("nan"))
     scored = f"{count_of(report['images'], 'image')} of {count_of(report['cells'], 'cell')}"
     print(
         f"{name} on {images.name} ({part}): accuracy {report['accuracy']:.4f} "
-        f"(95 % by case or cell: {low:.4f} to {high:.4f}), {scored}, "
+        f"({interval(report['accuracy_ci95'])}), {scored}, "
         f"{count_of(report['perfect_cells'], 'cell')} without errors"
     )
     if report["seen_in_training"]:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from gricol_zoo.commands.common import count_of
+from gricol_zoo.commands.common import count_of, layout_option
 from gricol_zoo.commands.kinds import load_classifier
 from gricol_zoo.files import escaped
 
@@ -17,6 +17,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     command.add_argument("record", type=Path, metavar="RECORD", help="a karyotype.json")
     command.add_argument("--images", type=Path, metavar="PATH", help="where its images are now (default: where they were)")
+    layout_option(command, "")
     command.add_argument("--model", default="", metavar="NAME", help="where its weights are now (default: as recorded)")
 
 
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.karyotype.run import find_cell
 
     record = read_karyotype(options.record)
-    images = find_cell(record, options.images)
+    images = find_cell(record, options.images, options.layout)
     how = {"preparation": record.options.get("preparation", 0), "ground": record.options.get("ground", "")}
     try:
         classifier = load_classifier(options.model or record.model.get("name", ""), dtype=dtype_in(record), **how)

@@ -67,6 +67,7 @@ class Crops(ImageSet):
             data = self.read(record)
             file = hashlib.sha256(data).digest()
             crop, pixels = read_hashed(data, self.ground)
+            self.said(record, crop)
         except (ImageError, OSError) as error:
             return Look(file, error=error)
         return Look(file, pixels, crop.grey, crop.notes)

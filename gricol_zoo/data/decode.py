@@ -70,13 +70,13 @@ def decode(data: bytes) -> Picture:
         raise ImageError(f"is a {frame[0]}-bit JPEG, which is not supported; {ADVICE}")
     format = kinds.opened_as(data)
     image = _open(data, format)
-    pages, orientation = _frames(image), _orientation(image)
+    pages = _frames(image)
     if format == "PNG" and data[24:25] == b"\x10" and data[25:26] in (b"\x02", b"\x04", b"\x06"):
         levels, alpha = _deep_png(data, image)
     else:
         image.load()
         levels, alpha = _split(image, data[24] if format == "PNG" else 8)
-    return Picture(levels, alpha, pages, orientation)
+    return Picture(levels, alpha, pages, _orientation(image))  # a PNG may have its EXIF block after the pixels
 
 
 def size_of(data: bytes) -> tuple[int, int]:
@@ -91,9 +91,7 @@ def size_of(data: bytes) -> tuple[int, int]:
     if not kinds.opened_as(data):
         foreign = kinds.foreign_kind(data)
         raise ImageError(
-            f"is {foreign} file; save it as PNG or TIFF"
-            if foreign
-            else "not a readable image (expected PNG, TIFF, BMP or JPEG)"
+            f"is {foreign} file; save it as PNG or TIFF" if foreign else f"not a readable image (expected {kinds.TYPES})"
         )
     frame = kinds.jpeg_frame(data) if kinds.opened_as(data) == "JPEG" else None
     size = frame[1:] if frame else kinds.announced_size(data)

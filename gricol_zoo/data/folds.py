@@ -41,6 +41,12 @@ def assign_folds(images: ImageSet, folds: int, seed: int) -> np.ndarray:
                 fold_of[test] = fold
         except ValueError as error:  # more folds than images of any class
             raise GricolZooError(f"The images cannot be split into {folds} folds: {error}") from error
+    empty = np.flatnonzero(np.bincount(fold_of, minlength=folds) == 0)
+    if len(empty):
+        raise GricolZooError(
+            f"Expected images in each of {folds} folds, but fold {empty[0] + 1} would be empty: {len(set(groups))} cases or "
+            "cells cannot be shared out so. Use fewer folds, or another seed of the folds (--fold-seed)."
+        )
     return fold_of
 
 

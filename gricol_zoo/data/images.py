@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -34,12 +35,20 @@ from gricol_zoo.data.ground import GROUNDS, find_opaque, lay_on_ground, painted_
 from gricol_zoo.data.levels import scale
 from gricol_zoo.errors import GricolZooError, ImageError
 
-SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 MAX_PIXELS = decode.MAX_PIXELS
 Answer = TypeVar("Answer")
 
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+PAGES = re.compile(r"only the first of (\d+) pages was used")
+
+
+def pages_left_out(notes: str) -> int:
+    """Return how many pages of a file the notes on its image say were left out."""
+    found = PAGES.search(notes)
+    return int(found[1]) - 1 if found else 0
 
 
 class Crop(NamedTuple):

@@ -3,40 +3,88 @@
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
-OPENED = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8": "JPEG", b"BM": "BMP"}  # TIFF has a reader of its own
-MAGIC = {
-    b"GIF8": "a GIF",
-    b"8BPS": "a Photoshop",
-    b"%PDF": "a PDF",
-    b"%!PS": "a PostScript",
-    b"\xc5\xd0\xd3\xc6": "a PostScript",
-    b"\x00\x00\x01\x00": "an ICO",
-    b"\x00\x00\x00\x0cjP  ": "a JPEG 2000",
-    b"\xff\x4f\xff\x51": "a JPEG 2000",
-    b"\x00\x00\x00\x0cJXL ": "a JPEG XL",
-    b"\xff\x0a": "a JPEG XL",
-    b"II\xbc": "a JPEG XR",
-    b"ZISRAWFILE": "a Zeiss CZI",
-    b"\xda\xce\xbe\x0a": "a Nikon ND2",
-    b"\xd0\xcf\x11\xe0": "an OLE (Olympus, Word)",
-    b"\x89HDF": "an HDF5",
-    b"SIMPLE  =": "a FITS",
-    b"\x93NUMPY": "a NumPy",
-    b"PK\x03\x04": "a zip",
-    b"Rar!": "a RAR",
-    b"7z\xbc\xaf": "a 7z",
-    b"\x1f\x8b": "a gzip",
-    b"<svg": "an SVG",
-    b"<?xml": "an XML",
-    b"<!DOCTYPE": "an HTML",
-    b"<html": "an HTML",
-}
+
+class Format(NamedTuple):
+    """A format of files.
+
+    Attributes:
+        name: with its article.
+        suffixes: that such files have.
+        starts: how they begin; empty where ``foreign_kind`` looks elsewhere.
+        read: whether it is opened; others are refused by their name.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    starts: tuple[bytes, ...] = ()
+    read: bool = False
+
+
+FORMATS = (
+    Format("a PNG", (".png",), (b"\x89PNG\r\n\x1a\n",), True),
+    Format("a TIFF", (".tif", ".tiff", ".btf", ".tf8"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), True),
+    Format("a BMP", (".bmp", ".dib"), (b"BM",), True),
+    Format("a JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".jif"), (b"\xff\xd8",), True),
+    Format("a GIF", (".gif",), (b"GIF8",)),
+    Format("a WebP", (".webp",)),
+    Format("a HEIC", (".heic", ".heif")),
+    Format("an AVIF", (".avif",)),
+    Format("a JPEG 2000", (".jp2", ".j2k", ".jpx"), (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")),
+    Format("a JPEG XL", (".jxl",), (b"\x00\x00\x00\x0cJXL ", b"\xff\x0a")),
+    Format("a JPEG XR", (".jxr", ".wdp"), (b"II\xbc",)),
+    Format("a PPM", (".ppm", ".pgm", ".pbm", ".pnm", ".pam")),
+    Format("an ICO", (".ico", ".cur"), (b"\x00\x00\x01\x00", b"\x00\x00\x02\x00\x01")),
+    Format("an ICNS", (".icns",), (b"icns",)),
+    Format("a PCX", (".pcx",), tuple(bytes((10, version, 1)) for version in (0, 2, 3, 4, 5))),
+    Format("a TGA", (".tga",)),
+    Format("an SGI", (".sgi", ".rgb"), (b"\x01\xda",)),
+    Format("a Sun raster", (".ras",), (b"\x59\xa6\x6a\x95",)),
+    Format("a DDS", (".dds",), (b"DDS ",)),
+    Format("an OpenEXR", (".exr",), (b"\x76\x2f\x31\x01",)),
+    Format("a Photoshop", (".psd",), (b"8BPS",)),
+    Format("a PostScript", (".eps", ".ps"), (b"%!PS", b"\xc5\xd0\xd3\xc6")),
+    Format("a PDF", (".pdf",), (b"%PDF",)),
+    Format("a Windows metafile", (".wmf", ".emf"), (b"\xd7\xcd\xc6\x9a", b"\x01\x00\x00\x00\x6c\x00\x00\x00")),
+    Format("an SVG", (".svg",), (b"<svg",)),
+    Format("a DICOM", (".dcm",)),
+    Format("a FITS", (".fits", ".fit"), (b"SIMPLE  =",)),
+    Format("a Zeiss CZI", (".czi",), (b"ZISRAWFILE",)),
+    Format("a Nikon ND2", (".nd2",), (b"\xda\xce\xbe\x0a",)),
+    Format("an OLE (Olympus, Word)", (".oib", ".doc"), (b"\xd0\xcf\x11\xe0",)),
+    Format("an HDF5", (".h5", ".ims"), (b"\x89HDF",)),
+    Format("a NumPy", (".npy",), (b"\x93NUMPY",)),
+    Format("a zip", (".zip",), (b"PK\x03\x04",)),
+    Format("a RAR", (".rar",), (b"Rar!",)),
+    Format("a 7z", (".7z",), (b"7z\xbc\xaf",)),
+    Format("a gzip", (".gz",), (b"\x1f\x8b",)),
+    Format("an XML", (".xml",), (b"<?xml",)),
+    Format("an HTML", (".html",), (b"<!DOCTYPE", b"<html")),
+    Format("a video", (".mp4", ".mov")),
+)
+"""Every format that is known by its first bytes, whatever a file is called: those that are read first."""
+READ = tuple(one.name.split()[1] for one in FORMATS if one.read)
+TYPES = f"{', '.join(READ[:-1])} or {READ[-1]}"
+"""What is read, in words."""
+SUFFIXES = tuple(suffix for one in FORMATS if one.read for suffix in one.suffixes)
+"""Files in a folder or zip that are taken for images."""
+COMPRESSED = (".zip", ".rar", ".7z", ".gz")
+COMPANIONS = (
+    *(".csv", ".tsv", ".txt", ".json", ".md", ".xml", ".yaml", ".yml", ".ini", ".log", ".html", ".xlsx", ".xls", ".ods"),
+    *(".py", ".sh", "license", "readme", "thumbs.db", "icon\r"),
+)
+"""Files beside images that are no images and need no word."""
+IMAGE_SUFFIXES = tuple(
+    suffix for one in FORMATS for suffix in one.suffixes if suffix not in (*COMPANIONS, *COMPRESSED, ".pdf", ".doc")
+)
+"""What a single file is taken for an image by, whether it is read or refused by its name."""
+OPENED = {start: one.name.split()[1] for one in FORMATS if one.read for start in one.starts if "TIFF" not in one.name}
 HEIF = {b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis"}
 
 
 def opened_as(data: bytes) -> str:
-    """Return the format of a file that Pillow is asked to open, "PNG", "JPEG" or "BMP"; "" of any other."""
+    """Return the format of a file that Pillow is asked to open, "PNG", "JPEG" or "BMP"; "" of any other (TIFF has its own)."""
     return next((name for magic, name in OPENED.items() if data.startswith(magic)), "")
 
 
@@ -50,7 +98,9 @@ def foreign_kind(data: bytes) -> str:
         return "a DICOM"
     if data[:1] == b"P" and data[1:2] in b"1234567" and data[2:3].isspace():
         return "a PPM"
-    return next((name for magic, name in MAGIC.items() if data.startswith(magic)), "")
+    if data[-18:-2] == b"TRUEVISION-XFILE":
+        return "a TGA"
+    return next((one.name for one in FORMATS if not one.read and one.starts and data.startswith(one.starts)), "")
 
 
 def announced_size(data: bytes) -> tuple[int, int] | None:

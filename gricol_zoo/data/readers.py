@@ -1,114 +1,159 @@
-"""Readers for the layouts that chromosome sets come in; ``open_images`` picks one, or is told.
-
-- ``manifest``: manifest.csv beside the images (columns path, label, and case, cell, sex, copy if known), or a CSV.
-- ``folders``: one folder a class (``7/a.png``); a folder above it, if any, is the cell.
-- ``bioimlab``: one folder a cell, files named by class and copy (``cell001/7_a.png``, ``X_a.png``), any size.
-- ``cir``: a flat folder, names ending in ``.<class>.tiff``, 224x224 on black; classes from 0 or from 1 (detected, and said).
-- ``fish``: one folder a class of 100x200 (width x height) images on black, as the set of Hu et al. (2019) is described.
-- ``unlabelled``: any images, no labels; the folder an image lies in is taken as its cell.
-"""
+"""Open a data set in any of the layouts that chromosome sets come in; ``open_images`` finds out which, or is told."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
+from gricol_zoo.data.classes import classes_of
+from gricol_zoo.data.directory import is_tiff
+from gricol_zoo.data.guess import CIR_NAME, Guess, cell_name, guess_layout
 from gricol_zoo.data.images import size_of
-from gricol_zoo.data.table import MANIFEST, ImageSet, Record, Store, read_manifest
+from gricol_zoo.data.kinds import IMAGE_SUFFIXES, TYPES, foreign_kind, opened_as
+from gricol_zoo.data.manifest import find_manifest, read_manifest
+from gricol_zoo.data.store import MANIFEST, Store
+from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.files import same_name
 from gricol_zoo.spec import CHROMOSOMES
 
-CIR_NAME = re.compile(r"\.(\d{1,2})\.tiff?$", re.IGNORECASE)
-CELL_NAME = re.compile(r"^(\d{1,2}|[XYxy])[_-]?([a-d])\.\w+$")
+TABLES = (".csv", ".tsv", ".txt")
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
+PARTS = ("train", "val", "valid", "validation", "test")  # folders above those of classes that are no cells
 
 
-def open_images(path: str | Path, layout: str = "auto") -> ImageSet:
-    """Open a data set: a zip, a folder, or a CSV with paths relative to it.
+def is_image(path: Path) -> bool:
+    """Say whether a path is a single image: by its suffix, or by how the file begins, whether it can be read or not."""
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return not path.is_dir()
+    if not path.is_file() or path.suffix.lower() in (".zip", ".json", *TABLES, *WORKBOOKS):
+        return False
+    with path.open("rb") as stream:
+        head = stream.read(200)
+    return bool(opened_as(head) or is_tiff(head)) or foreign_kind(head) not in ("", "a zip")
+
+
+def open_files(paths: Sequence[Path]) -> ImageSet:
+    """Open single images as one set, unlabelled; each is named by its path below the folder that all are in.
+
+    Raises:
+        GricolZooError: one does not exist.
+    """
+    for path in paths:
+        if not path.is_file():
+            raise GricolZooError(f"No such file: {path}.")
+    if len({path.is_absolute() for path in paths}) > 1:
+        paths = [path.absolute() for path in paths]
+    try:
+        root = Path(os.path.commonpath([path.parent for path in paths]))
+    except ValueError:  # on several drives
+        root = Path()
+    names = [path.relative_to(root).as_posix() for path in paths]
+    return ImageSet(str(root), [Record(name) for name in names], Store(root, names))
+
+
+def open_images(path: str | Path, layout: str = "auto", labels: bool = False) -> ImageSet:
+    """Open a data set: a zip, a folder, a single image, or a CSV with paths relative to it.
 
     Args:
         path: where it is.
         layout: "auto" or one of ``LAYOUTS``.
+        labels: each image must have a label. A layout that only may have them is then asked for; else it is taken as one that
+            has none, and a note says so.
 
     Raises:
-        GricolZooError: not found, empty, unknown layout, or a fault in it (named).
+        GricolZooError: not found, empty, unknown layout, a fault in it (named), or no labels where there must be.
     """
     path = Path(path)
-    if path.suffix.lower() == ".csv" and path.is_file():
-        store = Store(path.parent)
-        records = read_manifest(_text(path.read_bytes(), str(path)), str(path), store.names)
-        return _checked(ImageSet(path.stem, records, store))
-    store = Store(path)
-    if layout == "auto":
-        layout = detect_layout(store)
-    if layout not in LAYOUTS:
+    images, guess = ImageSet(path.stem, [], Store(path.parent, [])), Guess("manifest", "")
+    if layout != "auto" and layout not in LAYOUTS:
         raise GricolZooError(f"Unknown layout {layout!r}. Known: auto, {', '.join(LAYOUTS)}.")
-    images = ImageSet(path.stem, [], store)
-    images.records = LAYOUTS[layout](images)
-    return _checked(images)
-
-
-def _checked(images: ImageSet) -> ImageSet:
+    if path.suffix.lower() in WORKBOOKS and path.is_file():
+        raise GricolZooError(f"{path} is a workbook, which is not read. Save its sheet as CSV UTF-8.")
+    if path.suffix.lower() in TABLES and path.is_file():
+        images.store = Store(path.parent)
+        images.records = read_manifest(images, path.read_bytes(), str(path), labels=labels)
+    elif is_image(path):
+        images = open_files([path])
+    else:
+        images.store = Store(path)
+        guess = guess_layout(images.store) if layout == "auto" else Guess(layout, "")
+        if guess.doubt and labels:
+            raise GricolZooError(f"{path}: {guess.doubt}.")
+        images.records = LAYOUTS[guess.layout].read(images, labels)
+        images.notes += [note for note in (images.store.left_out(), said(guess)) if note]
     if not images.records:
-        raise GricolZooError(f"{images.store.root} contains no images. Expected PNG, TIFF, BMP or JPEG files, or a {MANIFEST}.")
+        raise GricolZooError(
+            f"{path} contains no images. Expected {TYPES} files, or a {MANIFEST}. {images.store.left_out()}".strip()
+        )
+    if labels:
+        _check_labels(images, path, guess)
     return images
 
 
-def _text(data: bytes, where: str) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise GricolZooError(f"{where} is not UTF-8 text: {error}.") from error
+def said(guess: Guess) -> str:
+    """Return a guess and its reason in a line; "" where nothing was guessed."""
+    if guess.layout == "manifest" or not (guess.reason or guess.doubt):
+        return ""
+    if guess.doubt:
+        return f"taken as layout {guess.layout}, without labels: {guess.doubt}"
+    return f"taken as layout {guess.layout}: {guess.reason} (--layout says otherwise)"
 
 
-def detect_layout(store: Store) -> str:
-    """Return the layout that the names fit, "unlabelled" if none."""
-    if MANIFEST in store.names:
-        return "manifest"
-    names = store.images()
-    if names and all(CIR_NAME.search(name) for name in names):
-        return "cir"
-    if names and all(PurePosixPath(name).parent.name.upper() in CHROMOSOMES for name in names):
-        return "folders"
-    if names and all(CELL_NAME.match(PurePosixPath(name).name) and PurePosixPath(name).parent.name for name in names):
-        return "bioimlab"
-    return "unlabelled"
+def _check_labels(images: ImageSet, path: Path, guess: Guess) -> None:
+    missing = [record.path for record in images.records if not record.label]
+    if missing:
+        why = f" (taken as layout {guess.layout}: {guess.reason})" if guess.reason and guess.layout != "manifest" else ""
+        raise GricolZooError(
+            f"{len(missing)} of the {len(images)} images of {path} have no label, such as {missing[0]}{why}. Give a {MANIFEST} "
+            "with the columns path,label, or say with --layout where the names have it (folders, bioimlab, cir)."
+        )
 
 
-def _manifest(images: ImageSet) -> list[Record]:
-    if MANIFEST not in images.store.names:
+def _manifest(images: ImageSet, labels: bool) -> list[Record]:
+    name = find_manifest(images.store)
+    if not name:
         raise GricolZooError(f"{images.store.root} has no {MANIFEST}. Add one, or choose another --layout.")
-    where = f"{images.store.root}:{MANIFEST}"
-    return read_manifest(_text(images.store.read(MANIFEST), where), where, images.store.names)
+    if "/" in name:
+        images.notes.append(f"the manifest is {name}")
+    where = f"{images.store.root}:{name}"
+    return read_manifest(images, images.store.read(name), where, name[: -len(MANIFEST)], labels)
 
 
-def _folders(images: ImageSet) -> list[Record]:
+def _folders(images: ImageSet, labels: bool = False) -> list[Record]:
     records = []
     for name in images.store.images():
         parts = PurePosixPath(name).parts
         if len(parts) < 2:
             raise GricolZooError(f"{name!r} is not in a class folder. Expected one folder per class, such as 7/{name}.")
-        folder = parts[-2]
-        label = folder.upper() if folder.upper() in CHROMOSOMES else folder
-        records.append(Record(name, label, cell="/".join(parts[:-2])))
-    return records
+        above = [part for part in parts[:-2] if part.lower() not in PARTS]
+        records.append(Record(name, same_name(parts[-2]), cell=same_name("/".join(above))))
+    found = classes_of({record.label for record in records})
+    if found is None:
+        return records
+    if found.how:
+        images.notes.append(f"the class folders are {found.how}")
+    return [dataclasses.replace(record, label=found.label[record.label]) for record in records]
 
 
-def _bioimlab(images: ImageSet) -> list[Record]:
+def _bioimlab(images: ImageSet, labels: bool) -> list[Record]:
     records = []
     for name in images.store.images():
-        path = PurePosixPath(name)
-        match = CELL_NAME.match(path.name)
-        if not match or match[1].upper() not in CHROMOSOMES:
+        found = cell_name(name)
+        if not found:
             raise GricolZooError(
-                f"The file name of {name!r} gives no class. Expected cell/<class>_<copy>.png, such as cell001/7_a.png."
+                f"The file name of {name!r} gives no class. Expected cell/<class>_<copy>.png, such as cell001/7_a.png, or "
+                "cell001/X.png of one without a homologue."
             )
-        cell = str(path.parent)
-        records.append(Record(name, match[1].upper(), cell, case=cell, copy=match[2]))
+        cell = same_name(str(PurePosixPath(name).parent))
+        records.append(Record(name, found.label, cell, case=cell, copy=found.copy))
     return records
 
 
-def _cir(images: ImageSet) -> list[Record]:
+def _cir(images: ImageSet, labels: bool) -> list[Record]:
     names = images.store.images()
     numbers = []
     for name in names:
@@ -127,7 +172,7 @@ def _cir(images: ImageSet) -> list[Record]:
     return [Record(name, CHROMOSOMES[number - first]) for name, number in zip(names, numbers, strict=True)]
 
 
-def _fish(images: ImageSet) -> list[Record]:
+def _fish(images: ImageSet, labels: bool) -> list[Record]:
     records = _folders(images)
     for record in records:
         try:
@@ -139,19 +184,43 @@ def _fish(images: ImageSet) -> list[Record]:
     return records
 
 
-def _unlabelled(images: ImageSet) -> list[Record]:
+def _unlabelled(images: ImageSet, labels: bool) -> list[Record]:
     records = []
     for name in images.store.images():
         parent = str(PurePosixPath(name).parent)
-        records.append(Record(name, cell="" if parent == "." else parent))
+        records.append(Record(name, cell="" if parent == "." else same_name(parent)))
     return records
 
 
-LAYOUTS: dict[str, Callable[[ImageSet], list[Record]]] = {
-    "manifest": _manifest,
-    "folders": _folders,
-    "bioimlab": _bioimlab,
-    "cir": _cir,
-    "fish": _fish,
-    "unlabelled": _unlabelled,
+class Layout(NamedTuple):
+    """A layout: what it looks like, when it is taken without being asked for, and its reader."""
+
+    looks: str
+    taken: str
+    read: Callable[[ImageSet, bool], list[Record]]
+
+
+LAYOUTS: dict[str, Layout] = {
+    "manifest": Layout(
+        "`manifest.csv` beside the images: `path, label`, and `case, cell, sex, copy` if known; further columns are kept",
+        "there is one at the top, or a single one that has all images beside it or below",
+        _manifest,
+    ),
+    "folders": Layout(
+        "one folder a class (`7/a.png`); a folder above it is the cell, but for `train`, `val` and `test`",
+        "the folders are named as chromosomes are: with X or Y, 1 to 24, 0 to 23, or with a word such as chr or class",
+        _folders,
+    ),
+    "bioimlab": Layout(
+        "one folder a cell, files named by class and copy: `cell001/7_a.png`, `cell001/X.png`",
+        "all names are so, and one at least has a copy's letter, or is X or Y",
+        _bioimlab,
+    ),
+    "cir": Layout(
+        "names ending in `.<class>.tiff`, counted from 0 or from 1 (detected, and said), 224x224 px",
+        "all names are so, without a leading 0, none above 24, and of that size or with numbers that come again",
+        _cir,
+    ),
+    "fish": Layout("one folder a class of 100x200 px images", "never: only on request", _fish),
+    "unlabelled": Layout("any images; the folder an image lies in is its cell", "nothing else fits", _unlabelled),
 }

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gricol_zoo.files import escaped
+from gricol_zoo.files import escaped, guard, read_table
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
@@ -17,20 +17,20 @@ def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = No
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(map(plain, rows))
+    writer.writerows(map(guarded, rows))
     return stream.getvalue()
 
 
-def plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row without control characters: a CSV is read in terminals and spreadsheets."""
-    return {column: escaped(value) if isinstance(value, str) else value for column, value in row.items()}
+def guarded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as it goes into a CSV; ``read_csv`` gives it back as it was."""
+    return {column: guard(escaped(value)) if isinstance(value, str) else value for column, value in row.items()}
 
 
 def read_csv(file: Path) -> list[dict[str, str]]:
     """Read a CSV: one mapping of column to text a row.
 
     Raises:
+        GricolZooError: not a table (``gricol_zoo.files.read_table``).
         OSError: it cannot be read.
     """
-    with file.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+    return [row.values for row in read_table(file.read_bytes(), str(file)).rows]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from gricol_zoo.data.rows import to_csv
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, LeakError
+from gricol_zoo.files import read_table, same_name, write_atomically
 
 PARTS = ("train", "val", "test")
 
@@ -70,10 +71,7 @@ def make_split(records: Sequence[Record], seed: int, fractions: tuple[float, flo
 
 def write_split(rows: Sequence[dict[str, str]], file: Path) -> None:
     """Write a split as CSV: case, cell, part."""
-    with file.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, ["case", "cell", "part"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_atomically(file, to_csv(rows, ["case", "cell", "part"]).encode())
 
 
 def read_split(file: str | Path) -> dict[tuple[str, str], str]:
@@ -86,14 +84,15 @@ def read_split(file: str | Path) -> dict[tuple[str, str], str]:
     path = Path(file)
     if not path.is_file():
         raise GricolZooError(f"No such split file: {path}. Expected a CSV with the columns case,cell,part.")
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
     parts: dict[tuple[str, str], str] = {}
     case_part: dict[str, str] = {}
-    for line, row in enumerate(rows, start=2):
-        if not {"case", "cell", "part"} <= row.keys() or row["part"] not in PARTS:
-            raise GricolZooError(f"{path}, line {line}: expected case,cell,part, with part one of {', '.join(PARTS)}.")
-        key = (row["case"], row["cell"])
+    for line, row in read_table(path.read_bytes(), str(path), ("case", "cell", "part")).rows:
+        row["part"] = row["part"].lower()
+        if row["part"] not in PARTS:
+            raise GricolZooError(
+                f"{path}, line {line}: expected the part to be one of {', '.join(PARTS)}, but got {row['part']!r}."
+            )
+        key = (same_name(row["case"]), same_name(row["cell"]))
         if key in parts:
             raise GricolZooError(f"{path}, line {line}: cell {row['cell']!r} of case {row['case']!r} is listed twice.")
         parts[key] = row["part"]

@@ -12,13 +12,13 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from gricol_zoo.data.images import SUFFIXES, pixel_hash, read_crop
+from gricol_zoo.data.images import pixel_hash, read_crop
 from gricol_zoo.data.preprocess import Prepared
 from gricol_zoo.data.quality import SAME, image_warnings, measure
-from gricol_zoo.data.readers import open_images
-from gricol_zoo.data.rows import plain
+from gricol_zoo.data.readers import is_image, open_files, open_images
+from gricol_zoo.data.rows import guarded
 from gricol_zoo.data.split import cells_of
-from gricol_zoo.data.table import ImageSet, Record, Store
+from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.factory import GridModel
 from gricol_zoo.inference.classifier import Classifier, to_classifier
@@ -42,29 +42,27 @@ COLUMNS = [
 MOST_SEEN = 100_000  # images among which the same picture is looked for
 
 
-def open_paths(paths: Iterable[str | Path]) -> list[ImageSet]:
-    """Open images, folders, zips and CSVs; single images of one folder, one after another, form one set together.
+def open_paths(paths: Iterable[str | Path], layout: str = "auto") -> list[ImageSet]:
+    """Open images, folders, zips and CSVs. All single images are one set; of several sets, each has its path as a prefix.
 
     Raises:
         GricolZooError: a path that does not exist, or nothing to predict in it.
     """
-    sets: list[ImageSet] = []
-    single: ImageSet | None = None  # that of the images before
-    for path in map(Path, paths):
-        if path.suffix.lower() in SUFFIXES and not path.is_dir():
-            if not path.is_file():
-                raise GricolZooError(f"No such file: {path}.")
-            if single is None or single.store.root != path.parent:
-                single = ImageSet(str(path.parent), [], Store(path.parent, []))
-                sets.append(single)
-            single.records.append(Record(path.name))
-            single.store.names.append(path.name)
-        else:
-            single = None
-            sets.append(open_images(path))
+    places = [Path(path) for path in paths]
+    single = [place for place in places if is_image(place)]
+    sets: list[tuple[Path, ImageSet]] = []
+    for place in places:
+        if place not in single:
+            sets.append((place, open_images(place, layout)))
+        elif place is single[0]:
+            files = open_files(single)
+            sets.append((files.store.root, files))
     if not sets:
         raise GricolZooError("No paths given. Expected images, folders, zips or CSVs.")
-    return sets
+    if len(sets) > 1:
+        for place, images in sets:
+            images.prefix = "" if place == Path() else f"{place.as_posix().rstrip('/')}/"
+    return [images for _, images in sets]
 
 
 def predict_rows(
@@ -102,6 +100,7 @@ def predict_rows(
         for row, digest in answers:
             twice = seen.before(row, digest)
             row["warnings"] = "; ".join([*row["warnings"], *([twice] if twice else [])])
+            row["path"] = images.prefix + row["path"]
             rows.append(row)
         yield rows[start - left_out :]
 
@@ -160,9 +159,7 @@ def _predict_batch(
         logits, up = classifier.answer(prepared, cells_of([batch[index][0] for index in readable]))
         for place, (index, values) in enumerate(zip(readable, classifier.calibration.probabilities(logits), strict=True)):
             turned = "" if up is None else int(up[place] < 0.5)
-            rows[index].update(
-                answer_columns(values, classifier.labels, classifier.calibration.threshold or 0.0), turned=turned
-            )
+            rows[index].update(answer_columns(values, classifier.labels, classifier.calibration.threshold), turned=turned)
     return list(zip(rows, digests, strict=True))
 
 
@@ -171,15 +168,18 @@ def _row(record: Record) -> dict[str, Any]:
     return {column: known.get(column, "") for column in COLUMNS}
 
 
-def answer_columns(probabilities: np.ndarray, names: Sequence[str], threshold: float) -> dict[str, Any]:
-    """Return the columns that tell of one image's (classes,) probabilities: the two likeliest, and whether to review it."""
+def answer_columns(probabilities: np.ndarray, names: Sequence[str], threshold: float | None) -> dict[str, Any]:
+    """Return the columns that tell of one image's (classes,) probabilities: the two likeliest, and whether to review it.
+
+    Weights that are not calibrated have no threshold and do not know what to review.
+    """
     first, second = np.argsort(-probabilities, kind="stable")[:2] if len(probabilities) > 1 else (0, 0)
     return {
         "prediction": names[first],
         "probability": f"{probabilities[first]:.4f}",
         "second": names[second],
         "second_probability": f"{probabilities[second]:.4f}",
-        "review": int(probabilities[first] < threshold),
+        "review": "" if threshold is None else int(probabilities[first] < threshold),
     }
 
 
@@ -205,6 +205,6 @@ def write_predictions(
     for images in sets:
         factors = classifier.factors(images, scale)
         for rows in predict_rows(classifier, images, batch_size, dtype, workers, factors, start or 0):
-            writer.writerows(map(plain, rows))
+            writer.writerows(map(guarded, rows))
             stream.flush()
             yield rows

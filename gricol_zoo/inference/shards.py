@@ -18,13 +18,13 @@ from typing import Any, TextIO
 
 from filelock import FileLock, Timeout
 
-from gricol_zoo.data.images import SUFFIXES
+from gricol_zoo.data.kinds import SUFFIXES
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.files import read_json, what_differs, write_json
+from gricol_zoo.files import escaped, read_json, unguard, what_differs, write_json
 from gricol_zoo.inference.predict import COLUMNS
-from gricol_zoo.progress import Stop
+from gricol_zoo.progress import LOGGER, Stop
 
 RUN_FILE, LOCKS = "run.json", ".locks"
 WAIT = 1.0  # seconds between looks at what others have
@@ -94,7 +94,7 @@ def _free_name(stem: str, taken: set[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def work_on(shards: Mapping[str, Path], write: Write, stop: Stop, done: Callable[[Tally], None]) -> Tally:
+def work_on(shards: Mapping[str, Path], write: Write, stop: Stop, done: Callable[[Tally], None], layout: str = "auto") -> Tally:
     """Do the shards that nobody else has, until all are done or ``stop`` is set.
 
     Args:
@@ -102,6 +102,7 @@ def work_on(shards: Mapping[str, Path], write: Write, stop: Stop, done: Callable
         write: see ``Write``.
         stop: looked at between batches.
         done: called after each batch, for progress.
+        layout: of the shards.
 
     Returns:
         What became of them.
@@ -111,7 +112,7 @@ def work_on(shards: Mapping[str, Path], write: Write, stop: Stop, done: Callable
     while left and not stop.is_set:
         before = len(left)
         for path, file in list(left.items()):
-            if _take(path, file, write, stop, done, tally):
+            if _take(path, layout, file, write, stop, done, tally):
                 left.pop(path)
             if stop.is_set:
                 break
@@ -121,7 +122,7 @@ def work_on(shards: Mapping[str, Path], write: Write, stop: Stop, done: Callable
     return tally
 
 
-def _take(path: str, file: Path, write: Write, stop: Stop, done: Callable[[Tally], None], tally: Tally) -> bool:
+def _take(path: str, layout: str, file: Path, write: Write, stop: Stop, done: Callable[[Tally], None], tally: Tally) -> bool:
     """Do a shard if nobody has it; return whether it is settled, one way or another."""
     lock = FileLock(file.parent / LOCKS / f"{file.stem}.lock")
     try:
@@ -133,10 +134,12 @@ def _take(path: str, file: Path, write: Write, stop: Stop, done: Callable[[Tally
             tally.elsewhere += 1
             return True
         try:
-            images = open_images(path)
+            images = open_images(path, layout)
         except (GricolZooError, OSError) as error:
             tally.failed[path] = str(error)
             return True
+        for note in images.notes:
+            LOGGER.info(f"{path}: {note}")
         finished = _predict(images, file, write, stop, done, tally)
     tally.here += finished
     return finished
@@ -146,7 +149,7 @@ def _predict(images: ImageSet, file: Path, write: Write, stop: Stop, done: Calla
     """Write a shard's CSV from where it was left; False if it was stopped."""
     part = file.with_name(f"{file.name}.part")
     known = whole_rows(part, images)
-    with part.open("a", newline="", encoding="utf-8") as stream:
+    with part.open("a", newline="", encoding="utf-8", errors="backslashreplace") as stream:
         for rows in write(images, stream, known):
             tally.images += len(rows)
             tally.warned += sum(bool(row["warnings"]) for row in rows)
@@ -175,8 +178,8 @@ def whole_rows(part: Path, images: ImageSet) -> int | None:
     with part.open("r+b") as stream:
         stream.truncate(len(data))
     header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))  # a path may hold what str calls a line's end
-    expected = [record.path for record in images.records[: len(rows)]]
-    if header != COLUMNS or [row[0] for row in rows] != expected:
+    expected = [escaped(record.path) for record in images.records[: len(rows)]]
+    if header != COLUMNS or [unguard(row[0]) for row in rows] != expected:
         raise GricolZooError(
             f"{part} has rows of images that are not in {images.store.root}. Delete it, or give another --shards folder."
         )

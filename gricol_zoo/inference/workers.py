@@ -22,6 +22,25 @@ Result = TypeVar("Result")
 QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
 
 
+class _Threads:
+    """Whether torch's threads have worked in this process.
+
+    A forked child has none of them, and waits for them for ever. So it is left one thread, its own; one that is spawned has
+    all.
+    """
+
+    used = False
+
+    @classmethod
+    def after_fork(cls) -> None:
+        if cls.used:
+            torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Threads.after_fork)
+
+
 def usable_cores(quota_file: Path = QUOTA_FILE) -> int:
     """Return how many cores this process may keep busy: its affinity, and a container's quota (cgroup v2), rounded up."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -42,6 +61,7 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], workers:
         items: taken one by one, in the calling thread.
         workers: 0 takes one for each usable core, and no more than torch may have threads (``OMP_NUM_THREADS``).
     """
+    _Threads.used = True
     cores = min(usable_cores(), torch.get_num_threads())
     workers = workers or cores
     items = iter(items)

@@ -86,16 +86,17 @@ def _inputs(record: Karyotype, model: Classifier, images: ImageSet) -> Iterator[
         yield f"the weights were {record.model.get('weights_sha256', '')[:12]}..., are now {sha256[:12] or 'unknown'}..."
     if list(model.labels) != list(record.labels):
         yield "the model has different classes"
-    old, new = [item.path for item in record.chromosomes], [item.path for item in images.records]
+    old = [images.store.find(item.path) or item.path for item in record.chromosomes]  # a name may be in another Unicode form
+    new = [item.path for item in images.records]
     if old != new:
         more, fewer = sorted(set(new) - set(old)), sorted(set(old) - set(new))
         yield f"the cell has different images: {len(more)} new, {len(fewer)} missing" + "".join(
             f"; {path}" for path in (more + fewer)[:3]
         )
         return
-    for item in record.chromosomes:
+    for item, path in zip(record.chromosomes, old, strict=True):
         try:
-            sha256 = hashlib.sha256(images.read(Record(item.path))).hexdigest()
+            sha256 = hashlib.sha256(images.read(Record(path))).hexdigest()
         except (GricolZooError, OSError):
             sha256 = ""
         if sha256 != item.sha256:
@@ -103,15 +104,16 @@ def _inputs(record: Karyotype, model: Classifier, images: ImageSet) -> Iterator[
 
 
 def _edits(record: Karyotype) -> Iterator[str]:
-    now = {item.id: item.automatic for item in record.chromosomes}
+    now = {(item.id, what): value for item in record.chromosomes for what, value in item.found.items()}
     for edit in record.edits:
-        if now.get(edit.id) != edit.before:
+        if now.get((edit.id, edit.what)) != edit.before:
             yield f"the edits are inconsistent: chromosome {edit.id} was not {edit.before or 'unassigned'!r}"
             return
-        now[edit.id] = edit.after
+        now[edit.id, edit.what] = edit.after
     for item in record.chromosomes:
-        if item.assigned != now[item.id]:
-            yield f"chromosome {item.id} is {item.assigned or 'unassigned'} without a recorded edit; redraw the file"
+        for what, value in item.drawn.items():
+            if value != now[item.id, what]:
+                yield f"chromosome {item.id} is {value or 'unassigned'} without a recorded edit; redraw the file"
 
 
 def _results(old: Chromosome, new: Chromosome) -> Iterator[str]:

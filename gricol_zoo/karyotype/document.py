@@ -21,6 +21,7 @@ from gricol_zoo.files import read_json, write_atomically
 from gricol_zoo.karyotype.draft import NOTE, draft
 
 FORMAT = 1
+UPRIGHT, TURNED = "as it lies", "upside down"
 DOUBTFUL = 0.9  # confidence below which a person should look: one chromosome in sixteen, two thirds of the errors
 
 
@@ -61,6 +62,17 @@ class Chromosome:
     warnings: Sequence[str] = ()
 
     @property
+    def drawn(self) -> dict[str, str]:
+        """What it is now in each of the fields that a person may change, as an ``Edit`` has it."""
+        return {"assigned": self.assigned, "turned": TURNED if self.turned else UPRIGHT}
+
+    @property
+    def found(self) -> dict[str, str]:
+        """What it was in these fields before any edit."""
+        down = self.short_arm == "down" if self.short_arm else self.polarity is not None and self.polarity < 0.5
+        return {"assigned": self.automatic, "turned": TURNED if down else UPRIGHT}
+
+    @property
     def edited(self) -> bool:
         """Whether a person has moved it."""
         return self.assigned != self.automatic
@@ -73,13 +85,14 @@ class Chromosome:
 
 @dataclass(frozen=True)
 class Edit:
-    """A chromosome that a person moved: from one class to another, "" for unassigned.
+    """A chromosome that a person moved: from one class to another, "" for unassigned; or turned.
 
     Attributes:
         time: ISO 8601, UTC.
         by: whose edit it is, as they gave it.
         id: of the chromosome.
-        before, after: its class.
+        before, after: its class; or ``UPRIGHT`` and ``TURNED``.
+        what: the field that was changed: "assigned" or "turned".
     """
 
     time: str
@@ -87,6 +100,7 @@ class Edit:
     id: int
     before: str
     after: str
+    what: str = "assigned"
 
 
 @dataclass(frozen=True)
@@ -158,14 +172,16 @@ class Karyotype:
         edit = Edit(time or now(), by, id, chromosome.assigned, label)
         return self._with(dataclasses.replace(chromosome, assigned=label), edit)
 
-    def turn(self, id: int) -> Karyotype:
-        """Return the karyotype with one chromosome drawn the other way up.
+    def turn(self, id: int, by: str = "", time: str = "") -> Karyotype:
+        """Return the karyotype with one chromosome drawn the other way up, and the edit noted.
 
         Raises:
             GricolZooError: no such chromosome.
         """
         chromosome = self.find(id)
-        return self._with(dataclasses.replace(chromosome, turned=not chromosome.turned))
+        changed = dataclasses.replace(chromosome, turned=not chromosome.turned)
+        edit = Edit(time or now(), by, id, chromosome.drawn["turned"], changed.drawn["turned"], "turned")
+        return self._with(changed, edit)
 
     def find(self, id: int) -> Chromosome:
         """Return a chromosome by its number.
@@ -183,13 +199,18 @@ class Karyotype:
         return dataclasses.replace(self, chromosomes=chromosomes, edits=[*self.edits, *edits])
 
     def note_edits(self, by: str = "") -> Karyotype:
-        """Return the karyotype with an edit for each chromosome whose class was changed in the file and noted nowhere."""
-        edits, time = list(self.edits), now()
-        last = {item.id: item.automatic for item in self.chromosomes} | {edit.id: edit.after for edit in edits}
+        """Return the karyotype with an edit for each chromosome that was changed in the file, which is noted nowhere."""
+        edits, time, last = list(self.edits), now(), self.last_noted()
         for item in self.chromosomes:
-            if item.assigned != last[item.id]:
-                edits.append(Edit(time, by, item.id, last[item.id], item.assigned))
+            for what, value in item.drawn.items():
+                if value != last[item.id, what]:
+                    edits.append(Edit(time, by, item.id, last[item.id, what], value, what))
         return dataclasses.replace(self, edits=edits)
+
+    def last_noted(self) -> dict[tuple[int, str], str]:
+        """Return what each chromosome is in each field that may be changed, as far as the edits tell."""
+        found = {(item.id, what): value for item in self.chromosomes for what, value in item.found.items()}
+        return found | {(edit.id, edit.what): edit.after for edit in self.edits}
 
     def to_json(self) -> str:
         """Return it as JSON; ``read_karyotype`` reads it back."""
@@ -198,7 +219,7 @@ class Karyotype:
 
     def write(self, file: Path) -> None:
         """Write it as JSON, whole or not at all."""
-        write_atomically(file, self.to_json().encode())
+        write_atomically(file, self.to_json().encode(errors="backslashreplace"))
 
 
 def now() -> str:

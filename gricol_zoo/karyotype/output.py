@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gricol_zoo.data.rows import to_csv
@@ -16,6 +16,7 @@ from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 
 DOCUMENT = "karyotype.json"
+CELLS = ["case", "cell", "draft", "images", "unassigned", "unreadable", "doubtful", "scale", "warnings", "checked"]
 
 
 def write_karyotype(karyotype: Karyotype, images: ImageSet, folder: Path) -> None:
@@ -50,9 +51,9 @@ def folder_names(cells: Iterable[str]) -> list[str]:
     return names
 
 
-def cells_table(karyotypes: Sequence[Karyotype], file: Path) -> None:
-    """Write one row a cell: its draft, and how much of it a person should look at."""
-    rows = [
+def cells_table(karyotypes: Sequence[Karyotype], file: Path, failed: Mapping[str, str] | None = None) -> None:
+    """Write one row a cell: its draft, and how much of it a person should look at; or why it failed, as its warning."""
+    rows: list[dict[str, object]] = [
         {
             "case": item.case,
             "cell": item.cell,
@@ -67,4 +68,5 @@ def cells_table(karyotypes: Sequence[Karyotype], file: Path) -> None:
         }
         for item in karyotypes
     ]
-    write_atomically(file, to_csv(rows).encode())
+    rows += [{"cell": cell, "warnings": f"failed: {why}"} for cell, why in (failed or {}).items()]
+    write_atomically(file, to_csv(rows, CELLS).encode())

@@ -30,14 +30,14 @@ def open_greys(karyotype: Karyotype, images: ImageSet) -> dict[int, np.ndarray]:
         GricolZooError: a file is not there, or no longer what it was.
     """
     readable = [item for item in karyotype.chromosomes if not item.error]
-    known = set(images.store.names)
-    for item in readable:
-        if item.path not in known:
+    names = [images.store.find(item.path) for item in readable]
+    for item, name in zip(readable, names, strict=True):
+        if not name:
             raise GricolZooError(
                 f"{images.store.root} has no {item.path!r}. Give the location of this cell's images with --images."
             )
     ground = str(karyotype.options.get("ground", "auto"))
-    once = read_once(dataclasses.replace(images, records=[Record(item.path) for item in readable]), ground)
+    once = read_once(dataclasses.replace(images, records=[Record(name) for name in names]), ground)
     greys = {}
     for item, record in zip(readable, once.records, strict=True):
         if once.file_hash(record).hex() != item.sha256:

@@ -13,6 +13,7 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
+from gricol_zoo.files import same_name
 from gricol_zoo.inference.classifier import Classifier, to_classifier
 from gricol_zoo.karyotype.assign import DEFAULT_COSTS, MAX_CHROMOSOMES, UNASSIGNED, Costs, assign, confidences
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, now
@@ -22,11 +23,7 @@ from gricol_zoo.models.deployed import DeployedModel
 
 
 def cells_of(images: ImageSet) -> dict[str, ImageSet]:
-    """Return the cells of a set by name, in their order; images without a cell are one together, named as the set.
-
-    Raises:
-        GricolZooError: more images in one cell than a cell can have.
-    """
+    """Return the cells of a set by name, in their order; images without a cell are one together, named as the set."""
     indices: dict[tuple[str, str], list[int]] = {}
     for index, record in enumerate(images.records):
         indices.setdefault((record.case, record.cell), []).append(index)
@@ -34,8 +31,6 @@ def cells_of(images: ImageSet) -> dict[str, ImageSet]:
     # Two cases may number their cells alike.
     if len(set(names)) < len(names):
         names = ["/".join(filter(None, key)) or images.name for key in indices]
-    for name, members in zip(names, indices.values(), strict=True):
-        _check_size(name, len(members))
     return {name: images.subset(members) for name, members in zip(names, indices.values(), strict=True)}
 
 
@@ -45,6 +40,7 @@ def pick_cell(cells: Mapping[str, ImageSet], name: str) -> ImageSet:
     Raises:
         GricolZooError: there is none of that name; says which there are.
     """
+    name = same_name(name)
     if name not in cells:
         near = difflib.get_close_matches(name, cells, 3) or list(cells)[:5]
         raise GricolZooError(
@@ -53,8 +49,8 @@ def pick_cell(cells: Mapping[str, ImageSet], name: str) -> ImageSet:
     return cells[name]
 
 
-def find_cell(karyotype: Karyotype, place: Path | None = None) -> ImageSet:
-    """Return the images of a karyotype's cell, from where they were or another place.
+def find_cell(karyotype: Karyotype, place: Path | None = None, layout: str = "") -> ImageSet:
+    """Return the images of a karyotype's cell, from where they were or another place, in the layout recorded or another.
 
     Raises:
         GricolZooError: they are not there; says how to name the place.
@@ -62,7 +58,7 @@ def find_cell(karyotype: Karyotype, place: Path | None = None) -> ImageSet:
     where = place or Path(karyotype.source)
     if (place is None and not karyotype.source) or not where.exists():
         raise GricolZooError(f"The images of {karyotype.cell} are not at {where}. Give their location with --images.")
-    images = open_images(where, str(karyotype.options.get("layout", "auto")))
+    images = open_images(where, layout or str(karyotype.options.get("layout", "auto")))
     cells = cells_of(images)
     if len(cells) == 1:  # a folder or zip may have another name by now
         return next(iter(cells.values()))

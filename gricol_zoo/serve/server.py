@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import tempfile
 import threading
 import time
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from gricol_zoo.serve.session import Models, Sessions
 from gricol_zoo.serve.uploads import MAX_UPLOAD
 
 HOST = "127.0.0.1"
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 ENVIRONMENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -47,11 +50,13 @@ def serve(models: Models, port: int = 7860, open_browser: bool = False) -> None:
     with tempfile.TemporaryDirectory(prefix="gricol-zoo-", ignore_cleanup_errors=True) as place:
         # Gradio imports matplotlib, where there is one, and that would keep a list of fonts in the home folder.
         os.environ.update(ENVIRONMENT, GRADIO_TEMP_DIR=place, MPLCONFIGDIR=place)
-        page = build_page(Sessions(Path(place), models))
+        with without_proxies():
+            page = build_page(Sessions(Path(place), models))
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the files would outlive the server
         try:
-            url = launch(page, port)
+            with without_proxies():
+                url = launch(page, port)
             print(f"Serving on {url} (this machine only). Stop with Ctrl-C.", file=sys.stderr, flush=True)
             if open_browser:
                 webbrowser.open(url)
@@ -61,6 +66,16 @@ def serve(models: Models, port: int = 7860, open_browser: bool = False) -> None:
             print("stopped", file=sys.stderr)
         finally:
             page.close(verbose=False)
+
+
+@contextlib.contextmanager
+def without_proxies() -> Iterator[None]:
+    """Take the proxies out of the environment: gradio asks its own page on loopback, which no proxy reaches."""
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.lower() in PROXIES}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 def find_port(port: int) -> int:

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from gricol_zoo.data.images import MAX_PIXELS, SUFFIXES, size_of
+from gricol_zoo.data.images import MAX_PIXELS, size_of
+from gricol_zoo.data.kinds import SUFFIXES, TYPES
 from gricol_zoo.data.readers import open_images
-from gricol_zoo.data.table import MANIFEST, ImageSet, Record, Store
+from gricol_zoo.data.store import MANIFEST, Store
+from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.karyotype.run import cells_of
 
@@ -27,7 +29,6 @@ MAX_UNPACKED = 2**30  # bytes of a zip's images together
 MAX_MANIFEST = 4 * 2**20  # bytes
 MAX_CELL_PIXELS = 2 * MAX_PIXELS  # of one cell's images together; 46 crops of 850x850
 NAMED = 3  # files that a message names, at most
-TYPES = "PNG, TIFF, BMP or JPEG"
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def check_zip(file: Path) -> None:
             f"Expected at most {MAX_UNPACKED // 2**20} MiB of images, but {file.name} unpacks to {unpacked / 2**20:.0f} MiB. "
             "A crop of one chromosome has a few KiB."
         )
-    if any(member.filename == MANIFEST and member.file_size > MAX_MANIFEST for member in members):
+    if any(PurePosixPath(member.filename).name.lower() == MANIFEST and member.file_size > MAX_MANIFEST for member in members):
         raise GricolZooError(f"The {MANIFEST} of {file.name} is larger than {MAX_MANIFEST // 2**20} MiB.")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,9 @@ from gricol_zoo.models.presets import MODELS
 from gricol_zoo.spec import CHROMOSOMES, ModelSpec
 from gricol_zoo.training.recipes import Recipe
 from gricol_zoo.training.task import TrainingTask
+
+MOST_STRAYS = 0.05  # of the images: fewer that are no chromosomes, among chromosomes, are taken for slips
+MANY = 10  # images that half of the classes have, where one of a single image is taken for a slip
 
 
 def check_share(batch_size: int, images: int, processes: int) -> None:
@@ -58,6 +63,27 @@ def check_polarity(spec: ModelSpec, recipe: Recipe) -> None:
         raise GricolZooError("`mixup` blends images of both polarities, so it cannot be used with polarity. Set it to 0.")
 
 
+def check_strays(images: ImageSet) -> None:
+    """Ask about labels that look like slips: few images among many of chromosomes, or one image among classes of many.
+
+    Raises:
+        GricolZooError: names them, and says how to keep them as classes.
+    """
+    counts = Counter(record.label for record in images.records)
+    others = {label: count for label, count in counts.items() if label not in CHROMOSOMES}
+    strays = others if sum(others.values()) <= MOST_STRAYS * len(images) else {}
+    if len(counts) > 2 and statistics.median(counts.values()) >= MANY:
+        strays = strays or {label: count for label, count in others.items() if count == 1}
+    if strays:
+        label = next(iter(strays))
+        path = next(record.path for record in images.records if record.label == label)
+        raise GricolZooError(
+            f"The label {label!r} of {path} looks like a slip: {sum(strays.values())} of {len(images)} images have such labels "
+            f"({', '.join(map(repr, list(strays)[:5]))}), {len(counts)} classes in all. Correct them or remove the "
+            "images; to keep them as classes, name all of them: --change 'class_names=[\"1\", ...]' --change num_classes=N."
+        )
+
+
 def changed_spec(model_name: str, images: ImageSet, changes: Mapping[str, Any] | None = None) -> ModelSpec:
     """Return the spec to train: the registered one, changed, with the data's own classes where they are not chromosomes."""
     found = sorted({record.label for record in images.records})
@@ -66,6 +92,12 @@ def changed_spec(model_name: str, images: ImageSet, changes: Mapping[str, Any] |
     spec = MODELS.get(parse_model_name(model_name).arch).replace(**(changes or {}))
     if set(found) <= set(CHROMOSOMES):
         return spec
+    if spec.class_names:  # they were said by hand
+        unknown = sorted(set(found) - set(spec.class_names))
+        if unknown:
+            raise GricolZooError(f"Expected labels among the `class_names`, but {images.store.root} has {', '.join(unknown)}.")
+        return spec
+    check_strays(images)
     if len(found) > 1000:
         raise GricolZooError(f"Expected at most 1000 classes, but {images.store.root} has {len(found)} different labels.")
     return spec.replace(num_classes=len(found), class_names=tuple(found))

@@ -178,7 +178,7 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
     """
     if name in RECIPES:
         values = RECIPES[name].to_dict()
-    elif Path(name).suffix == ".json" and Path(name).is_file():
+    elif Path(name).suffix.lower() == ".json" and Path(name).is_file():
         values = read_json(Path(name), "a recipe")
         if not isinstance(values, dict):
             raise GricolZooError(f"{name} is not a recipe: expected a mapping of recipe fields.")

@@ -110,8 +110,7 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
         groups = data.groups | (start.groups or set())  # what the starting weights saw is seen
         record = {**data.record, "init_sha256": identity["init"], "groups": sorted(groups)}
         write_result(job, record, all_pixels(data.pixels["train"], run.task.model.training_pixels, config.init, say))
-    if finished:
-        accelerator.wait_for_everyone()
+    accelerator.wait_for_everyone()
     return finished
 
 
@@ -200,7 +199,7 @@ def train_epochs(job: Job) -> bool:
             finished = train_epoch(job)
             job.save()
             if not finished:
-                job.say(f"stopped at epoch {run.epoch + 1}, step {run.step}; continue with --resume")
+                job.say(f"not finished: stopped at epoch {run.epoch + 1}, step {run.step}; continue with --resume")
                 return False
     return True
 

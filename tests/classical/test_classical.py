@@ -289,6 +289,8 @@ def test_the_commands(system, tmp_path, capsys):
     data = tiny_set(tmp_path / "data", cells=10, classes=("1", "21"))
     out = tmp_path / "run"
     assert main(["train", "--data", str(data), "--model", system, "--out", str(out)]) == 0
+    training = json.loads((out / "config.json").read_text())["gricol_zoo_classical"]["training"]
+    assert training["split"] == "by case or cell, 80/10/10, seed 0"  # one was made, and that is on record
     report = tmp_path / "report.json"
     assert main(["validate", "--data", str(data), "--model", str(out), "--out", str(report)]) == 0
     scores = json.loads(report.read_text())

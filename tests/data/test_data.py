@@ -205,7 +205,7 @@ def test_cir_layout_counts_from_either(tmp_path, first):
 def test_cir_numbers_out_of_range(tmp_path):
     grey_file(tmp_path / "a.25.tiff")
     with pytest.raises(GricolZooError, match=r"25\.\.25"):
-        open_images(tmp_path)
+        open_images(tmp_path, "cir")
 
 
 def test_fish_layout_checks_the_size(tmp_path):
@@ -240,7 +240,7 @@ def test_wrong_manifests_are_named(tmp_path, text, message):
     grey_file(tmp_path / "a.png")
     (tmp_path / "manifest.csv").write_text(text)
     with pytest.raises(GricolZooError, match=message):
-        open_images(tmp_path)
+        open_images(tmp_path, labels=True)
 
 
 @pytest.mark.parametrize("name", ["../evil.png", "/etc/evil.png", "a/../../evil.png", "C:\\evil.png", "..\\evil.png"])
@@ -307,7 +307,7 @@ def test_split_keeps_cases_whole_and_sexes_apart(tmp_path):
         ("case,cell,part\na,a,train\na,b,val\n", LeakError, "case 'a' is in both train and val"),
         ("case,cell,part\na,a,train\na,a,train\n", GricolZooError, "is listed twice"),
         ("case,cell,part\na,a,trian\n", GricolZooError, "one of train, val, test"),
-        ("case,cell\na,a\n", GricolZooError, "expected case,cell,part"),
+        ("case,cell\na,a\n", GricolZooError, "no column 'part'. Columns found: case, cell"),
     ],
 )
 def test_wrong_splits_are_named(tmp_path, text, error, message):

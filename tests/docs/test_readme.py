@@ -195,7 +195,7 @@ MEASURED += tuple(
 
 @pytest.mark.parametrize(("page", "path", "shown"), SHOWN)
 def test_a_block_is_the_committed_file(page, path, shown):
-    assert shown == (ROOT / path).read_text().strip(), "run python docs/blocks.py"
+    assert shown == BLOCKS.content(path), "run python docs/blocks.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

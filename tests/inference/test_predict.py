@@ -4,6 +4,7 @@ import csv
 import io
 import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +18,13 @@ from gricol_zoo import MODELS, GricolZooError, create_model
 from gricol_zoo.data.arrays import as_batch, load_canvases
 from gricol_zoo.data.images import pixel_hash
 from gricol_zoo.data.readers import open_images
+from gricol_zoo.data.rows import read_csv
+from gricol_zoo.data.synthetic import Look, load_profiles, render
 from gricol_zoo.data.table import Record
 from gricol_zoo.evaluation.report import evaluate
 from gricol_zoo.inference.logits import best_batch_size, predict_logits
 from gricol_zoo.inference.predict import COLUMNS, MOST_SEEN, Seen, open_paths, predict_rows, write_predictions
+from gricol_zoo.inference.shards import whole_rows
 
 
 @pytest.fixture(scope="module")
@@ -236,14 +240,14 @@ def test_single_images_of_a_folder_are_one_set(model, repeated, chromosomes, tmp
     cell, other = repeated / "c00", next(chromosomes.rglob("*.png"))
     paths = [cell / "1.png", cell / "4 again.png", other, cell / "5 as tiff.tif", repeated / "c01", cell / "0.png"]
     sets = open_paths(paths)
-    assert [[record.path for record in images.records] for images in sets] == [
-        ["1.png", "4 again.png"],
-        [other.name],
-        ["5 as tiff.tif"],
-        [f"{name}.png" for name in ("0", "1", "2", "3", "4 again", "5 broken")],
-        ["0.png"],
+    single = [path for path in paths if path.is_file()]
+    assert [[str(images.store.root / record.path) for record in images.records] for images in sets] == [
+        [str(path) for path in single],
+        [str(repeated / "c01" / f"{name}.png") for name in ("0", "1", "2", "3", "4 again", "5 broken")],
     ]
-    assert [row["warnings"] for row in rows_of(model, sets[0])] == ["", "the same picture as 1.png: take one out"]
+    rows = [row for images in sets for row in rows_of(model, images)]
+    assert len({row["path"] for row in rows}) == 11
+    assert "the same picture as" in rows[1]["warnings"]
     (twice,) = open_paths([cell / "1.png", cell / "1.png"])
     assert [row["warnings"] for row in rows_of(model, twice)] == ["", "the same picture as 1.png: take one out"]
 
@@ -299,3 +303,42 @@ def test_a_report_says_how_images_were_prepared(chromosomes):
     images.records[0] = Record(images.records[0].path, "1", extra={"short_arm": "left"})
     with pytest.raises(GricolZooError, match="up, down or empty, but got 'left'"):
         evaluate(model, images, name="x")
+
+
+@pytest.mark.parametrize("kind", ["files", "folders", "zips", "a file and a zip", "files far apart"])
+def test_rows_tell_inputs_apart(kind, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, label in (("a", "1"), ("b", "21")):
+        Path(name).mkdir()
+        grey = render(load_profiles()[label], Look(), np.random.default_rng(0))
+        Image.fromarray((grey * 255).astype(np.uint8)).save(f"{name}/1.png")
+        zip_folder(Path(name), Path(f"{name}.zip"))
+    given = {
+        "files": ["a/1.png", "b/1.png"],
+        "folders": ["a", "./b"],
+        "zips": ["a.zip", "b.zip"],
+        "a file and a zip": ["a/1.png", "b.zip"],
+        "files far apart": [tmp_path / "a/1.png", "b/1.png"],
+    }[kind]
+    sets = open_paths(given)
+    stream = io.StringIO()
+    for _ in write_predictions(model, sets, stream, dtype="fp32"):
+        pass
+    paths = [row["path"] for row in csv.DictReader(io.StringIO(stream.getvalue()))]
+    expected = {"zips": ["a.zip/1.png", "b.zip/1.png"], "a file and a zip": ["a/1.png", "b.zip/1.png"]}
+    assert paths == expected.get(kind, ["a/1.png", "b/1.png"])
+    assert len(sets) == (1 if kind.startswith("files") else 2)
+
+
+def test_what_a_spreadsheet_takes_for_a_formula_is_text(model, tmp_path):
+    for name in ("=1+1.png", "@a.png", "-b.png", "+c.png", "d.png"):
+        grey = render(load_profiles()["1"], Look(), np.random.default_rng(0))
+        Image.fromarray((grey * 255).astype(np.uint8)).save(tmp_path / name)
+    (images,) = open_paths([tmp_path])
+    with (tmp_path / "p.csv").open("w", newline="") as stream:
+        for _ in write_predictions(model, [images], stream, dtype="fp32"):
+            pass
+    written = [line.partition(",")[0] for line in (tmp_path / "p.csv").read_text().splitlines()[1:]]
+    assert sorted(written) == ["'+c.png", "'-b.png", "'=1+1.png", "'@a.png", "d.png"]
+    assert [row["path"] for row in read_csv(tmp_path / "p.csv")] == [record.path for record in images.records]
+    assert whole_rows(tmp_path / "p.csv", images) == 5

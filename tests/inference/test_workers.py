@@ -1,5 +1,8 @@
 """Batches side by side: in order, few at a time, and torch's threads as before."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -111,3 +114,25 @@ def test_an_older_torch_is_asked_for_the_processors_own_bf16(bf16, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
     assert has_bf16("cpu") is bf16
+
+
+FORK = """
+import os, signal, sys, torch
+from gricol_zoo.inference.workers import side_by_side
+torch.set_num_threads(2)
+weight = torch.randn(64, 64, 3, 3)
+work = lambda _: torch.nn.functional.conv2d(torch.randn(8, 64, 64, 64), weight).sum()
+list(side_by_side(work, range(2), 1))
+child = os.fork()
+if not child:
+    signal.alarm(60)
+    list(side_by_side(work, range(2), 1))
+    os._exit(7)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_forked_after_work_works_too():
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], env=environment, timeout=180).returncode == 7

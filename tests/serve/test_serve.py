@@ -23,13 +23,14 @@ from PIL import Image
 
 from gricol_zoo import DEFAULT_MODEL, GricolZooError, create_model
 from gricol_zoo.cli import main
+from gricol_zoo.data.store import MAX_FILE, Store
 from gricol_zoo.data.synthetic import render_cell
-from gricol_zoo.data.table import MAX_FILE, Store
 from gricol_zoo.errors import ImageError
 from gricol_zoo.karyotype.document import read_karyotype
 from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 from gricol_zoo.serve import markup, session, uploads
 from gricol_zoo.serve.details import look_at, overlay
+from gricol_zoo.serve.server import without_proxies
 from gricol_zoo.serve.session import Session, Sessions
 from gricol_zoo.serve.uploads import MAX_CELLS, MAX_IMAGES, MAX_MEMBERS, check_cell, check_zip, open_upload
 
@@ -633,3 +634,11 @@ def test_only_this_machine_is_answered(server):
     assert config["run_history"] is False
     assert config["max_file_size"] == uploads.MAX_UPLOAD
     assert config.get("share_url") is None
+
+
+def test_no_proxy_stands_between_the_page_and_itself(monkeypatch):
+    for name in ("http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "socks5://127.0.0.1:9")
+    with without_proxies():
+        assert not [name for name in os.environ if name.lower().endswith("_proxy") and name.lower() != "no_proxy"]
+    assert os.environ["ALL_PROXY"] == "socks5://127.0.0.1:9"

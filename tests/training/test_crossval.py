@@ -17,6 +17,7 @@ from scipy.stats import ttest_ind, ttest_rel
 
 from gricol_zoo import GricolZooError, create_model
 from gricol_zoo.cli import main
+from gricol_zoo.commands.common import STOPPED
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.data.folds import assign_folds, fold_split, warn_of_folds
 from gricol_zoo.data.images import read_grey
@@ -137,7 +138,7 @@ def test_stopped_and_resumed_gives_the_same(chromosomes, tmp_path, finished, cap
     recipe.write_text(json.dumps(QUICK.to_dict()))
     base = ["crossval", "--data", str(chromosomes), "--model", "r18half_128", "--recipe", str(recipe), "--folds", "2"]
     out = ["--out", str(tmp_path / "run"), "--device", "cpu"]
-    assert main([*base, *out, "--time-limit", "0"]) == 0
+    assert main([*base, *out, "--time-limit", "0"]) == STOPPED
     assert "stopped at epoch 1" in capsys.readouterr().err
     assert not (tmp_path / "run" / "report.json").exists()
     assert main([*base, *out]) == 2

@@ -20,6 +20,7 @@ from helpers.synthetic import tiny_set
 
 from gricol_zoo import GricolZooError, create_model
 from gricol_zoo.cli import main
+from gricol_zoo.commands.common import STOPPED
 from gricol_zoo.data.augment import mix
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import split_for
@@ -147,8 +148,8 @@ def test_killed_in_mid_epoch_and_resumed_is_bit_equal(chromosomes, tmp_path, rec
 
 def test_time_limit_stops_cleanly_and_resume_finishes(chromosomes, tmp_path, recipe_file, capsys):
     options = ["--recipe", str(recipe_file), "--epochs", "1"]
-    assert main(arguments(chromosomes, tmp_path / "run", *options, "--time-limit", "0")) == 0
-    assert "stopped at epoch 1, step 1; continue with --resume" in capsys.readouterr().err
+    assert main(arguments(chromosomes, tmp_path / "run", *options, "--time-limit", "0")) == STOPPED
+    assert "not finished: stopped at epoch 1, step 1; continue with --resume" in capsys.readouterr().err
     assert main(arguments(chromosomes, tmp_path / "run", *options, "--resume")) == 0
     assert (tmp_path / "run" / "model.safetensors").exists()
 
@@ -280,7 +281,7 @@ def test_weights_that_are_no_numbers_are_not_saved(chromosomes, tmp_path, monkey
 def test_a_full_disk_leaves_the_checkpoint_before_it_whole(chromosomes, tmp_path, monkeypatch, capsys):
     out = tmp_path / "run"
     arguments = ["train", "--data", str(chromosomes), "--model", MODEL, "--out", str(out), "--device", "cpu", "--epochs", "2"]
-    assert main([*arguments, "--time-limit", "0"]) == 0
+    assert main([*arguments, "--time-limit", "0"]) == STOPPED
     before = (out / "checkpoint.pt").read_bytes()
     write = Path.write_bytes
 

@@ -1,0 +1,70 @@
+"""How people call the classes: 7, 07, chr7, clase7, X as 23 of 24, numbers from 0."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from gricol_zoo.spec import CHROMOSOMES
+
+WORDS = (
+    *("chr", "chrom", "chromosome", "chromosom", "chromosoma", "cromosoma", "cromossomo", "kromosom", "kromozom", "hromosom"),
+    *("class", "classe", "clase", "klasse", "klass", "klasa", "kelas", "cls", "label", "染色体"),
+)
+"""Words before a number that say that it is a class."""
+NUMBER = r"0*(\d{1,2}|[XY])"
+NAME = re.compile(rf"^([^\W\d_]*?)[ ._-]*{NUMBER}$", re.IGNORECASE)
+SEXES = {23: "X", 24: "Y"}
+
+
+class Classes(NamedTuple):
+    """Names taken as chromosomes.
+
+    Attributes:
+        label: the chromosome of each name.
+        how: by which rule, "" where the names are those used here.
+        certain: whether they can be nothing else; bare numbers such as 1, 2, 3 can.
+    """
+
+    label: Mapping[str, str]
+    how: str
+    certain: bool
+
+
+def classes_of(names: Iterable[str], labels: bool = False) -> Classes | None:
+    """Take names as chromosomes; None where they are not all named in one way, as chromosomes are.
+
+    Args:
+        names: of folders or files, or labels.
+        labels: they are known to be labels, so that only their spelling is to be found.
+    """
+    found = {name: NAME.match(name.strip()) for name in names}
+    words = {match[1].casefold() if match else "?" for match in found.values()}
+    if len(words) != 1 or not words <= {"", *WORDS}:
+        return None
+    word = words.pop()
+    values = {name: match[2].upper() for name, match in found.items() if match}
+    numbers = {int(value) for value in values.values() if value.isdigit()}
+    letters = bool({"X", "Y"} & set(values.values()))
+    first, certain = _count(numbers, letters, labels or bool(word))
+    if first is None:
+        return None
+    label = {name: value if value in "XY" else CHROMOSOMES[int(value) - first] for name, value in values.items()}
+    how = f"chromosomes with {word!r} before them" if word else ""
+    if numbers and max(numbers) - first >= 22:
+        how = f"numbers from {first} to {first + 23}: {22 + first} is X, {23 + first} is Y"
+    elif any(name != value for name, value in label.items()) and not word:
+        how = "chromosomes in another spelling"
+    return Classes(label, how, certain)
+
+
+def _count(numbers: set[int], letters: bool, word: bool) -> tuple[int | None, bool]:
+    """Return from which number classes are counted, None where they are no classes, and whether that is certain."""
+    if letters:
+        return (1, True) if numbers <= set(range(1, 23)) else (None, False)
+    if numbers == set(range(24)):
+        return 0, True
+    if numbers and numbers <= set(range(1, 25)):
+        return 1, word or len(numbers) == 24
+    return None, False

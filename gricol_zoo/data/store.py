@@ -1,0 +1,224 @@
+"""The files of a zip or a folder, by name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from gricol_zoo.data.kinds import COMPANIONS, SUFFIXES
+from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.files import same_name
+
+MANIFEST = "manifest.csv"
+MAX_FILE = 128 * 2**20  # bytes; the largest image that is read, 4096x4096 float pixels, has half of it
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of these alone zipfile unpacks no more than it is asked for
+IN_UTF8 = 0x800  # the flag of a zip's member whose name is; many programs write UTF-8 and do not set it
+MOST_NAMED = 4
+NAME_KEYS: tuple[Callable[[str], str], ...] = (
+    str,
+    lambda name: same_name(name).strip(),
+    lambda name: same_name(name).strip().casefold(),
+)
+"""By what names are compared, the stricter first."""
+
+
+class Store:
+    """The files of a zip or a folder, by relative name.
+
+    Links to folders are followed. A zip of one folder reads as that folder does: its name is left out.
+
+    Args:
+        root: the zip or folder.
+        names: only these files of a folder; None lists them all.
+
+    Raises:
+        GricolZooError: no such file or folder, no zip, or a zip whose names climb out of it.
+    """
+
+    def __init__(self, root: Path, names: list[str] | None = None) -> None:
+        self.root = root
+        self._zip: zipfile.ZipFile | None = None
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        self._alike: list[dict[str, list[str]]] = []  # the names by each of ``NAME_KEYS``, when first asked for
+        self._top = ""
+        self.several: set[str] = set()  # files with several pages that were said to have them
+        self._closed: list[str] = []  # folders that may not be looked into
+        if names is not None:
+            self.names = names
+        elif root.is_dir():
+            self.names = sorted(list_folder(root, self._closed))
+        elif root.is_file():
+            self._zip = open_zip(root)
+            members = {plain_name(member): member for member in self._zip.infolist() if not member.filename.endswith("/")}
+            self._top = top_folder(members)
+            self._members = {name.removeprefix(self._top): member for name, member in members.items()}
+            self.names = list(self._members)
+        else:
+            raise GricolZooError(f"No such file or folder: {root}.")
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes.
+
+        Raises:
+            FileNotFoundError: no such name; OSError: unreadable.
+            ImageError: larger than ``MAX_FILE``, or a member of a zip that cannot be unpacked: damaged, encrypted, or packed
+                otherwise than by deflate.
+        """
+        if self._zip is None:
+            file = self.root / name
+            _check_size(file.stat().st_size)
+            return file.read_bytes()
+        try:
+            member = self._members[name]
+            _check_size(member.file_size)
+            if member.compress_type not in PACKINGS:
+                raise ImageError("cannot be unpacked: not compressed with deflate. Create the zip again with deflate.")
+            with self._zip.open(member) as stream:
+                # With a number, for without one a member that is larger than its header says is unpacked whole.
+                return stream.read(member.file_size)
+        except KeyError as error:
+            raise FileNotFoundError(name) from error
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+            if isinstance(error, ImageError):
+                raise
+            raise ImageError(f"cannot be unpacked: {error}") from error
+
+    def images(self) -> list[str]:
+        """Return the names of the image files, hidden ones left out."""
+        return [name for name in self.names if name.lower().endswith(SUFFIXES) and not hidden(name)]
+
+    def left_out(self) -> str:
+        """Say in a line which files may be images and are not read, or folders not looked into; "" where there are none."""
+        names = [name for name in self.names if not name.lower().endswith((*SUFFIXES, *COMPANIONS)) and not hidden(name)]
+        closed = f"left out folders that may not be read: {some(self._closed)}." if self._closed else ""
+        if not names:
+            return closed
+        kinds = sorted({PurePosixPath(name).suffix.lower() or "no suffix" for name in names})
+        return f"{closed} ".lstrip() + (
+            f"left out {len(names)} file{'' if len(names) == 1 else 's'} of kinds that are not read ({', '.join(kinds)}): "
+            f"{some(names)}. Save images as PNG or TIFF."
+        )
+
+    def find(self, name: str) -> str:
+        """Return the name of a file by what a table calls it, "" where there is none, or more than one.
+
+        ``./`` in front, the other slash, another Unicode form, capitals, and the absolute path of a file in the folder do not
+        matter.
+        """
+        if name in self._names_by(0):
+            return name
+        forms = (name, name.replace("\\", "/"))
+        ways = [way(form) for way in (str, _plain, self._inside, self._below_top) for form in forms]
+        for place, key in enumerate(NAME_KEYS):
+            for tried in ways:
+                found = self._names_by(place).get(key(tried), [])
+                if tried in found or len(found) == 1:
+                    return tried if tried in found else found[0]
+        return ""
+
+    def _names_by(self, place: int) -> dict[str, list[str]]:
+        """Return the names by one of ``NAME_KEYS``, worked out when first asked for."""
+        while place >= len(self._alike):
+            alike: dict[str, list[str]] = {}
+            for name in self.names:
+                alike.setdefault(NAME_KEYS[len(self._alike)](name), []).append(name)
+            self._alike.append(alike)
+        return self._alike[place]
+
+    def _below_top(self, name: str) -> str:
+        return name.removeprefix(self._top)
+
+    def _inside(self, name: str) -> str:
+        """Return an absolute path as one relative to the folder; as it is where it leads elsewhere."""
+        if self._zip is None and os.path.isabs(name):
+            file = Path(name)
+            resolved = file.parent.resolve() / file.name
+            for inside, root in ((file, self.root.absolute()), (resolved, self.root.resolve())):
+                if inside.is_relative_to(root):
+                    return inside.relative_to(root).as_posix()
+        return name
+
+
+def _plain(name: str) -> str:
+    return str(PurePosixPath(name))
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first names of a list, and say that there are more."""
+    return ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+
+
+def hidden(name: str) -> bool:
+    """Say whether a file is one that a system hides."""
+    return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
+
+
+def list_folder(
+    root: Path, closed: list[str], prefix: str = "", above: frozenset[tuple[int, int]] = frozenset()
+) -> Iterable[str]:
+    """Yield the names of the files in a folder and those below it, links followed, those that lead back up left out.
+
+    Folders below it that may not be read are added to ``closed``.
+    """
+    status = root.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    try:
+        entries = list(os.scandir(root))
+    except PermissionError:
+        if not prefix:
+            raise
+        closed.append(prefix.rstrip("/"))
+        return
+    for entry in entries:
+        if entry.is_dir():
+            if not hidden(entry.name):
+                yield from list_folder(Path(entry.path), closed, f"{prefix}{entry.name}/", above | {here})
+        elif entry.is_file() or entry.is_symlink():  # a link that leads nowhere is an error of its own when it is read
+            yield prefix + entry.name
+
+
+def plain_name(member: zipfile.ZipInfo) -> str:
+    """Return the name of a zip's member: with forward slashes, and in UTF-8 where it is although nothing says so."""
+    name = member.filename
+    if not member.flag_bits & IN_UTF8:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/")
+
+
+def top_folder(names: Iterable[str]) -> str:
+    """Return the folder that a zip was made of, with its slash: all is in it, and it has folders or a manifest; else ""."""
+    visible = [name for name in names if not hidden(name)]
+    top = visible[0].partition("/")[0] + "/" if visible else ""
+    if not all(name.startswith(top) for name in visible):
+        return ""
+    inside = [name.removeprefix(top) for name in visible]
+    return top if any("/" in name or name.lower() == MANIFEST for name in inside) else ""
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_FILE:
+        raise ImageError(f"{size / 2**20:.0f} MiB is larger than the limit for a crop ({MAX_FILE // 2**20} MiB)")
+
+
+def open_zip(file: Path) -> zipfile.ZipFile:
+    """Open a zip file.
+
+    Raises:
+        GricolZooError: not a zip, or a name in it is absolute or climbs out.
+    """
+    try:
+        archive = zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        raise GricolZooError(f"{file} is not a valid zip file: {error}.") from error
+    for name in archive.namelist():
+        parts = PurePosixPath(name.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts or ":" in "".join(parts.parts[:1]):
+            raise GricolZooError(f"{file} contains {name!r}, a path outside the archive. Create the zip again without it.")
+    return archive
