@@ -29,6 +29,7 @@ COMMANDS = (
     "validate",
     "karyotype",
     "verify",
+    "sign",
     "explain",
     "embed",
     "export",
@@ -46,6 +47,7 @@ EXTRA_OF = {
     "sklearn": "train",
     "matplotlib": "viz",
     "gradio": "serve",
+    "cryptography": "sign",
     **dict.fromkeys(("onnx", "onnxscript", "onnxruntime"), "export"),
 }
 
