@@ -13,6 +13,7 @@ from gricol_zoo.serve.details import Details, look_at
 from gricol_zoo.serve.session import MAX_NAME, Session, Sessions
 
 STYLE = Path(__file__).with_name("style.css")
+MAX_WAITING = 60  # events of all tabs together
 UNASSIGNED = "unassigned"
 # One listener on the element that stays, for its content comes anew with each answer.
 CLICKS = """
@@ -57,7 +58,7 @@ def build_page(sessions: Sessions) -> Any:
         parts = _lay(list(sessions.models))
         _connect(sessions, parts)
         page.unload(_ending(sessions))
-    page.queue(api_open=False)
+    page.queue(api_open=False, max_size=MAX_WAITING)
     return page
 
 
@@ -134,7 +135,10 @@ def _answer(sessions: Sessions, request: Any, change: Callable[[Session], str]) 
     """Change the tab's session, and return what it shows now; a mistake changes nothing and is said."""
     import gradio as gr
 
-    session = sessions.get(str(request.session_hash))
+    try:
+        session = sessions.get(str(request.session_hash))
+    except GricolZooError as error:
+        raise gr.Error(str(error)) from error
     with session.lock:
         try:
             line, bad = change(session), False
