@@ -146,9 +146,9 @@ def check_event(body: bytes, host: str, join: bool = True) -> None:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise RefusedError(400, "expected JSON") from error
-    if not isinstance(data, dict) or (
-        (join or "session_hash" in data) and not SESSION.fullmatch(str(data.get("session_hash", "")))
-    ):
+    if not isinstance(data, dict):
+        raise RefusedError(400, "expected a mapping")
+    if (join or "session_hash" in data) and not SESSION.fullmatch(str(data.get("session_hash", ""))):
         raise RefusedError(400, "expected a session_hash")
     for key, value in _items(data):
         if key in ("path", "url") and isinstance(value, str):
