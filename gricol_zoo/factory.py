@@ -27,6 +27,7 @@ from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights.hub import find_on_hub, upload
 from gricol_zoo.weights.hub.upload import CARD, README
 from gricol_zoo.weights.resolve import find_named
+from gricol_zoo.weights.signature import check_signed
 from gricol_zoo.weights.source import Source, find_in_dir
 from gricol_zoo.weights.tensors import check_against, load_weights, save_model
 
@@ -47,6 +48,7 @@ class GridModel(TwoBranchModel):
         local_files_only: bool = False,
         force_download: bool = False,
         allow_large: bool = False,
+        signed_by: str | Path | None = None,
         **changes: Any,
     ) -> GridModel:
         """Load a model from a Hub repository ("org/repo") or a folder written by ``save_pretrained``.
@@ -59,6 +61,7 @@ class GridModel(TwoBranchModel):
             local_files_only: make no request.
             force_download: take nothing from the cache.
             allow_large: accept a config whose images take far more memory than those of the registered model.
+            signed_by: file of the public key that must have signed the weights (``gricol_zoo.weights.signature``).
             changes: fields of the spec to change, such as ``num_classes``.
 
         Raises:
@@ -68,7 +71,7 @@ class GridModel(TwoBranchModel):
             source = find_in_dir(Path(repo_or_dir))
         else:
             source = find_on_hub(repo_or_dir, revision or "", cache_dir, token, local_files_only, force_download)
-        return create_from(source, True, False, allow_large, **changes)
+        return create_from(source, True, False, allow_large, signed_by, **changes)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``model.safetensors`` (fp16) and ``config.json``, which ``local-dir:folder`` loads again."""
@@ -101,20 +104,44 @@ from_pretrained = GridModel.from_pretrained
 
 @overload
 def create_model(
-    name: str, pretrained: bool = ..., deployed: Literal[False] = ..., *, allow_large: bool = ..., **changes: Any
+    name: str,
+    pretrained: bool = ...,
+    deployed: Literal[False] = ...,
+    *,
+    allow_large: bool = ...,
+    signed_by: str | Path | None = ...,
+    **changes: Any,
 ) -> GridModel: ...
 @overload
 def create_model(
-    name: str, pretrained: bool = ..., *, deployed: Literal[True], allow_large: bool = ..., **changes: Any
+    name: str,
+    pretrained: bool = ...,
+    *,
+    deployed: Literal[True],
+    allow_large: bool = ...,
+    signed_by: str | Path | None = ...,
+    **changes: Any,
 ) -> DeployedModel: ...
 @overload
 def create_model(
-    name: str, pretrained: bool = ..., deployed: bool = ..., *, allow_large: bool = ..., **changes: Any
+    name: str,
+    pretrained: bool = ...,
+    deployed: bool = ...,
+    *,
+    allow_large: bool = ...,
+    signed_by: str | Path | None = ...,
+    **changes: Any,
 ) -> GridModel | DeployedModel: ...
 
 
 def create_model(
-    name: str, pretrained: bool = False, deployed: bool = False, *, allow_large: bool = False, **changes: Any
+    name: str,
+    pretrained: bool = False,
+    deployed: bool = False,
+    *,
+    allow_large: bool = False,
+    signed_by: str | Path | None = None,
+    **changes: Any,
 ) -> GridModel | DeployedModel:
     """Create a model by name.
 
@@ -124,6 +151,7 @@ def create_model(
         deployed: give the lower branch alone, with timm's model contract, instead of the full form.
         allow_large: accept a folder's or repository's config whose images take far more memory than those of the
             registered model of its name.
+        signed_by: file of the public key that must have signed the weights (``gricol_zoo.weights.signature``).
         changes: any field of ``ModelSpec``: parts (``backbone="timm/resnet18"``), sizes, ``num_classes``, ``in_chans``.
             With weights, another ``num_classes`` starts new classifiers, another ``in_chans`` adapts the first layers, and
             another ``polarity`` the lower branch's classifier (with polarity, which is then still to be trained, the logits
@@ -142,24 +170,41 @@ def create_model(
         source = find_on_hub(parsed.repo, parsed.revision)
     else:
         source = find_named(parsed.arch, parsed.tag, pretrained)
-    return create_from(source, pretrained, deployed, allow_large, **changes)
+    return create_from(source, pretrained, deployed, allow_large, signed_by, **changes)
 
 
 @overload
 def create_from(
-    source: Source, pretrained: bool, deployed: Literal[False] = ..., allow_large: bool = ..., **changes: Any
+    source: Source,
+    pretrained: bool,
+    deployed: Literal[False] = ...,
+    allow_large: bool = ...,
+    signed_by: str | Path | None = ...,
+    **changes: Any,
 ) -> GridModel: ...
 @overload
 def create_from(
-    source: Source, pretrained: bool, deployed: bool, allow_large: bool = ..., **changes: Any
+    source: Source,
+    pretrained: bool,
+    deployed: bool,
+    allow_large: bool = ...,
+    signed_by: str | Path | None = ...,
+    **changes: Any,
 ) -> GridModel | DeployedModel: ...
 
 
 def create_from(
-    source: Source, pretrained: bool, deployed: bool = False, allow_large: bool = False, **changes: Any
+    source: Source,
+    pretrained: bool,
+    deployed: bool = False,
+    allow_large: bool = False,
+    signed_by: str | Path | None = None,
+    **changes: Any,
 ) -> GridModel | DeployedModel:
     """Build the model of a source, changed, and load its weights if asked."""
     spec = source.spec.replace(**changes)
+    if signed_by is not None:
+        check_signed(source, signed_by)
     check_source(source, spec, pretrained, allow_large)
     model = build_deployed(spec) if deployed else build(spec)
     model.name = source.name

@@ -24,6 +24,7 @@ from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights.config import timm_config
 from gricol_zoo.weights.hub import find_on_hub
 from gricol_zoo.weights.resolve import find_in_table, packaged_file
+from gricol_zoo.weights.signature import check_signed
 from gricol_zoo.weights.source import Source, find_in_dir
 from gricol_zoo.weights.tensors import load_weights
 from gricol_zoo.weights.timm_door import SEPARATOR, check_given, wrap_readers
@@ -90,6 +91,7 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         allow_large: bool = False,
+        signed_by: str | Path | None = None,
         **changes: Any,
     ) -> DeployedModel:
         config = _resolve(name, chosen, options)
@@ -100,6 +102,8 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
         spec: ModelSpec = source.spec.replace(
             num_classes=num_classes, in_chans=in_chans, drop_rate=drop_rate, **{k: _tupled(v) for k, v in changes.items()}
         )
+        if signed_by is not None:
+            check_signed(source, signed_by)
         check_source(source, spec, pretrained, allow_large)
         model = build_deployed(spec, global_pool, device, dtype)
         model.name = name

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from gricol_zoo.errors import CorruptWeightsError, HubError, UnreachableError
 from gricol_zoo.files import file_sha256, git_blob_sha1
+from gricol_zoo.signing import MAX_KEY
 from gricol_zoo.weights.config import CONFIG_FILE, MAX_BYTES
 from gricol_zoo.weights.hub.deadline import seconds_for, within
 from gricol_zoo.weights.hub.guard import COMMIT, ETAG, check_header, checked_headers
 from gricol_zoo.weights.hub.repo import Repo, file_of, how_to_get_it, library, retried, translated_errors
-from gricol_zoo.weights.source import Source, read_source
+from gricol_zoo.weights.source import SIGNATURE_FILE, Source, read_source
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def find_on_hub(
     def beside(name: str, size: int, sha256: str) -> Path:
         return fetch(pinned, name, size, size, sha256)
 
-    return read_source(config, beside, ref=f"{repo}@{commit}")
+    return read_source(config, beside, lambda: fetch(pinned, SIGNATURE_FILE, MAX_KEY), ref=f"{repo}@{commit}")
 
 
 def find_config(repo: Repo) -> Path:
