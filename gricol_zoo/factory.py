@@ -17,7 +17,7 @@ from gricol_zoo.models.contracts import Backbone, OwnObjective, Splitter, comple
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.grid import TwoBranchModel
 from gricol_zoo.models.heads import build_head
-from gricol_zoo.models.memory import SLACK, activation_bytes, prepared, takes_the_same
+from gricol_zoo.models.memory import LITTLE, SLACK, activation_bytes, prepared, takes_the_same
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.overview import build_overview
 from gricol_zoo.models.parts import build_part
@@ -254,7 +254,8 @@ def _check_memory(source: Source, spec: ModelSpec) -> None:
     if takes_the_same(spec, known):
         return
     slack = SLACK if source.name in MODELS else 1
-    needed, most = activation_bytes(build(spec)) / 2**30, slack * activation_bytes(build(known)) / 2**30
+    needed = activation_bytes(build(spec)) / 2**30
+    most = max(LITTLE, slack * activation_bytes(build(known))) / 2**30
     pixels, most_pixels = prepared(spec) / 1e6, SLACK * prepared(known) / 1e6
     if needed > most or pixels > most_pixels:
         raise CheckpointError(

@@ -11,6 +11,7 @@ from gricol_zoo.models.grid import TwoBranchModel
 from gricol_zoo.spec import ModelSpec
 
 SLACK = 4  # times what the registered model of the name needs: twice its canvas either way
+LITTLE = 1 << 26  # bytes that any config may take: four times a light model's
 PARTS = ("backbone", "splitter", "head", "overview", "backbone_options", "splitter_options", "head_options")
 OF_MEMORY = (*PARTS, "grid", "image_size", "cell_size", "in_chans", "cell_norm")
 

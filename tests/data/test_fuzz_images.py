@@ -14,7 +14,8 @@ from helpers.models import OLD_MODEL
 from helpers.pictures import blob, byte_difference, encode, lzw, packbits, png, tiff
 from PIL import Image
 
-from gricol_zoo.data.images import SUFFIXES, frames, read_crop, size_of
+from gricol_zoo.data.images import frames, read_crop, size_of
+from gricol_zoo.data.kinds import SUFFIXES
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.errors import ImageError
 

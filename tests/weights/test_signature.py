@@ -14,8 +14,8 @@ from gricol_zoo.files import file_sha256
 
 pytest.importorskip("cryptography")
 
-from gricol_zoo.signing import make_keys
 from gricol_zoo.weights.signature import sign_folder
+from gricol_zoo.weights.signing import make_keys
 
 REPO = "org/zoo"
 
