@@ -314,6 +314,13 @@ def overview() -> str:
         "Each loads by its name, `create_model(NAME, pretrained=True)`, after `pip install .` in a clone that stays in place.",
         "",
     ]
+    lines += [
+        "## What the files tell of single images",
+        "",
+        "Weights with a `pixels.bin` record each training image by a hash of its pixels: whoever holds an image can test whether it was",
+        "trained on. An image cannot be had back from it.",
+        "",
+    ]
     lines += ["## Data", "", TERMS["qband"], "", TERMS["pki3"], "", BOTH, ""]
     return "\n".join(lines)
 
