@@ -27,7 +27,7 @@ def names(pattern: str, pretrained: bool) -> list[str]:
     """Return the names that match a pattern; of those with weights alone as name.tag."""
     from gricol_zoo.weights.resolve import list_models
 
-    return list_models(pattern, pretrained)
+    return list_models(pattern, pretrained=pretrained)
 
 
 def describe(name: str) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def _count(model: nn.Module, call: Callable[[Tensor], Any], x: Tensor) -> float:
 
 
 def _attention(inputs: Sequence[Any], outputs: Sequence[Any]) -> Counter[str]:
-    """Count attention for fvcore: (B, heads, L, E) queries by keys (B, heads, S, E), and the result by values (B, heads, S, V)."""
+    """Count attention for fvcore: queries (B, heads, L, E) by keys (B, heads, S, E), and that by values (B, heads, S, V)."""
     query, key, value = (one.type().sizes() for one in inputs[:3])
     return Counter({ATTENTION: math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])})
 

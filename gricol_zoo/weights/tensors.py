@@ -147,6 +147,9 @@ def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -
     model.load_state_dict(state)
     model.load_report = report
     model.info, model.hub_ref = source.info, source.ref
+    old, new = source.spec, model.spec
+    if old.num_classes != new.num_classes or (old.polarity and not new.polarity) or old.global_pool != new.global_pool:
+        model.info = source.info.for_other_classes()
     return report
 
 

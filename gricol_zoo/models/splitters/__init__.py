@@ -4,7 +4,7 @@
 ``boxes()`` (``Boxed``) can be looked into by ``gricol_zoo.explain``.
 """
 
-from gricol_zoo.models.splitters.table import SPLITTERS
+from gricol_zoo.models.splitters.table import SPLITTERS, build_splitter
 from gricol_zoo.models.splitters import feature_overlap, none, overlap, regions, tiles  # noqa: F401  (register)
 
-__all__ = ["SPLITTERS"]
+__all__ = ["SPLITTERS", "build_splitter"]
