@@ -23,8 +23,9 @@ from gricol_zoo.models.overview import build_overview
 from gricol_zoo.models.pretrained_cfg import live_config
 from gricol_zoo.models.splitters import build_splitter
 from gricol_zoo.spec import ModelSpec
+from gricol_zoo.weights.card import card_of
 from gricol_zoo.weights.hub import find_on_hub, upload
-from gricol_zoo.weights.hub.upload import CARD, README
+from gricol_zoo.weights.hub.upload import README
 from gricol_zoo.weights.resolve import find_named
 from gricol_zoo.weights.source import Source, find_file, find_in_dir
 from gricol_zoo.weights.tensors import check_against, load_weights, save_model
@@ -71,7 +72,7 @@ class GridModel(TwoBranchModel):
     def push_to_hub(
         self, repo: str, token: str | None = None, private: bool | None = None, branch: str = "main", commit_message: str = ""
     ) -> str:
-        """Upload weights, config and a short card (if there is none) to "org/repo"; return the commit, to pin it by.
+        """Upload weights, config and a card (if there is none) to "org/repo"; return the commit, to pin it by.
 
         Args:
             repo: made if need be.
@@ -85,7 +86,8 @@ class GridModel(TwoBranchModel):
         """
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)
-            (Path(folder) / README).write_text(CARD.format(name=self.name or "A model"), encoding="utf-8")
+            info = find_in_dir(folder).info
+            (Path(folder) / README).write_text(card_of(self, repo, info), encoding="utf-8")
             message = commit_message or f"Weights of {self.name or 'a model'} of gricol_zoo"
             return upload(Path(folder), repo, message, token, private, branch, keep_card=True)
 

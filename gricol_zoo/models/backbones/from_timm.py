@@ -6,7 +6,7 @@ register tokens are dropped. The model is tried once at its input size when buil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,20 @@ from torch import Tensor
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.contracts import Backbone
+
+
+def create_timm(name: str, changes: Mapping[str, Any]) -> Any:
+    """Return one of timm's own models, with random weights.
+
+    Raises:
+        GricolZooError: timm refuses.
+    """
+    import timm
+
+    try:
+        return timm.create_model(name, **changes)
+    except Exception as error:  # timm refuses in many ways
+        raise GricolZooError(f"timm cannot create {name!r}: {str(error).splitlines()[0]}") from error
 
 
 class TimmBackbone(Backbone):
