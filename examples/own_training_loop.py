@@ -2,13 +2,15 @@
 
     python examples/own_training_loop.py FOLDER OUT [EPOCHS]
 
-Nothing here is of this package but the model and ``create_transform``: the data set is torchvision's ``ImageFolder``, or the ten
-lines that stand in for it, and the loop is plain torch. ``gricol-zoo train`` does more: augmentation, splits by case,
+Nothing here is of this package but the model and ``create_transform``: the data set is torchvision's ``ImageFolder``, or the
+ten lines that stand in for it, and the loop is plain torch. ``gricol-zoo train`` does more: augmentation, splits by case,
 calibration, a record of what was seen.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -23,20 +25,22 @@ except ImportError:
     class ImageFolder(Dataset):
         """What is used here of torchvision's class of that name."""
 
-        def __init__(self, root, transform):
+        def __init__(self, root: str | Path, transform: Callable[[Any], torch.Tensor]) -> None:
             self.classes = sorted(folder.name for folder in Path(root).iterdir() if folder.is_dir())
             self.samples = [(file, i) for i, name in enumerate(self.classes) for file in sorted(Path(root, name).iterdir())]
             self.transform = transform
 
-        def __len__(self):
+        def __len__(self) -> int:
+            """How many images there are."""
             return len(self.samples)
 
-        def __getitem__(self, index):
+        def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+            """One image, and its class."""
             file, label = self.samples[index]
             return self.transform(file), label
 
 
-def fine_tune(folder, out, epochs=5, batch_size=16):
+def fine_tune(folder: str | Path, out: str | Path, epochs: int = 5, batch_size: int = 16) -> list[float]:
     """Train on all images of a folder and write the model; return the loss of each epoch."""
     torch.manual_seed(0)
     names = sorted(each.name for each in Path(folder).iterdir() if each.is_dir())  # the order that ImageFolder gives them

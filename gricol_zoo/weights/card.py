@@ -7,7 +7,6 @@ its weights know of themselves (``card_of``).
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -77,15 +76,11 @@ def front(name: str, score: Score | None, license: str) -> str:
     lines += ["library_name: gricol-zoo", "pipeline_tag: image-classification", "tags:"]
     lines += [f"- {tag}" for tag in TAGS]
     if score is not None:
-        lines += ["metrics:", "- accuracy", "model-index:", f"- name: {_yaml(name)}", "  results:"]
+        lines += ["metrics:", "- accuracy", "model-index:", f"- name: {json.dumps(name)}", "  results:"]
         lines += ["  - task:", "      type: image-classification"]
-        lines += ["    dataset:", f"      type: {_yaml(score.kind)}", f"      name: {_yaml(score.data)}"]
+        lines += ["    dataset:", f"      type: {json.dumps(score.kind)}", f"      name: {json.dumps(score.data)}"]
         lines += ["    metrics:", "    - type: accuracy", f"      value: {score.accuracy:.6f}"]
     return "\n".join([*lines, "---", ""])
-
-
-def _yaml(text: str) -> str:
-    return text if re.fullmatch(r"[A-Za-z][\w .,()/%-]*", text) else json.dumps(text)
 
 
 def what_it_is(model: TwoBranchModel, info: WeightsInfo) -> str:
