@@ -130,7 +130,7 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
             in_chans=in_chans,
             drop_rate=drop_rate,
             global_pool=global_pool,
-            **{key: _tupled(value) for key, value in changes.items()},
+            **changes,
         )
         if pretrained:
             check_source(source)
@@ -149,10 +149,6 @@ def _resolve(name: str, chosen: Any, options: dict[str, Any]) -> Any:
     from timm.models._builder import resolve_pretrained_cfg
 
     return resolve_pretrained_cfg(name, pretrained_cfg=chosen, pretrained_cfg_overlay=options.get("pretrained_cfg_overlay"))
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def bridge(name: str) -> None:
