@@ -8,6 +8,7 @@ is imported before the arguments are read, so ``--help`` is quick.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib
 import io
@@ -19,7 +20,7 @@ from typing import NoReturn, TextIO
 
 from gricol_zoo.commands.kinds import check_options
 from gricol_zoo.errors import GricolZooError, QualityWarning
-from gricol_zoo.progress import show_progress
+from gricol_zoo.progress import Plain, show_progress
 
 COMMANDS = (
     "list",
@@ -28,6 +29,7 @@ COMMANDS = (
     "validate",
     "karyotype",
     "verify",
+    "sign",
     "explain",
     "embed",
     "export",
@@ -45,6 +47,7 @@ EXTRA_OF = {
     "sklearn": "train",
     "matplotlib": "viz",
     "gradio": "serve",
+    "cryptography": "sign",
     **dict.fromkeys(("onnx", "onnxscript", "onnxruntime"), "export"),
 }
 
@@ -57,10 +60,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status."""
+    """Run one command; return the exit status. Nothing that a file or config says steers the terminal."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that a code page lacks stops no run
+    with contextlib.redirect_stdout(Plain.of(sys.stdout)), contextlib.redirect_stderr(Plain.of(sys.stderr)):
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     warnings.showwarning = _show_warning
     show_progress()

@@ -1,8 +1,8 @@
 """The one exception family for mistakes that the caller can mend, and for files that cannot be had or trusted.
 
 ``GricolZooError`` (a ValueError): ``ImageError``, ``LeakError`` and ``CheckpointError``. Kinds of ``CheckpointError``:
-``NoWeightsError``, ``ConfigError``, ``CorruptWeightsError`` and ``HubError``. Kinds of ``HubError``: ``NotOnHubError``,
-``NoAccessError``, ``UnreachableError`` and ``CacheError``.
+``NoWeightsError``, ``ConfigError``, ``CorruptWeightsError``, ``SignatureError`` and ``HubError``. Kinds of ``HubError``:
+``NotOnHubError``, ``NoAccessError``, ``UnreachableError`` and ``CacheError``.
 """
 
 
@@ -35,6 +35,10 @@ class ConfigError(CheckpointError):
 
 class CorruptWeightsError(CheckpointError):
     """A file whose bytes are not those that its hash, its size or its header promise."""
+
+
+class SignatureError(CheckpointError):
+    """A signature that was asked for and is missing, of another key, or of other bytes."""
 
 
 class HubError(CheckpointError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -18,8 +19,10 @@ from gricol_zoo.models.contracts import Backbone, OwnObjective
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.grid import TwoBranchModel
 from gricol_zoo.models.heads import build_head
+from gricol_zoo.models.memory import SLACK, activation_bytes, prepared, takes_the_same
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.overview import build_overview
+from gricol_zoo.models.presets import MODELS
 from gricol_zoo.models.pretrained_cfg import live_config
 from gricol_zoo.models.splitters import build_splitter
 from gricol_zoo.spec import ModelSpec
@@ -27,8 +30,12 @@ from gricol_zoo.weights.card import card_of
 from gricol_zoo.weights.hub import find_on_hub, upload
 from gricol_zoo.weights.hub.upload import README
 from gricol_zoo.weights.resolve import find_named
+from gricol_zoo.weights.signature import check_signed
 from gricol_zoo.weights.source import Source, find_file, find_in_dir
 from gricol_zoo.weights.tensors import check_against, load_weights, save_model
+
+CONSENT = "GRICOL_ZOO_ALLOW_LARGE"
+LARGEST = "gricol_r50half_n4"  # whose memory a config of an unregistered name may take
 
 
 class GridModel(TwoBranchModel):
@@ -43,6 +50,8 @@ class GridModel(TwoBranchModel):
         token: str | None = None,
         local_files_only: bool = False,
         force_download: bool = False,
+        allow_large: bool = False,
+        signed_by: str | Path | None = None,
         **changes: Any,
     ) -> GridModel:
         """Load a model from a Hub repository ("org/repo") or a folder written by ``save_pretrained``.
@@ -54,6 +63,8 @@ class GridModel(TwoBranchModel):
             token: for a private repository.
             local_files_only: make no request.
             force_download: take nothing from the cache.
+            allow_large: accept a config whose images take far more memory than those of the registered model.
+            signed_by: file of the public key that must have signed the weights (``gricol_zoo.weights.signature``).
             changes: fields of the spec to change, such as ``num_classes``.
 
         Raises:
@@ -63,7 +74,7 @@ class GridModel(TwoBranchModel):
             source = find_in_dir(Path(repo_or_dir))
         else:
             source = find_on_hub(repo_or_dir, revision or "", cache_dir, token, local_files_only, force_download)
-        return create_from(source, True, False, **changes)
+        return create_from(source, True, False, allow_large, signed_by, **changes)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``model.safetensors`` (fp16) and ``config.json``, which ``local-dir:folder`` loads again."""
@@ -96,19 +107,46 @@ from_pretrained = GridModel.from_pretrained
 
 
 @overload
-def create_model(name: str, pretrained: bool = ..., deployed: Literal[False] = ..., **changes: Any) -> GridModel: ...
+def create_model(
+    name: str,
+    pretrained: bool = ...,
+    deployed: Literal[False] = ...,
+    *,
+    allow_large: bool = ...,
+    signed_by: str | Path | None = ...,
+    **changes: Any,
+) -> GridModel: ...
 @overload
-def create_model(name: str, pretrained: bool = ..., *, deployed: Literal[True], **changes: Any) -> DeployedModel: ...
+def create_model(
+    name: str,
+    pretrained: bool = ...,
+    *,
+    deployed: Literal[True],
+    allow_large: bool = ...,
+    signed_by: str | Path | None = ...,
+    **changes: Any,
+) -> DeployedModel: ...
 @overload
-def create_model(name: str, pretrained: bool = ..., deployed: bool = ..., **changes: Any) -> GridModel | DeployedModel: ...
+def create_model(
+    name: str,
+    pretrained: bool = ...,
+    deployed: bool = ...,
+    *,
+    allow_large: bool = ...,
+    signed_by: str | Path | None = ...,
+    **changes: Any,
+) -> GridModel | DeployedModel: ...
 
 
 def create_model(
     name: str,
     pretrained: bool = False,
     deployed: bool = False,
+    *,
     checkpoint_path: str | Path | None = None,
     cache_dir: str | Path | None = None,
+    allow_large: bool = False,
+    signed_by: str | Path | None = None,
     **changes: Any,
 ) -> GridModel | DeployedModel:
     """Create a model by name.
@@ -120,6 +158,9 @@ def create_model(
         checkpoint_path: load these weights of the model instead: a ``model.safetensors`` with its ``config.json`` beside it, or
             their folder. The model is then built as the config says.
         cache_dir: of huggingface_hub, if not its own.
+        allow_large: accept a folder's or repository's config whose images take far more memory than those of the
+            registered model of its name.
+        signed_by: file of the public key that must have signed the weights (``gricol_zoo.weights.signature``).
         changes: any field of ``ModelSpec``: parts (``backbone="timm/resnet18"``), sizes, ``num_classes``, ``in_chans``; None
             leaves it.
             With weights, another ``num_classes`` starts new classifiers, another ``in_chans`` adapts the first layers, and
@@ -141,7 +182,7 @@ def create_model(
         source = find_named(parsed.arch, parsed.tag, pretrained and not checkpoint_path, cache)
     if checkpoint_path:
         source = find_file(source.name, checkpoint_path)
-    return create_from(source, pretrained or bool(checkpoint_path), deployed, **changes)
+    return create_from(source, pretrained or bool(checkpoint_path), deployed, allow_large, signed_by, **changes)
 
 
 def model_entrypoint(name: str) -> Callable[..., GridModel | DeployedModel]:
@@ -157,16 +198,38 @@ def model_entrypoint(name: str) -> Callable[..., GridModel | DeployedModel]:
 
 
 @overload
-def create_from(source: Source, pretrained: bool, deployed: Literal[False] = ..., **changes: Any) -> GridModel: ...
+def create_from(
+    source: Source,
+    pretrained: bool,
+    deployed: Literal[False] = ...,
+    allow_large: bool = ...,
+    signed_by: str | Path | None = ...,
+    **changes: Any,
+) -> GridModel: ...
 @overload
-def create_from(source: Source, pretrained: bool, deployed: bool, **changes: Any) -> GridModel | DeployedModel: ...
+def create_from(
+    source: Source,
+    pretrained: bool,
+    deployed: bool,
+    allow_large: bool = ...,
+    signed_by: str | Path | None = ...,
+    **changes: Any,
+) -> GridModel | DeployedModel: ...
 
 
-def create_from(source: Source, pretrained: bool, deployed: bool = False, **changes: Any) -> GridModel | DeployedModel:
+def create_from(
+    source: Source,
+    pretrained: bool,
+    deployed: bool = False,
+    allow_large: bool = False,
+    signed_by: str | Path | None = None,
+    **changes: Any,
+) -> GridModel | DeployedModel:
     """Build the model of a source, changed, and load its weights if asked; a change to None is none, as for timm."""
     spec = source.spec.replace(**{field: value for field, value in changes.items() if value is not None})
-    if pretrained:
-        check_source(source)
+    if signed_by is not None:
+        check_signed(source, signed_by)
+    check_source(source, spec, pretrained, allow_large)
     model = build_deployed(spec) if deployed else build(spec)
     model.name = source.name
     model.pretrained_cfg = model.default_cfg = live_config(spec, source.name, source.tag or source.info.tag)
@@ -176,17 +239,27 @@ def create_from(source: Source, pretrained: bool, deployed: bool = False, **chan
     return model
 
 
-def check_source(source: Source) -> None:
-    """Compare weights that are not this package's own with their model, by size and shapes, before it takes any memory.
+def check_source(source: Source, spec: ModelSpec, pretrained: bool, allow_large: bool = False) -> None:
+    """Compare weights that are not this package's own with their model, and its memory with that of the registered model.
+
+    Nothing is allocated for it.
+
+    Args:
+        source: where the weights are.
+        spec: what is to be built, the source's with the caller's changes.
+        pretrained: whether the weights are wanted.
+        allow_large: the caller's consent to a model whose activations take far more than those of the registered model.
 
     Raises:
-        CheckpointError: they are not the weights of such a model.
+        CheckpointError: they are not the weights of such a model, or it takes too much memory.
     """
     if not source.open or source.pinned:
         return
     try:
         with torch.device("meta"):
-            outline = build(source.spec).state_dict()
+            outline = build(source.spec).state_dict() if pretrained else {}
+            if not (allow_large or os.environ.get(CONSENT) == "1"):
+                _check_memory(source, spec)
     except GricolZooError:
         raise
     except Exception as error:  # a third party's part that computes with its tensors while it is built
@@ -197,7 +270,23 @@ def check_source(source: Source) -> None:
             f"{source.ref} has a part that cannot be built on torch's meta device ({error}), so its size cannot be checked "
             f"before loading. If you trust it: `hf download {repo} --local-dir DIR`, then `local-dir:DIR`."
         ) from error
-    check_against(outline, source)
+    if pretrained:
+        check_against(outline, source)
+
+
+def _check_memory(source: Source, spec: ModelSpec) -> None:
+    known = MODELS.get(source.name if source.name in MODELS else LARGEST)
+    if takes_the_same(spec, known):
+        return
+    slack = SLACK if source.name in MODELS else 1
+    needed, most = activation_bytes(build(spec)) / 2**30, slack * activation_bytes(build(known)) / 2**30
+    pixels, most_pixels = prepared(spec) / 1e6, SLACK * prepared(known) / 1e6
+    if needed > most or pixels > most_pixels:
+        raise CheckpointError(
+            f"By the config of {source.ref or source.name}, each image has {pixels:.3g} megapixels and would take "
+            f"{needed:.3g} GiB; expected at most {most_pixels:.3g} and {most:.3g}. If you trust it, pass `allow_large=True` "
+            f"(for the commands, set {CONSENT}=1)."
+        )
 
 
 def build(spec: ModelSpec) -> GridModel:

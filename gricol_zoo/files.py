@@ -27,6 +27,8 @@ MARKS = {
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 FORMULA = re.compile(r"'*[=+\-@]")  # what a spreadsheet would take for a formula; and what ``guard`` has made of one
 
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 def write_atomically(file: Path, data: bytes) -> None:
     """Write a file so that a reader, or a crash, or a full disk, leaves the old one or the new one, never a part.
@@ -156,11 +158,6 @@ def unguard(text: str) -> str:
     return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 
 
-def escaped(text: str) -> str:
-    r"""Return text that can be written as UTF-8: bytes of a file's name that are not are written as \udcXX."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def same_name(text: str) -> str:
     r"""Return a name in the form in which names are compared: composed Unicode; bytes that are not UTF-8 as \udcXX."""
     return unicodedata.normalize("NFC", escaped(text))
@@ -217,6 +214,14 @@ def _difference(found: Any, wanted: Any) -> str:
             if found.get(key) != wanted[key]:
                 return f"{key} {_difference(found.get(key), wanted[key])}"
     return f"{found!r}, not {wanted!r}"
+
+
+def escaped(text: str) -> str:
+    r"""Return text for people: what steers a terminal or turns the reading direction is written out, such as \x1b.
+
+    So are line ends and bytes of a file's name that are not UTF-8 (\udcXX): a name is one line, and can be written.
+    """
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def file_sha256(file: Path) -> str:

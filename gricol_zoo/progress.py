@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from gricol_zoo.files import escaped
 
 LOGGER = logging.getLogger("gricol_zoo")
 
@@ -28,6 +31,38 @@ def show_progress() -> None:
     LOGGER.setLevel(logging.INFO)
     if not any(isinstance(handler, ToStderr) for handler in LOGGER.handlers):
         LOGGER.addHandler(ToStderr())
+
+
+class Plain:
+    r"""A text stream to a person: control characters are written out, but for line ends, tabs, and the \r of a progress bar.
+
+    Args:
+        stream: where it goes; whatever else a stream has is its own.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    @classmethod
+    def of(cls, stream: Any) -> Any:
+        """Return the stream, made plain where it is not yet."""
+        return stream if stream is None or isinstance(stream, cls) else cls(stream)
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        begin, end = (len(text) - len(text.lstrip("\r")), len(text.rstrip("\r")))
+        parts = re.split(r"(\r?\n|\t)", text[begin:end])
+        plain = "".join(part if index % 2 else escaped(part) for index, part in enumerate(parts))
+        self.stream.write("\r" * begin + plain + text[max(begin, end) :])
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write lines."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 class Stop:

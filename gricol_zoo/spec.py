@@ -30,6 +30,7 @@ ORIENTATIONS = ("as-is", "centred", "upright")
 CONTRASTS = ("as-is", "p99")
 GROUNDS = ("auto", "light", "dark")
 VERSIONS = (1, 2)
+LEAST = 1e-4  # of a scale or a standard deviation: what is smaller makes numbers that are not finite
 CELL_NORMS = ("shared", "own")
 POOLS = ("avg", "max", "")
 
@@ -93,10 +94,10 @@ class Preprocess:
             raise GricolZooError(f"Expected the preparation `version` to be 1 or 2, but got {self.version!r}.")
         if not 0 <= self.length <= 8192:
             raise GricolZooError(f"Expected `length` to lie in 0..8192 crop pixels, but got {self.length}.")
-        if not 0 < self.scale <= 16:
-            raise GricolZooError(f"Expected `scale` to lie in (0, 16], but got {self.scale}.")
-        if not (0 < self.std <= 16 and -16 <= self.mean <= 16):
-            raise GricolZooError(f"Expected `std` in (0, 16] and `mean` in [-16, 16], but got {self.std} and {self.mean}.")
+        if not LEAST <= self.scale <= 16:
+            raise GricolZooError(f"Expected `scale` to lie in {LEAST}..16, but got {self.scale}.")
+        if not (LEAST <= self.std <= 16 and -16 <= self.mean <= 16):
+            raise GricolZooError(f"Expected `std` in {LEAST}..16 and `mean` in -16..16, but got {self.std} and {self.mean}.")
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ class ModelSpec:
             raise GricolZooError(f"Expected `drop_rate` to lie in [0, 1), but got {self.drop_rate}.")
         if self.class_names and len(self.class_names) != self.num_classes:
             raise GricolZooError(f"Expected {self.num_classes} `class_names`, one per class, but got {len(self.class_names)}.")
+        _unlike(self.class_names)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -223,6 +225,18 @@ def _kind(name: str, value: Any, kind: type[Any], called: str) -> None:
 def _number(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise GricolZooError(f"Expected `{name}` to be a number, but got {value!r}.")
+
+
+def _unlike(names: Sequence[Any]) -> None:
+    """Refuse class names that a person could not tell apart, or from no class at all."""
+    seen: dict[str, str] = {}
+    for name in names:
+        _kind("class_names", name, str, "texts")
+        if not name or name != name.strip():
+            raise GricolZooError(f"Expected class names without spaces around them and not empty, but got {name!r:.100}.")
+        if name.casefold() in seen:
+            raise GricolZooError(f"Expected different class names, but got {seen[name.casefold()]!r:.100} and {name!r:.100}.")
+        seen[name.casefold()] = name
 
 
 def _pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:

@@ -32,10 +32,10 @@ from gricol_zoo.models.pretrained_cfg import PREPARED_BY_US, live_config
 from gricol_zoo.spec import ModelSpec
 from gricol_zoo.weights.hub import find_on_hub
 from gricol_zoo.weights.resolve import find_in_table, find_named, packaged_file
+from gricol_zoo.weights.signature import check_signed
 from gricol_zoo.weights.source import Source, check_name, find_file, find_in_dir
 from gricol_zoo.weights.tensors import load_weights
-
-HF_HUB_ID_SEPARATOR = "@"
+from gricol_zoo.weights.timm_door import SEPARATOR, check_given, wrap_readers
 
 
 def _config(name: str, tag: str = "") -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _config(name: str, tag: str = "") -> dict[str, Any]:
 
 
 def _hub_id(weights: Weights) -> str:
-    return f"{weights.repo}{HF_HUB_ID_SEPARATOR}{weights.revision}"
+    return f"{weights.repo}{SEPARATOR}{weights.revision}"
 
 
 def get_pretrained_cfg(name: str) -> PretrainedCfg:
@@ -102,7 +102,7 @@ def _source(name: str, config: Any, cache_dir: str | Path | None, pretrained: bo
 
 
 def _on_hub(hub_id: str, cache_dir: str | None) -> Source:
-    repo, _, revision = hub_id.partition(HF_HUB_ID_SEPARATOR)
+    repo, _, revision = hub_id.partition(SEPARATOR)
     return find_on_hub(repo, revision, cache_dir)
 
 
@@ -112,7 +112,8 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     cache_dir = options.get("cache_dir")
     overlay = options.get("pretrained_cfg_overlay") or {}
     options = {**options, "pretrained_cfg_overlay": {"interpolation": PREPARED_BY_US, **overlay}}
-    chosen = options.get("pretrained_cfg")
+    chosen, given_args = options.get("pretrained_cfg"), options.get("pretrained_model_args")
+    asked = {*options, *overlay}
 
     def make(
         num_classes: int = 24,
@@ -121,10 +122,15 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
         drop_rate: float = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        allow_large: bool = False,
+        signed_by: str | Path | None = None,
         **changes: Any,
     ) -> DeployedModel:
         config = _resolve(name, chosen, options)
         source = _source(name, config, cache_dir, pretrained)
+        if config.source in ("hf-hub", "local-dir"):
+            built = {"num_classes": num_classes, "in_chans": in_chans}
+            check_given(chosen, given_args, {key: value for key, value in built.items() if key not in asked}, source)
         spec: ModelSpec = source.spec.replace(
             num_classes=num_classes,
             in_chans=in_chans,
@@ -132,8 +138,9 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
             global_pool=global_pool,
             **changes,
         )
-        if pretrained:
-            check_source(source)
+        if signed_by is not None:
+            check_signed(source, signed_by)
+        check_source(source, spec, pretrained, allow_large)
         model = build_deployed(spec, device, dtype)
         model.name = name
         if pretrained:
@@ -186,3 +193,4 @@ def _bridge_all() -> None:
 
 
 _bridge_all()
+wrap_readers(BRIDGED)

@@ -1,6 +1,7 @@
 """Upload staged weights to the Hub, and pin the commits in the package's table.
 
     python -m hub.publish --dry-run              # check everything, show what would go; no request is made
+    python -m hub.publish --sign KEY [NAME.TAG]  # sign them too (a key of `gricol-zoo sign --new --key KEY`)
     python -m hub.publish [NAME.TAG ...]         # after `hf auth login` (or with HF_TOKEN) of one who may write
 
 Nothing goes up that does not load again, whose logits, hash, size, card or licence are not what they should be. What was uploaded
@@ -25,7 +26,8 @@ from gricol_zoo.models.presets import TABLE, read_table
 from gricol_zoo.weights.config import CONFIG_FILE
 from gricol_zoo.weights.hub.upload import README, upload
 from gricol_zoo.weights.pixels import KEY, PIXELS_FILE
-from gricol_zoo.weights.source import WEIGHTS_FILE
+from gricol_zoo.weights.signature import sign_folder
+from gricol_zoo.weights.source import SIGNATURE_FILE, WEIGHTS_FILE
 from hub.card import EVAL_RESULTS, card, eval_results, staged
 from hub.keep import KEPT, keep
 
@@ -54,7 +56,7 @@ def check(name: str) -> list[str]:
     if weights is None:
         return [f"{TABLE.name} does not list it"]
     files = {file.name for file in folder.iterdir()}
-    if files - {PIXELS_FILE, EVAL_RESULTS} != FILES:
+    if files - {PIXELS_FILE, EVAL_RESULTS, SIGNATURE_FILE} != FILES:
         wrong.append(f"its files are {sorted(files)}, not {sorted(FILES)} and perhaps {PIXELS_FILE}")
         return wrong
     info = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["gricol_zoo"]
@@ -111,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="default: all that are staged")
     parser.add_argument("--dry-run", action="store_true", help="check and show; upload nothing")
+    parser.add_argument("--sign", type=Path, metavar="KEY", help="sign them with this Ed25519 key (PEM)")
     parser.add_argument("--private", action="store_true", help="make new repositories private")
     options = parser.parse_args()
     names = options.names or staged()
@@ -118,6 +121,9 @@ def main() -> None:
         if name not in staged():
             raise SystemExit(f"hub/{name} is not staged. Staged: {', '.join(staged())}")
     wrong = {name: check(name) for name in names}
+    if options.sign and not any(wrong.values()):
+        for name in names:
+            print(f"signed: {sign_folder(HUB / name, options.sign)}")
     for name in names:
         arch, _, tag = name.rpartition(".")
         listed = read_table(TABLE).get(arch, {}).get(tag)

@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.explain.figures import check_figure_file, explain_figure, save_figure
     from gricol_zoo.explain.panel import explain_image
     from gricol_zoo.factory import GridModel
+    from gricol_zoo.files import escaped
 
     check_figure_file(options.out)
     names = model_names(options)
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         model = load_model(name, options.device)
         assert isinstance(model, GridModel)
         row = explain_image(model, crop.grey, name, options.target, options.dtype)
-        print(f"{name}: {row.labels[row.prediction]}, probability {row.probabilities[row.prediction]:.4f}")
+        print(f"{escaped(name)}: {row.labels[row.prediction]}, probability {row.probabilities[row.prediction]:.4f}")
         rows.append(row)
     save_figure(explain_figure(rows), options.out)
     print(f"figure written to {options.out}", file=sys.stderr)

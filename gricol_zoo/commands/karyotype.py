@@ -23,6 +23,7 @@ from gricol_zoo.commands.common import (
 from gricol_zoo.commands.kinds import load_classifier
 from gricol_zoo.commands.networks import load_model
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.files import escaped
 
 if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
@@ -202,7 +203,7 @@ def _say(result: Karyotype, folder: Path) -> None:
     say_pages(*filter(None, pages))
     warned = sum(bool(item.warnings) for item in result.chromosomes)
     parts += [f"{count_of(warned, 'image')} with warnings"] * bool(warned)
-    print(f"{result.cell}: {result.draft} (draft); {', '.join(parts)}; in {folder}")
+    print(f"{escaped(result.cell)}: {result.draft} (draft); {', '.join(parts)}; in {folder}")
     labelled = [item for item in result.chromosomes if item.label and not item.error]
     if labelled:
         single = sum(item.predicted == item.label for item in labelled)

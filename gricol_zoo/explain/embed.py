@@ -14,6 +14,7 @@ import torch
 
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.inference.finite import check_finite
 from gricol_zoo.inference.logits import best_batch_size
 from gricol_zoo.inference.workers import side_by_side
 from gricol_zoo.models.lower import LowerBranch, pool_map, sum_polarities
@@ -43,7 +44,9 @@ def pooled_features(model: LowerBranch, canvases: np.ndarray, batch_size: int = 
     def pool(batch: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             maps = model.forward_features(as_batch(list(batch), model.spec).to(device))
-            return pool_map(maps, model.global_pool or "avg").float().cpu().numpy()
+            pooled = pool_map(maps, model.global_pool or "avg").float().cpu().numpy()
+        check_finite(pooled, model.name)
+        return pooled
 
     model.eval()
     try:

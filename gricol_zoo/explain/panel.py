@@ -15,6 +15,7 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.explain.cells import GridEvidence, grid_evidence
 from gricol_zoo.explain.saliency import grad_cam, guided_backprop, on_device, ready
 from gricol_zoo.factory import GridModel
+from gricol_zoo.inference.finite import check_finite
 from gricol_zoo.inference.precision import DTYPES, choose_dtype
 
 Result = TypeVar("Result")
@@ -73,6 +74,7 @@ def explain_image(model: GridModel, grey: np.ndarray, name: str = "", target: st
     with torch.autocast(device.type, torch.bfloat16, enabled=kind is torch.bfloat16):
         with ready(model), torch.no_grad():
             logits = model(on_device(model, images))[0].float()
+        check_finite(logits, name or model.name)
         probabilities = (logits / model.info.calibration.temperature).softmax(0).cpu().numpy()
         index = labels.index(target) if target else int(probabilities.argmax())
         # What one model cannot give (no ReLU, no grid) leaves the rest worth drawing.

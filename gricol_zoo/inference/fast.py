@@ -20,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.inference.finite import check_finite
 from gricol_zoo.inference.precision import DTYPES, choose_dtype
 from gricol_zoo.models.contracts import Backbone, Resizable
 from gricol_zoo.models.lower import LowerBranch
@@ -154,6 +155,7 @@ def fold_batch_norm(net: nn.Module, x: Tensor) -> nn.Module:
     """
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # whose rounding would hide what folding changes
         pairs, expected = _watch(net, x)
+        check_finite(expected)
         folded = _folded(net, pairs)
         agrees = torch.allclose(folded(x), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
     if not agrees:

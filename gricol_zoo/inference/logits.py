@@ -14,6 +14,7 @@ from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
 from gricol_zoo.inference.fast import is_optimized, optimize
+from gricol_zoo.inference.finite import check_finite
 from gricol_zoo.inference.workers import side_by_side
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.spec import ModelSpec
@@ -62,9 +63,10 @@ def make_classifying(
     def classify(canvases: Sequence[np.ndarray]) -> Any:
         with alone, torch.inference_mode():
             out = forward(as_batch(canvases, fast.spec).to(device))
-            if polarity:
-                return tuple(part.float().cpu().numpy() for part in out)
-            return out.float().cpu().numpy()
+            parts = [part.float().cpu().numpy() for part in (out if polarity else (out,))]
+        for part in parts:
+            check_finite(part, model.name)
+        return tuple(parts) if polarity else parts[0]
 
     return classify
 

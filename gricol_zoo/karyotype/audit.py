@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
+from gricol_zoo.files import read_json
 from gricol_zoo.inference.classifier import Classifier, of_network
 from gricol_zoo.inference.precision import DTYPES
 from gricol_zoo.inference.preparation import prepare_as
 from gricol_zoo.karyotype.assign import Costs
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
+from gricol_zoo.karyotype.draft import NOTE
 from gricol_zoo.karyotype.run import karyotype
 from gricol_zoo.karyotype.versions import versions
 from gricol_zoo.models.deployed import DeployedModel
@@ -21,7 +25,33 @@ from gricol_zoo.models.deployed import DeployedModel
 TOLERANCE = 1e-4  # of a probability or confidence: another processor, or number of threads, rounds otherwise
 
 
-def differences(record: Karyotype, model: GridModel | DeployedModel | Classifier, images: ImageSet) -> list[str]:
+UNPROTECTED = {
+    "time": "when the run was",
+    "source": "where the images were; each is known by its hash",
+    "versions": "of the libraries; a note says which are others now",
+    "model.name": "what the weights were loaded by; they are known by their hash",
+    "options.layout": "how the images were read; each is known by its hash",
+    "options.costs": "where others give the same classes and confidences",
+    "options.ground": "where another one gives the same results",
+    "scale": "where another one gives the same results",
+    "chromosomes.assigned": "with an edit that fits",
+    "chromosomes.turned": "with an edit that fits",
+    "edits": "who moved what and when, as long as they fit the classes now",
+    "warnings": "of a scale that could not be told, and of other weights that fit better: these are not run again",
+}
+"""What a person could alter consistently in an unsigned record, and ``verify`` would not find. A signature covers it all."""
+WHERE_MOVED = ("cell", "case", "chromosomes.label", "chromosomes.short_arm", "model.hub_ref")
+"""What comes from where images or weights are, and so cannot be compared where they are somewhere else."""
+NOT_AGAIN = ("scale taken as", "fits these images better")
+
+
+def differences(
+    record: Karyotype,
+    model: GridModel | DeployedModel | Classifier,
+    images: ImageSet,
+    moved: bool = False,
+    renamed: bool = False,
+) -> list[str]:
     """Return what is no longer as a karyotype says, one line each; none if all of it is.
 
     Compared are the weights and the images by their hashes, the noted edits with the classes now, and then, if the inputs are
@@ -31,6 +61,8 @@ def differences(record: Karyotype, model: GridModel | DeployedModel | Classifier
         record: read from karyotype.json.
         model: with the weights that are to be those of the record.
         images: of the cell.
+        moved: whether they are somewhere else than they were.
+        renamed: whether the model goes by another name.
 
     The model is left as it was.
 
@@ -38,11 +70,11 @@ def differences(record: Karyotype, model: GridModel | DeployedModel | Classifier
         GricolZooError: the record lacks an option that the run needs, or has one that no run had.
     """
     if isinstance(model, Classifier):
-        return _differences(record, model, images)
+        return _differences(record, model, images, moved, renamed)
     spec = model.spec
     try:
         prepare_as(model, record.options.get("preparation", 0), record.options.get("ground", ""))
-        return _differences(record, of_network(model, dtype_in(record)), images)
+        return _differences(record, of_network(model, dtype_in(record)), images, moved, renamed)
     finally:
         model.spec = spec
 
@@ -53,7 +85,7 @@ def dtype_in(record: Karyotype) -> str:
     return dtype if dtype in ("auto", *DTYPES) else "fp32"
 
 
-def _differences(record: Karyotype, classifier: Classifier, images: ImageSet) -> list[str]:
+def _differences(record: Karyotype, classifier: Classifier, images: ImageSet, moved: bool, renamed: bool) -> list[str]:
     found = [*_inputs(record, classifier, images), *_edits(record)]
     if found:
         return found
@@ -64,14 +96,65 @@ def _differences(record: Karyotype, classifier: Classifier, images: ImageSet) ->
         raise GricolZooError(f"The record's options are incomplete: {error}. The file was altered or truncated.") from error
     if dtype not in ("auto", *DTYPES, classifier.dtype):
         raise GricolZooError(f"The record's run used {dtype!r}, but its model uses {classifier.dtype}. The file was altered.")
-    again = karyotype(classifier, images, cell=record.cell, costs=costs, scale=record.scale)
-    if again.sex != record.sex:
-        found.append(f"the expected sex was {record.sex!r}, is now {again.sex!r}")
-    if again.warnings and not record.warnings and "preparation" in options:  # records from before have no warnings
-        found.append(f"the cell has warnings, but the record has none: {again.warnings[0]}")
+    layout = str(options.get("layout", "auto"))
+    again = karyotype(classifier, images, costs=costs, layout=layout, scale=record.scale)
+    found += _of_the_cell(record, again, images, moved, renamed)
+    whole = "preparation" in options or not classifier.preparation  # records from before have neither warnings nor polarity
     for old, new in zip(record.chromosomes, again.chromosomes, strict=True):
-        found += [f"chromosome {old.id}: {line}" for line in _results(old, new)]
+        found += [f"chromosome {old.id}: {line}" for line in _results(old, new, moved, whole)]
     return found
+
+
+def _of_the_cell(record: Karyotype, again: Karyotype, images: ImageSet, moved: bool, renamed: bool) -> Iterator[str]:
+    if again.sex != record.sex:
+        yield f"the expected sex was {record.sex!r}, is now {again.sex!r}"
+    names = {again.cell, *("/".join(filter(None, (one.case, one.cell))) for one in images.records[:1])}
+    names |= {one.cell for one in images.records[:1] if one.cell}
+    if record.cell not in names and not moved:
+        yield f"the cell was {record.cell!r}, is now {again.cell!r}"
+    if record.case != again.case and not (moved and not again.case) and "preparation" in record.options:
+        yield f"the case was {record.case!r}, is now {again.case!r}"
+    if record.model.get("hub_ref", "") != again.model["hub_ref"] and not renamed:
+        yield f"the weights came from {record.model.get('hub_ref')!r}, now from {again.model['hub_ref']!r}"
+    known = set(again.model)
+    yield from (f"the record's model has an unknown field {key!r}" for key in record.model if key not in known)
+    if "preparation" not in record.options:
+        return
+    for key in {**record.options, **again.options}:
+        if record.options.get(key) != again.options.get(key):
+            yield f"the option {key} was {record.options.get(key)!r}, is now {again.options.get(key)!r}"
+    for before, after, what in (
+        (again.warnings, record.warnings, "missing"),
+        (record.warnings, again.warnings, "not found again"),
+    ):
+        for warning in before:
+            if warning not in after and not any(words in warning for words in NOT_AGAIN):
+                yield f"a warning of the cell is {what}: {warning}"
+
+
+def written(file: Path, record: Karyotype) -> list[str]:
+    """Return what a record's file says for people that is not so, and which of its numbers are none."""
+    data = read_json(file, "a karyotype")
+    found = []
+    for key, wanted in (("draft", record.draft), ("note", NOTE)):
+        if data.get(key) != wanted:
+            found.append(f"its {key} is {data.get(key)!r}, but should be {wanted!r}")
+    return found + [f"{where} is {value}, which is no number" for where, value in _endless(data, "")]
+
+
+def _endless(value: Any, where: str) -> Iterator[tuple[str, float]]:
+    """Find the NaNs and infinities."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield where.removeprefix("."), value
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _endless(item, f"{where}.{key}")
+
+
+def unprotected(moved: bool, renamed: bool) -> list[str]:
+    """Return the fields of an unsigned record of which a consistent alteration would not be found."""
+    place = [name for name in WHERE_MOVED if (renamed if name.startswith("model") else moved)]
+    return [*UNPROTECTED, *place]
 
 
 def other_versions(record: Karyotype) -> list[str]:
@@ -116,11 +199,15 @@ def _edits(record: Karyotype) -> Iterator[str]:
                 yield f"chromosome {item.id} is {value or 'unassigned'} without a recorded edit; redraw the file"
 
 
-def _results(old: Chromosome, new: Chromosome) -> Iterator[str]:
-    for name in ("error", "predicted", "automatic"):
+def _results(old: Chromosome, new: Chromosome, moved: bool, whole: bool) -> Iterator[str]:
+    names = ["id", "error", "predicted", "automatic", *(["warnings"] if whole else [])]
+    names += [name for name in ("label", "short_arm") if getattr(new, name) or not moved]
+    for name in names:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             yield f"{name} was {before!r}, is now {after!r}"
+    if old.polarity is None and new.polarity is not None and whole:
+        yield f"the probability that its short arm is up was not there, is now {new.polarity}"
     # Each is asked whether it is near, not whether it is far: a NaN in the record is neither.
     if old.polarity is not None and (new.polarity is None or not abs(old.polarity - new.polarity) <= 10 * TOLERANCE):
         yield f"the probability that its short arm is up was {old.polarity}, is now {new.polarity}"

@@ -19,6 +19,7 @@ from gricol_zoo.data.scale import check_factor
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import read_json, write_atomically
 from gricol_zoo.karyotype.draft import NOTE, draft
+from gricol_zoo.signing import canonical
 
 FORMAT = 1
 UPRIGHT, TURNED = "as it lies", "upside down"
@@ -252,6 +253,7 @@ def read_karyotype(file: Path) -> Karyotype:
         check_factor(karyotype.scale)
     except GricolZooError as error:
         raise GricolZooError(f"{file} is damaged: {error}") from error
+    _check_nested(karyotype, file)
     for warning in [*karyotype.warnings, *(one for item in karyotype.chromosomes for one in item.warnings)]:
         if not isinstance(warning, str):
             raise GricolZooError(f"{file} is damaged: expected each warning to be a string, but got {warning!r:.200}.")
@@ -264,6 +266,27 @@ def read_karyotype(file: Path) -> Karyotype:
     if len({item.id for item in karyotype.chromosomes}) != len(karyotype.chromosomes):
         raise GricolZooError(f"{file}: two chromosomes have the same id. Give each its own.")
     return karyotype
+
+
+def _check_nested(karyotype: Karyotype, file: Path) -> None:
+    """Refuse values of another kind inside of the record's mappings and lists."""
+    probabilities = [value for item in karyotype.chromosomes for value in item.probabilities.values()]
+    words = [*karyotype.labels, *karyotype.model.values(), *karyotype.versions.values()]
+    words += [karyotype.options.get(key, "") for key in ("dtype", "layout", "ground")]
+    for kind, called, values in (((int, float), "number", probabilities), (str, "text", words)):
+        for value in values:
+            if isinstance(value, bool) or not isinstance(value, kind):
+                raise GricolZooError(f"{file} is damaged: expected a {called}, but got {value!r:.200}.")
+
+
+def to_sign(file: Path) -> bytes:
+    """Return the bytes of a record that a signature is of: all that it says, however it is laid out."""
+    return canonical(read_json(file, "a karyotype"))
+
+
+def signature_file(file: Path) -> Path:
+    """Return where a record's signature stands."""
+    return file.with_name(f"{file.name}.sig")
 
 
 KINDS: dict[str, type | tuple[type, ...]] = {

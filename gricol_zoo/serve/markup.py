@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from gricol_zoo.data.rows import to_csv
+from gricol_zoo.files import escaped
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draft import NOTE
 from gricol_zoo.karyotype.draw import to_png, to_svg
@@ -27,8 +28,8 @@ EMPTY = (
 
 
 def text(words: str) -> str:
-    """Return words as HTML text; also the signs that Gradio's templates read are taken from them."""
-    return html.escape(words).translate(TEMPLATE_SIGNS)
+    """Return words as HTML text without control characters; also the signs that Gradio's templates read are taken from them."""
+    return html.escape(escaped(words)).translate(TEMPLATE_SIGNS)
 
 
 def karyogram(cell: Cell, selected: int | None) -> str:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.files import escaped
 from gricol_zoo.serve import markup
 from gricol_zoo.serve.details import Details, look_at
 from gricol_zoo.serve.session import MAX_NAME, Session, Sessions
 
 STYLE = Path(__file__).with_name("style.css")
+MAX_WAITING = 60  # events of all tabs together
 UNASSIGNED = "unassigned"
 # One listener on the element that stays, for its content comes anew with each answer.
 CLICKS = """
@@ -56,7 +58,7 @@ def build_page(sessions: Sessions) -> Any:
         parts = _lay(list(sessions.models))
         _connect(sessions, parts)
         page.unload(_ending(sessions))
-    page.queue(api_open=False)
+    page.queue(api_open=False, max_size=MAX_WAITING)
     return page
 
 
@@ -133,7 +135,10 @@ def _answer(sessions: Sessions, request: Any, change: Callable[[Session], str]) 
     """Change the tab's session, and return what it shows now; a mistake changes nothing and is said."""
     import gradio as gr
 
-    session = sessions.get(str(request.session_hash))
+    try:
+        session = sessions.get(str(request.session_hash))
+    except GricolZooError as error:
+        raise gr.Error(str(error)) from error
     with session.lock:
         try:
             line, bad = change(session), False
@@ -158,7 +163,7 @@ def show(session: Session, line: str, bad: bool) -> list[Any]:
     return [
         gr.update(value=None),
         markup.status(complaint or line, bad or bool(complaint)),
-        gr.update(choices=names, value=session.cell or None, visible=len(names) > 1),
+        gr.update(choices=[(escaped(name), name) for name in names], value=session.cell or None, visible=len(names) > 1),
         markup.heading(karyotype),
         markup.karyogram(cell, session.selected) if cell else "",
         markup.downloads(cell),

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 import webbrowser
@@ -16,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.serve.gate import Gate
 from gricol_zoo.serve.page import STYLE, build_page
+from gricol_zoo.serve.place import SESSIONS, UPLOADS, own_place
 from gricol_zoo.serve.session import Models, Sessions
 from gricol_zoo.serve.uploads import MAX_UPLOAD
 
@@ -37,6 +38,8 @@ ENVIRONMENT = {
 def serve(models: Models, port: int = 7860, open_browser: bool = False) -> None:
     """Serve the page until interrupted (SIGINT or SIGTERM); then delete every file that was uploaded.
 
+    A server that was killed cannot; the next one deletes what it left.
+
     Args:
         models: by name, with weights; the first is what the page begins with.
         port: on 127.0.0.1; 0 takes a free one.
@@ -47,16 +50,16 @@ def serve(models: Models, port: int = 7860, open_browser: bool = False) -> None:
         ModuleNotFoundError: gradio is not installed.
     """
     port = find_port(port)
-    with tempfile.TemporaryDirectory(prefix="gricol-zoo-", ignore_cleanup_errors=True) as place:
+    with own_place() as place:
         # Gradio imports matplotlib, where there is one, and that would keep a list of fonts in the home folder.
-        os.environ.update(ENVIRONMENT, GRADIO_TEMP_DIR=place, MPLCONFIGDIR=place)
+        os.environ.update(ENVIRONMENT, GRADIO_TEMP_DIR=str(place / UPLOADS), MPLCONFIGDIR=str(place))
         with without_proxies():
-            page = build_page(Sessions(Path(place), models))
+            page = build_page(Sessions(place / SESSIONS, models))
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the files would outlive the server
         try:
             with without_proxies():
-                url = launch(page, port)
+                url = launch(page, port, place)
             print(f"Serving on {url} (this machine only). Stop with Ctrl-C.", file=sys.stderr, flush=True)
             if open_browser:
                 webbrowser.open(url)
@@ -96,7 +99,7 @@ def find_port(port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def launch(page: Any, port: int) -> str:
+def launch(page: Any, port: int, place: Path) -> str:
     """Start the server in the background; return the page's address.
 
     Raises:
@@ -107,7 +110,7 @@ def launch(page: Any, port: int) -> str:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     # A page elsewhere may point a name of its own at 127.0.0.1; only requests that ask for this machine are answered.
-    guard = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]), Middleware(Gate, place=place)]
     # The fonts of other themes come from outside.
     plain = gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=["system-ui"], font_mono=["ui-monospace"])
     try:
@@ -125,7 +128,7 @@ def launch(page: Any, port: int) -> str:
             ssr_mode=False,
             mcp_server=False,
             allowed_paths=[],
-            app_kwargs={"middleware": [guard]},
+            app_kwargs={"middleware": guards},
             theme=plain,
             css=STYLE.read_text(encoding="utf-8"),
         )

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -235,13 +235,20 @@ class Sessions:
         self.models = models
         self._lock = threading.Lock()
         self._open: OrderedDict[str, Session] = OrderedDict()
+        self._ended: deque[str] = deque(maxlen=1000)  # an event that comes late makes no session that nobody would end
 
     def __len__(self) -> int:
         return len(self._open)
 
     def get(self, key: str) -> Session:
-        """Return a tab's session, a new one if it has none; the longest unused is ended where there are too many."""
+        """Return a tab's session, a new one if it has none; the longest unused is ended where there are too many.
+
+        Raises:
+            GricolZooError: the tab was closed.
+        """
         with self._lock:
+            if key in self._ended:
+                raise GricolZooError("This page lost its connection, and its files were deleted. Load it again.")
             if key not in self._open:
                 self._open[key] = Session(self.root, self.models)
             self._open.move_to_end(key)
@@ -253,5 +260,6 @@ class Sessions:
         """End a tab's session, if it has one."""
         with self._lock:
             session = self._open.pop(key, None)
+            self._ended.append(key)
         if session:
             session.end()

@@ -126,7 +126,7 @@ def unseeing_start(init: str, images: ImageSet, say: Speaker) -> str:
 
 def predict_fold(images: ImageSet, folder: Path) -> None:
     """Write a fold's out-of-fold logits, divided by the temperature that its val part gave, and drop its checkpoint."""
-    model = create_model(f"local-dir:{folder}", pretrained=True, deployed=True)
+    model = create_model(f"local-dir:{folder}", pretrained=True, deployed=True, allow_large=True)
     logits = predict_logits(model, load_canvases(images, model.spec)) / model.info.calibration.temperature
     write_logits(logits, folder)
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)

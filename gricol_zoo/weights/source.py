@@ -14,6 +14,7 @@ from gricol_zoo.weights.config import CONFIG_FILE, read_config
 from gricol_zoo.weights.pixels import read_pixels
 
 WEIGHTS_FILE = "model.safetensors"
+SIGNATURE_FILE = "signature.json"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Source:
         pinned: whether the hash comes with this package, so that file and config are ours.
         ref: "org/repo@commit" of weights on the Hub.
         pixels: gives the bytes of pixels.bin (``gricol_zoo.weights.pixels``), perhaps by a download; None where there is none.
+        config_file: config.json; None without weights.
+        signature: gives the path of signature.json, perhaps by a download.
     """
 
     name: str
@@ -39,6 +42,8 @@ class Source:
     pinned: bool = False
     ref: str = ""
     pixels: Callable[[], bytes | None] = lambda: None
+    config_file: Path | None = None
+    signature: Callable[[], Path] = lambda: Path(SIGNATURE_FILE)
 
 
 def find_in_dir(folder: str | Path) -> Source:
@@ -56,7 +61,7 @@ def find_in_dir(folder: str | Path) -> Source:
             raise CheckpointError(
                 f"{str(folder)!r} has no {name}. Expected a folder written by `save_pretrained` or `gricol-zoo train`."
             )
-    return read_source(folder / CONFIG_FILE, lambda name, _size, _sha256: folder / name)
+    return read_source(folder / CONFIG_FILE, lambda name, _size, _sha256: folder / name, lambda: folder / SIGNATURE_FILE)
 
 
 def find_file(name: str, path: str | Path) -> Source:
@@ -89,7 +94,9 @@ def check_name(source: Source, name: str, place: str) -> Source:
     return source
 
 
-def read_source(config_file: Path, open: Callable[[str, int, str], Path], ref: str = "") -> Source:
+def read_source(
+    config_file: Path, open: Callable[[str, int, str], Path], signature: Callable[[], Path], ref: str = ""
+) -> Source:
     """Make a source of a config.json and of a way to get the files beside it, by the name, size and SHA-256 that it says."""
     config = read_config(config_file)
     info = config.info
@@ -100,4 +107,6 @@ def read_source(config_file: Path, open: Callable[[str, int, str], Path], ref: s
         info,
         ref=ref,
         pixels=partial(read_pixels, open, info),
+        config_file=config_file,
+        signature=signature,
     )

@@ -162,6 +162,8 @@ def _finite(key: str, read: Callable[[], Tensor]) -> Tensor:
         raise CorruptWeightsError(f"Tensor {key!r} has dtype {tensor.dtype}; expected one of {', '.join(map(str, DTYPES))}.")
     if not torch.isfinite(tensor).all():
         raise CorruptWeightsError(f"Tensor {key!r} has values that are not finite.")
+    if key.endswith("running_var") and (tensor < 0).any():
+        raise CorruptWeightsError(f"Tensor {key!r} has negative values, but a variance has none.")
     return tensor
 
 

@@ -9,10 +9,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from helpers.commands import run
+from helpers.models import OLD_MODEL
 from helpers.pictures import blob, byte_difference, encode, lzw, packbits, png, tiff
 from PIL import Image
 
-from gricol_zoo.data.images import frames, read_crop, size_of
+from gricol_zoo.data.images import SUFFIXES, frames, read_crop, size_of
+from gricol_zoo.data.rows import read_csv
 from gricol_zoo.errors import ImageError
 
 NUMBERS = [0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
@@ -197,3 +200,49 @@ def test_one_bad_file_is_one_row(tmp_path):
     assert {name for name, row in rows.items() if row["error"]} == bad
     assert "larger than" in rows["bomb.png"]["error"]
     assert all(bool(row["prediction"]) != bool(row["error"]) for row in rows.values())
+
+
+def mutants(count, seed):
+    """Yield names, of every suffix whatever the content, with damaged files."""
+    kinds = list(seeds().values())
+    for index in range(count):
+        random = np.random.default_rng([seed, index])
+        data = kinds[index % len(kinds)]
+        for _ in range(int(random.integers(1, 4))):
+            data = mutate(data, random) if data else data
+        yield f"{index:04d}{SUFFIXES[index % len(SUFFIXES)]}", data
+
+
+@pytest.mark.slow
+def test_a_thousand_mutants_of_every_suffix():
+    outcomes, suffixes = Counter(), set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        for name, data in mutants(1500, seed=2):
+            suffixes.add(name[4:])
+            outcomes[check(data)] += 1
+    assert sum(outcomes.values()) == 1500
+    assert suffixes == set(SUFFIXES)
+    assert outcomes["read"] > 100
+
+
+@pytest.mark.slow
+def test_mutants_through_whole_commands(tmp_path, capsys):
+    folder = tmp_path / "cell"
+    folder.mkdir()
+    names = []
+    for name, data in mutants(120, seed=3):
+        (folder / name).write_bytes(data)
+        names.append(name)
+    (folder / "good.png").write_bytes(encode(Image.fromarray(blob()[0])))
+    assert run("predict", folder, "--model", OLD_MODEL, "--out", tmp_path / "p.csv") == 0
+    rows = {row["path"]: row for row in read_csv(tmp_path / "p.csv")}
+    assert rows.keys() == {*names, "good.png"}
+    assert all(bool(row["prediction"]) != bool(row["error"]) for row in rows.values())
+    assert run("karyotype", folder, "--model", OLD_MODEL, "--out", tmp_path / "k") == 0
+    rows = {row["path"]: row for row in read_csv(tmp_path / "k" / "chromosomes.csv")}
+    assert rows.keys() == {*names, "good.png"}
+    assert run("verify", tmp_path / "k" / "karyotype.json") == 0
+    said = capsys.readouterr()
+    assert "Traceback" not in said.out + said.err

@@ -50,8 +50,9 @@ class Repo:
 class Fault:
     """What goes wrong with the next answers to a method on addresses that end so.
 
-    kind: "500", "503", "429", ... (a status); "reset", "cut", "short", "long", "flip", "stall", "etag", "size", "loop"; or a
-    function that is called before the answer, which is then as ever.
+    kind: "500", "503", "429", ... (a status); "reset", "cut", "short", "long", "flip", "stall", "drip", "etag", "size",
+    "loop"; a mapping of headers that are then other ones; or a function that is called before the answer, which is then as
+    ever.
     """
 
     kind: object
@@ -154,6 +155,14 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.close()
         self.close_connection = True
 
+    def drip(self, data):
+        """Send bytes so slowly that it never ends, and so often that no limit between two of them is reached."""
+        with contextlib.suppress(OSError):
+            for byte in data:
+                time.sleep(0.1)
+                self.wfile.write(bytes([byte]))
+        self.close_connection = True
+
     def is_allowed(self, repo):
         return self.headers.get("Authorization") == f"Bearer {TOKEN}" or not (repo.private or repo.gated)
 
@@ -181,6 +190,8 @@ class Handler(BaseHTTPRequestHandler):
             kind = None
         if kind == "reset":
             self.reset()
+        elif kind == "drip" and self.command == "HEAD":
+            self.drip(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"a" * 10_000)
         elif kind == "loop":
             self.send(307, headers={"Location": self.path})
         elif isinstance(kind, str) and kind.isdigit():
@@ -208,17 +219,21 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(404, "RevisionNotFound", "Invalid rev id")
             return
         data = repo.commits[commit].get(file)
-        if data is None:
-            self.refuse(404, "EntryNotFound", "Entry not found")
+        if data is None or (isinstance(kind, dict) and kind.get("status") == "404"):
+            other = {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"}
+            self.send(404, headers=other | (kind if isinstance(kind, dict) else {}))
             return
         etag = sha256(data) if is_lfs(file) else git_sha1(data)
         if kind == "etag":
             etag = "0" * len(etag)
         size = len(data) + (7 if kind == "size" else 0)
-        headers = {"X-Repo-Commit": commit, "ETag": f'"{etag}"'}
+        headers, other = {"X-Repo-Commit": commit, "ETag": f'"{etag}"'}, kind if isinstance(kind, dict) else {}
         if is_lfs(file):
             where = f"{self.hub.cdn}/cdn/{sha256(data)}/{file}"
-            self.send(302, headers={**headers, "X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(size), "Location": where})
+            headers |= {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(size), "Location": where}
+            self.send(302, headers=headers | other)
+        elif other:
+            self.serve(data, None, headers | other, size)
         else:
             self.serve(data, kind, headers, size)
 
@@ -239,6 +254,10 @@ class Handler(BaseHTTPRequestHandler):
             first = int(span.removeprefix("bytes=").split("-")[0])
             status, data = 206, data[first:]
             headers["Content-Range"] = f"bytes {first}-{len(whole) - 1}/{len(whole)}"
+        if kind == "drip":
+            self.send(status, b"", headers, length=len(data))
+            self.drip(data)
+            return
         if kind in ("cut", "stall"):
             self.send(status, data[: len(data) // 2], headers, length=len(data))
             self.wfile.flush()

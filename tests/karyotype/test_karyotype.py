@@ -638,7 +638,7 @@ def test_the_same_picture_twice(cell, tmp_path, prepared, capsys):
     (tmp_path / "k.json").write_text(json.dumps({**data, "warnings": []}))
     assert read_karyotype(tmp_path / "k.json").draft.startswith("48,")
     assert run("verify", tmp_path / "k.json") == 1
-    assert "the cell has warnings, but the record has none" in capsys.readouterr().out
+    assert "a warning of the cell is missing" in capsys.readouterr().out
 
 
 def test_a_classical_system_sees_the_same_picture_too(cell, tmp_path):

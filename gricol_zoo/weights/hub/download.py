@@ -12,11 +12,12 @@ from pathlib import Path
 
 from gricol_zoo.errors import CorruptWeightsError, HubError, UnreachableError
 from gricol_zoo.files import file_sha256, git_blob_sha1
+from gricol_zoo.signing import MAX_KEY
 from gricol_zoo.weights.config import CONFIG_FILE, MAX_BYTES
+from gricol_zoo.weights.hub.deadline import seconds_for, within
+from gricol_zoo.weights.hub.guard import COMMIT, ETAG, check_header, checked_headers
 from gricol_zoo.weights.hub.repo import Repo, file_of, how_to_get_it, library, retried, translated_errors
-from gricol_zoo.weights.source import Source, read_source
-
-COMMIT = re.compile("[0-9a-f]{40}")
+from gricol_zoo.weights.source import SIGNATURE_FILE, Source, read_source
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,24 @@ def find_on_hub(
     from huggingface_hub.constants import is_offline_mode
 
     asked = Repo(repo, revision, cache_dir, token, local_files_only or is_offline_mode(), force_download)
-    config = fetch(asked, CONFIG_FILE, MAX_BYTES)
+    config = find_config(asked)
     commit = config.parent.name  # the cache's folder of a commit is named by it
     pinned = Repo(repo, commit, cache_dir, token, asked.offline, force_download)
 
     def beside(name: str, size: int, sha256: str) -> Path:
         return fetch(pinned, name, size, size, sha256)
 
-    return read_source(config, beside, ref=f"{repo}@{commit}")
+    return read_source(config, beside, lambda: fetch(pinned, SIGNATURE_FILE, MAX_KEY), ref=f"{repo}@{commit}")
+
+
+def find_config(repo: Repo) -> Path:
+    """Return a repository's config.json, whosever model it is, from the cache or downloaded; its folder's name is the commit.
+
+    Raises:
+        HubError: it cannot be had.
+        CorruptWeightsError: it has other bytes than the Hub promised.
+    """
+    return fetch(repo, CONFIG_FILE, MAX_BYTES)
 
 
 def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str = "") -> Path:
@@ -91,12 +102,23 @@ def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str
             )
     if repo.offline:
         raise UnreachableError(f"{file_of(repo, name)} is not in the cache, and offline mode is on. {how_to_get_it(repo)}")
-    try:
+
+    def online() -> Path:
         remote = retried(lambda: look_up(repo, name))
         _check_size(repo, name, remote, most, size, sha256)
         if cached and cached.parent.name == remote.commit and has_hash(cached, sha256):
             return cached
         return download(repo, name, remote, sha256)
+
+    seconds = seconds_for(most)
+    try:
+        try:
+            return within(seconds, online)
+        except TimeoutError as error:
+            raise UnreachableError(
+                f"{file_of(repo, name)} did not come within {seconds:.0f} seconds, so the download was stopped. "
+                f"{how_to_get_it(repo)}"
+            ) from error
     except HubError as error:
         if cached is None or not has_hash(cached, sha256):
             raise
@@ -108,17 +130,15 @@ def look_up(repo: Repo, name: str) -> RemoteFile:
     """Ask the Hub what a file of a repository is, without downloading it."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-    with translated_errors(repo, name):
+    with translated_errors(repo, name), checked_headers():
         url = hf_hub_url(repo.name, name, revision=repo.revision or None)
         found = get_hf_file_metadata(url, token=repo.token, **library())
     if not found.commit_hash or not found.etag or found.size is None:
         raise HubError(
             f"The answer for {file_of(repo, name)} has no commit, hash or size; it may come from a proxy. Check HF_ENDPOINT."
         )
-    if not COMMIT.fullmatch(found.commit_hash):
-        raise HubError(
-            f"The answer for {file_of(repo, name)} gives the commit {found.commit_hash!r:.60}; expected 40 hex digits."
-        )
+    check_header(found.commit_hash, COMMIT, file_of(repo, name))
+    check_header(found.etag, ETAG, file_of(repo, name))
     return RemoteFile(found.commit_hash, found.size, found.etag)
 
 
@@ -131,7 +151,7 @@ def download(repo: Repo, name: str, remote: RemoteFile, sha256: str = "") -> Pat
     from huggingface_hub import hf_hub_download
 
     def get(force: bool) -> Path:
-        with translated_errors(repo, name):
+        with translated_errors(repo, name), checked_headers():
             return Path(
                 hf_hub_download(
                     repo.name,

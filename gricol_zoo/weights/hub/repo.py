@@ -16,6 +16,7 @@ T = TypeVar("T")
 ATTEMPTS = 3
 WAIT = 0.5  # seconds before the second attempt, doubled for the third, each times 0.5 to 1.5 by chance
 NO_ROOM = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT)
+NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,15 @@ def translate(error: Exception, repo: Repo, name: str) -> HubError:
         return NotOnHubError(f"{repo.name!r} is not a valid Hub repository name: {reason}")
     if status in (401, 403):
         return NoAccessError(f"The Hub denied access to {file} ({reason}). Log in (`hf auth login`), or give another `token`.")
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
+    if isinstance(error, OSError) and error.errno in (*NO_ROOM, *NO_FOLDER):
         return CacheError(
             f"The cache cannot be written while getting {file}: {reason}. "
             "Free disk space, or set HF_HOME (or `cache_dir`) to a writable folder."
         )
     if 400 <= status < 500 and status not in (408, 429):
         return HubError(f"The Hub rejected the request for {file}: {reason}")
+    if type(error) is ValueError:  # of the operating system: a path with a null character
+        return CacheError(f"The cache cannot be used while getting {file}: {reason}. Set HF_HOME (or `cache_dir`) to a folder.")
     # What is left is the network, a server in trouble, or a body that broke off: all of it may pass.
     return UnreachableError(f"{file} could not be downloaded ({type(error).__name__}: {reason}). {how_to_get_it(repo)}")
 

@@ -1,0 +1,24 @@
+"""Answers are finite numbers, or there are none."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from gricol_zoo.errors import CorruptWeightsError
+
+
+def check_finite(values: np.ndarray | Tensor, name: str = "") -> None:
+    """Refuse logits or feature maps that are no answer.
+
+    Canvases are finite, so it is the weights' fault, and the next image would fare no better.
+
+    Raises:
+        CorruptWeightsError: a NaN or an infinity.
+    """
+    finite = values.isfinite() if isinstance(values, Tensor) else np.isfinite(values)
+    if not bool(finite.all()):
+        raise CorruptWeightsError(
+            f"The weights of {name or 'this model'} gave numbers that are not finite for an image. Expected finite ones, so "
+            "the weights or their config are damaged. Get them again."
+        )

@@ -1,0 +1,192 @@
+"""What stands before Gradio: only requests that the page itself makes come through, and only so many, and so large.
+
+A page elsewhere in the same browser may send requests to this machine. It cannot read the answers, but what it uploads would be
+stored, and an event would run. Gradio (6.31) checks neither, answers some fifty addresses, most of them of no use here, and
+looks up hosts that a request names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gricol_zoo.serve.uploads import MAX_UPLOAD
+
+API = "/gradio_api"
+EXACT = frozenset(
+    [
+        *("/", "/config", "/favicon.ico", "/theme.css", f"{API}/theme.css", f"{API}/info", f"{API}/app_id", f"{API}/token"),
+        *(f"{API}/startup-events", f"{API}/login_check", f"{API}/upload_progress", f"{API}/queue/data"),
+    ]
+)
+"""What the page asks for by GET."""
+BEGIN = ("/assets/", "/static/", "/svelte/", f"{API}/heartbeat/")
+POSTS = frozenset(f"{API}/{name}" for name in ("queue/join", "upload", "cancel", "reset"))
+MAX_BODY = 1 << 20  # bytes of an event
+MAX_TOTAL = 1 << 30  # bytes of everybody's uploads together, what is in use included
+MAX_JOINS, SPAN = 300, 60.0  # events in so many seconds, of all tabs; a fast hand makes one a second
+SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class RefusedError(Exception):
+    """A request that is not let through: its status, and why."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+class Gate:
+    """ASGI middleware.
+
+    Args:
+        app: Gradio's.
+        place: where uploads are; all in it counts.
+    """
+
+    def __init__(self, app: Any, place: Path) -> None:
+        self.app, self.place = app, place
+        self.joins: deque[float] = deque()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer why not."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        try:
+            if scope["type"] != "http":
+                raise RefusedError(404, "no websockets here")
+            headers = {key.decode("latin1"): value.decode("latin1") for key, value in scope["headers"]}
+            path = scope["path"].rstrip("/") or "/"
+            check_place(scope["method"], path)
+            check_origin(headers, scope["method"] in ("GET", "HEAD") and path == "/")
+            if path == f"{API}/upload":
+                receive = self._limited(receive, headers)
+            elif scope["method"] == "POST":
+                receive = await self._read_event(receive, headers, path)
+        except RefusedError as refused:
+            await _answer(send, refused.status, str(refused))
+            return
+        await self.app(scope, receive, send)
+
+    def _limited(self, receive: Receive, headers: MutableMapping[str, str]) -> Receive:
+        length = headers.get("content-length", "")
+        if not re.fullmatch("[0-9]{1,15}", length):
+            raise RefusedError(411, "an upload must say its length")
+        if int(length) > MAX_UPLOAD + MAX_BODY:
+            raise RefusedError(413, f"expected at most {MAX_UPLOAD // 2**20} MiB at once")
+        if int(length) + bytes_in(self.place) > MAX_TOTAL:
+            raise RefusedError(413, f"the uploads together have more than {MAX_TOTAL // 2**20} MiB; close other tabs")
+        return receive
+
+    async def _read_event(self, receive: Receive, headers: MutableMapping[str, str], path: str) -> Receive:
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RefusedError(400, "the request broke off")
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > MAX_BODY:
+                raise RefusedError(413, f"expected an event of at most {MAX_BODY} bytes")
+        check_event(body, headers.get("host", ""), path.endswith("/join"))
+        if path.endswith("/join"):
+            self._count_join()
+        sent = False
+
+        async def again() -> MutableMapping[str, Any]:
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        return again
+
+    def _count_join(self) -> None:
+        now = time.monotonic()
+        while self.joins and now - self.joins[0] > SPAN:
+            self.joins.popleft()
+        if len(self.joins) >= MAX_JOINS:
+            raise RefusedError(429, "too many events; wait a minute")
+        self.joins.append(now)
+
+
+def check_place(method: str, path: str) -> None:
+    """Refuse what the page never asks for."""
+    known = path in POSTS if method == "POST" else method in ("GET", "HEAD") and (path in EXACT or path.startswith(BEGIN))
+    if not known or ".." in path:
+        raise RefusedError(404, "there is nothing here")
+
+
+def check_origin(headers: MutableMapping[str, str], front: bool) -> None:
+    """Refuse requests that another page makes; a link to the front page is followed from anywhere."""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if front and headers.get("sec-fetch-mode", "navigate") == "navigate" and origin is None:
+        return
+    if site not in (None, "same-origin", "none"):
+        raise RefusedError(403, "only the page itself may ask for this")
+    if origin is not None and origin != f"http://{headers.get('host', '')}":
+        raise RefusedError(403, "only the page itself may ask for this")
+
+
+def check_event(body: bytes, host: str, join: bool = True) -> None:
+    """Refuse an event that is not JSON, of no session, or that names a file elsewhere: it would be looked up and fetched."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(400, "expected JSON") from error
+    if not isinstance(data, dict):
+        raise RefusedError(400, "expected a mapping")
+    if (join or "session_hash" in data) and not SESSION.fullmatch(str(data.get("session_hash", ""))):
+        raise RefusedError(400, "expected a session_hash")
+    for key, value in _items(data):
+        if key in ("path", "url") and isinstance(value, str):
+            try:
+                parts = urlsplit(value.strip())
+            except ValueError as error:
+                raise RefusedError(400, "expected files that were uploaded here") from error
+            ours = key == "url" and (parts.scheme, parts.netloc) == ("http", host)
+            if not ours and (parts.netloc or (parts.scheme and not re.match(r"[A-Za-z]:[\\/]", value))):
+                raise RefusedError(400, "expected files that were uploaded here")
+        if key in ("proxy_url", "root_url"):
+            raise RefusedError(400, f"{key} is not used here")
+
+
+def _items(value: Any) -> Iterator[tuple[str, Any]]:
+    """Give every key and value, however deep: without recursion, for whoever sent it chose the depth."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            yield from item.items()
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+def bytes_in(folder: Path) -> int:
+    """Return the bytes of all files in a folder."""
+    total = 0
+    for file in folder.rglob("*"):
+        try:
+            total += file.lstat().st_size
+        except OSError:
+            continue  # it was just deleted
+    return total
+
+
+async def _answer(send: Send, status: int, why: str) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": f"gricol-zoo: {why}\n".encode()})

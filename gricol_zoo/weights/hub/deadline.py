@@ -1,0 +1,52 @@
+"""An end to every download: the client limits the time between two bytes, and one every few seconds never ends."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import TypeVar
+
+T = TypeVar("T")
+LEAST = 30.0  # seconds for any file, attempts and all
+RATE = 100_000  # bytes a second that a connection must give beyond that
+
+
+class _StopError(BaseException):
+    """Raised inside a download that nobody waits for any more."""
+
+
+def seconds_for(size: int) -> float:
+    """Return how long a file of so many bytes may take."""
+    return LEAST + size / RATE
+
+
+def within(seconds: float, action: Callable[[], T]) -> T:
+    """Do something in another thread, and return its result; stop it when the time is over.
+
+    Raises:
+        TimeoutError: it was not done in time.
+    """
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            done.append(action())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=copy_context().run, args=(work,), daemon=True, name="gricol-zoo download")
+    thread.start()
+    try:
+        thread.join(seconds)
+    finally:
+        if thread.is_alive():  # out of time, or Ctrl-C: it ends at the next byte, or when the client's own limit is over
+            assert thread.ident is not None
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(_StopError))
+    if done:
+        return done[0]
+    if failed:
+        raise failed[0]
+    raise TimeoutError

@@ -1,0 +1,80 @@
+"""What a server may answer: the client makes paths of some headers, so each must be a plain hash before a file is made.
+
+huggingface_hub (2.4) joins the ETag, the commit and the xet hash to the cache's folder as they come. A server behind
+HF_ENDPOINT that answers ``ETag: ../../x`` would write outside the cache, and no hash would be compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import urlsplit
+
+from gricol_zoo.errors import HubError
+
+COMMIT = re.compile("[0-9a-f]{40}")
+ETAG = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+XET = re.compile("[0-9a-f]{64}")
+WHAT = {COMMIT: "a commit of 40 hex digits", ETAG: "an ETag of 40 or 64 hex digits", XET: "an xet hash of 64 hex digits"}
+_checking: ContextVar[bool] = ContextVar("checking", default=False)
+
+
+@contextlib.contextmanager
+def checked_headers() -> Iterator[None]:
+    """Refuse, within this context alone, answers of which the client would make a path outside its cache.
+
+    Raises:
+        HubError: names the header and what came.
+    """
+    from huggingface_hub import set_client_factory
+    from huggingface_hub.utils import _http
+
+    make = _http._GLOBAL_CLIENT_FACTORY  # which the client calls again, unasked, after some errors
+    if not isinstance(make, _Factory):
+        set_client_factory(_Factory(make))
+    token = _checking.set(True)
+    try:
+        yield
+    finally:
+        _checking.reset(token)
+
+
+class _Factory:
+    """Makes the client's sessions as another factory does, with a look at every answer."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = make
+
+    def __call__(self) -> Any:
+        session = self.make()
+        session.event_hooks["response"].append(_look)
+        return session
+
+
+def check_header(value: str, pattern: re.Pattern[str], where: str) -> None:
+    """Refuse a header's value that is not a plain hash.
+
+    Raises:
+        HubError: says what was expected and what came.
+    """
+    if not pattern.fullmatch(value):
+        raise HubError(f"Expected {WHAT[pattern]} in the answer for {where}, but got {value!r:.80}. Check HF_ENDPOINT.")
+
+
+def _look(response: Any) -> None:
+    """Look at an answer's headers before the client does."""
+    if not _checking.get():
+        return
+    headers, where = response.headers, response.request.url.path
+    for name, pattern in (("X-Repo-Commit", COMMIT), ("X-Xet-Hash", XET)):
+        if name in headers:
+            check_header(headers[name], pattern, where)
+    # Of an error's body, of a redirect within the Hub and of a body from elsewhere the ETag is never used.
+    moved = response.status_code >= 300 and not urlsplit(headers.get("Location", "")).netloc
+    if response.request.method == "HEAD" and response.status_code < 400 and not moved:
+        etag = headers.get("X-Linked-Etag") or headers.get("ETag")
+        if etag is not None:
+            check_header(etag.removeprefix("W/").strip('"'), ETAG, where)

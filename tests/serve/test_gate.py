@@ -1,0 +1,228 @@
+"""What stands before Gradio, asked as another page, a script or a killed server would."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.importorskip("gradio")
+
+from filelock import FileLock
+
+from gricol_zoo import GricolZooError
+from gricol_zoo.serve import place
+from gricol_zoo.serve.gate import API, MAX_JOINS, RefusedError, bytes_in, check_event, check_origin, check_place
+from gricol_zoo.serve.session import Sessions
+
+HOST = "127.0.0.1:7860"
+OWN = f"http://{HOST}"
+
+
+def file_data(**values):
+    return json.dumps({"session_hash": "abc", "data": [[{"path": "/tmp/x", "meta": {"_type": "gradio.FileData"}, **values}]]})
+
+
+@pytest.mark.parametrize(
+    ("headers", "front", "good"),
+    [
+        ({"origin": OWN}, False, True),
+        ({"origin": OWN, "sec-fetch-site": "same-origin"}, False, True),
+        ({}, False, True),  # no browser
+        ({"sec-fetch-site": "none"}, False, True),
+        ({"origin": "http://evil.example"}, False, False),
+        ({"origin": "null"}, False, False),
+        ({"origin": "http://127.0.0.1:1"}, False, False),
+        ({"origin": "https://127.0.0.1:7860"}, False, False),
+        ({"sec-fetch-site": "cross-site"}, False, False),
+        ({"sec-fetch-site": "same-site"}, False, False),  # another port of this machine
+        ({"sec-fetch-site": "cross-site", "origin": OWN}, False, False),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, True, True),  # a link
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, True, False),
+    ],
+)
+def test_only_the_page_itself_may_ask(headers, front, good):
+    if good:
+        check_origin({"host": HOST, **headers}, front)
+    else:
+        with pytest.raises(RefusedError):
+            check_origin({"host": HOST, **headers}, front)
+
+
+@pytest.mark.parametrize(
+    ("body", "good"),
+    [
+        (file_data(), True),
+        (file_data(url=f"{OWN}{API}/file=/tmp/x"), True),
+        (file_data(path="C:\\temp\\x.png"), True),
+        (file_data(url="http://evil.example/x"), False),
+        (file_data(url="//evil.example/x"), False),
+        (file_data(path="http://evil.example/x"), False),
+        (file_data(path=" https://evil.example/x"), False),
+        (file_data(path="ftp://evil.example/x"), False),
+        (file_data(path="file:///etc/passwd"), False),
+        (file_data(path="http://["), False),
+        (file_data(proxy_url="http://evil.example"), False),
+        ("[" * 100_000, False),
+        ("x", False),
+        ("[]", False),
+        ("{}", False),
+        (json.dumps({"session_hash": "x" * 65}), False),
+        (json.dumps({"session_hash": "a/b"}), False),
+    ],
+)
+def test_an_event_names_no_file_elsewhere(body, good):
+    if good:
+        check_event(body.encode(), HOST)
+    else:
+        with pytest.raises(RefusedError):
+            check_event(body.encode(), HOST)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", f"{API}/{one}") for one in ("proxy=http://evil", "file=/etc/passwd", "openapi.json", "runs", "mcp/", "deep_link")]
+    + [("POST", f"{API}/{one}") for one in ("run/x", "api/x", "call/x", "call/v2/x", "stream/x", "run-history/connect")]
+    + [
+        ("POST", "/login"),
+        ("GET", "/docs"),
+        ("GET", "/assets/../config"),
+        ("PUT", "/"),
+        ("DELETE", "/config"),
+        ("OPTIONS", "/"),
+    ],
+)
+def test_dark_corners_are_off(method, path):
+    with pytest.raises(RefusedError):
+        check_place(method, path)
+
+
+def test_a_session_that_ended_is_not_made_again(tmp_path):
+    sessions = Sessions(tmp_path, {"x": None})
+    sessions.get("a")
+    sessions.end("a")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(GricolZooError, match="Load it again"):
+        sessions.get("a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_taken_is_swept(tmp_path):
+    (tmp_path / "a").mkdir()
+    for name in ("old", "new"):
+        (tmp_path / "a" / name).write_bytes(b"x")
+    os.utime(tmp_path / "a" / "old", (1, 1))
+    place.sweep(tmp_path)
+    assert [file.name for file in (tmp_path / "a").iterdir()] == ["new"]
+    place.sweep(tmp_path, -1)
+    place.sweep(tmp_path, -1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_dead_places_are_cleared(tmp_path, monkeypatch):
+    monkeypatch.setattr(place.tempfile, "gettempdir", lambda: str(tmp_path))
+    for name in ("gricol-zoo-dead", "gricol-zoo-live", "gricol-zoo-fresh", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "gricol-zoo-link").symlink_to(tmp_path / "other")
+    (tmp_path / "gricol-zoo-dead" / place.LOCK).touch()
+    (tmp_path / "gricol-zoo-dead" / "crop.png").touch()
+    with FileLock(tmp_path / "gricol-zoo-live" / place.LOCK):
+        place.clear_dead(tmp_path)
+    names = {"gricol-zoo-live", "gricol-zoo-fresh", "gricol-zoo-link", "other"}
+    assert {file.name for file in tmp_path.iterdir()} == names
+
+
+# --- a server of its own ---
+
+
+def start(folder):
+    environment = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "gricol_zoo", "serve", "--port", "0"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=folder)
+    line = process.stderr.readline()
+    assert line.startswith("Serving on"), line
+    return process, urlsplit(line.split()[2]).netloc
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("temporary")
+    process, address = start(folder)
+    yield address, folder, process
+    process.kill()
+    process.wait()
+    process.stderr.close()
+
+
+def ask(address, method, path, body=None, **headers):
+    connection = http.client.HTTPConnection(address, timeout=20)
+    connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    status = answer.status
+    connection.close()
+    return status
+
+
+def upload(address, data, **headers):
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n' + data + b"\r\n--x--\r\n"
+    return ask(address, "POST", f"{API}/upload", body, Content_Type="multipart/form-data; boundary=x", **headers)
+
+
+def stored(folder):
+    return [file for file in folder.rglob("*.png") if file.is_file()]
+
+
+@pytest.mark.slow
+def test_a_foreign_upload_is_not_stored(server):
+    address, folder, _ = server
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}):
+        assert upload(address, b"x" * 1000, **headers) == 403
+    assert stored(folder) == []
+    assert ask(address, "POST", f"{API}/upload", b"", Content_Length=str(1 << 40), Origin=f"http://{address}") == 413
+    assert upload(address, b"x" * 1000, Origin=f"http://{address}") == 200
+    assert len(stored(folder)) == 1
+
+
+@pytest.mark.slow
+def test_the_page_still_loads_and_corners_do_not(server):
+    address, _, _ = server
+    assert ask(address, "GET", "/") == 200
+    assert ask(address, "GET", "/config") == 200
+    for path in (f"{API}/file=/etc/passwd", f"{API}/proxy=http://x", f"{API}/openapi.json", "/docs", f"{API}/runs"):
+        assert ask(address, "GET", path) == 404
+    assert ask(address, "POST", f"{API}/run/take", b"{}") == 404
+
+
+@pytest.mark.slow
+def test_joins_are_bounded(server):
+    address, _, _ = server
+    body = json.dumps({"session_hash": "s", "fn_index": 0, "data": [[]]})
+    statuses = [ask(address, "POST", f"{API}/queue/join", body, Content_Type="application/json") for _ in range(MAX_JOINS + 5)]
+    assert statuses[0] == 200
+    assert statuses[-1] == 429
+    assert ask(address, "POST", f"{API}/queue/join", file_data(path="http://evil.example/x")) == 400
+
+
+@pytest.mark.slow
+def test_a_killed_server_leaves_nothing_for_long(tmp_path):
+    process, address = start(tmp_path)
+    assert upload(address, b"x" * 1000, Origin=f"http://{address}") == 200
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    assert bytes_in(tmp_path) >= 1000
+    process, _ = start(tmp_path)
+    assert stored(tmp_path) == []
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    process.stderr.close()
+    for _ in range(50):
+        if not list(tmp_path.iterdir()):
+            break
+        time.sleep(0.1)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,133 @@
+"""A server that is not to be trusted: it makes no path outside the cache, and it cannot keep a load for ever."""
+
+import threading
+import time
+
+import huggingface_hub
+import pytest
+from helpers.models import SMALL
+
+import gricol_zoo.weights.hub.deadline
+from gricol_zoo import create_model
+from gricol_zoo.errors import HubError, UnreachableError
+from gricol_zoo.weights.hub.deadline import within
+
+NAME = "r18half_128"
+REPO = "org/zoo"
+OUT = "../../../../outside"
+ETAGS = [
+    OUT,
+    f'W/"{OUT}"',
+    "/tmp/outside",
+    "..\\..\\outside",
+    "0" * 39,
+    "g" * 40,
+    "A" * 64,
+    "0" * 32,
+    "x.incomplete",
+    "%2e%2e/x",
+]
+
+
+@pytest.fixture
+def commit(hub, tmp_path):
+    create_model(NAME, **SMALL).save_pretrained(tmp_path / "saved")
+    return hub.commit(REPO, {file.name: file.read_bytes() for file in (tmp_path / "saved").iterdir()})
+
+
+def load(revision=""):
+    return create_model(f"hf-hub:{REPO}{revision}", pretrained=True)
+
+
+def by_timm(revision=""):
+    import timm
+
+    import gricol_zoo.timm_bridge  # noqa: F401
+
+    return timm.create_model(f"hf-hub:{REPO}{revision}", pretrained=True)
+
+
+def files_in(folder):
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if not file.is_relative_to(folder / "saved"))
+
+
+def headers(etag):
+    return {"ETag": f'"{etag}"', "X-Linked-Etag": f'"{etag}"'}
+
+
+@pytest.mark.parametrize("door", [load, by_timm])
+@pytest.mark.parametrize("first", [0, 1], ids=["asked", "then downloaded"])
+@pytest.mark.parametrize("etag", ETAGS)
+def test_an_etag_that_is_no_hash_makes_no_file(hub, commit, tmp_path, etag, first, door):
+    hub.break_next(lambda: None, "HEAD", "config.json", first)
+    hub.break_next(headers(etag), "HEAD", "config.json", 99)
+    with pytest.raises(HubError, match="ETag of 40 or 64 hex digits"):
+        door()
+    assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_an_etag_of_weights_that_is_no_hash(hub, commit, tmp_path, first):
+    create_model(f"hf-hub:{REPO}")
+    before = files_in(tmp_path)
+    hub.break_next(lambda: None, "HEAD", "model.safetensors", first)
+    hub.break_next(headers(OUT), "HEAD", "model.safetensors", 99)
+    with pytest.raises(HubError, match="ETag of 40 or 64 hex digits"):
+        load()
+    assert files_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize(
+    "answer",
+    [{"X-Repo-Commit": OUT}, {"X-Repo-Commit": OUT, "status": "404"}, {"X-Xet-Hash": OUT}],
+    ids=["commit", "commit of what is missing", "xet"],
+)
+def test_other_headers_that_become_paths(hub, commit, tmp_path, answer, first):
+    hub.break_next(lambda: None, "HEAD", "config.json", first)
+    hub.break_next(answer, "HEAD", "config.json", 99)
+    with pytest.raises(HubError, match="hex digits"):
+        load()
+    assert files_in(tmp_path) == []
+
+
+def test_the_guard_outlives_a_session_that_is_closed(hub, commit, tmp_path):
+    hub.break_next(huggingface_hub.close_session, "HEAD", "config.json")
+    hub.break_next(headers(OUT), "HEAD", "config.json", 99)
+    with pytest.raises(HubError, match="ETag"):
+        load()
+    assert files_in(tmp_path) == []
+
+
+def test_others_may_have_other_etags(hub, tmp_path):
+    load_others = huggingface_hub.hf_hub_download
+    hub.commit("org/other", {"note.txt": b"hello"})
+    hub.break_next(headers("abc-12"), "HEAD", "note.txt", 99)
+    assert load_others("org/other", "note.txt", cache_dir=tmp_path / "cache").endswith("note.txt")
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("door", [load, by_timm])
+def test_a_drip_ends(hub, commit, monkeypatch, method, file, door):
+    monkeypatch.setattr(gricol_zoo.weights.hub.deadline, "LEAST", 1.0)
+    monkeypatch.setattr(gricol_zoo.weights.hub.deadline, "RATE", 10e6)
+    hub.break_next("drip", method, file, 99)
+    start = time.monotonic()
+    with pytest.raises(UnreachableError, match=f"{file} of org/zoo .* did not come within"):
+        door()
+    assert time.monotonic() - start < 8
+    hub.faults.clear()
+    for thread in threading.enumerate():
+        if thread.name == "gricol-zoo download":
+            thread.join(8)
+            assert not thread.is_alive()
+    door()
+
+
+def test_a_limit_passes_on_results_and_errors():
+    assert within(5, lambda: 7) == 7
+    with pytest.raises(KeyError):
+        within(5, lambda: {}["x"])
+    with pytest.raises(TimeoutError):
+        within(0.05, lambda: time.sleep(0.3))
