@@ -1,8 +1,8 @@
 """The one exception family for mistakes that the caller can mend, and for files that cannot be had or trusted.
 
 ``GricolZooError`` (a ValueError): ``ImageError``, ``LeakError`` and ``CheckpointError``. Kinds of ``CheckpointError``:
-``ConfigError``, ``CorruptWeightsError``, ``SignatureError`` and ``HubError``. Kinds of ``HubError``: ``NotOnHubError``,
-``NoAccessError``, ``UnreachableError`` and ``CacheError``.
+``NoWeightsError``, ``ConfigError``, ``CorruptWeightsError``, ``SignatureError`` and ``HubError``. Kinds of ``HubError``:
+``NotOnHubError``, ``NoAccessError``, ``UnreachableError`` and ``CacheError``.
 """
 
 
@@ -23,6 +23,10 @@ class LeakError(GricolZooError):
 
 class CheckpointError(GricolZooError):
     """A checkpoint or weight file that is missing, or of another model."""
+
+
+class NoWeightsError(CheckpointError, RuntimeError):
+    """A model that has no released weights; a ``RuntimeError`` too, as which timm's callers know it."""
 
 
 class ConfigError(CheckpointError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -13,22 +15,23 @@ from torch import nn
 from gricol_zoo.errors import CheckpointError, GricolZooError
 from gricol_zoo.models import baselines  # noqa: F401  (registers)
 from gricol_zoo.models.backbones import build_backbone
-from gricol_zoo.models.contracts import Backbone, OwnObjective, Splitter, complete
+from gricol_zoo.models.contracts import Backbone, OwnObjective
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.grid import TwoBranchModel
 from gricol_zoo.models.heads import build_head
 from gricol_zoo.models.memory import LITTLE, SLACK, activation_bytes, prepared, takes_the_same
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.overview import build_overview
-from gricol_zoo.models.parts import build_part
 from gricol_zoo.models.presets import MODELS
-from gricol_zoo.models.splitters import SPLITTERS
+from gricol_zoo.models.pretrained_cfg import live_config
+from gricol_zoo.models.splitters import build_splitter
 from gricol_zoo.spec import ModelSpec
+from gricol_zoo.weights.card import card_of
 from gricol_zoo.weights.hub import find_on_hub, upload
-from gricol_zoo.weights.hub.upload import CARD, README
+from gricol_zoo.weights.hub.upload import README
 from gricol_zoo.weights.resolve import find_named
 from gricol_zoo.weights.signature import check_signed
-from gricol_zoo.weights.source import Source, find_in_dir
+from gricol_zoo.weights.source import Source, find_file, find_in_dir
 from gricol_zoo.weights.tensors import check_against, load_weights, save_model
 
 CONSENT = "GRICOL_ZOO_ALLOW_LARGE"
@@ -80,7 +83,7 @@ class GridModel(TwoBranchModel):
     def push_to_hub(
         self, repo: str, token: str | None = None, private: bool | None = None, branch: str = "main", commit_message: str = ""
     ) -> str:
-        """Upload weights, config and a short card (if there is none) to "org/repo"; return the commit, to pin it by.
+        """Upload weights, config and a card (if there is none) to "org/repo"; return the commit, to pin it by.
 
         Args:
             repo: made if need be.
@@ -94,7 +97,8 @@ class GridModel(TwoBranchModel):
         """
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder)
-            (Path(folder) / README).write_text(CARD.format(name=self.name or "A model"), encoding="utf-8")
+            info = find_in_dir(folder).info
+            (Path(folder) / README).write_text(card_of(self, repo, info), encoding="utf-8")
             message = commit_message or f"Weights of {self.name or 'a model'} of gricol_zoo"
             return upload(Path(folder), repo, message, token, private, branch, keep_card=True)
 
@@ -139,6 +143,8 @@ def create_model(
     pretrained: bool = False,
     deployed: bool = False,
     *,
+    checkpoint_path: str | Path | None = None,
+    cache_dir: str | Path | None = None,
     allow_large: bool = False,
     signed_by: str | Path | None = None,
     **changes: Any,
@@ -149,10 +155,14 @@ def create_model(
         name: ``arch[.tag]``, ``hf-hub:org/repo[@revision]`` or ``local-dir:path``.
         pretrained: load its weights (of the tag, or of the model's default tag).
         deployed: give the lower branch alone, with timm's model contract, instead of the full form.
+        checkpoint_path: load these weights of the model instead: a ``model.safetensors`` with its ``config.json`` beside it, or
+            their folder. The model is then built as the config says.
+        cache_dir: of huggingface_hub, if not its own.
         allow_large: accept a folder's or repository's config whose images take far more memory than those of the
             registered model of its name.
         signed_by: file of the public key that must have signed the weights (``gricol_zoo.weights.signature``).
-        changes: any field of ``ModelSpec``: parts (``backbone="timm/resnet18"``), sizes, ``num_classes``, ``in_chans``.
+        changes: any field of ``ModelSpec``: parts (``backbone="timm/resnet18"``), sizes, ``num_classes``, ``in_chans``; None
+            leaves it.
             With weights, another ``num_classes`` starts new classifiers, another ``in_chans`` adapts the first layers, and
             another ``polarity`` the lower branch's classifier (with polarity, which is then still to be trained, the logits
             stay what they were); ``model.load_report`` says what became of each tensor.
@@ -163,14 +173,28 @@ def create_model(
     Raises:
         GricolZooError: an unknown name, tag, part or field, or weights that do not fit.
     """
-    parsed = parse_model_name(name)
+    parsed, cache = parse_model_name(name), str(cache_dir) if cache_dir else None
     if parsed.path:
         source = find_in_dir(parsed.path)
     elif parsed.repo:
-        source = find_on_hub(parsed.repo, parsed.revision)
+        source = find_on_hub(parsed.repo, parsed.revision, cache)
     else:
-        source = find_named(parsed.arch, parsed.tag, pretrained)
-    return create_from(source, pretrained, deployed, allow_large, signed_by, **changes)
+        source = find_named(parsed.arch, parsed.tag, pretrained and not checkpoint_path, cache)
+    if checkpoint_path:
+        source = find_file(source.name, checkpoint_path)
+    return create_from(source, pretrained or bool(checkpoint_path), deployed, allow_large, signed_by, **changes)
+
+
+def model_entrypoint(name: str) -> Callable[..., GridModel | DeployedModel]:
+    """Return the function that creates the model of a name: ``create_model`` without its first argument.
+
+    Raises:
+        GricolZooError: an unknown name or tag.
+    """
+    parsed = parse_model_name(name)
+    if parsed.arch:
+        find_named(parsed.arch, parsed.tag)
+    return partial(create_model, name)
 
 
 @overload
@@ -201,13 +225,14 @@ def create_from(
     signed_by: str | Path | None = None,
     **changes: Any,
 ) -> GridModel | DeployedModel:
-    """Build the model of a source, changed, and load its weights if asked."""
-    spec = source.spec.replace(**changes)
+    """Build the model of a source, changed, and load its weights if asked; a change to None is none, as for timm."""
+    spec = source.spec.replace(**{field: value for field, value in changes.items() if value is not None})
     if signed_by is not None:
         check_signed(source, signed_by)
     check_source(source, spec, pretrained, allow_large)
     model = build_deployed(spec) if deployed else build(spec)
     model.name = source.name
+    model.pretrained_cfg = model.default_cfg = live_config(spec, source.name, source.tag or source.info.tag)
     if pretrained:
         load_weights(model, source)
         model.eval()
@@ -272,26 +297,17 @@ def build(spec: ModelSpec) -> GridModel:
         GricolZooError: parts that do not go together, or polarity with a backbone that has an objective of its own.
     """
     overview, backbone = _build_lower_parts(spec)
-    splitter: Splitter = complete(
-        build_part(
-            "splitter",
-            spec.splitter,
-            SPLITTERS.get(spec.splitter),
-            {"grid": spec.grid, "image_size": spec.image_size, "cell_size": spec.cell_size},
-            spec.splitter_options,
-        ),
-        Splitter,
-    )
+    splitter = build_splitter(spec)
     head = build_head(spec, backbone.num_features, splitter.num_cells)
     return GridModel(spec, overview, backbone, splitter, head)
 
 
 def build_deployed(
-    spec: ModelSpec, global_pool: str = "avg", device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    spec: ModelSpec, device: torch.device | str | None = None, dtype: torch.dtype | None = None
 ) -> DeployedModel:
     """Build the deployed form of a spec, with random weights, on a device and in a dtype."""
     with torch.device(device or torch.get_default_device()):
-        model = DeployedModel(spec, *_build_lower_parts(spec), global_pool)
+        model = DeployedModel(spec, *_build_lower_parts(spec))
     return model if dtype is None else model.to(dtype)
 
 

@@ -32,6 +32,7 @@ GROUNDS = ("auto", "light", "dark")
 VERSIONS = (1, 2)
 LEAST = 1e-4  # of a scale or a standard deviation: what is smaller makes numbers that are not finite
 CELL_NORMS = ("shared", "own")
+POOLS = ("avg", "max", "")
 
 
 class GridOutput(NamedTuple):
@@ -116,6 +117,7 @@ class ModelSpec:
             the cells have a second set of them (``gricol_zoo.models.cell_norm``).
         polarity: whether the lower branch also tells which end is up: its classifier is then joint, (B, classes, 2), first
             short arm up, then down, and the logits are summed over both (``logsumexp``).
+        global_pool: how the lower branch's map becomes features: "avg", "max", or "" (it stays a map; without classes only).
         preprocess: how files become inputs.
     """
 
@@ -135,6 +137,7 @@ class ModelSpec:
     head_options: Mapping[str, Any] = field(default_factory=dict)
     cell_norm: str = "shared"
     polarity: bool = False
+    global_pool: str = "avg"
     preprocess: Preprocess = field(default_factory=Preprocess)
 
     def __post_init__(self) -> None:
@@ -153,6 +156,10 @@ class ModelSpec:
         for name, low, high in (("grid", 1, 16), ("in_chans", 1, 64), ("num_classes", 0, 100_000)):
             _integer(name, getattr(self, name), low, high)
         _one_of("cell_norm", self.cell_norm, CELL_NORMS)
+        _kind("global_pool", self.global_pool, str, "a name")
+        _one_of("global_pool", self.global_pool, POOLS)
+        if not self.global_pool and self.num_classes:
+            raise GricolZooError("Expected `num_classes=0` with `global_pool=''`: a classifier needs pooled features.")
         if not 0 <= self.drop_rate < 1:
             raise GricolZooError(f"Expected `drop_rate` to lie in [0, 1), but got {self.drop_rate}.")
         if self.class_names and len(self.class_names) != self.num_classes:
@@ -184,7 +191,10 @@ class ModelSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able data that ``from_mapping(ModelSpec, ...)`` turns back into an equal spec."""
-        return dataclasses.asdict(self)
+        data = dataclasses.asdict(self)
+        if self.global_pool == "avg":  # so that files of most models read as they did before there was this field
+            del data["global_pool"]
+        return data
 
 
 def from_mapping(cls: type[Any], values: Mapping[str, Any]) -> Any:
@@ -245,4 +255,5 @@ def _integer(name: str, value: Any, low: int, high: int) -> None:
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
-        raise GricolZooError(f"Expected `{name}` to be one of {', '.join(allowed)}, but got {value!r}.")
+        known = ", ".join(one or repr(one) for one in allowed)
+        raise GricolZooError(f"Expected `{name}` to be one of {known}, but got {value!r}.")

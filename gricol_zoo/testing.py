@@ -29,8 +29,10 @@ from gricol_zoo.models.contracts import (
     Checkpointing,
     Cuttable,
     Gated,
+    Layered,
     MultiLevel,
     OwnObjective,
+    Resizable,
     Splitter,
     complete,
 )
@@ -65,6 +67,8 @@ def check_backbone(name: str, input_size: tuple[int, int] = (64, 64), options: M
     with torch.no_grad():
         _check_levels(backbone.eval(), f"backbone {name}", images)
         _check_cuts(backbone, f"backbone {name}", images)
+        _check_layers(backbone, f"backbone {name}")
+        _check_size(backbone, f"backbone {name}", images)
     if isinstance(backbone, Checkpointing):
         expected = backbone(images)
         backbone.set_grad_checkpointing()
@@ -114,6 +118,28 @@ def _check_cuts(backbone: Backbone, what: str, images: torch.Tensor) -> None:
     for stage in range(len(parts.stages_after(0))):
         again = parts.from_stage(parts.to_stage(images, stage), stage)
         _expect(torch.allclose(again, whole, atol=1e-4), f"{what}: the same map when cut after stage {stage}", "another map")
+
+
+def _check_layers(backbone: Backbone, what: str) -> None:
+    """Ask for the layers as layer-wise learning rates do."""
+    if not isinstance(backbone, Layered):
+        return
+    names = {name for name, _ in backbone.named_parameters()}
+    for coarse in (False, True):
+        layers = backbone.parameter_layers(coarse)
+        _expect(set(layers) == names, f"{what}: a layer for each parameter", f"{len(layers)} of {len(names)}")
+        _expect(len(set(layers.values())) > 1, f"{what}: more than one layer", set(layers.values()))
+
+
+def _check_size(backbone: Backbone, what: str, images: torch.Tensor) -> None:
+    """Make it one for larger images, as ``set_input_size`` of a model does."""
+    if not isinstance(backbone, Resizable):
+        return
+    height, width = (2 * side for side in images.shape[2:])
+    larger = copy.deepcopy(backbone)
+    larger.set_input_size((height, width))
+    features = larger(torch.randn(1, images.shape[1], height, width))
+    _expect(features.shape[1] == backbone.num_features, f"{what}: its features of larger images", tuple(features.shape))
 
 
 def check_splitter(

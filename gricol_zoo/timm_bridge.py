@@ -13,35 +13,57 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timm.models import build_model_with_cfg, generate_default_cfgs, is_model, register_model, register_model_deprecations
+from timm.models import (
+    PretrainedCfg,
+    build_model_with_cfg,
+    generate_default_cfgs,
+    is_model,
+    register_model,
+    register_model_deprecations,
+)
 from torch import nn
 
 from gricol_zoo.errors import CheckpointError, GricolZooError
 from gricol_zoo.factory import build_deployed, check_source
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.models.presets import MODELS, WEIGHTS
+from gricol_zoo.models.names import parse_model_name
+from gricol_zoo.models.presets import MODELS, WEIGHTS, Weights
+from gricol_zoo.models.pretrained_cfg import PREPARED_BY_US, live_config
 from gricol_zoo.spec import ModelSpec
-from gricol_zoo.weights.config import timm_config
 from gricol_zoo.weights.hub import find_on_hub
-from gricol_zoo.weights.resolve import find_in_table, packaged_file
+from gricol_zoo.weights.resolve import find_in_table, find_named, packaged_file
 from gricol_zoo.weights.signature import check_signed
-from gricol_zoo.weights.source import Source, find_in_dir
+from gricol_zoo.weights.source import Source, check_name, find_file, find_in_dir
 from gricol_zoo.weights.tensors import load_weights
 from gricol_zoo.weights.timm_door import SEPARATOR, check_given, wrap_readers
 
 
 def _config(name: str, tag: str = "") -> dict[str, Any]:
-    spec = MODELS.get(name)
-    config = timm_config(spec)
+    spec, place = MODELS.get(name), {}
     if tag:
         weights = WEIGHTS[name][tag]
         if weights.packaged:
-            source = find_in_table(name, tag, weights)
-            config = {**timm_config(source.spec), "file": str(packaged_file(name, tag))}
+            spec, place = find_in_table(name, tag, weights).spec, {"file": str(packaged_file(name, tag))}
         elif weights.revision:  # timm lists a model with weights only once they can be had
-            config["hf_hub_id"] = f"{weights.repo}{SEPARATOR}{weights.revision}"
-    config.pop("tag")
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+            place = {"hf_hub_id": _hub_id(weights)}
+    config = {**live_config(spec), **place}
+    return {key: value for key, value in config.items() if key not in ("tag", "architecture")}
+
+
+def _hub_id(weights: Weights) -> str:
+    return f"{weights.repo}{SEPARATOR}{weights.revision}"
+
+
+def get_pretrained_cfg(name: str) -> PretrainedCfg:
+    """Return what timm is told of a name, with a tag or without, also of one that timm has already (resnet50).
+
+    Raises:
+        GricolZooError: an unknown name or tag.
+    """
+    parsed = parse_model_name(name)
+    arch = find_named(parsed.arch, parsed.tag).name
+    tag = parsed.tag or next(iter(WEIGHTS.get(arch, {})), "")
+    return PretrainedCfg(**_config(arch, tag), architecture=arch, tag=tag)
 
 
 def _keys(name: str) -> dict[str, Any]:
@@ -55,33 +77,43 @@ default_cfgs: dict[str, Any] = {}  # timm looks for this name in an entry point'
 
 
 def _source(name: str, config: Any, cache_dir: str | Path | None, pretrained: bool) -> Source:
-    """Return where the weights are that timm's resolved config speaks of; of a folder or repository, its own config first."""
+    """Return where the weights are that timm's resolved config speaks of; of a folder or repository, its own config first.
+
+    Raises:
+        GricolZooError: weights of another model, or none.
+    """
     get = config.get if isinstance(config, Mapping) else lambda key, default=None: getattr(config, key, default)
+    file, repo, cache = str(get("file") or ""), str(get("hf_hub_id") or ""), str(cache_dir) if cache_dir else None
     if get("source") == "local-dir":
-        return find_in_dir(str(get("file")))
+        return find_in_dir(file)
     if get("source") == "hf-hub":
-        repo, _, revision = str(get("hf_hub_id")).partition(SEPARATOR)
-        return find_on_hub(repo, revision, str(cache_dir) if cache_dir else None)
+        return _on_hub(repo, cache)
     if not pretrained:
         return Source(name, MODELS.get(name))
-    tags = WEIGHTS.get(name, {})
-    if not tags:
-        raise CheckpointError(f"No pretrained weights exist for {name!r}.")
-    tag = str(get("tag") or next(iter(tags)))
-    if tag not in tags:
-        raise GricolZooError(f"Unknown tag {tag!r} of {name!r}. Its tags: {', '.join(tags)}.")
-    file = get("file")
-    if file and Path(str(file)) != packaged_file(name, tag):
-        return find_in_dir(Path(str(file)).parent)  # the user pointed timm at another file of ours
-    return find_in_table(name, tag, tags[tag])
+    if get("url") or get("state_dict"):
+        raise CheckpointError("Weights of this zoo come from `file` or `hf_hub_id`; `url` and `state_dict` cannot be checked.")
+    tag = str(get("tag") or "")
+    weights = WEIGHTS.get(name, {}).get(tag)
+    if file and file != str(packaged_file(name, tag)):
+        return find_file(name, file)
+    if repo and not (weights and repo == _hub_id(weights)):
+        return check_name(_on_hub(repo, cache), name, repo)
+    return find_named(name, tag, True, cache)
+
+
+def _on_hub(hub_id: str, cache_dir: str | None) -> Source:
+    repo, _, revision = hub_id.partition(SEPARATOR)
+    return find_on_hub(repo, revision, cache_dir)
 
 
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     """Build through timm's builder (which resolves configs and wraps features), loading weights by our own gate."""
     # timm's builder fills num_classes, in_chans and global_pool from its config: the caller's own values win.
     cache_dir = options.get("cache_dir")
+    overlay = options.get("pretrained_cfg_overlay") or {}
+    options = {**options, "pretrained_cfg_overlay": {"interpolation": PREPARED_BY_US, **overlay}}
     chosen, given_args = options.get("pretrained_cfg"), options.get("pretrained_model_args")
-    asked = {*options, *(options.get("pretrained_cfg_overlay") or {})}
+    asked = {*options, *overlay}
 
     def make(
         num_classes: int = 24,
@@ -100,25 +132,23 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
             built = {"num_classes": num_classes, "in_chans": in_chans}
             check_given(chosen, given_args, {key: value for key, value in built.items() if key not in asked}, source)
         spec: ModelSpec = source.spec.replace(
-            num_classes=num_classes, in_chans=in_chans, drop_rate=drop_rate, **{k: _tupled(v) for k, v in changes.items()}
+            num_classes=num_classes,
+            in_chans=in_chans,
+            drop_rate=drop_rate,
+            global_pool=global_pool,
+            **changes,
         )
         if signed_by is not None:
             check_signed(source, signed_by)
         check_source(source, spec, pretrained, allow_large)
-        model = build_deployed(spec, global_pool, device, dtype)
+        model = build_deployed(spec, device, dtype)
         model.name = name
         if pretrained:
             load_weights(model, source)
         return model
 
-    levels = 5
-    model: nn.Module = build_model_with_cfg(
-        make,
-        name,
-        pretrained=False,
-        feature_cfg={"out_indices": tuple(range(levels)), "feature_cls": "getter"},
-        **options,
-    )
+    every_level = {"out_indices": None, "feature_cls": "getter"}
+    model: nn.Module = build_model_with_cfg(make, name, pretrained=False, feature_cfg=every_level, **options)
     return model
 
 
@@ -126,10 +156,6 @@ def _resolve(name: str, chosen: Any, options: dict[str, Any]) -> Any:
     from timm.models._builder import resolve_pretrained_cfg
 
     return resolve_pretrained_cfg(name, pretrained_cfg=chosen, pretrained_cfg_overlay=options.get("pretrained_cfg_overlay"))
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def bridge(name: str) -> None:

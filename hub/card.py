@@ -14,13 +14,11 @@ from typing import Any
 import gricol_zoo
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.models.flops import count
+from gricol_zoo.weights.card import RESEARCH, Score, make_card, what_it_is
 
 ROOT = Path(__file__).parent.parent
 HUB = ROOT / "hub"
 RESULTS = ROOT / "benchmarks" / "results" / "released"
-
-RESEARCH = """Research use only: not a medical device, not for clinical decisions. For people who develop and compare methods of chromosome
-classification."""
 
 TERMS = {
     "qband": """BioImLab Q-band: E. Poletti, E. Grisan, A. Ruggeri, "A modular framework for the automatic classification of chromosomes in
@@ -88,35 +86,6 @@ def table(file: str, name: str) -> list[dict[str, str]]:
     return [check(row, name) for row in read_csv(RESULTS / f"{file}.csv") if row["name"] == name]
 
 
-def front(name: str) -> str:
-    """Return the YAML that the Hub reads."""
-    report, tag = reports(name)[0], name.rpartition(".")[2]
-    return f"""---
-license: apache-2.0
-library_name: gricol-zoo
-pipeline_tag: image-classification
-tags:
-- chromosome
-- karyotyping
-- cytogenetics
-- timm
-metrics:
-- accuracy
-model-index:
-- name: {name}
-  results:
-  - task:
-      type: image-classification
-    dataset:
-      type: {tag}
-      name: {KNOWN_FOR[tag]}, {report["part"]} part of {report["split"]}, by case or cell
-    metrics:
-    - type: accuracy
-      value: {report["accuracy"]:.6f}
----
-"""
-
-
 def eval_results(name: str) -> str:
     """Return the Hub's record of a name's test result (huggingface.co/docs/hub/eval-results); "" where the Hub has no such set."""
     tag = name.rpartition(".")[2]
@@ -130,16 +99,6 @@ def eval_results(name: str) -> str:
   value: {report["accuracy"]:.6f}
   notes: {notes}
 """
-
-
-def what_it_is(name: str) -> str:
-    """Say what the model is, how large and how dear."""
-    model: Any = gricol_zoo.create_model(f"local-dir:{HUB / name}", pretrained=True)
-    cost, info, spec = count(model), model.info, model.spec
-    grid = f"grid {spec.grid}x{spec.grid}, head {spec.head}" if model.splitter.num_cells else "no grid (the control)"
-    height, width = spec.image_size
-    return f"""Backbone {spec.backbone}, {grid}, input 1x{height}x{width}; {cost.params:.2f} M parameters ({cost.params_deployed:.2f} M deployed); lower
-branch {cost.lower:.3f} Gflops (multiply-adds) an image. model.safetensors: {info.size} bytes, sha256 `{info.sha256}`."""
 
 
 def training(name: str) -> str:
@@ -238,53 +197,25 @@ def trust(name: str) -> str:
 
 def card(name: str) -> str:
     """Return the README of one repository."""
-    tag = name.rpartition(".")[2]
+    tag, report = name.rpartition(".")[2], reports(name)[0]
     turned = {row["orientation"]: percent(row["accuracy"]) for row in table("orientation", name)}
-    return f"""{front(name)}
-# {name}
-
-A classifier of single {KNOWN_FOR[tag]} chromosomes into the 24 human classes, of the model zoo gricol_zoo.
-{RESEARCH}
-
-{what_it_is(name)}
-
-## Load it
-
-```python
-import gricol_zoo
-
-model = gricol_zoo.create_model("hf-hub:gricol-zoo/{name}", pretrained=True, deployed=True)
-```
-
-`gricol-zoo predict crops/ --model hf-hub:gricol-zoo/{name} --out predictions.csv` reads image files, with the preprocessing that is in
+    model: Any = gricol_zoo.create_model(f"local-dir:{HUB / name}", pretrained=True)
+    use = f"""`gricol-zoo predict crops/ --model hf-hub:gricol-zoo/{name} --out predictions.csv` reads image files, with the preprocessing that is in
 `config.json`: one chromosome a crop, lighter or darker than its background, at about the training set's scale. It is turned upright by its principal
-axis, not upside down: val accuracy as the crops are {turned["as they are"]}, mirrored {turned["mirrored"]}, short arm down {turned["short arm down"]}.
-
-## Results
-
-{results(name)}
-{other_cameras(name)}
-
-## Can the probability be trusted?
-
-{trust(name)}
-
-## Data and training
-
-{TERMS[tag]}
-{start_terms(name)}
-{training(name)}
-
-{BOTH}
-
-{memory(name)}
-
-## Limits
-
-One laboratory's images, one staining, one microscope's scale; sex of the person known, age and disease not. Markers, derivatives, ring and
+axis, not upside down: val accuracy as the crops are {turned["as they are"]}, mirrored {turned["mirrored"]}, short arm down {turned["short arm down"]}."""
+    limits = f"""One laboratory's images, one staining, one microscope's scale; sex of the person known, age and disease not. Markers, derivatives, ring and
 dicentric chromosomes, overlapping or badly cut crops and other species are answered with one of the 24 classes all the same. The figures are for
-images of new {"cells" if tag == "qband" else "cases"} of the same set, not for another laboratory's.
-"""
+images of new {"cells" if tag == "qband" else "cases"} of the same set, not for another laboratory's."""
+    sections = {
+        "Results": f"{results(name)}\n{other_cameras(name)}",
+        "Can the probability be trusted?": trust(name),
+        "Data and training": f"{TERMS[tag]}\n{start_terms(name)}\n{training(name)}\n\n{BOTH}\n\n{memory(name)}",
+        "Limits": limits,
+    }
+    intro = f"A classifier of single {KNOWN_FOR[tag]} chromosomes into the 24 human classes, of the model zoo gricol_zoo."
+    data = f"{KNOWN_FOR[tag]}, {report['part']} part of {report['split']}, by case or cell"
+    score = Score(data, tag, report["accuracy"])
+    return make_card(name, f"gricol-zoo/{name}", intro, what_it_is(model, model.info), use, sections, score, "apache-2.0")
 
 
 def overview() -> str:
@@ -312,6 +243,13 @@ def overview() -> str:
     lines += [
         "",
         "Each loads by its name, `create_model(NAME, pretrained=True)`, after `pip install .` in a clone that stays in place.",
+        "",
+    ]
+    lines += [
+        "## What the files tell of single images",
+        "",
+        "Weights with a `pixels.bin` record each training image by a hash of its pixels: whoever holds an image can test whether it was",
+        "trained on. An image cannot be had back from it.",
         "",
     ]
     lines += ["## Data", "", TERMS["qband"], "", TERMS["pki3"], "", BOTH, ""]

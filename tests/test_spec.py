@@ -32,6 +32,7 @@ def test_every_field_survives_json():
         head_options={"gate": "channel"},
         cell_norm="own",
         polarity=True,
+        global_pool="max",
         preprocess=Preprocess("upright", 1.5, None, "p99", 0.1, 0.2, 2, "light", 41.5),
     )
     for part in (spec, spec.preprocess):  # or a field that is left out would go unseen

@@ -119,15 +119,14 @@ def main() -> None:
     parser.add_argument("--against", type=Path, required=True, help="another checkout")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    rows = []
+    rows: list[dict[str, object]] = []
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    told = subprocess.run(command, cwd=options.against, capture_output=True, text=True, check=True).stdout.strip()
+    note = f"Against {told}: {options.rounds} pairs in turns, batches of {BATCH}, one thread, processor time."
     for model, recipe in CASES:
         pairs = [(measure(options.against, model, recipe), measure(ROOT, model, recipe)) for _ in range(options.rounds)]
         rows += rows_of(model, recipe, pairs)
-    told = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=options.against, capture_output=True, text=True, check=True
-    )
-    note = f"Against {told.stdout.strip()}: {options.rounds} pairs in turns, batches of {BATCH}, one thread, processor time."
-    write("speed/training_parts", rows, COLUMNS, note)
+        write("speed/training_parts", rows, COLUMNS, note)  # each time, for the last case takes long
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel, create_model
 from gricol_zoo.inference.fast import for_inference, optimize
 from gricol_zoo.inference.precision import DTYPES
-from gricol_zoo.models.flops import count_forward
+from gricol_zoo.models.backbones.from_timm import create_timm
+from gricol_zoo.models.flops import count_forward, image_size_of
 from gricol_zoo.models.names import parse_backbone_name
 from gricol_zoo.training.losses import GridLoss
 from gricol_zoo.training.optim import make_optimizer
@@ -35,6 +37,7 @@ class Subject:
         dtype: "fp32" or "bf16"; "as is" is always fp32.
         in_chans: 0 takes the model's own.
         device: "cpu" or "cuda".
+        changes: fields of the spec, as for ``create_model``; of a timm model, arguments of timm's.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Subject:
     dtype: str = "fp32"
     in_chans: int = 0
     device: str = "cpu"
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:
@@ -53,17 +57,10 @@ def load(subject: Subject) -> tuple[Any, tuple[int, int, int]]:
     torch.manual_seed(0)
     is_timm, name = parse_backbone_name(subject.name)
     if not is_timm:
-        changes: dict[str, Any] = {"in_chans": subject.in_chans} if subject.in_chans else {}
-        model: Any = create_model(subject.name, **changes)
-        return model.to(subject.device), (model.spec.in_chans, *model.spec.image_size)
-    import timm
-
-    try:
-        net: Any = timm.create_model(name, in_chans=subject.in_chans or 3)
-    except Exception as error:  # timm refuses in many ways
-        raise GricolZooError(f"timm cannot create {name!r}: {str(error).splitlines()[0]}") from error
-    _, height, width = net.pretrained_cfg["input_size"]
-    return net.to(subject.device), (subject.in_chans or 3, height, width)
+        model: Any = create_model(subject.name, **{"in_chans": subject.in_chans or None, **subject.changes})
+        return model.to(subject.device), image_size_of(model)
+    net = create_timm(name, {"in_chans": subject.in_chans or 3, **subject.changes})
+    return net.to(subject.device), image_size_of(net)
 
 
 def inference_step(subject: Subject, batch_size: int) -> Step:
@@ -134,7 +131,7 @@ class PlainTask(nn.Module):
 
 def cost_of(subject: Subject) -> dict[str, Any]:
     """Return image size, multiply-adds (1e9) and activations (1e6) of the deployed form, and its parameters (1e6)."""
-    model, size = load(Subject(**{**asdict(subject), "device": "cpu"}))
+    model, size = load(replace(subject, device="cpu"))
     if isinstance(model, GridModel):
         model = model.deploy()
     model.eval()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gricol_zoo.commands.common import positive, run_options
+from gricol_zoo.commands.common import change_option, parse_changes, positive, run_options
 
 HELP = "compare the speed of models: images per second, memory, Gflops"
 
@@ -13,6 +13,7 @@ HELP = "compare the speed of models: images per second, memory, Gflops"
 def add_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     command.add_argument("names", nargs="+", metavar="NAME", help="a model of this zoo, or timm/<name> for a timm model")
+    change_option(command)
     what = "what to time (default: inference)"
     command.add_argument("--bench", choices=["inference", "train", "both"], default="inference", help=what)
     forms = "forms of each model to compare (default: as is, optimized)"
@@ -35,8 +36,11 @@ def run(options: argparse.Namespace) -> int:
 
     kinds = {"inference": [INFER], "train": [TRAIN], "both": [INFER, TRAIN]}[options.bench]
     dtype = choose_dtype(options.dtype, options.device)
+    changes = parse_changes(options.change)
     subjects = [
-        Subject(name, form, dtype, options.in_chans, options.device) for name in options.names for form in options.forms
+        Subject(name, form, dtype, options.in_chans, options.device, changes)
+        for name in options.names
+        for form in options.forms
     ]
     rows = benchmark(subjects, kinds, options.batch_size, options.rounds, not options.no_memory)
     table = to_markdown(rows)

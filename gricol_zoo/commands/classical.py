@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from gricol_zoo.commands.common import read_images, read_split, warn
+from gricol_zoo.errors import GricolZooError
 
 if TYPE_CHECKING:
     from gricol_zoo.inference.classifier import Classifier
@@ -26,10 +27,16 @@ def names(pattern: str, pretrained: bool) -> list[str]:
     return [] if pretrained else list_systems(pattern)
 
 
-def describe(name: str) -> dict[str, Any]:
-    """Return what `info` says."""
+def describe(name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return what `info` says.
+
+    Raises:
+        GricolZooError: changes, which only a network takes.
+    """
     from gricol_zoo.classical import info
 
+    if changes:
+        raise GricolZooError(f"--change only applies to neural networks; {name!r} is a classical system.")
     return info.describe_any(name)
 
 

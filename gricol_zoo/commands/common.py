@@ -123,6 +123,12 @@ def scale_option(command: argparse.ArgumentParser, default: str, what: str) -> N
     networks_only(command.add_argument("--scale", default=default, metavar="auto|none|NUMBER", help=text))
 
 
+def change_option(command: argparse.ArgumentParser) -> argparse.Action:
+    """Add --change."""
+    text = "change the model: cell_norm=own, grid=2, head_options.gate=channel, preprocess.orientation=as-is; repeatable"
+    return command.add_argument("--change", action="append", default=[], metavar="FIELD=VALUE", help=text)
+
+
 def training_options(command: argparse.ArgumentParser) -> argparse.Action:
     """Add what every training is told; return --resume, which a classical system has in `crossval` alone."""
     command.add_argument("--model", required=True, metavar="NAME", help="what to train: a name that `list` prints")
@@ -133,8 +139,7 @@ def training_options(command: argparse.ArgumentParser) -> argparse.Action:
     command.add_argument("--seed", type=not_negative, help="random seed (default: the recipe's)")
     start = "start from these weights: a model, or an output folder of `train`"
     networks_only(command.add_argument("--init", default="", metavar="NAME", help=start))
-    change = "change the model: cell_norm=own, grid=2, head_options.gate=channel, preprocess.orientation=as-is; repeatable"
-    networks_only(command.add_argument("--change", action="append", default=[], metavar="FIELD=VALUE", help=change))
+    networks_only(change_option(command))
     resume = command.add_argument("--resume", action="store_true", help="resume the run in --out")
     limit, text = float("inf"), "stop cleanly after this many seconds"
     networks_only(command.add_argument("--time-limit", type=float, default=limit, metavar="SECONDS", help=text))

@@ -22,8 +22,8 @@ class Kind(Protocol):
     def names(self, pattern: str, pretrained: bool) -> list[str]:
         """Return the names of this kind that match a pattern."""
 
-    def describe(self, name: str) -> dict[str, Any]:
-        """Return what `info` says."""
+    def describe(self, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+        """Return what `info` says of a model, changed."""
 
     def train(self, options: argparse.Namespace) -> bool:
         """Train as `train`'s options say; return whether it is finished."""

@@ -27,18 +27,18 @@ def names(pattern: str, pretrained: bool) -> list[str]:
     """Return the names that match a pattern; of those with weights alone as name.tag."""
     from gricol_zoo.weights.resolve import list_models
 
-    return list_models(pattern, pretrained)
+    return list_models(pattern, pretrained=pretrained)
 
 
-def describe(name: str) -> dict[str, Any]:
-    """Return what `info` says.
+def describe(name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return what `info` says of a model, changed.
 
     Raises:
         GricolZooError: an unknown name or tag.
     """
     from gricol_zoo.evaluation import info
 
-    return info.describe(name)
+    return info.describe(name, changes)
 
 
 def load_model(

@@ -5,28 +5,38 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from gricol_zoo.factory import GridModel, build, create_model
+from gricol_zoo.models.backbones.from_timm import create_timm
 from gricol_zoo.models.flops import count
-from gricol_zoo.models.names import parse_model_name
+from gricol_zoo.models.names import parse_backbone_name, parse_model_name
 from gricol_zoo.models.presets import WEIGHTS
 
 UNIT = "Gflops (multiply-adds): fvcore's total in 1e9, one multiply-add = 1, at the model's image size"
 
 
-def describe(name: str) -> dict[str, Any]:
+def describe(name: str, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return a model's parts, sizes, costs and weights as flat JSON-able data.
 
+    Args:
+        name: of a model, or ``timm/<name>`` for one of timm's own.
+        changes: fields of the spec, as for ``create_model``.
+
     Raises:
-        GricolZooError: an unknown name or tag.
+        GricolZooError: an unknown name, tag or field.
     """
-    model = create_model(name)
+    is_timm, plain = parse_backbone_name(name)
+    if is_timm:
+        net = create_timm(plain, changes or {})
+        return {"name": name, "num_classes": net.num_classes, **count(net).rows(), "weights": _weights_of_timm(plain)}
+    model = create_model(name, **(changes or {}))
     if not isinstance(model, GridModel):
         model = build(model.spec)
     spec = model.spec
     cell = getattr(model.splitter, "cell_size", spec.cell_size)
-    tags = WEIGHTS.get(model.name, {}) if parse_model_name(name).arch else {}
+    tags = WEIGHTS.get(model.name, {}) if parse_model_name(name).arch and not changes else {}
     return {
         "name": name,
         "backbone": spec.backbone,
@@ -39,6 +49,12 @@ def describe(name: str) -> dict[str, Any]:
         **count(model).rows(),
         "weights": " ".join(tags),
     }
+
+
+def _weights_of_timm(name: str) -> str:
+    import timm
+
+    return " ".join(full.partition(".")[2] for full in timm.list_pretrained(f"{name.partition('.')[0]}.*"))
 
 
 def format_info(info: dict[str, Any], style: str) -> str:

@@ -22,7 +22,7 @@ from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.inference.finite import check_finite
 from gricol_zoo.inference.precision import DTYPES, choose_dtype
-from gricol_zoo.models.contracts import Backbone
+from gricol_zoo.models.contracts import Backbone, Resizable
 from gricol_zoo.models.lower import LowerBranch
 
 Model = TypeVar("Model", bound=LowerBranch)
@@ -70,6 +70,11 @@ class InferenceBackbone(Backbone):
         raise GricolZooError("An optimized model only gives logits and its last features. Use the original model.")
 
     prune_intermediate_layers = forward_intermediates
+
+    def set_input_size(self, size: tuple[int, int]) -> None:
+        """Take images of another (height, width), as far as the network can."""
+        if isinstance(self.net, Resizable):
+            self.net.set_input_size(size)
 
     def train(self, mode: bool = True) -> InferenceBackbone:
         """Stay in evaluation mode.

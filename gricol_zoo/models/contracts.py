@@ -116,6 +116,32 @@ class Checkpointing(Protocol):
 
 
 @runtime_checkable
+class Resizable(Protocol):
+    """A backbone that is made for one size of images, and can be made one for another."""
+
+    def set_input_size(self, size: tuple[int, int]) -> None:
+        """Take (height, width) from now on.
+
+        Raises:
+            GricolZooError: it cannot.
+        """
+        ...
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A backbone that says in which order its parameters come; names are those within it."""
+
+    def parameter_layers(self, coarse: bool) -> dict[str, int]:
+        """Return each parameter's layer, counted from the image; stages are one layer each where ``coarse``."""
+        ...
+
+    def no_weight_decay(self) -> set[str]:
+        """Name the parameters that are not to decay, beyond biases and norms."""
+        ...
+
+
+@runtime_checkable
 class Initialising(Protocol):
     """A part that can start again from random weights."""
 

@@ -5,8 +5,7 @@ Made by ``GridModel.deploy()``, by ``create_model(..., deployed=True)`` and by t
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.contracts import Backbone, Initialising, Level, MultiLevel
-from gricol_zoo.models.lower import LowerBranch, check_pool, make_classifier, start_classifier
+from gricol_zoo.models.lower import GRID_KEYS, LowerBranch, start_classifier
 from gricol_zoo.spec import ModelSpec
 
 
@@ -26,15 +25,16 @@ class DeployedModel(LowerBranch):
         feature_info: one dict a feature level (num_chs, reduction from the image, module).
     """
 
-    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Backbone, global_pool: str = "avg") -> None:
+    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Backbone) -> None:
         if "auxiliary" in dict(backbone.named_children()):  # of the training alone
             backbone.set_submodule("auxiliary", nn.Identity())
-        super().__init__(spec, overview, backbone, global_pool)
+        super().__init__(spec, overview, backbone)
         self.head_hidden_size = self.num_features
         # The overview shrinks the image before the backbone sees it; reductions are counted from the image.
         self.shrink = 1 if spec.overview == "none" else max(1, round(spec.image_size[0] / spec.cell_size[0]))
         self.has_levels = isinstance(backbone, MultiLevel)
-        one: Level = {"num_chs": self.num_features, "reduction": 32, "module": ""}
+        reduction = 32 if backbone.gives_map else -(-spec.image_size[0] // self.shrink)
+        one: Level = {"num_chs": self.num_features, "reduction": reduction, "module": ""}
         self.feature_info: list[Level] = [
             {
                 "num_chs": level["num_chs"],
@@ -44,6 +44,11 @@ class DeployedModel(LowerBranch):
             for level in (backbone.feature_info if isinstance(backbone, MultiLevel) else [one])
         ]
 
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load tensors as torch does; those that only the full form has (its grid's) are passed over."""
+        own = {key: tensor for key, tensor in state_dict.items() if not key.startswith(GRID_KEYS)}
+        return super().load_state_dict(own, strict, assign)
+
     @torch.jit.ignore
     def init_weights(self) -> None:
         """Start again from random weights, for instance after ``to_empty``."""
@@ -52,43 +57,6 @@ class DeployedModel(LowerBranch):
                 part.init_weights()
         if isinstance(self.classifier, nn.Linear):
             start_classifier(self.classifier)
-
-    @torch.jit.ignore
-    def get_classifier(self, name_only: bool = False) -> nn.Module | str:
-        """Return the classifier, or its name."""
-        return "classifier" if name_only else self.classifier
-
-    @torch.jit.ignore
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier; 0 classes gives the features, and ``global_pool=""`` the unpooled map.
-
-        The new one is without polarity; ``create_model(..., num_classes=N)`` keeps it.
-
-        ``global_pool=None`` keeps the pooling, but for an unpooled model that is given classes again: it pools by "avg".
-        """
-        if global_pool is None:
-            global_pool = self.global_pool or ("avg" if num_classes else "")
-        self.global_pool = check_pool(global_pool, num_classes)
-        like = next(self.classifier.parameters(), next(self.parameters()))
-        training = self.training
-        self.spec = self.spec.replace(num_classes=num_classes, polarity=False)
-        self.num_classes, self.polarity = num_classes, False
-        self.classifier = make_classifier(self.num_features, num_classes, like)
-        self.classifier.train(training)
-
-    @torch.jit.ignore
-    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Return the patterns by which layer-wise learning rates group the parameters."""
-        first, layer = self.backbone.first_conv, r"^backbone\.(?:\w+\.)*?layer"
-        return {
-            "stem": rf"^overview|^backbone\.(?:{re.escape(first)}|bn1)\.",
-            "blocks": rf"{layer}(\d+)" if coarse else rf"{layer}(\d+)\.(\d+)",
-        }
-
-    @torch.jit.ignore
-    def no_weight_decay(self) -> set[str]:
-        """Name the parameters without weight decay beyond the usual biases and norms: none."""
-        return set()
 
     @torch.jit.ignore
     def forward_intermediates(

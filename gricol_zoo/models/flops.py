@@ -1,26 +1,31 @@
 """Multiply-adds and parameters of a model, branch by branch.
 
 The unit is one multiply-add = 1, as fvcore counts it, batch-norm and pooling included; papers often call this "Gflops".
-Convolutions and linear layers alone are counted a second time by torch's own counter, which must agree.
+Convolutions, linear layers and attention alone are counted a second time by torch's own counter, which must agree.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
+import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.grid import TwoBranchModel
-from gricol_zoo.models.lower import GRID_KEYS
+from gricol_zoo.models.lower import GRID_KEYS, LowerBranch
 
-MATRIX_OPERATORS = ("conv", "linear", "addmm", "matmul", "bmm", "einsum")
+ATTENTION = "scaled_dot_product_attention"
+MATRIX_OPERATORS = ("conv", "linear", "addmm", "matmul", "bmm", "einsum", ATTENTION)
 
 
 @dataclass(frozen=True)
@@ -68,19 +73,55 @@ class _Call(nn.Module):
         return self.call(x)
 
 
-def count(model: TwoBranchModel) -> Cost:
+def count(model: nn.Module) -> Cost:
     """Count a model at its own image size, on the CPU or wherever it is.
 
-    fvcore does not see fused attention. For a backbone with attention modules the two counters are therefore not compared,
-    and the larger figure is given.
+    Args:
+        model: ours, in any form and dtype, or a timm model. One without a grid has no upper branch.
 
     Raises:
-        GricolZooError: the two counters disagree on convolutions and linear layers.
+        GricolZooError: the two counters disagree, or a network that does not say its image size.
     """
-    spec = model.spec
-    x = torch.zeros(1, spec.in_chans, *spec.image_size, device=next(model.parameters()).device)
-    training, norms = model.training, model.cell_norm
+    size = image_size_of(model)
+    if any(parameter.dtype == torch.float16 for parameter in model.parameters()):
+        model = copy.deepcopy(model).float()  # a CPU takes ten times as long over half precision
+    like = next(model.parameters(), torch.empty(0))
+    x = torch.zeros(1, *size, device=like.device, dtype=like.dtype)
+    grid = GRID_KEYS if isinstance(model, TwoBranchModel) else ()
+    params = sum(parameter.numel() for parameter in model.parameters())
+    deployed = sum(p.numel() for name, p in model.named_parameters() if not name.startswith(grid))
+    modes = {module: module.training for module in model.modules()}
     model.eval()
+    try:
+        upper, lower, full = _branches(model, x) if isinstance(model, TwoBranchModel) else _one_branch(model, x)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    return Cost(upper, lower, full, params / 1e6, deployed / 1e6, size)
+
+
+def image_size_of(model: nn.Module) -> tuple[int, int, int]:
+    """Return the (channels, height, width) that a model of ours, or of timm, is made for.
+
+    Raises:
+        GricolZooError: neither.
+    """
+    if isinstance(model, LowerBranch):
+        return (model.spec.in_chans, *model.spec.image_size)
+    config = getattr(model, "pretrained_cfg", None)
+    if not isinstance(config, dict) or "input_size" not in config:
+        raise GricolZooError(f"Expected a model of gricol_zoo or timm, but got {type(model).__name__}. Use `count_forward`.")
+    channels, height, width = config["input_size"]
+    return int(getattr(model, "in_chans", channels)), height, width
+
+
+def _one_branch(model: nn.Module, x: Tensor) -> tuple[float, float, float]:
+    lower = _count(model, model, x)
+    return 0.0, lower, lower
+
+
+def _branches(model: TwoBranchModel, x: Tensor) -> tuple[float, float, float]:
+    norms = model.cell_norm
     model.cell_norm = None  # norms of the cells' own cost what the shared ones do, and fvcore knows only registered modules
     try:
         upper = _count(model, lambda images: _tensors(model.upper(images)), x) if model.splitter.num_cells else 0.0
@@ -88,10 +129,7 @@ def count(model: TwoBranchModel) -> Cost:
         full = _count(model, lambda images: _tensors(model.branches(images)), x) if model.grid.shared else upper + lower
     finally:
         model.cell_norm = norms
-        model.train(training)
-    params = sum(parameter.numel() for parameter in model.parameters())
-    deployed = sum(p.numel() for name, p in model.named_parameters() if not name.startswith(GRID_KEYS))
-    return Cost(upper, lower, full, params / 1e6, deployed / 1e6, (spec.in_chans, *spec.image_size))
+    return upper, lower, full
 
 
 def count_forward(model: nn.Module, x: Tensor) -> tuple[float, float]:
@@ -120,29 +158,30 @@ def _tensors(output: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
 def _count(model: nn.Module, call: Callable[[Tensor], Any], x: Tensor) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
-    with _quiet():
+    # Neither counter sees every kind of fused attention; torch's sees the two products that it is made of.
+    with _quiet(), sdpa_kernel(SDPBackend.MATH), torch.no_grad():
         from fvcore.nn import FlopCountAnalysis
 
-        analysis = FlopCountAnalysis(_Call(model, call), x)
+        analysis = FlopCountAnalysis(_Call(model, call), x).set_op_handle(f"aten::{ATTENTION}", _attention)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         operators = analysis.by_operator()
-        total = analysis.total()
+        counter = FlopCounterMode(display=False)
+        with counter:
+            call(x)
     matrices = sum(number for name, number in operators.items() if name in MATRIX_OPERATORS)
-    counter = FlopCounterMode(display=False)
-    with counter:  # with gradients on: fused attention is counted as nothing without them
-        call(x)
     check = counter.get_total_flops() / 2
-    # Attention is beyond fvcore, so the check binds where it saw every matrix product.
-    if abs(matrices - check) > 0.001 * check and not _has_attention(model):
+    if abs(matrices - check) > 0.001 * check:
         raise GricolZooError(
-            f"fvcore counts {matrices / 1e9:.4f} G multiply-adds in convolutions and linear layers, torch {check / 1e9:.4f} G. "
-            "Do not use either figure until this is explained."
+            f"fvcore counts {matrices / 1e9:.4f} G multiply-adds in convolutions, linear layers and attention, torch "
+            f"{check / 1e9:.4f} G. Do not use either figure until this is explained."
         )
-    return max(total, check) / 1e9 if _has_attention(model) else total / 1e9
+    return sum(operators.values()) / 1e9
 
 
-def _has_attention(model: nn.Module) -> bool:
-    return any("attention" in type(module).__name__.lower() for module in model.modules())
+def _attention(inputs: Sequence[Any], outputs: Sequence[Any]) -> Counter[str]:
+    """Count attention for fvcore: queries (B, heads, L, E) by keys (B, heads, S, E), and that by values (B, heads, S, V)."""
+    query, key, value = (one.type().sizes() for one in inputs[:3])
+    return Counter({ATTENTION: math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])})
 
 
 @contextlib.contextmanager

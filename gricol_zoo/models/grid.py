@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.cell_norm import copy_norms, with_norms
 from gricol_zoo.models.cells import make_grid
 from gricol_zoo.models.contracts import Backbone, Splitter
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.heads import build_head
-from gricol_zoo.models.lower import LowerBranch, check_images, make_classifier, reset_classes, sum_polarities
+from gricol_zoo.models.lower import LowerBranch, check_images, reset_classes, sum_polarities
+from gricol_zoo.models.splitters import build_splitter
 from gricol_zoo.spec import GridOutput, ModelSpec
 
 
@@ -84,7 +86,13 @@ class TwoBranchModel(LowerBranch):
         return self.grid.features(x, self.backbone, self.cell_backbone)
 
     def full(self, x: Tensor) -> Tensor:
-        """Return the log of the mean probability over all classifiers: (B, C, H, W) -> (B, classes)."""
+        """Return the log of the mean probability over all classifiers: (B, C, H, W) -> (B, classes).
+
+        Raises:
+            GricolZooError: images of another shape than the spec's, or a model without classifiers.
+        """
+        if not self.num_classes:
+            raise GricolZooError("This model has no classifiers (`num_classes=0`), so it gives no classes. Give it some.")
         output = self.branches(x)
         logits = [output.logits.unsqueeze(1), output.cell_logits]
         if output.merged_logits is not None:
@@ -92,15 +100,27 @@ class TwoBranchModel(LowerBranch):
         log_probabilities = torch.cat(logits, dim=1).float().log_softmax(-1)
         return log_probabilities.logsumexp(1) - math.log(log_probabilities.shape[1])
 
-    def reset_classifier(self, num_classes: int) -> None:
-        """Give the model new classifiers, all of them, for another number of classes; the lower branch's without polarity."""
+    @torch.jit.ignore
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace every classifier, as ``DeployedModel``'s does the one; the pooling is the lower branch's."""
         like = next(self.classifier.parameters(), next(self.backbone.parameters()))
-        self.spec = self.spec.replace(num_classes=num_classes, polarity=False)
-        self.num_classes, self.polarity = num_classes, False
-        self.classifier = make_classifier(self.num_features, num_classes, like)
+        super().reset_classifier(num_classes, global_pool)
         reset_classes(self.backbone, num_classes, like)
         head = build_head(self.spec, self.num_features, self.splitter.num_cells)
-        self.head = head.to(like.device, like.dtype)
+        self.head = head.to(like.device, like.dtype).train(self.training)
+
+    @torch.jit.ignore
+    def set_input_size(self, img_size: int | tuple[int, int]) -> None:
+        """Make the model one for images of another (height, width), cells included; a number means a square.
+
+        Raises:
+            GricolZooError: a size that the grid or the backbone cannot take.
+        """
+        splitter = build_splitter(self.spec.replace(image_size=img_size))  # which refuses before anything has changed
+        super().set_input_size(img_size)
+        splitter.load_state_dict(self.splitter.state_dict())
+        self.splitter = splitter.to(next(self.backbone.parameters()).device).train(self.training)
+        self.grid = make_grid(self.spec, self.backbone, self.splitter)
 
     def deploy(self) -> DeployedModel:
         """Return the lower branch alone, a copy with timm's model contract; its logits equal ``model(x)`` bit for bit."""
@@ -108,4 +128,5 @@ class TwoBranchModel(LowerBranch):
         deployed.classifier = copy.deepcopy(self.classifier)
         deployed.name, deployed.info, deployed.hub_ref = self.name, self.info, self.hub_ref
         deployed.training_pixels = self.training_pixels
+        deployed.pretrained_cfg = deployed.default_cfg = dict(self.pretrained_cfg)
         return deployed.train(self.training)

@@ -40,6 +40,10 @@ class WeightsInfo(Mapping[str, Any]):
         """Return a copy in which these keys have other values."""
         return WeightsInfo({**self.entries, **changes})
 
+    def for_other_classes(self) -> WeightsInfo:
+        """Return what still holds once the classifier is another one: what the rest of the network was trained on."""
+        return WeightsInfo({key: self.entries[key] for key in ("training",) if key in self.entries})
+
     @property
     def sha256(self) -> str:
         """Of the weight file, "" where it is not known."""

@@ -1,18 +1,21 @@
 """The lower branch, which both forms of a model share: overview, backbone, pooling, one classifier (paper, step 7)."""
 
 # No `from __future__ import annotations` here: torch.fx and TorchScript read the annotations of `forward` as objects.
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.models.contracts import Backbone, Checkpointing, OwnClasses
+from gricol_zoo.models.contracts import Backbone, Checkpointing, Layered, OwnClasses, Resizable
 from gricol_zoo.models.info import WeightsInfo
+from gricol_zoo.models.overview import build_overview
+from gricol_zoo.models.pretrained_cfg import live_config
 from gricol_zoo.spec import ModelSpec
 
-POOLS = ("avg", "max", "")
 GRID_KEYS = ("head.", "splitter.", "cell_norm.", "backbone.auxiliary.")
 """How the names of tensors begin that only the full form has."""
 
@@ -32,15 +35,14 @@ class LowerBranch(nn.Module):
     Args:
         spec: what the model is.
         overview, backbone: its parts; ``backbone.num_features`` sets the classifier's width.
-        global_pool: "avg", "max" or "" (unpooled, only without a classifier).
 
-    Raises:
-        GricolZooError: an unknown pooling, or a classifier asked for on unpooled maps.
+    Attributes:
+        pretrained_cfg, default_cfg: what timm asks a model of, such as its input size.
     """
 
     __jit_unused_properties__ = ("info",)  # TorchScript would compile it
 
-    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Backbone, global_pool: str = "avg") -> None:
+    def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Backbone) -> None:
         super().__init__()
         self.spec = spec
         self.name = ""  # the registered name, set by whoever created it by name
@@ -48,13 +50,15 @@ class LowerBranch(nn.Module):
         self.load_report: Any = None
         self.hub_ref = ""  # "org/repo@commit" of weights from the Hub
         self.training_pixels: bytes | None = None  # which images the weights were trained on: gricol_zoo.weights.pixels
+        self.pretrained_cfg: Any = live_config(spec)
+        self.default_cfg: Any = self.pretrained_cfg
         self.num_classes = spec.num_classes
         self.polarity = spec.polarity
         self.in_chans = spec.in_chans
         self.num_features = int(backbone.num_features)
         self.drop_rate = spec.drop_rate
         self.grad_checkpointing = False
-        self.global_pool = check_pool(global_pool, spec.num_classes)
+        self.global_pool = spec.global_pool
         self.overview = overview
         self.backbone = backbone
         self.drop = nn.Dropout(spec.drop_rate)
@@ -126,6 +130,67 @@ class LowerBranch(nn.Module):
         self.backbone.set_grad_checkpointing(enable)
         self.grad_checkpointing = enable
 
+    @torch.jit.ignore
+    def get_classifier(self, name_only: bool = False) -> nn.Module | str:
+        """Return the lower branch's classifier, or its name."""
+        return "classifier" if name_only else self.classifier
+
+    @torch.jit.ignore
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the classifier, and forget what held for the old one alone (temperature, review threshold, scores).
+
+        The new one is without polarity; ``create_model(..., num_classes=N)`` keeps it.
+
+        Args:
+            num_classes: of the new one; 0 gives the features.
+            global_pool: "avg", "max" or "" (the unpooled map, for 0 classes). None keeps the pooling, but for an unpooled
+                model that is given classes again: it pools by "avg".
+
+        Raises:
+            GricolZooError: an unknown pooling, or classes without one.
+        """
+        if global_pool is None:
+            global_pool = self.global_pool or ("avg" if num_classes else "")
+        self.spec = self.spec.replace(num_classes=num_classes, polarity=False, global_pool=global_pool)
+        like = next(self.classifier.parameters(), next(self.parameters()))
+        self.global_pool, self.num_classes, self.polarity = global_pool, num_classes, False
+        self.classifier = make_classifier(self.num_features, num_classes, like).train(self.training)
+        self.info = self.info.for_other_classes()
+
+    @torch.jit.ignore
+    def set_input_size(self, img_size: int | tuple[int, int]) -> None:
+        """Make the model one for images of another (height, width); a number means a square. All weights stay.
+
+        Raises:
+            GricolZooError: a size that the backbone cannot take.
+        """
+        spec = self.spec.replace(image_size=img_size)
+        overview, seen = build_overview(spec.overview, spec.in_chans, spec.image_size, spec.cell_size)
+        if isinstance(self.backbone, Resizable):
+            self.backbone.set_input_size(seen)
+        for name, part in self.overview.named_children():  # none of them depends on the size
+            overview.add_module(name, part)
+        self.spec, self.overview = spec, overview.train(self.training)
+        sizes = {key: live_config(spec)[key] for key in ("input_size", "pool_size")}
+        self.pretrained_cfg = self.default_cfg = {**self.pretrained_cfg, **sizes}
+
+    @torch.jit.ignore
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any] | Callable[[str], float]:
+        """Return how layer-wise learning rates group the parameters: patterns, or a function from a name to its layer."""
+        if isinstance(self.backbone, Layered):
+            layers = self.backbone.parameter_layers(coarse)
+            return lambda name: -1 if name.startswith("overview.") else layers.get(name.removeprefix("backbone."), math.inf)
+        first, layer = self.backbone.first_conv, r"^backbone\.(?:\w+\.)*?layer"
+        return {
+            "stem": rf"^overview|^backbone\.(?:{re.escape(first)}|bn1)\.",
+            "blocks": rf"{layer}(\d+)" if coarse else rf"{layer}(\d+)\.(\d+)",
+        }
+
+    @torch.jit.ignore
+    def no_weight_decay(self) -> set[str]:
+        """Name the parameters without weight decay beyond the usual biases and norms: those that the backbone names."""
+        return {f"backbone.{name}" for name in self.backbone.no_weight_decay()} if isinstance(self.backbone, Layered) else set()
+
 
 def sum_polarities(outputs: Tensor) -> Tensor:
     """(B, classes * 2) logits, each class with its short arm up and down -> (B, classes), of the same dtype.
@@ -144,19 +209,6 @@ fx.wrap("sum_polarities")  # it looks at a dtype, which symbolic tracing cannot 
 def short_arm_up(joint: Tensor) -> Tensor:
     """(B, classes, 2) joint logits -> (B,) float32 probability that the short arm is up."""
     return joint.flatten(1).float().softmax(1).unflatten(1, (-1, 2))[..., 0].sum(1)
-
-
-def check_pool(kind: str, num_classes: int) -> str:
-    """Return the pooling if it is one, and fits.
-
-    Raises:
-        GricolZooError: an unknown pooling, or none with a classifier.
-    """
-    if kind not in POOLS:
-        raise GricolZooError(f"Expected `global_pool` to be one of {', '.join(map(repr, POOLS))}, but got {kind!r}.")
-    if kind == "" and num_classes > 0:
-        raise GricolZooError("Expected `num_classes=0` with `global_pool=''`: a classifier needs pooled features.")
-    return kind
 
 
 def reset_classes(backbone: Backbone, num_classes: int, like: Tensor) -> None:

@@ -293,10 +293,11 @@ def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Spe
     model = build(spec)
     start = WeightsInfo()
     if init:
-        report = load_weights(model, find_weights(init), other_grid=True)
+        source = find_weights(init)
+        report = load_weights(model, source, other_grid=True)
         say(
             f"starting from {init}: {len(report.kept) + len(report.adapted)} tensors reused, {len(report.new)} initialised anew"
         )
-        start, model.load_report, model.info = model.info, None, WeightsInfo()
+        start, model.load_report, model.info = source.info, None, WeightsInfo()
     model.name = MODELS.resolve(parse_model_name(model_name).arch)
     return model, start

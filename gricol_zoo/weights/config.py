@@ -18,10 +18,9 @@ from typing import Any
 from gricol_zoo.data.quality import is_reference
 from gricol_zoo.errors import ConfigError, GricolZooError
 from gricol_zoo.files import read_json
-from gricol_zoo.models.backbones import BACKBONES
-from gricol_zoo.models.contracts import Backbone
 from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.models.presets import MODELS
+from gricol_zoo.models.pretrained_cfg import timm_config
 from gricol_zoo.spec import ModelSpec, from_mapping
 
 CONFIG_FILE = "config.json"
@@ -150,7 +149,7 @@ def make_config(
         "architecture": name or "unnamed",
         "num_classes": spec.num_classes,
         "num_features": num_features,
-        "global_pool": "avg",
+        "global_pool": spec.global_pool,
         "label_names": list(spec.labels),
         "model_args": model_args(name, kept),
         "pretrained_cfg": timm_config(spec, tag=str(info.get("tag", ""))),
@@ -164,26 +163,6 @@ def model_args(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a spec that its registered name does not already give, but for the preprocessing."""
     base = MODELS.get(name).to_dict() if name in MODELS else {}
     return {key: value for key, value in spec.items() if key != "preprocess" and base.get(key) != value}
-
-
-def timm_config(spec: ModelSpec, tag: str = "") -> dict[str, Any]:
-    """Return timm's ``pretrained_cfg`` for a spec: input, normalisation and the names of the layers it adapts."""
-    seen = spec.image_size if spec.overview == "none" else spec.cell_size
-    backbone = BACKBONES.get(spec.backbone) if spec.backbone in BACKBONES else None  # a class, or a function that makes one
-    first_conv = getattr(backbone, "first_conv", Backbone.first_conv)
-    return {
-        "tag": tag,
-        "num_classes": spec.num_classes,
-        "input_size": [spec.in_chans, *spec.image_size],
-        "pool_size": [-(-side // 32) if getattr(backbone, "gives_map", Backbone.gives_map) else 1 for side in seen],
-        "crop_pct": 1.0,
-        "interpolation": "bilinear",
-        "mean": [spec.preprocess.mean] * spec.in_chans,
-        "std": [spec.preprocess.std] * spec.in_chans,
-        "first_conv": "overview.conv" if spec.overview == "conv" else f"backbone.{first_conv}",
-        "classifier": "classifier",
-        "license": "apache-2.0",
-    }
 
 
 def _is_text(value: Any) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from gricol_zoo.errors import CheckpointError, CorruptWeightsError, GricolZooError
+from gricol_zoo.errors import CheckpointError, CorruptWeightsError, GricolZooError, NoWeightsError
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.presets import MODELS, WEIGHTS, Weights
 from gricol_zoo.weights.checkout import find_in_checkout
@@ -21,7 +22,7 @@ def packaged_file(name: str, tag: str) -> Path:
     return ASSETS / f"{name}.{tag}" / WEIGHTS_FILE
 
 
-def find_in_table(name: str, tag: str, weights: Weights) -> Source:
+def find_in_table(name: str, tag: str, weights: Weights, cache_dir: str | None = None) -> Source:
     """Find released weights: in the package, else in a clone, else in the Hub's cache, else on the Hub at the pinned commit.
 
     Raises:
@@ -34,7 +35,7 @@ def find_in_table(name: str, tag: str, weights: Weights) -> Source:
     elif staged:
         source = find_in_dir(staged)
     elif weights.revision:
-        source = find_on_hub(weights.repo, weights.revision)
+        source = find_on_hub(weights.repo, weights.revision, cache_dir)
     else:
         raise CheckpointError(
             f"Expected the weights {name}.{tag} in the package, in the clone that it was installed from, or on the Hub, but "
@@ -80,7 +81,7 @@ def find_weights(name: str) -> Source:
     return find_named(parsed.arch, parsed.tag, pretrained=True)
 
 
-def find_named(arch: str, tag: str = "", pretrained: bool = False) -> Source:
+def find_named(arch: str, tag: str = "", pretrained: bool = False, cache_dir: str | None = None) -> Source:
     """Return the spec of a named model and, if ``pretrained``, where its weights are.
 
     Raises:
@@ -95,27 +96,57 @@ def find_named(arch: str, tag: str = "", pretrained: bool = False) -> Source:
     if not pretrained:
         return Source(arch, spec)
     if not tags:
-        ready = ", ".join(list_models(pretrained=True)) or "none"
-        raise GricolZooError(f"No weights have been released for {arch!r}. Models with weights: {ready}.")
+        ready = ", ".join(list_pretrained()) or "none"
+        raise NoWeightsError(f"No pretrained weights exist for {arch!r}. Models with weights: {ready}.")
     tag = tag or next(iter(tags))
-    return find_in_table(arch, tag, tags[tag])
+    return find_in_table(arch, tag, tags[tag], cache_dir)
 
 
-def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
-    """Return the model names that match a shell pattern, sorted.
+def list_models(
+    filter: str | Sequence[str] = "",
+    module: str | Sequence[str] = "",
+    pretrained: bool = False,
+    exclude_filters: str | Sequence[str] = "",
+) -> list[str]:
+    """Return the model names that match, sorted. The arguments are those of timm's ``list_models``.
 
     Args:
-        pattern: such as ``gricol_*``; with ``pretrained`` it may match the name or ``name.tag``.
+        filter: a shell pattern such as ``gricol_*``, or several, of which one has to match; "" matches all. With ``pretrained``
+            it may match the name or ``name.tag``.
+        module: only models with this backbone (``r18half``), or one of these.
         pretrained: only models with released weights, one ``name.tag`` for each.
+        exclude_filters: patterns of names that are left out.
+
+    Raises:
+        GricolZooError: a pattern that is no text.
     """
-    if not pretrained:
-        return [name for name in MODELS if fnmatchcase(name, pattern)]
-    return [
-        f"{name}.{tag}"
-        for name in sorted(WEIGHTS)
-        for tag in WEIGHTS[name]
-        if fnmatchcase(name, pattern) or fnmatchcase(f"{name}.{tag}", pattern)
-    ]
+    wanted, backbones, unwanted = (
+        _patterns(*one) for one in (("filter", filter), ("module", module), ("exclude_filters", exclude_filters))
+    )
+    found = []
+    for name in sorted(WEIGHTS) if pretrained else MODELS:
+        if backbones and not _matches((MODELS.get(name).backbone,), backbones):
+            continue
+        for full in [f"{name}.{tag}" for tag in WEIGHTS[name]] if pretrained else [name]:
+            if (not wanted or _matches((name, full), wanted)) and not _matches((name, full), unwanted):
+                found.append(full)
+    return found
+
+
+def list_pretrained(filter: str | Sequence[str] = "", exclude_filters: str | Sequence[str] = "") -> list[str]:
+    """Return the names of released weights, ``name.tag``; the arguments are those of ``list_models``."""
+    return list_models(filter, pretrained=True, exclude_filters=exclude_filters)
+
+
+def _patterns(argument: str, value: str | Sequence[str]) -> list[str]:
+    patterns = [value] if isinstance(value, str) else value
+    if not isinstance(patterns, Sequence) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise GricolZooError(f"Expected `{argument}` to be a pattern or a list of patterns, but got {value!r}.")
+    return [pattern for pattern in patterns if pattern]
+
+
+def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
 def is_model(name: str) -> bool:

@@ -64,6 +64,36 @@ def find_in_dir(folder: str | Path) -> Source:
     return read_source(folder / CONFIG_FILE, lambda name, _size, _sha256: folder / name, lambda: folder / SIGNATURE_FILE)
 
 
+def find_file(name: str, path: str | Path) -> Source:
+    """Read the weights of a model from their file, or from its folder.
+
+    Args:
+        name: the registered name that they must be of.
+        path: of model.safetensors, with config.json beside it, or of the folder.
+
+    Raises:
+        CheckpointError: not there, or another model's.
+    """
+    file = Path(path)
+    if file.name != WEIGHTS_FILE and not file.is_dir():
+        raise CheckpointError(
+            f"Expected a {WEIGHTS_FILE} with its {CONFIG_FILE} beside it, or their folder, but got {str(path)!r}."
+        )
+    source = find_in_dir(file.parent if file.name == WEIGHTS_FILE else file)
+    return check_name(source, name, str(path))
+
+
+def check_name(source: Source, name: str, place: str) -> Source:
+    """Return a source if it is of the model of that name.
+
+    Raises:
+        CheckpointError: of another one.
+    """
+    if source.name != name:
+        raise CheckpointError(f"{place} holds weights of {source.name!r}, not of {name!r}. Create that model, or give others.")
+    return source
+
+
 def read_source(
     config_file: Path, open: Callable[[str, int, str], Path], signature: Callable[[], Path], ref: str = ""
 ) -> Source:

@@ -150,6 +150,9 @@ def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -
     model.load_report = report
     model.info, model.hub_ref = source.info, source.ref
     model.training_pixels = source.pixels()
+    old, new = source.spec, model.spec
+    if old.num_classes != new.num_classes or (old.polarity and not new.polarity) or old.global_pool != new.global_pool:
+        model.info = source.info.for_other_classes()
     return report
 
 

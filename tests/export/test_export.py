@@ -342,7 +342,7 @@ def test_the_command_on_images_with_known_classes(tmp_path, capsys):
     [
         ([NAME, "--format", "int8"], "Give --data and --split"),
         ([NAME, "--split", "s.csv"], "Give --data, or"),
-        (["r50half"], "No weights have been released for 'r50half'"),
+        (["r50half"], "No pretrained weights exist for 'r50half'"),
         (["poletti2012"], "classical"),
         ([NAME, "--format", "tflite"], "invalid choice"),
         (["gricol_r19"], "Unknown model"),

@@ -6,6 +6,7 @@ from timm.models.resnet import Bottleneck, ResNet
 
 from gricol_zoo import BACKBONES, GricolZooError, create_model
 from gricol_zoo.models.backbones import build_backbone
+from gricol_zoo.models.backbones.from_timm import TimmBackbone
 from gricol_zoo.testing import check_backbone
 
 
@@ -103,6 +104,14 @@ class WrongChannels(Plain):
         self.feature_info[0]["num_chs"] = 5
 
 
+class FewLayers(Plain):
+    def parameter_layers(self, coarse):
+        return {"conv1.weight": 0}
+
+    def no_weight_decay(self):
+        return set()
+
+
 class WrongCut(Plain):
     def to_stage(self, x, stage):
         return self.conv1(x)
@@ -125,9 +134,16 @@ def test_a_third_partys_backbone_keeps_its_promises(monkeypatch):
     assert model(x).shape == (1, 4, 64, 48)
 
 
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "resnet10t"])
+def test_a_timm_model_keeps_the_promises_of_a_backbone(name, monkeypatch):
+    monkeypatch.setitem(BACKBONES._items, "theirs", lambda in_chans, input_size: TimmBackbone(name, in_chans, input_size))
+    check_backbone("theirs")
+
+
 @pytest.mark.parametrize(
     ("backbone", "said"),
     [
+        (FewLayers, "a layer for each parameter, but got 1 of 4"),
         (OneMap, "one map for each of its 2 levels, but got 1 maps"),
         (NoPruning, "or none of them, but got 2 of the three"),
         (PrunedTooFar, r"the same maps of levels \[0\] after `prune_intermediate_layers`"),

@@ -1,10 +1,12 @@
 """Table 2 and the counters."""
 
 import pytest
+import timm
 import torch
 from torch import nn
 
-from gricol_zoo import GricolZooError, count, create_model
+import gricol_zoo.timm_bridge  # noqa: F401  (registers)
+from gricol_zoo import GricolZooError, count, create_model, optimize
 from gricol_zoo.models import flops
 
 
@@ -51,9 +53,10 @@ def test_counting_leaves_the_mode_alone():
     model = create_model("r18half_128", image_size=(64, 64))
     count(model)
     assert model.training
-    model.eval()
+    model.backbone.eval()
+    modes = [module.training for module in model.modules()]
     count(model)
-    assert not model.training
+    assert [module.training for module in model.modules()] == modes
 
 
 def test_counters_that_disagree_are_an_error(monkeypatch):
@@ -62,10 +65,63 @@ def test_counters_that_disagree_are_an_error(monkeypatch):
         count(create_model("r18half_128", image_size=(64, 64)))
 
 
-def test_attention_is_counted():
-    changes = {"backbone": "timm/vit_tiny_patch16_224", "image_size": (64, 64), "cell_size": (32, 32), "overview": "resize"}
-    model = create_model("gricol_r50half_n2", **changes)
-    tokens, width, depth = 2 * 2 + 1, 192, 12
+# Multiply-adds of matrix products by hand, from timm's own widths; fvcore adds the norms and poolings.
+ATTENTION = {  # name: image side, fvcore's total, matrix products alone (1e9)
+    "vit_tiny_patch16_224": (224, 1.258, 1.2537),
+    "vit_small_patch16_224": (224, 4.608, 4.5989),
+    "eva02_tiny_patch14_224": (224, 1.703, 1.6975),
+    "swin_tiny_patch4_window7_224": (224, 4.509, 4.4906),
+}
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+def test_attention_is_counted(name):
+    side, total, matrices = ATTENTION[name]
+    cost = count(timm.create_model(name))
+    assert cost.image_size == (3, side, side)
+    assert cost.lower == pytest.approx(total, abs=1e-3)
+    assert cost.lower == pytest.approx(matrices, rel=0.01)
+    assert (cost.upper, cost.full, cost.params) == (0, cost.lower, cost.params_deployed)
+
+
+def test_attention_by_hand():
+    model = create_model("r50half", backbone="timm/vit_tiny_patch16_224", image_size=224)
+    tokens, width, depth = 14 * 14 + 1, 192, 12
     block = tokens * width * width * 12 + 2 * tokens * tokens * width
-    stem = 4 * 16 * 16 * width
-    assert count(model).lower * 1e9 >= depth * block + stem
+    stem = 14 * 14 * 16 * 16 * width
+    norms = (2 * depth + 1) * tokens * width * 5
+    assert count(model).lower * 1e9 == pytest.approx(depth * block + stem + norms + 24 * width, rel=2e-3)
+
+
+FORMS = {
+    "deployed": lambda model: model.deploy(),
+    "bf16": lambda model: model.bfloat16(),
+    "half": lambda model: model.half(),
+    "double": lambda model: model.double(),
+    "deployed, bf16": lambda model: model.deploy().bfloat16(),
+    "by timm": lambda model: timm.create_model("gricol_r18half_n3_128"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_and_dtype_is_counted(form):
+    plain = count(create_model("gricol_r18half_n3_128"))
+    model = FORMS[form](create_model("gricol_r18half_n3_128"))
+    kinds = {parameter.dtype for parameter in model.parameters()}
+    cost = count(model)
+    assert cost.lower == pytest.approx(plain.lower)
+    assert cost.params_deployed == plain.params_deployed
+    assert cost.upper == (plain.upper if "deployed" not in form and form != "by timm" else 0)
+    assert {parameter.dtype for parameter in model.parameters()} == kinds
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_an_optimized_model_is_counted_without_its_norms(dtype):
+    plain = create_model("r18half_128")
+    saved = count(plain).lower - count(optimize(plain, dtype)).lower
+    assert 0 < saved < 0.01 * count(plain).lower
+
+
+def test_a_network_of_another_library_is_sent_elsewhere():
+    with pytest.raises(GricolZooError, match="Expected a model of gricol_zoo or timm, but got Linear"):
+        count(nn.Linear(3, 3))

@@ -58,12 +58,12 @@ def offline(monkeypatch):
     return switch
 
 
-def by_timm(name):
+def by_timm(name, **options):
     import timm
 
     import gricol_zoo.timm_bridge  # noqa: F401
 
-    return timm.create_model(name, pretrained=True)
+    return timm.create_model(name, pretrained=True, **options)
 
 
 WAYS = {
@@ -350,6 +350,27 @@ def test_pinned_weights_come_from_the_cache_then_from_the_hub(hub, in_table, exp
         assert torch.equal(logits(create_model(f"{NAME}.test", pretrained=True)), expected)
         assert len(hub.log) == requests
     assert gricol_zoo.list_models(NAME, pretrained=True) == [f"{NAME}.test"]
+
+
+IN_ANOTHER_CACHE = {
+    "hf-hub": lambda cache: create_model(f"hf-hub:{REPO}", pretrained=True, cache_dir=cache),
+    "hf-hub, timm": lambda cache: by_timm(f"hf-hub:{REPO}", cache_dir=cache),
+    "a name": lambda cache: create_model(f"{NAME}.test", pretrained=True, cache_dir=cache),
+}
+
+
+@pytest.mark.parametrize("way", IN_ANOTHER_CACHE)
+def test_another_cache(way, commit, in_table, tmp_path, expected):
+    in_table()
+    assert torch.equal(logits(IN_ANOTHER_CACHE[way](tmp_path / "cache")), expected)
+    assert list((tmp_path / "cache").glob("models--*/snapshots/*/model.safetensors"))
+
+
+def test_another_repository_by_an_overlay(commit, expected):
+    own = {"hf_hub_id": REPO}
+    assert torch.equal(logits(by_timm(NAME, pretrained_cfg_overlay=own)), expected)
+    with pytest.raises(CheckpointError, match=f"{REPO} holds weights of '{NAME}', not of 'r50half'"):
+        by_timm("r50half", pretrained_cfg_overlay=own)
 
 
 @pytest.mark.parametrize("change", [{"sha256": "0" * 64}, {"size": 7}])

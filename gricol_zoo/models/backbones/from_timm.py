@@ -6,6 +6,7 @@ register tokens are dropped. The model is tried once at its input size when buil
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,20 @@ from torch import Tensor
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.contracts import Backbone
+
+
+def create_timm(name: str, changes: Mapping[str, Any]) -> Any:
+    """Return one of timm's own models, with random weights.
+
+    Raises:
+        GricolZooError: timm refuses.
+    """
+    import timm
+
+    try:
+        return timm.create_model(name, **changes)
+    except Exception as error:  # timm refuses in many ways
+        raise GricolZooError(f"timm cannot create {name!r}: {str(error).splitlines()[0]}") from error
 
 
 class TimmBackbone(Backbone):
@@ -53,6 +68,9 @@ class TimmBackbone(Backbone):
             ) from error
         self.net.train()
         self.num_features = features.shape[1]
+        self.name, self.sized = name, bool(sized)
+        if hasattr(net, "forward_intermediates") and hasattr(net, "prune_intermediate_layers"):
+            self.feature_info: Any = [{**level, "module": f"net.{level['module']}"} for level in net.feature_info]
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, F, h', w')."""
@@ -65,6 +83,43 @@ class TimmBackbone(Backbone):
             # The model pools over positions only, so one row of tokens is as good as their square.
             return features[:, self.prefix :].transpose(1, 2).unsqueeze(2)
         return features
+
+    @torch.jit.ignore
+    def forward_intermediates(self, x: Tensor, indices: Sequence[int], stop_early: bool = False) -> tuple[Tensor, list[Tensor]]:
+        """Return the last map and those of levels, all channels first; ``stop_early`` ends at the last of them."""
+        final, maps = self.net.forward_intermediates(x, indices=list(indices), stop_early=stop_early, output_fmt="NCHW")
+        cut = stop_early and max(indices) < len(self.feature_info) - 1  # timm gives that in whatever layout it has there
+        return (maps[-1] if cut else self._map(final)), maps
+
+    @torch.jit.ignore
+    def prune_intermediate_layers(self, indices: Sequence[int]) -> None:
+        """Drop what comes after the last of these levels."""
+        self.net.prune_intermediate_layers(list(indices))
+
+    @torch.jit.ignore
+    def parameter_layers(self, coarse: bool) -> dict[str, int]:
+        """Return each parameter's layer, as the timm model groups them."""
+        from timm.models import group_parameters
+
+        layers = group_parameters(self.net, self.net.group_matcher(coarse=coarse), reverse=True)
+        return {f"net.{name}": int(layer) for name, layer in layers.items()}
+
+    @torch.jit.ignore
+    def no_weight_decay(self) -> set[str]:
+        """Name what the timm model names."""
+        return {f"net.{name}" for name in self.net.no_weight_decay()} if hasattr(self.net, "no_weight_decay") else set()
+
+    @torch.jit.ignore
+    def set_input_size(self, size: tuple[int, int]) -> None:
+        """Take images of another (height, width).
+
+        Raises:
+            GricolZooError: the timm model is made for one size, and cannot be changed.
+        """
+        if hasattr(self.net, "set_input_size"):
+            self.net.set_input_size(img_size=size)
+        elif self.sized:
+            raise GricolZooError(f"timm/{self.name} cannot change its image size. Create the model with `image_size={size}`.")
 
     @torch.jit.ignore
     def set_grad_checkpointing(self, enable: bool = True) -> None:

@@ -6,11 +6,14 @@ which gives (B, F, 1, 1).
 
 from __future__ import annotations
 
+from typing import cast
+
+import torch
 from torch import Tensor
 
 from gricol_zoo.models.backbones import BACKBONES, build_backbone
 from gricol_zoo.models.baselines.vector import Flat, as_map, map_size
-from gricol_zoo.models.contracts import Backbone
+from gricol_zoo.models.contracts import Backbone, Layered
 
 
 @BACKBONES.register("cirnet")
@@ -33,6 +36,16 @@ class CIRNet(Backbone):
         rows, columns = (rows, columns) if flat else (1, 1)
         self.flat = Flat(rows, columns)
         self.num_features = channels * rows * columns
+
+    @torch.jit.ignore
+    def parameter_layers(self, coarse: bool) -> dict[str, int]:
+        """Return each parameter's layer: those of its trunk."""
+        return {f"trunk.{name}": layer for name, layer in cast(Layered, self.trunk).parameter_layers(coarse).items()}
+
+    @torch.jit.ignore
+    def no_weight_decay(self) -> set[str]:
+        """Name what its trunk names."""
+        return {f"trunk.{name}" for name in cast(Layered, self.trunk).no_weight_decay()}
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, F * h' * w', 1, 1)."""

@@ -4,7 +4,7 @@
 paper, but may have. One that has ``boxes()`` (``Boxed``) can be looked into by ``gricol_zoo.explain``.
 """
 
-from gricol_zoo.models.splitters.registry import SPLITTERS
+from gricol_zoo.models.splitters.registry import SPLITTERS, build_splitter
 from gricol_zoo.models.splitters import feature_overlap, none, overlap, regions, rows, tiles  # noqa: F401  (register)
 
-__all__ = ["SPLITTERS"]
+__all__ = ["SPLITTERS", "build_splitter"]

@@ -8,16 +8,6 @@ from gricol_zoo.errors import UnreachableError
 from gricol_zoo.weights.hub.repo import Repo, library, retried, translated_errors
 
 README = "README.md"
-CARD = """---
-library_name: gricol-zoo
-pipeline_tag: image-classification
-tags:
-- chromosome
-- timm
----
-
-{name}, made with gricol_zoo. Research use only: not a medical device.
-"""
 
 
 def upload(folder: Path, repo: str, message: str, token: str | None, private: bool | None, branch: str, keep_card: bool) -> str:

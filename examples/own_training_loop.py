@@ -1,0 +1,69 @@
+"""Fine-tune released weights on a folder of images, one sub-folder a class, in a training loop of your own.
+
+    python examples/own_training_loop.py FOLDER OUT [EPOCHS]
+
+Nothing here is of this package but the model and ``create_transform``: the data set is torchvision's ``ImageFolder``, or the
+ten lines that stand in for it, and the loop is plain torch. ``gricol-zoo train`` does more: augmentation, splits by case,
+calibration, a record of what was seen.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+import gricol_zoo
+
+try:
+    from torchvision.datasets import ImageFolder
+except ImportError:
+
+    class ImageFolder(Dataset):
+        """What is used here of torchvision's class of that name."""
+
+        def __init__(self, root: str | Path, transform: Callable[[Any], torch.Tensor]) -> None:
+            self.classes = sorted(folder.name for folder in Path(root).iterdir() if folder.is_dir())
+            self.samples = [(file, i) for i, name in enumerate(self.classes) for file in sorted(Path(root, name).iterdir())]
+            self.transform = transform
+
+        def __len__(self) -> int:
+            """How many images there are."""
+            return len(self.samples)
+
+        def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+            """One image, and its class."""
+            file, label = self.samples[index]
+            return self.transform(file), label
+
+
+def fine_tune(folder: str | Path, out: str | Path, epochs: int = 5, batch_size: int = 16) -> list[float]:
+    """Train on all images of a folder and write the model; return the loss of each epoch."""
+    torch.manual_seed(0)
+    names = sorted(each.name for each in Path(folder).iterdir() if each.is_dir())  # the order that ImageFolder gives them
+    model = gricol_zoo.create_model(gricol_zoo.DEFAULT_MODEL, pretrained=True, num_classes=len(names), class_names=names)
+    model.reset_classifier(len(names))  # also where there are 24: theirs are in another order
+    images = ImageFolder(folder, gricol_zoo.create_transform(model))
+    loader = DataLoader(images, batch_size, shuffle=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    losses = []
+    for epoch in range(epochs):
+        model.train()
+        total = 0.0
+        for x, labels in loader:
+            loss = F.cross_entropy(model(x), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(labels)
+        losses.append(total / len(images))
+        print(f"epoch {epoch + 1}: loss {losses[-1]:.3f}")
+    model.eval().save_pretrained(out)  # create_model("local-dir:OUT", pretrained=True) loads it, as does timm
+    return losses
+
+
+if __name__ == "__main__":
+    fine_tune(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))
