@@ -40,11 +40,18 @@ except ImportError:
             return self.transform(file), label
 
 
-def fine_tune(folder: str | Path, out: str | Path, epochs: int = 5, batch_size: int = 16) -> list[float]:
-    """Train on all images of a folder and write the model; return the loss of each epoch."""
-    torch.manual_seed(0)
+def fine_tune(
+    folder: str | Path,
+    out: str | Path,
+    epochs: int = 5,
+    batch_size: int = 16,
+    start: str = gricol_zoo.DEFAULT_MODEL,
+    seed: int = 0,
+) -> list[float]:
+    """Train on all images of a folder, from the weights ``start``, and write the model; return the loss of each epoch."""
+    torch.manual_seed(seed)
     names = sorted(each.name for each in Path(folder).iterdir() if each.is_dir())  # the order that ImageFolder gives them
-    model = gricol_zoo.create_model(gricol_zoo.DEFAULT_MODEL, pretrained=True, num_classes=len(names), class_names=names)
+    model = gricol_zoo.create_model(start, pretrained=True, num_classes=len(names), class_names=names)
     model.reset_classifier(len(names))  # also where there are 24: theirs are in another order
     images = ImageFolder(folder, gricol_zoo.create_transform(model))
     loader = DataLoader(images, batch_size, shuffle=True)
