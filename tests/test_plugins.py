@@ -1,10 +1,12 @@
 """Other people's projects: a package that adds one of each part, and one that fine-tunes our weights."""
 
+import os
 import subprocess
 import sys
 import textwrap
 
 import pytest
+from helpers import ROOT
 
 PLUGIN = {
     "pyproject.toml": """
@@ -166,7 +168,7 @@ def plugin(tmp_path_factory):
 
 
 def test_an_installed_package_adds_one_of_each_and_passes_our_contract(plugin, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(plugin / "site"))
+    monkeypatch.setenv("PYTHONPATH", f"{plugin / 'site'}{os.pathsep}{ROOT}")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(plugin / "test_acme.py")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=plugin)
     assert done.returncode == 0, done.stdout + done.stderr

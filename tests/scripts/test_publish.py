@@ -78,8 +78,9 @@ def test_published_pinned_and_loaded_again(publish, hub, monkeypatch, capsys):
 
 
 def test_results_on_a_set_of_the_hub_go_along(publish, hub, monkeypatch):
-    import card
     from yaml import safe_load
+
+    from hub import card
 
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     assert card.eval_results(NAME) == ""  # neither set is on the Hub
