@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
+from gricol_zoo.commands.common import check_output
 from gricol_zoo.commands.kinds import check_options
 from gricol_zoo.errors import GricolZooError, QualityWarning
 from gricol_zoo.progress import show_progress
@@ -39,6 +40,10 @@ COMMANDS = (
     "demo",
 )
 DONE, OTHER, MISTAKE = 0, 1, 2
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # what writing to an open file, which has no name then, may meet
+MISTAKEN = (PermissionError, IsADirectoryError, NotADirectoryError, FileNotFoundError, FileExistsError)
+MISTAKEN_NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
+LONGEST = 200  # characters of a file's name in a message
 _SHOW_WARNING = warnings.showwarning
 EXTRA_OF = {
     "accelerate": "train",
@@ -61,12 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that a code page lacks stops no run
+            _outlive_reader(stream)
     options = _parser().parse_args(arguments)
     warnings.showwarning = _show_warning
     show_progress()
     warnings.simplefilter("always", QualityWarning)
     try:
         check_options(options.command, options)
+        check_output(options)
         return int(options.run(options))
     except GricolZooError as error:
         return _mistake(str(error))
@@ -76,15 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _mistake(f"this command needs {error.name}: pip install 'gricol_zoo[{extra}]'")
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing left to say
-        return DONE
-    except (PermissionError, IsADirectoryError, NotADirectoryError, FileNotFoundError, FileExistsError) as error:
-        return _mistake(f"{error.filename}: {error.strerror}")
+        return DONE  # --out is a pipe whose reader has gone: nothing left to say
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
+        if error.filename is None and error.errno not in FULL:
             raise
-        _mistake(f"{error.filename or 'cannot write'}: {error.strerror}")  # the machine's fault, so another exit status
-        return OTHER
+        _mistake(f"{_shown(error.filename)}: {error.strerror}")
+        return MISTAKE if isinstance(error, MISTAKEN) or error.errno in MISTAKEN_NAMES else OTHER  # else the machine's fault
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return OTHER
@@ -104,6 +108,36 @@ def _show_warning(
         tqdm.write(f"warning: {' '.join(str(message).split())}", file=sys.stderr)  # above a progress bar, if there is one
     else:
         _SHOW_WARNING(message, category, filename, lineno, file, line)
+
+
+def _outlive_reader(stream: io.TextIOWrapper) -> None:
+    """Let a run go on when nobody reads what it says any more (`| head`), as it does when its output goes to a file."""
+    if "write" in vars(stream):
+        return  # it does already
+    write, flush = stream.write, stream.flush
+
+    def to_nobody() -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+    def write_or_not(text: str) -> int:
+        try:
+            return write(text)
+        except BrokenPipeError:
+            to_nobody()
+            return len(text)
+
+    def flush_or_not() -> None:
+        try:
+            flush()
+        except BrokenPipeError:
+            to_nobody()
+
+    stream.write, stream.flush = write_or_not, flush_or_not  # type: ignore[method-assign]
+
+
+def _shown(name: str | bytes | None) -> str:
+    text = "cannot write" if name is None else os.fsdecode(name)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _mistake(message: str) -> int:
