@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
-from gricol_zoo.commands.common import check_output
+from gricol_zoo.commands.common import check_output, in_words
 from gricol_zoo.commands.kinds import check_options
 from gricol_zoo.errors import GricolZooError, QualityWarning
 from gricol_zoo.progress import show_progress
@@ -43,7 +43,6 @@ DONE, OTHER, MISTAKE = 0, 1, 2
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # what writing to an open file, which has no name then, may meet
 MISTAKEN = (PermissionError, IsADirectoryError, NotADirectoryError, FileNotFoundError, FileExistsError)
 MISTAKEN_NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
-LONGEST = 200  # characters of a file's name in a message
 _SHOW_WARNING = warnings.showwarning
 EXTRA_OF = {
     "accelerate": "train",
@@ -87,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None and error.errno not in FULL:
             raise
-        _mistake(f"{_shown(error.filename)}: {error.strerror}")
+        _mistake(in_words(error, getattr(options, "out", None)))
         return MISTAKE if isinstance(error, MISTAKEN) or error.errno in MISTAKEN_NAMES else OTHER  # else the machine's fault
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -133,11 +132,6 @@ def _outlive_reader(stream: io.TextIOWrapper) -> None:
             to_nobody()
 
     stream.write, stream.flush = write_or_not, flush_or_not  # type: ignore[method-assign]
-
-
-def _shown(name: str | bytes | None) -> str:
-    text = "cannot write" if name is None else os.fsdecode(name)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _mistake(message: str) -> int:

@@ -153,6 +153,8 @@ MISTAKES += [
     ("predict {tmp}/text.csv --out {tmp}/text.csv", "--out would write over its own input"),
     ("explain {tmp}/one.png --out {tmp}/link.png", "--out would write over its own input"),
     ("validate --data {good} --split {tmp}/text.csv --out {tmp}/text.csv", "--out would write over its own input"),
+    ("demo --out {tmp}/demo.txt", "Expected a picture file such as demo.png"),
+    ("predict {good} {good}/ --out {tmp}/p.csv", "is given twice. Remove one"),
     ("embed --data {tmp}/text.csv --out {tmp}/text.png", "--out would write over its own input"),
     ("predict {tmp}/empty --out {tmp}/empty/manifest.csv", "would write manifest.csv into the data"),
     ("embed --data {tmp}/empty --out {tmp}/empty/map.png", "would write map.png into the data"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gricol_zoo.inference.classifier import Classifier
 
 
+LONGEST = 200  # characters of a file's name in a message
 INPUTS = ("paths", "data", "source", "image", "images", "split", "recipe", "init")
 """Options and arguments that may name files that a command reads."""
 BESIDE = {"embed": (".csv",), "benchmark": (".md",)}
@@ -289,6 +291,18 @@ def interval(bounds: Sequence[float] | None, form: str = ".4f") -> str:
 def warn(words: str) -> None:
     """Say a warning: one line on stderr, whatever a name in it holds."""
     print(f"warning: {' '.join(words.split())}", file=sys.stderr)
+
+
+def in_words(error: Exception, file: Path | None = None) -> str:
+    """Return an error as one line; one of the system begins with the file, which is ``file`` where it names none.
+
+    >>> in_words(FileNotFoundError(2, "No such file or directory", "a.png"))
+    'a.png: No such file or directory'
+    """
+    if not isinstance(error, OSError) or error.strerror is None:
+        return " ".join(str(error).split())
+    name = os.fsdecode(error.filename if error.filename is not None else file or "cannot write")
+    return f"{name if len(name) <= LONGEST else f'{name[:LONGEST]}...'}: {error.strerror}"
 
 
 def count_of(number: int, what: str) -> str:

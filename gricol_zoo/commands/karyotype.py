@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gricol_zoo.commands.common import (
     count_of,
+    in_words,
     layout_option,
     model_option,
     preparation_options,
@@ -120,7 +121,7 @@ def _each_cell(
             except (GricolZooError, OSError) as error:
                 if len(cells) == 1:
                     raise
-                failed[cell] = " ".join(str(error).split())
+                failed[cell] = in_words(error)
                 warn(f"{cell} failed: {failed[cell]}")
     finally:
         if done or failed:

@@ -103,9 +103,8 @@ def open_images(path: str | Path, layout: str = "auto", labels: bool = False) ->
             note for note in (images.store.left_out(), said(guess), _not_the_manifest(images.store, guess)) if note
         ]
     if not images.records:
-        raise GricolZooError(
-            f"{path} contains no images. Expected {TYPES} files, or a {MANIFEST}. {images.store.left_out()}".strip()
-        )
+        others = f"; {left}" if (left := images.store.left_out()) else "."
+        raise GricolZooError(f"{path} contains no images. Expected {TYPES} files, or a {MANIFEST}{others}")
     if labels:
         _check_labels(images, path, guess)
     return images

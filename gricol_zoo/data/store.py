@@ -198,10 +198,14 @@ def list_folder(
         closed.append(prefix.rstrip("/"))
         return
     for entry in entries:
-        if entry.is_dir():
+        try:
+            folder, file = entry.is_dir(), entry.is_file()
+        except OSError:  # a link that leads to itself
+            folder, file = False, False
+        if folder:
             if not hidden(entry.name):
                 yield from list_folder(Path(entry.path), closed, f"{prefix}{entry.name}/", above | {here})
-        elif entry.is_file() or entry.is_symlink():  # a link that leads nowhere is an error of its own when it is read
+        elif file or entry.is_symlink():  # a link that leads nowhere is an error of its own when it is read
             yield prefix + entry.name
 
 
@@ -255,7 +259,9 @@ def open_zip(file: Path) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise GricolZooError(f"{file} is not a valid zip file: {error}.") from error
+        raise GricolZooError(
+            f"{file} is not a valid zip file: {error}. Expected a zip, a folder, an image or a table."
+        ) from error
     for name in archive.namelist():
         parts = PurePosixPath(name.replace("\\", "/"))
         if parts.is_absolute() or ".." in parts.parts or DRIVE.match(name):

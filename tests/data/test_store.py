@@ -34,8 +34,9 @@ def test_links_to_folders_are_followed_and_circles_are_not(tmp_path):
     assert names(tmp_path / "set") == ["two/a.png"]
 
 
-def test_a_link_that_leads_nowhere_is_an_image_that_cannot_be_read(tmp_path):
-    (tmp_path / "gone.png").symlink_to(tmp_path / "nothing.png")
+@pytest.mark.parametrize("where", ["nothing.png", "gone.png"])
+def test_a_link_that_leads_nowhere_is_an_image_that_cannot_be_read(where, tmp_path):
+    (tmp_path / "gone.png").symlink_to(tmp_path / where)
     images = open_images(tmp_path)
     with pytest.raises(OSError, match=r"gone\.png"):
         images.read(images.records[0])
