@@ -81,7 +81,8 @@ def _path(row: Row, store: Store, where: str, base: str) -> str:
         )
     if any(sign in given for sign in DELIMITERS) and not any(text for name, text in row.values.items() if name != "path"):
         raise GricolZooError(
-            f"{where}, line {row.line}: {given!r} is all in the column path. Use one delimiter in the header and in all lines."
+            f"{where}, line {row.line}: {given!r} is all in the column path. Use one delimiter in the header and in "
+            "all lines, and close every quote."
         )
     raise GricolZooError(f"{where}, line {row.line}: no such file: {given!r}. Add it or remove the line.")
 
