@@ -237,12 +237,12 @@ LAYOUTS: dict[str, Layout] = {
         _manifest,
     ),
     "folders": Layout(
-        "one folder a class (`7/a.png`); a folder above it is the cell, but for `train`, `val` and `test`",
+        "one folder per class (`7/a.png`); a folder above it is the cell, unless it is called `train`, `val` or `test`",
         "the folders are named as chromosomes are: numbers with X or Y, 1 to 24, 0 to 23, or with a word such as chr or class",
         _folders,
     ),
     "bioimlab": Layout(
-        "one folder a cell, files named by class and copy: `cell001/7_a.png`, `cell001/X.png`",
+        "one folder per cell, files named by class and copy: `cell001/7_a.png`, `cell001/X.png`",
         "all names are so, and one at least has a copy's letter, or is X or Y beside numbers",
         _bioimlab,
     ),
@@ -251,6 +251,6 @@ LAYOUTS: dict[str, Layout] = {
         "all names are so, without a leading 0, none above 24, and of that size or with numbers that come again",
         _cir,
     ),
-    "fish": Layout("one folder a class of 100x200 px images", "never: only on request", _fish),
+    "fish": Layout("one folder per class, images of 100x200 px", "never: only on request", _fish),
     "unlabelled": Layout("any images; the folder an image lies in is its cell", "nothing else fits", _unlabelled),
 }
