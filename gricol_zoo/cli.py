@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
+from gricol_zoo.commands.common import check_output, in_words
 from gricol_zoo.commands.kinds import check_options
 from gricol_zoo.errors import GricolZooError, QualityWarning
 from gricol_zoo.progress import Plain, show_progress
@@ -41,6 +42,9 @@ COMMANDS = (
     "demo",
 )
 DONE, OTHER, MISTAKE = 0, 1, 2
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # what writing to an open file, which has no name then, may meet
+MISTAKEN = (PermissionError, IsADirectoryError, NotADirectoryError, FileNotFoundError, FileExistsError)
+MISTAKEN_NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
 _SHOW_WARNING = warnings.showwarning
 EXTRA_OF = {
     "accelerate": "train",
@@ -64,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that a code page lacks stops no run
+            _outlive_reader(stream)
     with contextlib.redirect_stdout(Plain.of(sys.stdout)), contextlib.redirect_stderr(Plain.of(sys.stderr)):
         return _run(arguments)
 
@@ -75,6 +80,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     warnings.simplefilter("always", QualityWarning)
     try:
         check_options(options.command, options)
+        check_output(options)
         return int(options.run(options))
     except GricolZooError as error:
         return _mistake(str(error))
@@ -84,15 +90,12 @@ def _run(arguments: Sequence[str] | None) -> int:
             raise
         return _mistake(f"this command needs {error.name}: pip install 'gricol_zoo[{extra}]'")
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing left to say
-        return DONE
-    except (PermissionError, IsADirectoryError, NotADirectoryError, FileNotFoundError, FileExistsError) as error:
-        return _mistake(f"{error.filename}: {error.strerror}")
+        return DONE  # --out is a pipe whose reader has gone: nothing left to say
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
+        if error.filename is None and error.errno not in FULL:
             raise
-        _mistake(f"{error.filename or 'cannot write'}: {error.strerror}")  # the machine's fault, so another exit status
-        return OTHER
+        _mistake(in_words(error, getattr(options, "out", None)))
+        return MISTAKE if isinstance(error, MISTAKEN) or error.errno in MISTAKEN_NAMES else OTHER  # else the machine's fault
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return OTHER
@@ -112,6 +115,31 @@ def _show_warning(
         tqdm.write(f"warning: {' '.join(str(message).split())}", file=sys.stderr)  # above a progress bar, if there is one
     else:
         _SHOW_WARNING(message, category, filename, lineno, file, line)
+
+
+def _outlive_reader(stream: io.TextIOWrapper) -> None:
+    """Let a run go on when nobody reads what it says any more (`| head`), as it does when its output goes to a file."""
+    if "write" in vars(stream):
+        return  # it does already
+    write, flush = stream.write, stream.flush
+
+    def to_nobody() -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+    def write_or_not(text: str) -> int:
+        try:
+            return write(text)
+        except BrokenPipeError:
+            to_nobody()
+            return len(text)
+
+    def flush_or_not() -> None:
+        try:
+            flush()
+        except BrokenPipeError:
+            to_nobody()
+
+    stream.write, stream.flush = write_or_not, flush_or_not  # type: ignore[method-assign]
 
 
 def _mistake(message: str) -> int:

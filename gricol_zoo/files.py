@@ -10,6 +10,7 @@ import json
 import os
 import re
 import unicodedata
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16-be",
     codecs.BOM_UTF8: "utf-8",
 }
+WORKBOOK_STARTS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods; .xls
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 FORMULA = re.compile(r"'*[=+\-@]")  # what a spreadsheet would take for a formula; and what ``guard`` has made of one
 
@@ -33,13 +35,21 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 def write_atomically(file: Path, data: bytes) -> None:
     """Write a file so that a reader, or a crash, or a full disk, leaves the old one or the new one, never a part.
 
+    A link stays one, and its target is written. A pipe or a device, such as /dev/stdout, is written to, never replaced.
+
     Raises:
         OSError: it could not be written (the file is named); the previous file is unchanged.
     """
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    if file.exists() and not file.is_file() and not file.is_dir():
+        with file.open("wb") as stream:
+            stream.write(data)
+        return
+    target = Path(os.path.realpath(file))
+    short = f"{target.name[:40]}.{zlib.crc32(os.fsencode(target.name)):08x}"  # with more, a long name would be too long
+    temporary = target.with_name(f".{short}.{os.getpid()}")
     try:
         temporary.write_bytes(data)
-        temporary.replace(file)
+        temporary.replace(target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise OSError(error.errno, f"{error.strerror}; the previous file is unchanged", str(file)) from error
@@ -69,6 +79,8 @@ def decode_text(data: bytes, where: str) -> str:
     Raises:
         GricolZooError: another encoding.
     """
+    if data.startswith(WORKBOOK_STARTS):
+        raise GricolZooError(f"{where} is a workbook or an archive, whatever it is called. Save the sheet as CSV UTF-8.")
     encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), "")
     if not encoding:
         zeros = [data[start:400:2].count(0) for start in (0, 1)]  # each second byte of a Latin text in UTF-16
@@ -108,17 +120,22 @@ def read_table(data: bytes, where: str, needed: Sequence[str] = (), known: Seque
         columns = [names.get(name.strip().casefold(), name.strip()) for name in next(reader, [])]
         while columns and not columns[-1]:
             columns.pop()
+        _check_columns(columns, needed, where)  # first, for a title above the header makes no row fit
         rows = [Row(above + reader.line_num, _values(columns, cells, where, above + reader.line_num)) for cells in reader]
     except csv.Error as error:
         raise GricolZooError(f"{where} is not a valid CSV: {error}.") from error
-    for name in columns:
-        if columns.count(name) > 1:
-            raise GricolZooError(f"{where} has the column {name!r} twice. Rename or remove one of them.")
+    return Table(columns, [row for row in rows if any(row.values.values())])
+
+
+def _check_columns(columns: Sequence[str], needed: Sequence[str], where: str) -> None:
     for name in needed:
         if name not in columns:
             found = ", ".join(columns)[:300] or "none"
             raise GricolZooError(f"{where} has no column {name!r}. Columns found: {found}. Expected {','.join(needed)}.")
-    return Table(columns, [row for row in rows if any(row.values.values())])
+    for name in columns:
+        if columns.count(name) > 1:
+            what = f"the column {name!r} twice" if name else "two columns without a name"
+            raise GricolZooError(f"{where} has {what}. Rename or remove one of them.")
 
 
 def _delimiter(header: str, names: Mapping[str, str]) -> str:
@@ -133,7 +150,8 @@ def _values(columns: Sequence[str], cells: Sequence[str], where: str, line: int)
     values = [unguard(cell.strip()) for cell in cells]
     if any(values[len(columns) :]):
         raise GricolZooError(
-            f"{where}, line {line}: {len(values)} values for {len(columns)} columns. Put text with a delimiter in it in quotes."
+            f"{where}, line {line}: {len(values)} values for {len(columns)} columns. Name every column, and put text with a "
+            "delimiter in it in quotes."
         )
     return dict(zip(columns, values + [""] * len(columns), strict=False))
 

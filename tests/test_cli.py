@@ -97,6 +97,9 @@ def places(tmp_path, chromosomes, paper):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.csv").write_text("a,b\n1,2\n")
     (tmp_path / "file").write_text("")
+    (tmp_path / "one.png").write_bytes(b"")
+    (tmp_path / "link.png").symlink_to(tmp_path / "one.png")
+    (tmp_path / "round").symlink_to(tmp_path / "round")
     return {"tmp": tmp_path, "good": chromosomes, "paper": paper}
 
 
@@ -138,6 +141,24 @@ MISTAKES = [
     ("karyotype {good} --out {tmp}/k --model {paper} --preparation 2", "Leave --preparation out"),
     ("predict {good} --out {tmp}/p.csv --preparation 3", "invalid choice: 3"),
     ("predict {good} --out {tmp}/p.csv --ground purple", "invalid choice: 'purple'"),
+]
+
+
+LONG = "n" * 300
+MISTAKES += [
+    (f"predict {{good}} --out {{tmp}}/{LONG}.csv", "nnn...: File name too long"),
+    (f"predict {{tmp}}/{LONG}.png --out {{tmp}}/p.csv", "nnn...: File name too long"),
+    (f"karyotype {{tmp}}/{LONG} --out {{tmp}}/k", "nnn...: File name too long"),
+    ("predict {good} --out {tmp}/round", "round: Too many levels of symbolic links"),
+    ("predict {tmp}/text.csv --out {tmp}/text.csv", "--out would write over its own input"),
+    ("explain {tmp}/one.png --out {tmp}/link.png", "--out would write over its own input"),
+    ("validate --data {good} --split {tmp}/text.csv --out {tmp}/text.csv", "--out would write over its own input"),
+    ("demo --out {tmp}/demo.txt", "Expected a picture file such as demo.png"),
+    ("predict {good} {good}/ --out {tmp}/p.csv", "is given twice. Remove one"),
+    ("embed --data {tmp}/text.csv --out {tmp}/text.png", "--out would write over its own input"),
+    ("predict {tmp}/empty --out {tmp}/empty/manifest.csv", "would write manifest.csv into the data"),
+    ("embed --data {tmp}/empty --out {tmp}/empty/map.png", "would write map.png into the data"),
+    ("embed --data {tmp}/empty --out {tmp}/empty/manifest.svg", "would write manifest.csv into the data"),
 ]
 
 
@@ -368,3 +389,27 @@ def test_weights_without_calibration_say_so(tmp_path, capsys):
     assert {row["review"] for row in read_csv(tmp_path / "p.csv")} == {""}
     assert run("predict", folder, "--model", tmp_path / "plain", "--shards", tmp_path / "s") == 0
     assert "3 images, not calibrated, none marked for review" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_run_goes_on_when_its_reader_has_gone(stream, tmp_path):
+    for cell in "ab":
+        small_cell(tmp_path / "set" / cell)
+    out, into = os.pipe()
+    os.close(out)
+    command = [sys.executable, "-u", "-m", "gricol_zoo", "karyotype", str(tmp_path / "set"), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: into})
+    os.close(into)
+    assert done.returncode == 0, done.stderr
+    rows = read_csv(tmp_path / "out" / "cells.csv")
+    assert [row["cell"] for row in rows] == ["a", "b"]
+    assert not any(row["warnings"].startswith("failed") for row in rows)
+
+
+def test_labels_of_no_class_are_not_counted_as_wrong(tmp_path, capsys):
+    folder = small_cell(tmp_path / "set", 3)
+    (folder / "manifest.csv").write_text("path,label,cell\ncrop0.png,1,a\ncrop1.png,mar,a\ncrop2.png,1,a\n")
+    assert run("karyotype", folder, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr()
+    assert "of 2 labelled images," in said.out
+    assert "warning: a: labels that are no class of the model, and are not compared: mar\n" in said.err

@@ -1,7 +1,9 @@
 """JSON files: one way to read them, whichever they are."""
 
 import json
+import os
 import re
+import threading
 
 import pytest
 
@@ -10,7 +12,7 @@ from gricol_zoo.classical.config import read_config as read_classical
 from gricol_zoo.data.rows import read_csv, to_csv
 from gricol_zoo.evaluation.compare import compare_runs
 from gricol_zoo.evaluation.out_of_fold import FOLDS, PREDICTIONS, QUESTION, note_question
-from gricol_zoo.files import read_json, what_differs, write_json
+from gricol_zoo.files import read_json, what_differs, write_atomically, write_json
 from gricol_zoo.inference.shards import RUN_FILE, join_run
 from gricol_zoo.karyotype.document import read_karyotype
 from gricol_zoo.models.presets import read_table
@@ -87,3 +89,30 @@ def test_guarded_text_comes_back(text, tmp_path):
     assert read_csv(tmp_path / "a.csv") in ([{"text": text, "number": "-0.5", "count": "-3"}],)
     assert not written.splitlines()[1].startswith(("=", "+", "-", "@"))
     assert ",-0.5,-3" in written
+
+
+def test_a_link_keeps_leading_to_the_file_that_is_written(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "a.json")
+    for data in ({"a": 1}, {"a": 2}):
+        write_json(tmp_path / "link", data)
+        assert (tmp_path / "link").is_symlink()
+        assert read_json(tmp_path / "there" / "a.json", "a list") == data
+    assert [file.name for file in (tmp_path / "there").iterdir()] == ["a.json"]
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    write_atomically(pipe, b"a report")
+    reader.join(10)
+    assert got == [b"a report"]
+    assert pipe.is_fifo()
+
+
+def test_a_name_may_be_as_long_as_a_file_system_takes(tmp_path):
+    file = tmp_path / ("\u7ec6" * 85)
+    write_atomically(file, b"a")
+    assert [one.name for one in tmp_path.iterdir()] == [file.name]

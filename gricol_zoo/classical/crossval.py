@@ -21,7 +21,7 @@ from gricol_zoo.classical.saving import save
 from gricol_zoo.classical.system import Settings
 from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.crops import read_once
-from gricol_zoo.data.split import apply_split, check_leaks, group_of
+from gricol_zoo.data.split import apply_split, check_classes, check_leaks, group_of
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluation.metrics import bootstrap_mean, perfect_groups
 from gricol_zoo.evaluation.out_of_fold import LOGITS, REPORT, Plan, pool, start, write_logits, write_pooled
@@ -65,11 +65,12 @@ def run_folds(
         The pooled report; ``reassigned`` in it is what becomes of the same predictions with each cell's classes given together.
 
     Raises:
-        GricolZooError: an unknown system or label, groups missing or too few, an image in two parts of a fold, a folder in use,
-            or one that answers another question.
+        GricolZooError: an unknown system or label, images of one class, groups missing or too few, an image in two parts of a
+            fold, a folder in use, or one that answers another question.
     """
     settings, say = settings or get_system(system).settings, Speaker(True)
     truth = label_indices(images.records, CHROMOSOMES, str(images.store.root))
+    check_classes(images)
     asked = {"model": system, "settings": asdict(settings), "training_seed": training_seed}
     images = read_once(images)
     plan = start(images, asked, out, say, folds=folds, group=group, seed=seed, resume=resume)

@@ -9,7 +9,7 @@ from gricol_zoo.classical.model import fit
 from gricol_zoo.classical.registry import CLASSICAL
 from gricol_zoo.classical.saving import save
 from gricol_zoo.data.crops import read_once
-from gricol_zoo.data.split import apply_split, check_leaks
+from gricol_zoo.data.split import apply_split, check_classes, check_leaks
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.progress import LOGGER
@@ -46,8 +46,9 @@ def train(
         split_name: what to write of the split into the config.
 
     Raises:
-        GricolZooError: an unknown system or label, or an image in two parts.
+        GricolZooError: an unknown system or label, images of one class, or an image in two parts.
     """
+    check_classes(images)
     parts = apply_split(read_once(images), split)
     check_leaks(parts)
     LOGGER.info(f"{system}: measuring {len(parts['train'])} and {len(parts['val'])} images")

@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.benchmark.models import Subject
     from gricol_zoo.benchmark.rows import INFER, TRAIN, benchmark, to_markdown
     from gricol_zoo.data.rows import to_csv
+    from gricol_zoo.files import write_atomically
     from gricol_zoo.inference.precision import choose_dtype
 
     kinds = {"inference": [INFER], "train": [TRAIN], "both": [INFER, TRAIN]}[options.bench]
@@ -47,6 +48,6 @@ def run(options: argparse.Namespace) -> int:
     print(table, end="")
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(to_csv(rows), encoding="utf-8")
-        options.out.with_suffix(".md").write_text(table, encoding="utf-8")
+        write_atomically(options.out, to_csv(rows).encode())
+        write_atomically(options.out.with_suffix(".md"), table.encode())
     return 0

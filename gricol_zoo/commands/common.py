@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from gricol_zoo.inference.classifier import Classifier
 
 
+LONGEST = 200  # characters of a file's name in a message
+INPUTS = ("paths", "data", "source", "image", "images", "split", "recipe", "init")
+"""Options and arguments that may name files that a command reads."""
+BESIDE = {"embed": (".csv",), "benchmark": (".md",)}
+"""Suffixes of the files that commands write beside --out."""
 STOPPED = 75  # exit status of a training that --resume goes on with: EX_TEMPFAIL, which batch queues take for "again, later"
 NETWORKS_ONLY: WeakKeyDictionary[argparse.Action, tuple[Any, ...]] = WeakKeyDictionary()
 """Options that say nothing of a classical system, and the values beside the default that it takes nevertheless."""
@@ -37,6 +43,34 @@ def layout_option(command: argparse.ArgumentParser, default: str = "auto") -> No
     """Add --layout."""
     what = "how the files say class and cell: manifest, folders, bioimlab, cir, fish or unlabelled"
     command.add_argument("--layout", default=default, help=f"{what} (default: {default or 'as recorded'})")
+
+
+def check_output(options: argparse.Namespace) -> None:
+    """Refuse an --out that would be written over an input, or that would be read as a part of the data the next time.
+
+    Raises:
+        GricolZooError: names both.
+    """
+    from gricol_zoo.data.kinds import SUFFIXES
+    from gricol_zoo.data.store import MANIFEST
+
+    out = getattr(options, "out", None)
+    if out is None:
+        return
+    beside = [out.with_suffix(suffix) for suffix in BESIDE.get(options.command.prog.split()[-1], ())]
+    given = [getattr(options, name, None) for name in INPUTS]
+    whole = [one for value in given for one in (value if isinstance(value, list) else [value])]
+    inputs = [Path(one) for one in whole if one and isinstance(one, str | Path)]
+    for file in (out, *beside):
+        for source in inputs:
+            if file.is_file() and source.is_file() and file.samefile(source):
+                raise GricolZooError(f"--out would write over its own input {source}. Choose another file.")
+            read = file.name.lower() == MANIFEST or file.name.lower().endswith(SUFFIXES)
+            if read and source.is_dir() and not file.is_dir() and file.resolve().is_relative_to(source.resolve()):
+                raise GricolZooError(
+                    f"--out would write {file.name} into the data {source}, where it would be read as a part of them. Choose a "
+                    "file outside of them."
+                )
 
 
 def model_option(command: argparse.ArgumentParser) -> None:
@@ -262,6 +296,18 @@ def interval(bounds: Sequence[float] | None, form: str = ".4f") -> str:
 def warn(words: str) -> None:
     """Say a warning: one line on stderr, whatever a name in it holds."""
     print(f"warning: {' '.join(words.split())}", file=sys.stderr)
+
+
+def in_words(error: Exception, file: Path | None = None) -> str:
+    """Return an error as one line; one of the system begins with the file, which is ``file`` where it names none.
+
+    >>> in_words(FileNotFoundError(2, "No such file or directory", "a.png"))
+    'a.png: No such file or directory'
+    """
+    if not isinstance(error, OSError) or error.strerror is None:
+        return " ".join(str(error).split())
+    name = os.fsdecode(error.filename if error.filename is not None else file or "cannot write")
+    return f"{name if len(name) <= LONGEST else f'{name[:LONGEST]}...'}: {error.strerror}"
 
 
 def count_of(number: int, what: str) -> str:

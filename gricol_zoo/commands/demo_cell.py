@@ -5,6 +5,7 @@ The weights were trained on real images only: the synthetic cell is as new to th
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from PIL import Image, ImageDraw
 
 from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.synthetic import render_cell
+from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel, create_model
+from gricol_zoo.files import write_atomically
 from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.flops import count
@@ -31,14 +34,23 @@ def classify_cell(model: GridModel | DeployedModel, images: list[np.ndarray]) ->
 
 
 def demo(seed: int, bend: float, noise: float, out: Path) -> str:
-    """Render, classify and draw one cell; write the picture, and return the table as text."""
+    """Render, classify and draw one cell; write the picture, and return the table as text.
+
+    Raises:
+        GricolZooError: a suffix that is no picture's, before any work; or an impossible look.
+    """
+    format = Image.registered_extensions().get(out.suffix.lower(), "")
+    if format not in Image.SAVE:
+        raise GricolZooError(f"Expected a picture file such as demo.png, but got {str(out)!r}.")
     model = create_model(DEFAULT_MODEL, pretrained=True)
     assert isinstance(model, GridModel)
     cell = render_cell(seed, bend=bend, noise=noise)
     truths = [name for name, _, _ in cell]
     predictions, probabilities = classify_cell(model, [image for _, _, image in cell])
     out.parent.mkdir(parents=True, exist_ok=True)
-    draw_cell(cell, predictions, probabilities).save(out)
+    stream = io.BytesIO()
+    draw_cell(cell, predictions, probabilities).save(stream, format)
+    write_atomically(out, stream.getvalue())
     right = sum(truth == prediction for truth, prediction in zip(truths, predictions, strict=True))
     lines = ["chromosome  predicted  probability"]
     for (name, copy, _), prediction, probability in zip(cell, predictions, probabilities, strict=True):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gricol_zoo.commands.common import (
     count_of,
+    in_words,
     layout_option,
     model_option,
     preparation_options,
@@ -121,7 +122,7 @@ def _each_cell(
             except (GricolZooError, OSError) as error:
                 if len(cells) == 1:
                     raise
-                failed[cell] = " ".join(str(error).split())
+                failed[cell] = in_words(error)
                 warn(f"{cell} failed: {failed[cell]}")
     finally:
         if done or failed:
@@ -131,7 +132,8 @@ def _each_cell(
         print(f"{count_of(len(done), 'cell')} in {out}; summary in {out / 'cells.csv'}", file=sys.stderr)
     if failed:
         reasons = "; ".join(f"{cell}: {reason}" for cell, reason in failed.items())
-        raise GricolZooError(f"{len(failed)} of {len(cells)} cells failed, the others are done: {reasons}")
+        others = ", the others are done" if done else ""
+        raise GricolZooError(f"{len(failed)} of {len(cells)} cells failed{others}: {reasons}")
 
 
 def _factor_of_case(images: ImageSet, how: Preprocess | None, case: str) -> float | None:
@@ -162,8 +164,8 @@ def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier
 
 def _keep_edits(folder: Path) -> None:
     """Refuse to write over a person's work."""
+    from gricol_zoo.data.store import DOCUMENT
     from gricol_zoo.karyotype.document import read_karyotype
-    from gricol_zoo.karyotype.output import DOCUMENT
 
     file = folder / DOCUMENT
     if file.is_file() and read_karyotype(file).note_edits().edits:
@@ -171,8 +173,9 @@ def _keep_edits(folder: Path) -> None:
 
 
 def _draw_again(options: argparse.Namespace) -> int:
+    from gricol_zoo.data.store import DOCUMENT
     from gricol_zoo.karyotype.document import read_karyotype
-    from gricol_zoo.karyotype.output import DOCUMENT, cells_table, write_karyotype
+    from gricol_zoo.karyotype.output import cells_table, write_karyotype
     from gricol_zoo.karyotype.run import find_cell
 
     for name in OF_CLASSES:
@@ -204,7 +207,10 @@ def _say(result: Karyotype, folder: Path) -> None:
     warned = sum(bool(item.warnings) for item in result.chromosomes)
     parts += [f"{count_of(warned, 'image')} with warnings"] * bool(warned)
     print(f"{escaped(result.cell)}: {result.draft} (draft); {', '.join(parts)}; in {folder}")
-    labelled = [item for item in result.chromosomes if item.label and not item.error]
+    labelled = [item for item in result.chromosomes if item.label in result.labels and not item.error]
+    strange = sorted({item.label for item in result.chromosomes if item.label} - set(result.labels))
+    if strange:
+        warn(f"{escaped(result.cell)}: labels that are no class of the model, and are not compared: {', '.join(strange[:5])}")
     if labelled:
         single = sum(item.predicted == item.label for item in labelled)
         together = sum(item.assigned == item.label for item in labelled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -39,11 +40,11 @@ def classes_of(names: Iterable[str], labels: bool = False) -> Classes | None:
         names: of folders or files, or labels.
         labels: they are known to be labels, so that only their spelling is to be found.
     """
-    found = {name: NAME.match(name.strip()) for name in names}
+    found = {name: NAME.match(_spelt(name, labels)) for name in names}
     words = {match[1].casefold() if match else "?" for match in found.values()}
-    if len(words) != 1 or not words <= {"", *WORDS}:
+    if not words <= {"", *WORDS} or (len(words) != 1 and not (labels and words)):
         return None
-    word = words.pop()
+    word = max(words)
     values = {name: match[2].upper() for name, match in found.items() if match}
     numbers = {int(value) for value in values.values() if value.isdigit()}
     letters = bool({"X", "Y"} & set(values.values()))
@@ -59,10 +60,16 @@ def classes_of(names: Iterable[str], labels: bool = False) -> Classes | None:
     return Classes(label, how, certain)
 
 
+def _spelt(name: str, label: bool) -> str:
+    """Return a name in plain digits and letters, without what cannot be seen; and a label without the 0 of a decimal."""
+    plain = "".join(sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf").strip()
+    return re.sub(r"(?<=\d)[.,]0+$", "", plain) if label else plain
+
+
 def _count(numbers: set[int], letters: bool, word: bool) -> tuple[int | None, bool]:
     """Return from which number classes are counted, None where they are no classes, and whether that is certain."""
     if letters:
-        return (1, True) if numbers <= set(range(1, 23)) else (None, False)
+        return (1, word or bool(numbers)) if numbers <= set(range(1, 23)) else (None, False)
     if numbers == set(range(24)):
         return 0, True
     if numbers and numbers <= set(range(1, 25)):

@@ -104,7 +104,8 @@ def _bioimlab(names: Sequence[str]) -> Guess | None:
     found = {name: cell_name(name) for name in names}
     others = [name for name in names if not found[name] or str(PurePosixPath(name).parent) == "."]
     classes = [one for one in found.values() if one]
-    if len(others) > (1 - MOST) * len(names) or not any(one.copy or one.label in "XY" for one in classes):
+    sexed = {one.label in "XY" for one in classes} == {True, False}  # an x.png by itself may be anything
+    if len(others) > (1 - MOST) * len(names) or not (sexed or any(one.copy for one in classes)):
         return None
     folders = classes_of({PurePosixPath(name).parent.name for name in names})
     if folders and all(one and folders.label[PurePosixPath(name).parent.name] == one.label for name, one in found.items()):

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from gricol_zoo.data.classes import classes_of
-from gricol_zoo.data.store import MANIFEST, Store, hidden, some
+from gricol_zoo.data.store import DRIVE, MANIFEST, Store, hidden, some
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.files import Row, read_table, same_name
+from gricol_zoo.files import DELIMITERS, Row, read_table, same_name
 
 COLUMNS = {
     "path": "the image, relative to the manifest; `./` in front, either slash and absolute paths inside the set are understood",
@@ -75,8 +75,15 @@ def _path(row: Row, store: Store, where: str, base: str) -> str:
     found = "" if ".." in plain.parts else store.find(base + given if not plain.is_absolute() else given)
     if found:
         return found
-    if not given or plain.is_absolute() or ".." in plain.parts or given[1:3] == ":\\":
-        raise GricolZooError(f"{where}, line {row.line}: {given!r} is not a relative path inside the data set.")
+    if not given or plain.is_absolute() or ".." in plain.parts or DRIVE.match(given):
+        raise GricolZooError(
+            f"{where}, line {row.line}: {given!r} is not a relative path inside the data set. Write it as seen from the table."
+        )
+    if any(sign in given for sign in DELIMITERS) and not any(text for name, text in row.values.items() if name != "path"):
+        raise GricolZooError(
+            f"{where}, line {row.line}: {given!r} is all in the column path. Use one delimiter in the header and in "
+            "all lines, and close every quote."
+        )
     raise GricolZooError(f"{where}, line {row.line}: no such file: {given!r}. Add it or remove the line.")
 
 

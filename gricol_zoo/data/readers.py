@@ -14,13 +14,15 @@ from gricol_zoo.data.guess import CIR_NAME, Guess, cell_name, guess_layout
 from gricol_zoo.data.images import size_of
 from gricol_zoo.data.kinds import IMAGE_SUFFIXES, TYPES, foreign_kind, opened_as
 from gricol_zoo.data.manifest import find_manifest, read_manifest
-from gricol_zoo.data.store import MANIFEST, Store
+from gricol_zoo.data.store import MANIFEST, Store, hidden, some
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.files import same_name
 from gricol_zoo.spec import CHROMOSOMES
 
 TABLES = (".csv", ".tsv", ".txt")
+ARCHIVES = ("a RAR", "a 7z", "a gzip")
+TARS = (".tar", ".bz2", ".xz", ".tbz", ".txz")
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 PARTS = ("train", "val", "valid", "validation", "test")  # folders above those of classes that are no cells
 
@@ -33,7 +35,16 @@ def is_image(path: Path) -> bool:
         return False
     with path.open("rb") as stream:
         head = stream.read(200)
-    return bool(opened_as(head) or is_tiff(head)) or foreign_kind(head) not in ("", "a zip")
+    return bool(opened_as(head) or is_tiff(head)) or foreign_kind(head) not in ("", "a zip", *ARCHIVES)
+
+
+def _archive(path: Path) -> str:
+    """Return what kind of archive that is not read a file is, with its article; "" of any other file."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as stream:
+        kind = foreign_kind(stream.read(200))
+    return kind if kind in ARCHIVES else "a tar" if path.suffix.lower() in TARS else ""
 
 
 def open_files(paths: Sequence[Path]) -> ImageSet:
@@ -73,6 +84,10 @@ def open_images(path: str | Path, layout: str = "auto", labels: bool = False) ->
         raise GricolZooError(f"Unknown layout {layout!r}. Known: auto, {', '.join(LAYOUTS)}.")
     if path.suffix.lower() in WORKBOOKS and path.is_file():
         raise GricolZooError(f"{path} is a workbook, which is not read. Save its sheet as CSV UTF-8.")
+    if (kind := _archive(path)) != "":
+        raise GricolZooError(
+            f"{path} is {kind} archive, which is not read. Unpack it and give the folder, or pack it as a zip."
+        )
     if path.suffix.lower() in TABLES and path.is_file():
         images.store = Store(path.parent)
         images.records = read_manifest(images, path.read_bytes(), str(path), labels=labels)
@@ -84,14 +99,27 @@ def open_images(path: str | Path, layout: str = "auto", labels: bool = False) ->
         if guess.doubt and labels:
             raise GricolZooError(f"{path}: {guess.doubt}.")
         images.records = LAYOUTS[guess.layout].read(images, labels)
-        images.notes += [note for note in (images.store.left_out(), said(guess)) if note]
+        images.notes += [
+            note for note in (images.store.left_out(), said(guess), _not_the_manifest(images.store, guess)) if note
+        ]
     if not images.records:
-        raise GricolZooError(
-            f"{path} contains no images. Expected {TYPES} files, or a {MANIFEST}. {images.store.left_out()}".strip()
-        )
+        others = f"; {left}" if (left := images.store.left_out()) else "."
+        raise GricolZooError(f"{path} contains no images. Expected {TYPES} files, or a {MANIFEST}{others}")
     if labels:
         _check_labels(images, path, guess)
     return images
+
+
+def _not_the_manifest(store: Store, guess: Guess) -> str:
+    """Say in a line which tables are called nearly as a manifest is; "" where there are none, or where there is one."""
+    near = [name for name in _tables(store) if PurePosixPath(name).name.lower().startswith("manifest")]
+    if guess.layout == "manifest" or not near:
+        return ""
+    return f"{some(near)} was not read: save it as {MANIFEST} (CSV UTF-8) at the top, or give the table as the path"
+
+
+def _tables(store: Store) -> list[str]:
+    return [name for name in store.names if name.lower().endswith((*TABLES, *WORKBOOKS)) and not hidden(name)]
 
 
 def said(guess: Guess) -> str:
@@ -107,9 +135,11 @@ def _check_labels(images: ImageSet, path: Path, guess: Guess) -> None:
     missing = [record.path for record in images.records if not record.label]
     if missing:
         why = f" (taken as layout {guess.layout}: {guess.reason})" if guess.reason and guess.layout != "manifest" else ""
+        tables = _tables(images.store) if guess.layout != "manifest" else []
+        beside = f" Not read, for its name is another: {some(tables)}." if tables else ""
         raise GricolZooError(
             f"{len(missing)} of the {len(images)} images of {path} have no label, such as {missing[0]}{why}. Give a {MANIFEST} "
-            "with the columns path,label, or say with --layout where the names have it (folders, bioimlab, cir)."
+            f"with the columns path,label, or say with --layout where the names have it (folders, bioimlab, cir).{beside}"
         )
 
 
@@ -207,13 +237,13 @@ LAYOUTS: dict[str, Layout] = {
         _manifest,
     ),
     "folders": Layout(
-        "one folder a class (`7/a.png`); a folder above it is the cell, but for `train`, `val` and `test`",
-        "the folders are named as chromosomes are: with X or Y, 1 to 24, 0 to 23, or with a word such as chr or class",
+        "one folder per class (`7/a.png`); a folder above it is the cell, unless it is called `train`, `val` or `test`",
+        "the folders are named as chromosomes are: numbers with X or Y, 1 to 24, 0 to 23, or with a word such as chr or class",
         _folders,
     ),
     "bioimlab": Layout(
-        "one folder a cell, files named by class and copy: `cell001/7_a.png`, `cell001/X.png`",
-        "all names are so, and one at least has a copy's letter, or is X or Y",
+        "one folder per cell, files named by class and copy: `cell001/7_a.png`, `cell001/X.png`",
+        "all names are so, and one at least has a copy's letter, or is X or Y beside numbers",
         _bioimlab,
     ),
     "cir": Layout(
@@ -221,6 +251,6 @@ LAYOUTS: dict[str, Layout] = {
         "all names are so, without a leading 0, none above 24, and of that size or with numbers that come again",
         _cir,
     ),
-    "fish": Layout("one folder a class of 100x200 px images", "never: only on request", _fish),
+    "fish": Layout("one folder per class, images of 100x200 px", "never: only on request", _fish),
     "unlabelled": Layout("any images; the folder an image lies in is its cell", "nothing else fits", _unlabelled),
 }

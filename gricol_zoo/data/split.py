@@ -101,6 +101,19 @@ def read_split(file: str | Path) -> dict[tuple[str, str], str]:
     return parts
 
 
+def check_classes(images: ImageSet) -> None:
+    """Refuse to train on a set of a single class: whatever learns it answers nothing else.
+
+    Raises:
+        GricolZooError: names the class.
+    """
+    if len({record.label for record in images.records}) == 1:
+        raise GricolZooError(
+            f"Expected images of at least two classes, but all {len(images)} are of {images.records[0].label!r}. Check the "
+            "labels, or add images of other classes."
+        )
+
+
 def apply_split(images: ImageSet, split: dict[tuple[str, str], str]) -> dict[str, ImageSet]:
     """Part a set as a split says.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -14,9 +15,14 @@ from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.files import same_name
 
 MANIFEST = "manifest.csv"
+DOCUMENT, PICTURE = "karyotype.json", "karyogram"
+"""What `karyotype` writes into a folder: a document, and pictures with suffixes, which are no images of the data."""
 MAX_FILE = 128 * 2**20  # bytes; the largest image that is read, 4096x4096 float pixels, has half of it
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of these alone zipfile unpacks no more than it is asked for
 IN_UTF8 = 0x800  # the flag of a zip's member whose name is; many programs write UTF-8 and do not set it
+DRIVE = re.compile(r"[A-Za-z]:")  # other colons are what a slash in a name becomes on macOS
+CODE_PAGES = ("gb18030", "shift_jis", "big5", "euc_kr", "cp1250", "cp1251", "cp1252", "cp850", "cp866")
+"""In which the names of a zip may be that say nothing of it, and are read as code page 437."""
 MOST_NAMED = 4
 NAME_KEYS: tuple[Callable[[str], str], ...] = (
     str,
@@ -53,7 +59,7 @@ class Store:
             self.names = sorted(list_folder(root, self._closed))
         elif root.is_file():
             self._zip = open_zip(root)
-            members = {plain_name(member): member for member in self._zip.infolist() if not member.filename.endswith("/")}
+            members = by_name(self._zip)
             self._top = top_folder(members)
             self._members = {name.removeprefix(self._top): member for name, member in members.items()}
             self.names = list(self._members)
@@ -89,11 +95,16 @@ class Store:
 
     def images(self) -> list[str]:
         """Return the names of the image files, hidden ones left out."""
-        return [name for name in self.names if name.lower().endswith(SUFFIXES) and not hidden(name)]
+        return [name for name in self._visible() if name.lower().endswith(SUFFIXES)]
+
+    def _visible(self) -> list[str]:
+        """Return the names of the files that are not hidden, and are no pictures of a karyotype that was written here."""
+        written = {name.removesuffix(DOCUMENT) + PICTURE for name in self.names if name.split("/")[-1] == DOCUMENT}
+        return [name for name in self.names if not hidden(name) and name.rpartition(".")[0] not in written]
 
     def left_out(self) -> str:
         """Say in a line which files may be images and are not read, or folders not looked into; "" where there are none."""
-        names = [name for name in self.names if not name.lower().endswith((*SUFFIXES, *COMPANIONS)) and not hidden(name)]
+        names = [name for name in self._visible() if not name.lower().endswith((*SUFFIXES, *COMPANIONS))]
         closed = f"left out folders that may not be read: {some(self._closed)}." if self._closed else ""
         if not names:
             return closed
@@ -113,6 +124,8 @@ class Store:
             return name
         forms = (name, name.replace("\\", "/"))
         ways = [way(form) for way in (str, _plain, self._inside, self._below_top) for form in forms]
+        if self._zip is not None and not name.isascii():
+            ways += [other for form in ways[1:] for other in _as_437(form)]
         for place, key in enumerate(NAME_KEYS):
             for tried in ways:
                 found = self._names_by(place).get(key(tried), [])
@@ -147,6 +160,15 @@ def _plain(name: str) -> str:
     return str(PurePosixPath(name))
 
 
+def _as_437(name: str) -> list[str]:
+    """Return what a name may be read as in a zip that was made with another code page."""
+    found = []
+    for page in CODE_PAGES:
+        with contextlib.suppress(UnicodeError):
+            found.append(name.encode(page).decode("cp437"))
+    return found
+
+
 def some(names: Sequence[str]) -> str:
     """Return the first names of a list, and say that there are more."""
     return ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
@@ -176,10 +198,14 @@ def list_folder(
         closed.append(prefix.rstrip("/"))
         return
     for entry in entries:
-        if entry.is_dir():
+        try:
+            folder, file = entry.is_dir(), entry.is_file()
+        except OSError:  # a link that leads to itself
+            folder, file = False, False
+        if folder:
             if not hidden(entry.name):
                 yield from list_folder(Path(entry.path), closed, f"{prefix}{entry.name}/", above | {here})
-        elif entry.is_file() or entry.is_symlink():  # a link that leads nowhere is an error of its own when it is read
+        elif file or entry.is_symlink():  # a link that leads nowhere is an error of its own when it is read
             yield prefix + entry.name
 
 
@@ -189,7 +215,24 @@ def plain_name(member: zipfile.ZipInfo) -> str:
     if not member.flag_bits & IN_UTF8:
         with contextlib.suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-    return name.replace("\\", "/")
+    return "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+
+
+def by_name(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Return the files of a zip by their names.
+
+    Raises:
+        GricolZooError: two files have one name, so that one of them would be lost.
+    """
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        if member.filename.endswith(("/", "\\")):
+            continue
+        name = plain_name(member)
+        if name in members and not hidden(name):
+            raise GricolZooError(f"{archive.filename} contains {name!r} twice. Create the zip again with each file once.")
+        members[name] = member
+    return members
 
 
 def top_folder(names: Iterable[str]) -> str:
@@ -216,9 +259,11 @@ def open_zip(file: Path) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise GricolZooError(f"{file} is not a valid zip file: {error}.") from error
+        raise GricolZooError(
+            f"{file} is not a valid zip file: {error}. Expected a zip, a folder, an image or a table."
+        ) from error
     for name in archive.namelist():
         parts = PurePosixPath(name.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts or ":" in "".join(parts.parts[:1]):
+        if parts.is_absolute() or ".." in parts.parts or DRIVE.match(name):
             raise GricolZooError(f"{file} contains {name!r}, a path outside the archive. Create the zip again without it.")
     return archive

@@ -51,8 +51,12 @@ def open_paths(paths: Iterable[str | Path], layout: str = "auto") -> list[ImageS
     places = [Path(path) for path in paths]
     single = [place for place in places if is_image(place)]
     sets: list[tuple[Path, ImageSet]] = []
+    whole: set[Path] = set()
     for place in places:
         if place not in single:
+            if place.resolve() in whole:
+                raise GricolZooError(f"{place} is given twice. Remove one.")
+            whole.add(place.resolve())
             sets.append((place, open_images(place, layout)))
         elif place is single[0]:
             files = open_files(single)

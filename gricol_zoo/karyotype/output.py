@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gricol_zoo.data.rows import to_csv
+from gricol_zoo.data.store import DOCUMENT, PICTURE
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.files import write_atomically
 from gricol_zoo.karyotype.document import Karyotype
@@ -15,7 +16,7 @@ from gricol_zoo.karyotype.layout import lay_out
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 
-DOCUMENT = "karyotype.json"
+MOST_NAME = 60  # characters of a folder's name; a file system has 255 bytes
 CELLS = ["case", "cell", "draft", "images", "unassigned", "unreadable", "doubtful", "scale", "warnings", "checked"]
 
 
@@ -34,8 +35,8 @@ def write_karyotype(karyotype: Karyotype, images: ImageSet, folder: Path) -> Non
     sheet = lay_out(karyotype, draw_chromosomes(karyotype, open_greys(karyotype, images)))
     folder.mkdir(parents=True, exist_ok=True)
     karyotype.write(folder / DOCUMENT)
-    write_atomically(folder / "karyogram.png", to_png(sheet))
-    write_atomically(folder / "karyogram.svg", to_svg(sheet).encode())
+    write_atomically(folder / f"{PICTURE}.png", to_png(sheet))
+    write_atomically(folder / f"{PICTURE}.svg", to_svg(sheet).encode())
     write_atomically(folder / "chromosomes.csv", to_csv(chromosome_rows(karyotype), COLUMNS).encode())
 
 
@@ -43,7 +44,7 @@ def folder_names(cells: Iterable[str]) -> list[str]:
     """Return a folder's name for each cell: its own, without what a file system or a shell may stumble over, and unlike."""
     names: list[str] = []
     for cell in cells:
-        plain = re.sub(r"[^\w.\- ]+", "_", cell).strip(" .") or "cell"
+        plain = re.sub(r"[^\w.\- ]+", "_", cell)[:MOST_NAME].strip(" .") or "cell"
         name, count = plain, 2
         while name.lower() in {other.lower() for other in names}:
             name, count = f"{plain}_{count}", count + 1

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from gricol_zoo.data.split import check_classes
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.names import parse_model_name
@@ -85,10 +86,16 @@ def check_strays(images: ImageSet) -> None:
 
 
 def changed_spec(model_name: str, images: ImageSet, changes: Mapping[str, Any] | None = None) -> ModelSpec:
-    """Return the spec to train: the registered one, changed, with the data's own classes where they are not chromosomes."""
+    """Return the spec to train: the registered one, changed, with the data's own classes where they are not chromosomes.
+
+    Raises:
+        GricolZooError: images without a label or of one class, labels that look like slips, too many of them, or none of the
+            classes that were said.
+    """
     found = sorted({record.label for record in images.records})
     if "" in found:
         raise GricolZooError(f"{images.store.root} has images without a label. Training needs a label for each image.")
+    check_classes(images)
     spec = MODELS.get(parse_model_name(model_name).arch).replace(**(changes or {}))
     if set(found) <= set(CHROMOSOMES):
         return spec

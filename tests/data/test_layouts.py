@@ -51,6 +51,7 @@ CELLS = {
     "numbered cells of 46": [f"{cell}/{crop}" for cell in (1, 2, 3) for crop in WHOLE],
     "running numbers to 46": [f"cell.{number:02d}.tif" for number in range(1, 47)],
     "running numbers to 20": [f"cell.{number:02d}.tif" for number in range(1, 21)],
+    "a file called x": ["stuff/x.png"],
     "numbers for names": [f"c1/{number}.png" for number in range(1, 21)],
     "named cells": [f"cell{cell}/{crop}" for cell in (1, 2) for crop in WHOLE],
 }
@@ -65,6 +66,7 @@ def test_no_label_is_made_up(name, tmp_path):
 
 
 DOUBTS = {
+    "a folder called x": (["p/x/a.png", "p/x/b.png"], "--layout folders"),
     "a few numbered folders": (["1/a.png", "2/b.png"], "--layout folders"),
     "22 numbered folders": ([f"{number}/a.png" for number in range(1, 23)], "--layout folders"),
     "24 numbered folders of 46": ([f"{n}/{crop}" for n in range(1, 25) for crop in WHOLE], "--layout folders"),

@@ -1,5 +1,6 @@
 """Manifests as programs save them, and lists of paths as tools print them."""
 
+import re
 import unicodedata
 
 import pytest
@@ -39,6 +40,11 @@ FORMS = {
     "./ in front": "path,label\n./0.png,1\n.//1.png,2\n",
     "other slashes": "path,label\n.\\0.png,1\n1.png,2\n",
     "other spellings of labels": "path,label\n0.png,chr1\n1.png,chr2\n",
+    "decimal labels": "path,label\n0.png,1.0\n1.png,2.0\n",
+    "decimal labels with a comma": "path;label\n0.png;1,0\n1.png;2,0\n",
+    "labels in wide digits": "path,label\n0.png,\uff11\n1.png,\uff12\n",
+    "labels with what cannot be seen": "path,label\n0.png,\u200b1\n1.png,2\n",
+    "labels in two ways": "path,label\n0.png,1\n1.png,chr2\n",
     "zeros before labels": "path,label\n0.png,01\n1.png,02\n",
 }
 
@@ -61,6 +67,12 @@ def test_a_manifest_reads_however_it_was_saved(name, folder):
         (b"path,label,Path\n0.png,1,2\n", "the column 'path' twice"),
         (b"path,label\n0,1.png,1\n", "line 2: 3 values for 2 columns"),
         ("path,label\nü.png,1\n".encode("cp1252"), "is not UTF-8 or UTF-16 text.*Save it as UTF-8"),
+        (b"my crops,,\npath,label,case\n0.png,1,a\n", "has no column 'path'. Columns found: my crops"),
+        (b"path,,,label\n0.png,a,b,1\n", "two columns without a name. Rename or remove one of them"),
+        (b"path,label,\n0.png,1,a\n", "line 2: 3 values for 2 columns. Name every column"),
+        (b"path;label\n0.png,1\n", "'0.png,1' is all in the column path. Use one delimiter in the header and in all lines"),
+        (b"path,label\nC:/crops/0.png,1\n", "'C:/crops/0.png' is not a relative path.*Write it as seen from the table"),
+        (b"PK\3\4\0\0", "is a workbook or an archive, whatever it is called. Save the sheet as CSV UTF-8"),
         (b"path,label\n./0.png,1\n0.png,1\n", "line 3: '0.png' is listed twice"),
         (b"path,label\n\n2.png,1\n", "line 3: no such file: '2.png'"),
         (b"path,label\n0.png,\n", "1 of the 1 images of .* have no label, such as 0.png"),
@@ -108,3 +120,11 @@ def test_a_split_reads_alike_and_its_names_in_every_form(encoding, delimiter, fo
     (folder / "split.csv").write_text("\r".join(delimiter.join(row) for row in rows), encoding=encoding)
     parts = apply_split(open_images(folder), read_split(folder / "split.csv"))
     assert [record.path for record in parts["train"].records] == ["0.png"]
+
+
+@pytest.mark.parametrize("name", ["manifest.csv.csv", "Manifest (1).csv", "manifest.xlsx", "manifest.txt"])
+def test_a_manifest_under_nearly_its_name_is_said(name, folder):
+    (folder / name).write_text("path,label\n0.png,1\n1.png,2\n")
+    assert any(note.startswith(f"{name} was not read: save it as manifest.csv") for note in open_images(folder).notes)
+    with pytest.raises(GricolZooError, match=re.escape(f"Not read, for its name is another: {name}.")):
+        open_images(folder, labels=True)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 import zipfile
 
 import pytest
@@ -33,8 +34,9 @@ def test_links_to_folders_are_followed_and_circles_are_not(tmp_path):
     assert names(tmp_path / "set") == ["two/a.png"]
 
 
-def test_a_link_that_leads_nowhere_is_an_image_that_cannot_be_read(tmp_path):
-    (tmp_path / "gone.png").symlink_to(tmp_path / "nothing.png")
+@pytest.mark.parametrize("where", ["nothing.png", "gone.png"])
+def test_a_link_that_leads_nowhere_is_an_image_that_cannot_be_read(where, tmp_path):
+    (tmp_path / "gone.png").symlink_to(tmp_path / where)
     images = open_images(tmp_path)
     with pytest.raises(OSError, match=r"gone\.png"):
         images.read(images.records[0])
@@ -125,3 +127,61 @@ def test_a_folder_that_may_not_be_read_is_said(tmp_path, monkeypatch):
     assert "left out folders that may not be read: closed." in images.notes
     with pytest.raises(PermissionError):
         open_images(tmp_path / "closed")
+
+
+def zip_of(file, *members):
+    png(file.parent / "a.png")
+    data = (file.parent / "a.png").read_bytes()
+    with warnings.catch_warnings(), zipfile.ZipFile(file, "w") as archive:
+        warnings.simplefilter("ignore")  # of names that are there twice
+        for name in members:
+            archive.writestr(name, data)
+    return file
+
+
+@pytest.mark.parametrize("twice", [("a.png", "a.png"), ("c/a.png", "c\\a.png"), ("c/a.png", "./c//a.png")])
+def test_no_file_of_a_zip_is_lost_to_another_of_its_name(twice, tmp_path):
+    with pytest.raises(GricolZooError, match=r"contains '(c/)?a\.png' twice\. Create the zip again with each file once"):
+        Store(zip_of(tmp_path / "set.zip", *twice))
+
+
+def test_dots_and_slashes_too_many_are_no_part_of_a_name(tmp_path):
+    assert names(zip_of(tmp_path / "set.zip", "./b.png", "./c//d.png")) == ["b.png", "c/d.png"]
+
+
+def test_a_colon_in_a_name_is_a_slash_on_macos(tmp_path):
+    assert names(zip_of(tmp_path / "set.zip", "cell:1/b.png", "cell:2/b.png")) == ["cell:1/b.png", "cell:2/b.png"]
+    with pytest.raises(GricolZooError, match="a path outside the archive"):
+        Store(zip_of(tmp_path / "drive.zip", "c:/b.png"))
+
+
+@pytest.mark.parametrize(
+    ("name", "page"), [("\u7ec6\u80de.png", "gbk"), ("\u7d30\u80de.png", "shift_jis"), ("\u00d8.png", "cp1252")]
+)
+def test_a_table_finds_names_in_the_code_page_of_a_zip(name, page, tmp_path):
+    raw = name.encode(page)
+    file = zip_of(tmp_path / "set.zip", "N" * len(raw))
+    file.write_bytes(file.read_bytes().replace(b"N" * len(raw), raw))
+    store = Store(file)
+    assert store.find(name) == store.names[0]
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"), [(b"Rar!\x1a\7", "a RAR"), (b"7z\xbc\xaf\x27\x1c", "a 7z"), (b"\x1f\x8b", "a gzip")]
+)
+@pytest.mark.parametrize("name", ["set.zip", "set.rar", "set"])
+def test_another_archive_is_named(name, start, kind, tmp_path):
+    (tmp_path / name).write_bytes(start + bytes(99))
+    with pytest.raises(GricolZooError, match=f"is {kind} archive, which is not read. Unpack it and give the folder"):
+        open_images(tmp_path / name)
+
+
+@pytest.mark.parametrize("where", ["", "c1/"])
+def test_karyograms_that_were_written_beside_the_crops_are_no_crops(where, tmp_path):
+    for name in ("a.png", "karyogram.png"):
+        png(tmp_path / where / name)
+    assert names(tmp_path) == [f"{where}a.png", f"{where}karyogram.png"]
+    (tmp_path / where / "karyotype.json").write_text("{}")
+    (tmp_path / where / "karyogram.svg").write_text("")
+    assert names(tmp_path) == [f"{where}a.png"]
+    assert not Store(tmp_path).left_out()

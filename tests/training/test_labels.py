@@ -3,6 +3,8 @@
 import pytest
 
 from gricol_zoo import GricolZooError
+from gricol_zoo.classical.crossval import run_folds
+from gricol_zoo.classical.training import train as train_classical
 from gricol_zoo.data.store import Store
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.spec import CHROMOSOMES
@@ -30,6 +32,17 @@ def test_one_image_among_classes_of_many_is_asked_about(tmp_path):
 def test_classes_of_their_own_are_taken(labels, tmp_path):
     spec = changed_spec("r18half_128", labelled(tmp_path, *labels))
     assert spec.class_names == tuple(sorted(set(labels)))
+
+
+def test_one_class_is_nothing_to_train_on(tmp_path):
+    images, split = labelled(tmp_path, *["7"] * 30), {("", ""): "train"}
+    for train in (
+        lambda: changed_spec("r18half_128", images),
+        lambda: train_classical(images, split, "wang2009", tmp_path / "out", 0, print),
+        lambda: run_folds(images, "wang2009", tmp_path / "folds"),
+    ):
+        with pytest.raises(GricolZooError, match="at least two classes, but all 30 are of '7'"):
+            train()
 
 
 def test_a_stray_label_may_be_meant(tmp_path):
