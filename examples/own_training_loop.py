@@ -51,23 +51,30 @@ def fine_tune(
     """Train on all images of a folder, from the weights ``start``, and write the model; return the loss of each epoch."""
     torch.manual_seed(seed)
     names = sorted(each.name for each in Path(folder).iterdir() if each.is_dir())  # the order that ImageFolder gives them
-    model = gricol_zoo.create_model(start, pretrained=True, num_classes=len(names), class_names=names)
-    model.reset_classifier(len(names))  # also where there are 24: theirs are in another order
+    model = gricol_zoo.create_model(start, pretrained=True)
+    if set(names) == set(model.spec.labels):  # the same classes: the classifier goes on, in its own order
+        order = torch.tensor([model.spec.labels.index(name) for name in names])
+    else:  # others: a new classifier
+        model = gricol_zoo.create_model(start, pretrained=True, num_classes=len(names), class_names=names)
+        order = torch.arange(len(names))
     images = ImageFolder(folder, gricol_zoo.create_transform(model))
-    loader = DataLoader(images, batch_size, shuffle=True)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    loader = DataLoader(images, batch_size, shuffle=True, drop_last=len(images) > batch_size)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=epochs * len(loader))
     losses = []
     for epoch in range(epochs):
         model.train()
         total = 0.0
         for x, labels in loader:
-            loss = F.cross_entropy(model(x), labels)
+            x = torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(3), x)  # a mirrored chromosome is one too
+            loss = F.cross_entropy(model(x), order[labels], label_smoothing=0.1)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total += loss.item() * len(labels)
-        losses.append(total / len(images))
-        print(f"epoch {epoch + 1}: loss {losses[-1]:.3f}")
+            schedule.step()
+            total += loss.item() / len(loader)
+        losses.append(total)
+        print(f"epoch {epoch + 1}: loss {total:.3f}")
     model.eval().save_pretrained(out)  # create_model("local-dir:OUT", pretrained=True) loads it, as does timm
     return losses
 
