@@ -54,6 +54,7 @@ def fine_tune(
     model = gricol_zoo.create_model(start, pretrained=True)
     if set(names) == set(model.spec.labels):  # the same classes: the classifier goes on, in its own order
         order = torch.tensor([model.spec.labels.index(name) for name in names])
+        model.info = {"training": dict(model.info.training)}  # calibration and scores will not hold; what it has seen does
     else:  # others: a new classifier
         model = gricol_zoo.create_model(start, pretrained=True, num_classes=len(names), class_names=names)
         order = torch.arange(len(names))

@@ -3,8 +3,10 @@
     python -m benchmarks.released.own_loop --data FOLDER [--epochs 6]
 
 The loop is ``examples/own_training_loop.py``: ``ImageFolder``, ``create_transform`` and plain torch, with mirrored images as
-its only augmentation and without polarity. `train` takes the recipe ``robust_finetune``. Both start from the Pki-3 weights, train on the train part of the Q-band
-split (by cell) and are scored on its val part by the lower branch, single images, one view. The test part is not looked at.
+its only augmentation and without polarity. `train` takes the recipe ``robust_finetune``. Both start from the Pki-3 weights,
+train on the train part of the Q-band split (by cell) and are scored on its val part by the lower branch, single images, one
+view. The test part is not looked at.
+
 Writes results/released/own_loop.csv and .md, a row for each way.
 """
 

