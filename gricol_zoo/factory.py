@@ -276,6 +276,8 @@ def check_source(source: Source, spec: ModelSpec, pretrained: bool, allow_large:
 
 def _check_memory(source: Source, spec: ModelSpec) -> None:
     known = MODELS.get(source.name if source.name in MODELS else LARGEST)
+    if not spec.num_classes:  # `full`, which is run to count, needs classes
+        spec = spec.replace(num_classes=1)
     if takes_the_same(spec, known):
         return
     slack = SLACK if source.name in MODELS else 1

@@ -15,6 +15,7 @@ from gricol_zoo import GricolZooError
 from gricol_zoo.cli import main
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet, Record, Store
+from gricol_zoo.files import escaped
 from gricol_zoo.inference.predict import COLUMNS
 from gricol_zoo.inference.shards import join_run, own_device, whole_rows
 
@@ -147,8 +148,8 @@ def test_a_row_that_was_cut_is_done_again(data, expected, begun, tmp_path):
 
 def test_a_line_ends_where_csv_says(tmp_path):
     part = tmp_path / "x.csv.part"
-    name = "a\u2028b\x85c.png"  # ends of lines to `str`, not to CSV
-    part.write_text(",".join(COLUMNS) + f"\n{name}" + "," * (len(COLUMNS) - 1) + "\n", encoding="utf-8")
+    name = "a\u2028b\x85c.png"  # ends of lines to `str`; they are written out
+    part.write_text(",".join(COLUMNS) + f"\n{escaped(name)}" + "," * (len(COLUMNS) - 1) + "\n", encoding="utf-8")
     assert whole_rows(part, ImageSet("x", [Record(name), Record("d.png")], Store(tmp_path, []))) == 1
 
 
