@@ -299,7 +299,7 @@ def small_cell(folder, count=3):
     return folder
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+@pytest.mark.parametrize("encoding", ["cp1252", pytest.param("ascii", marks=pytest.mark.slow)])
 def test_a_code_page_stops_nothing(encoding, tmp_path):
     for name in ("\u7ec6\u80de1", "\u7ec6\u80de2"):
         small_cell(tmp_path / "set" / name)

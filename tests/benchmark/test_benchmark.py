@@ -62,7 +62,7 @@ def fill(mebibytes):
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the peak of a step")
-@pytest.mark.parametrize("mebibytes", [60, 200])
+@pytest.mark.parametrize("mebibytes", [60, pytest.param(200, marks=pytest.mark.slow)])
 def test_peak_memory_is_what_a_step_holds(mebibytes):
     assert peak_memory_of(fill, mebibytes) == pytest.approx(mebibytes, abs=25)
 
