@@ -347,7 +347,7 @@ def test_the_command(files, capsys):
 
 MISTAKES = [
     ("{f}/none.png --out {f}/a.png", "none.png: No such file"),
-    ("{f} --out {f}/a.png", "Is a directory"),
+    ("{f} --out {f}.png", "Is a directory"),
     ("{f}/blank.png --out {f}/a.png", "blank.png: blank: every pixel"),
     ("{f}/text.png --out {f}/a.png", "text.png: not a readable image"),
     ("{f}/3.png --out {f}/a.jpg", "ends in .png, .svg, .pdf"),
