@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -21,7 +21,7 @@ from gricol_zoo.karyotype.assign import MAX_CHROMOSOMES
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, to_karyotype
 
 MAX_DOCUMENT = 2**20  # bytes; one of 46 chromosomes has some 50 KiB
-MAX_OTHERS = 20  # JSON files of another name that are looked at in a zip
+MAX_DOCUMENTS = 20  # at once, a cell each
 MAX_WARNINGS = 50  # of a cell; each is drawn
 MAX_LETTERS = 1000  # of what is drawn
 OURS = re.compile(rb'\s*\{\s*"format"\s*:\s*\d+\s*,\s*"draft"')  # how a download of the page begins, whatever it is called
@@ -57,12 +57,13 @@ class _AsRecorded(Store):
         return self._inner.read(self._now[name])
 
 
-def read_documents(files: Iterable[Path]) -> dict[str, bytes]:
+def read_documents(files: Sequence[Path]) -> dict[str, bytes]:
     """Return the bytes of records by their names.
 
     Raises:
-        GricolZooError: one is larger than a record.
+        GricolZooError: one is larger than a record, or they are too many.
     """
+    _check_count(len(files))
     found = {}
     for file in files:
         _check_bytes(escaped(file.name), file.stat().st_size)
@@ -74,12 +75,13 @@ def documents_in(store: Store) -> dict[str, bytes]:
     """Return the bytes of the records in a zip: files called ``karyotype.json``; where none is, those that begin as one.
 
     Raises:
-        GricolZooError: one cannot be unpacked, or is larger than a record.
+        GricolZooError: one cannot be unpacked, or is larger than a record, or they are too many.
     """
     names = [name for name in store.names if name.lower().endswith(".json") and not hidden(name)]
     named = [name for name in names if PurePosixPath(name).name.lower() == DOCUMENT]
-    if not named and len(names) > MAX_OTHERS:
-        return {}
+    _check_count(len(named))
+    if len(names) > MAX_DOCUMENTS and not named:
+        return {}  # another program's, one an image
     found = {}
     for name in named or names:
         try:
@@ -92,6 +94,11 @@ def documents_in(store: Store) -> dict[str, bytes]:
             _check_bytes(escaped(name), len(data))
             found[escaped(name)] = data
     return found
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_DOCUMENTS:
+        raise GricolZooError(f"Expected at most {MAX_DOCUMENTS} cells at once, but got {count} times {DOCUMENT}.")
 
 
 def _check_bytes(where: str, size: int) -> None:
@@ -156,6 +163,7 @@ def _find(item: Chromosome, by_hash: Names, by_name: Names) -> str:
     """
     alike = by_name.get(_base(item.path), ())
     if not item.sha256:
+        alike = [name for name in alike if name == item.path] or alike
         return alike[0] if item.error and len(alike) == 1 else ""
     same = by_hash.get(item.sha256, ())
     near = [name for name in same if name == item.path] or [name for name in same if name in alike] or same
@@ -191,7 +199,7 @@ def _what_is_wrong(karyotype: Karyotype) -> str:
     """Say what of a record no run writes, and could not be shown; "" where nothing is."""
     items = karyotype.chromosomes
     numbers = [value for item in items for value in (*item.probabilities.values(), item.confidence, item.polarity)]
-    warnings = [warning for item in (karyotype, *items) for warning in item.warnings]
+    warnings = [*karyotype.warnings, *(warning for item in items for warning in item.warnings)]
     options = [one for value in karyotype.options.values() for one in (value.values() if isinstance(value, dict) else [value])]
     words = [karyotype.cell, *karyotype.labels, *karyotype.model.values(), *(item.error for item in items)]
     if not 1 <= len(items) <= MAX_CHROMOSOMES or not 1 <= len(karyotype.labels) <= MAX_CHROMOSOMES:

@@ -63,7 +63,7 @@ def open_upload(files: Sequence[Path]) -> Upload:
     Raises:
         GricolZooError: nothing that could be a cell, or more than the limits of this module; the message says which.
     """
-    documents = read_documents(file for file in files if file.suffix.lower() == ".json")
+    documents = read_documents([file for file in files if file.suffix.lower() == ".json"])
     files = [file for file in files if file.suffix.lower() != ".json"]
     if documents and not files:
         raise GricolZooError(f"Expected the images of the cell, or a zip of them, together with {_name(list(documents))}.")
@@ -94,8 +94,6 @@ def _go_on(upload: Upload, documents: Mapping[str, bytes]) -> Upload:
     """Return the upload with the cells of records as they were left; other cells stay, other images of theirs are left out."""
     if not documents:
         return upload
-    if len(documents) > MAX_CELLS:
-        raise GricolZooError(f"Expected at most {MAX_CELLS} cells at once, but got {len(documents)} of {DOCUMENT}.")
     records = [record for cell in upload.cells.values() for record in cell.records]
     found = resume(documents, ImageSet(upload.source, records, _store_of(upload)))
     used = {file for one in found for file in one.files}

@@ -274,6 +274,12 @@ def test_a_record_alone_and_two_of_one_cell_are_refused(tab, left, crops, tmp_pa
         tab.take(write_files(tmp_path / "in", {**crops, "k.json": left, "l.json": left}))
 
 
+def test_many_records_are_refused_before_they_are_read(tab, tmp_path):
+    many = {f"{number}/karyotype.json": b"x" for number in range(resume.MAX_DOCUMENTS + 1)}
+    with pytest.raises(GricolZooError, match=r"at most 20 cells at once, but got 21 times karyotype\.json"):
+        tab.take([write_zip(tmp_path / "a.zip", {"a.png": b"x", **many})])
+
+
 def test_a_zip_with_other_json_opens_as_before(tab, crops, tmp_path):
     notes = {"labels.json": b'{"chromosomes": [}', "empty.json": b""}
     assert tab.take([write_zip(tmp_path / "a.zip", {**crops, **notes})]).startswith("a.zip: 47 images of 1 cell.")
