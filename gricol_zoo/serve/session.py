@@ -94,9 +94,9 @@ class Session:
         self.cell = next(iter(upload.cells))
         self.model = next((cell.model for cell in cells.values() if cell.model), self.model)
         count = len(upload.cells)
-        cells = "1 cell" if count == 1 else f"{count} cells"
+        counted = "1 cell" if count == 1 else f"{count} cells"
         images = "1 image" if upload.images == 1 else f"{upload.images} images"
-        return " ".join([f"{upload.source}: {images} of {cells}.", *upload.notes])
+        return " ".join([f"{upload.source}: {images} of {counted}.", *upload.notes])
 
     def run(self, model: str) -> str:
         """Classify the cell in view with a model; the others follow when they are chosen. Return what was done, in a line.

@@ -110,7 +110,7 @@ def _go_on(upload: Upload, documents: Mapping[str, bytes]) -> Upload:
     for name, cell in cells.items():
         _check_count(f"the cell {name!r}", len(cell), "Put each cell's images into a folder of its own.")
     edits = sum(len(one.karyotype.edits) for one in found)
-    notes = [*upload.notes, f"Opened as it was left, with {edits} correction{'' if edits == 1 else 's'}."]
+    notes = [f"Opened as it was left, with {edits} correction{'' if edits == 1 else 's'}.", *upload.notes]
     notes += [f"Left out, in no {DOCUMENT}: {_name(left)}."] if left else []
     return Upload(upload.source, cells, notes, {one.karyotype.cell: one.karyotype for one in found})
 
