@@ -184,6 +184,21 @@ def test_other_cells_of_the_zip_stay(tmp_path, models, left, crops):
     assert tab.karyotype.chromosomes[0].path == f"cell 1/{ODD}"
 
 
+def test_two_cells_of_a_zip_go_on(tmp_path, models, monkeypatch, left, crops):
+    tab = Session(tmp_path, models)
+    other = {name: png(image) for name, (_, _, image) in zip(crops, render_cell(4, sex="F"), strict=False)}
+    zips = [write_zip(tmp_path / f"{number}.zip", in_folder(other, "cell 2") | in_folder(crops)) for number in range(2)]
+    tab.take(zips[:1])
+    tab.choose_cell("cell 2")
+    tab.run(DEFAULT_MODEL)
+    second = markup.files_of(tab.cells["cell 2"])[1].data
+    monkeypatch.setattr(session, "karyotype", None)  # nothing is classified from here on
+    assert "93 images of 2 cells" in tab.take([zips[1], *write_files(tmp_path / "in", {"1.json": left, "2.json": second})])
+    assert tab.karyotype.to_json() == left.decode()
+    assert tab.choose_cell("cell 2") == "46 images classified."
+    assert tab.karyotype.to_json() == second.decode()
+
+
 def nan(data):
     data["chromosomes"][0]["confidence"] = float("nan")
 
