@@ -196,11 +196,24 @@ def read_json(file: Path, what: str, most: int = MOST_JSON) -> Any:
     size = file.stat().st_size
     if size > most:
         raise ConfigError(f"Expected {what} of at most {most} bytes, but {file} has {size}.")
+    return parse_json(file.read_bytes(), str(file))
+
+
+def parse_json(data: bytes, where: str) -> Any:
+    """Read the bytes of a JSON file, which a person may have edited.
+
+    Args:
+        data: the whole file, as ``decode_text`` reads it.
+        where: what to call it in messages.
+
+    Raises:
+        ConfigError: not JSON, or a key stands in it twice.
+    """
     try:
-        return json.loads(decode_text(file.read_bytes(), str(file)), object_pairs_hook=_unique)
+        return json.loads(decode_text(data, where), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         reason = error.__cause__ or error
-        raise ConfigError(f"{file} is not valid JSON: {reason} (a manual edit may have dropped a comma or quote).") from error
+        raise ConfigError(f"{where} is not valid JSON: {reason} (a manual edit may have dropped a comma or quote).") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

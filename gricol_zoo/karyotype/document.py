@@ -237,10 +237,22 @@ def read_karyotype(file: Path) -> Karyotype:
         GricolZooError: not valid JSON, another format, a field missing or unknown, a class or a scale that is none.
         OSError: it cannot be read.
     """
-    data = read_json(file, "a karyotype")
+    return to_karyotype(read_json(file, "a karyotype"), str(file))
+
+
+def to_karyotype(data: Any, where: str) -> Karyotype:
+    """Return the karyotype that a ``karyotype.json`` holds.
+
+    Args:
+        data: what was read of the file.
+        where: what to call it in messages.
+
+    Raises:
+        GricolZooError: another format, a field missing or unknown, a class or a scale that is none.
+    """
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise GricolZooError(
-            f"{file} is not a karyotype.json of format {FORMAT}. Expected a file written by `gricol-zoo karyotype`."
+            f"{where} is not a karyotype.json of format {FORMAT}. Expected a file written by `gricol-zoo karyotype`."
         )
     data = {key: value for key, value in data.items() if key not in ("format", "draft", "note")}
     try:
@@ -248,27 +260,27 @@ def read_karyotype(file: Path) -> Karyotype:
         edits = [_typed(Edit, item) for item in data.pop("edits", [])]
         karyotype: Karyotype = _typed(Karyotype, {**data, "chromosomes": chromosomes, "edits": edits})
     except (TypeError, KeyError, AttributeError) as error:
-        raise GricolZooError(f"{file} is damaged: {error}.") from error
+        raise GricolZooError(f"{where} is damaged: {error}.") from error
     try:
         check_factor(karyotype.scale)
     except GricolZooError as error:
-        raise GricolZooError(f"{file} is damaged: {error}") from error
-    _check_nested(karyotype, file)
+        raise GricolZooError(f"{where} is damaged: {error}") from error
+    _check_nested(karyotype, where)
     for warning in [*karyotype.warnings, *(one for item in karyotype.chromosomes for one in item.warnings)]:
         if not isinstance(warning, str):
-            raise GricolZooError(f"{file} is damaged: expected each warning to be a string, but got {warning!r:.200}.")
+            raise GricolZooError(f"{where} is damaged: expected each warning to be a string, but got {warning!r:.200}.")
     for item in karyotype.chromosomes:
         if item.assigned and item.assigned not in karyotype.labels:
             raise GricolZooError(
-                f"{file}: chromosome {item.id} is assigned {item.assigned!r}. Expected one of {', '.join(karyotype.labels)}, "
+                f"{where}: chromosome {item.id} is assigned {item.assigned!r}. Expected one of {', '.join(karyotype.labels)}, "
                 'or "" for unassigned.'
             )
     if len({item.id for item in karyotype.chromosomes}) != len(karyotype.chromosomes):
-        raise GricolZooError(f"{file}: two chromosomes have the same id. Give each its own.")
+        raise GricolZooError(f"{where}: two chromosomes have the same id. Give each its own.")
     return karyotype
 
 
-def _check_nested(karyotype: Karyotype, file: Path) -> None:
+def _check_nested(karyotype: Karyotype, where: str) -> None:
     """Refuse values of another kind inside of the record's mappings and lists."""
     probabilities = [value for item in karyotype.chromosomes for value in item.probabilities.values()]
     words = [*karyotype.labels, *karyotype.model.values(), *karyotype.versions.values()]
@@ -276,7 +288,7 @@ def _check_nested(karyotype: Karyotype, file: Path) -> None:
     for kind, called, values in (((int, float), "number", probabilities), (str, "text", words)):
         for value in values:
             if isinstance(value, bool) or not isinstance(value, kind):
-                raise GricolZooError(f"{file} is damaged: expected a {called}, but got {value!r:.200}.")
+                raise GricolZooError(f"{where} is damaged: expected a {called}, but got {value!r:.200}.")
 
 
 def to_sign(file: Path) -> bytes:

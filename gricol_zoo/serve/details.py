@@ -54,11 +54,11 @@ class Details:
     missing: str
 
 
-def look_at(model: GridModel | DeployedModel, images: ImageSet, karyotype: Karyotype, id: int) -> Details:
+def look_at(model: GridModel | DeployedModel | None, images: ImageSet, karyotype: Karyotype, id: int) -> Details:
     """Gather what there is to see of a chromosome; its files are read anew.
 
     Args:
-        model: the one that classified it.
+        model: the one that classified it; None where it is not here, and cannot be asked what it looked at.
         images: of the cell.
         karyotype: of the cell.
         id: of the chromosome.
@@ -73,7 +73,9 @@ def look_at(model: GridModel | DeployedModel, images: ImageSet, karyotype: Karyo
     drawn = draw_chromosomes(family, open_greys(family, images), ZOOM)
     explained = item.assigned or item.predicted
     cam, speaks, missing = None, False, ""
-    if not item.error:
+    if model is None:
+        missing = "The model that classified it is not offered here."
+    elif not item.error:
         try:
             cam, speaks = _explain(model, images, item, karyotype.labels.index(explained), karyotype.scale)
         except GricolZooError as error:  # a network without a map of positions

@@ -23,6 +23,7 @@ TITLE = '<div class="title"><b>gricol_zoo</b><span>karyotype drafts, for researc
 MOST_WARNINGS = 8  # that are listed above the karyogram
 EMPTY = (
     '<div class="empty"><p>Drop the crops of one cell, or a zip with a folder for each cell, and press <b>Classify</b>.</p>'
+    "<p>To go on with a cell, drop its JSON together with its images.</p>"
     "<p>Nothing leaves this machine; uploads are deleted when this tab is closed.</p></div>"
 )
 
@@ -158,7 +159,7 @@ def files_of(cell: Cell) -> list[Download]:
     table = to_csv(chromosome_rows(cell.karyotype), COLUMNS)
     return [
         Download(f"{name}.csv", "text/csv", table.encode()),
-        Download(f"{name}.json", "application/json", cell.karyotype.to_json().encode()),
+        Download(f"{name}.json", "application/json", cell.karyotype.to_json().encode(errors="backslashreplace")),
         Download(f"{name}.png", "image/png", to_png(sheet, ZOOM)),
         Download(f"{name}.svg", "image/svg+xml", to_svg(sheet, ZOOM).encode()),
     ]

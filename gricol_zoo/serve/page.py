@@ -179,7 +179,7 @@ def _details(session: Session) -> tuple[Details | None, str]:
     if session.karyotype is None or session.selected is None:
         return None, ""
     try:
-        return look_at(session.models[session.model], session.images, session.karyotype, session.selected), ""
+        return look_at(session.network, session.images, session.karyotype, session.selected), ""
     except GricolZooError as error:
         return None, str(error)
 

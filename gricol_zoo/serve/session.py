@@ -33,10 +33,17 @@ MAX_NAME = 40  # letters of whoever corrects
 
 @dataclass
 class Cell:
-    """A classified cell: its karyotype now, and (h, w) uint8 pictures by id, as automatically turned."""
+    """A classified cell.
+
+    Attributes:
+        karyotype: its, now.
+        pictures: (h, w) uint8 by id, turned as they are drawn.
+        model: the name of the page's model that classified it, "" where the page does not have it.
+    """
 
     karyotype: Karyotype
     pictures: dict[int, np.ndarray]
+    model: str
 
 
 class Session:
@@ -68,24 +75,28 @@ class Session:
     def take(self, files: Sequence[Path]) -> str:
         """Move uploaded files into the session's folder, in place of those before; return what they are, in a line.
 
+        A cell whose karyotype.json is among them is shown as it was left.
+
         Raises:
             GricolZooError: they cannot be used (see ``gricol_zoo.serve.uploads``), and are deleted; the former stay.
         """
         place = Path(tempfile.mkdtemp(dir=self.folder))
         try:
             upload = open_upload(move_into(files, place))
+            cells = {name: self._reopen(karyotype, upload.cells[name]) for name, karyotype in upload.karyotypes.items()}
         except GricolZooError as error:
             shutil.rmtree(place, ignore_errors=True)
             raise GricolZooError(str(error).replace(f"{place}{os.sep}", "")) from error
         for old in self.folder.iterdir():
             if old != place:
                 shutil.rmtree(old, ignore_errors=True)
-        self.upload, self.cells, self.selected = upload, {}, None
+        self.upload, self.cells, self.selected = upload, cells, None
         self.cell = next(iter(upload.cells))
+        self.model = next((cell.model for cell in cells.values() if cell.model), self.model)
         count = len(upload.cells)
-        cells = "1 cell" if count == 1 else f"{count} cells"
+        counted = "1 cell" if count == 1 else f"{count} cells"
         images = "1 image" if upload.images == 1 else f"{upload.images} images"
-        return " ".join([f"{upload.source}: {images} of {cells}.", *upload.notes])
+        return " ".join([f"{upload.source}: {images} of {counted}.", *upload.notes])
 
     def run(self, model: str) -> str:
         """Classify the cell in view with a model; the others follow when they are chosen. Return what was done, in a line.
@@ -105,7 +116,12 @@ class Session:
         images = read_once(images, self.models[model].spec.preprocess.ground)
         source = self.upload.source if self.upload else ""
         found = karyotype(self.models[model], images, cell=cell, name=model, source=source, rivals=partial(self._others, model))
-        return Cell(found, draw_chromosomes(found, open_greys(found, images), ZOOM))
+        return Cell(found, draw_chromosomes(found, open_greys(found, images), ZOOM), model)
+
+    def _reopen(self, karyotype: Karyotype, images: ImageSet) -> Cell:
+        check_cell(images)
+        makers = (name for name, model in self.models.items() if classified_by(karyotype, model))
+        return Cell(karyotype, draw_chromosomes(karyotype, open_greys(karyotype, images), ZOOM), next(makers, ""))
 
     def _others(self, model: str) -> Iterator[Classifier]:
         return (of_network(other)._replace(name=name) for name, other in self.models.items() if name != model)
@@ -127,6 +143,11 @@ class Session:
     def karyotype(self) -> Karyotype | None:
         """Of the cell in view; None before it is classified."""
         return self.cells[self.cell].karyotype if self.cell in self.cells else None
+
+    @property
+    def network(self) -> GridModel | DeployedModel | None:
+        """The model that classified the cell in view; None before that, or where the page does not have it."""
+        return self.models.get(self.cells[self.cell].model) if self.cell in self.cells else None
 
     @property
     def images(self) -> ImageSet:
@@ -187,6 +208,13 @@ class Session:
         """Forget everything, and delete the uploaded files."""
         self.upload, self.cells, self.cell, self.selected = None, {}, "", None
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def classified_by(karyotype: Karyotype, model: GridModel | DeployedModel) -> bool:
+    """Say whether a karyotype is by these weights, and its images were prepared as the model prepares them."""
+    how = model.spec.preprocess
+    prepared = (karyotype.options.get("preparation"), karyotype.options.get("ground")) == (how.version, how.ground)
+    return prepared and bool(model.info.sha256) and karyotype.model.get("weights_sha256") == model.info.sha256
 
 
 def summary(karyotype: Karyotype) -> str:

@@ -1,4 +1,6 @@
-"""What was dropped on the page: one zip, or the image files of one cell; checked on names and sizes before it is read.
+"""What was dropped on the page: one zip, or the image files of one cell, with records of its cells or without.
+
+It is checked on names and sizes before it is read.
 
 The limits are far above what a lab drops and far below what a machine can bear: memory and time stay bounded whatever comes.
 """
@@ -8,17 +10,19 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gricol_zoo.data.images import MAX_PIXELS, size_of
 from gricol_zoo.data.kinds import SUFFIXES, TYPES
 from gricol_zoo.data.readers import open_images
-from gricol_zoo.data.store import MANIFEST, Store
+from gricol_zoo.data.store import DOCUMENT, MANIFEST, Store
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.run import cells_of
+from gricol_zoo.serve.resume import MAX_DOCUMENT, documents_in, read_documents, resume
 
 MAX_CELLS = 20
 MAX_IMAGES = 100  # of one cell; a tetraploid one has 92
@@ -39,11 +43,13 @@ class Upload:
         source: a plain name of it: the zip's, or how many files.
         cells: by name, in their order.
         notes: what was left out, or decided by a reader, one line each.
+        karyotypes: of the cells whose record was dropped with them, by name; these stand first in ``cells``.
     """
 
     source: str
     cells: dict[str, ImageSet]
     notes: list[str] = field(default_factory=list)
+    karyotypes: Mapping[str, Karyotype] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
@@ -57,9 +63,18 @@ def open_upload(files: Sequence[Path]) -> Upload:
     Raises:
         GricolZooError: nothing that could be a cell, or more than the limits of this module; the message says which.
     """
+    documents = read_documents([file for file in files if file.suffix.lower() == ".json"])
+    files = [file for file in files if file.suffix.lower() != ".json"]
+    if documents and not files:
+        raise GricolZooError(f"Expected the images of the cell, or a zip of them, together with {_name(list(documents))}.")
+    if len(files) == 1 and files[0].suffix.lower() == ".zip":
+        upload = _open_zip(files[0])
+        return _go_on(upload, documents or documents_in(_store_of(upload)))
+    return _go_on(_open_files(files), documents)
+
+
+def _open_files(files: Sequence[Path]) -> Upload:
     zips = [file for file in files if file.suffix.lower() == ".zip"]
-    if len(files) == 1 and zips:
-        return _open_zip(zips[0])
     images = [file for file in files if file.suffix.lower() in SUFFIXES]
     others = [file.name for file in files if file not in images]
     if zips or not images:
@@ -69,6 +84,35 @@ def open_upload(files: Sequence[Path]) -> Upload:
     cell = ImageSet("cell", records, Store(files[0].parent, [record.path for record in records]))
     notes = [f"Ignored, not images: {_name(others)}."] if others else []
     return Upload(f"{len(images)} file{'s' if len(images) > 1 else ''}", {"cell": cell}, notes)
+
+
+def _store_of(upload: Upload) -> Store:
+    return next(iter(upload.cells.values())).store  # one for all of its cells
+
+
+def _go_on(upload: Upload, documents: Mapping[str, bytes]) -> Upload:
+    """Return the upload with the cells of records as they were left; other cells stay, other images of theirs are left out."""
+    if not documents:
+        return upload
+    records = [record for cell in upload.cells.values() for record in cell.records]
+    found = resume(documents, ImageSet(upload.source, records, _store_of(upload)))
+    used = {file for one in found for file in one.files}
+    cells = {one.karyotype.cell: one.images for one in found}
+    left: list[str] = []
+    for name, cell in upload.cells.items():
+        others = [record.path for record in cell.records if record.path not in used]
+        if len(others) < len(cell):
+            left += others
+        elif name in cells:
+            raise GricolZooError(f"The {DOCUMENT} and the images beside it are of two cells that are both called {name!r}.")
+        else:
+            cells[name] = cell
+    for name, cell in cells.items():
+        _check_count(f"the cell {name!r}", len(cell), "Put each cell's images into a folder of its own.")
+    edits = sum(len(one.karyotype.edits) for one in found)
+    notes = [f"Opened as it was left, with {edits} correction{'' if edits == 1 else 's'}.", *upload.notes]
+    notes += [f"Left out, in no {DOCUMENT}: {_name(left)}."] if left else []
+    return Upload(upload.source, cells, notes, {one.karyotype.cell: one.karyotype for one in found})
 
 
 def _name(names: Sequence[str]) -> str:
@@ -122,6 +166,8 @@ def check_zip(file: Path) -> None:
         )
     if any(PurePosixPath(member.filename).name.lower() == MANIFEST and member.file_size > MAX_MANIFEST for member in members):
         raise GricolZooError(f"The {MANIFEST} of {file.name} is larger than {MAX_MANIFEST // 2**20} MiB.")
+    if any(PurePosixPath(member.filename).name.lower() == DOCUMENT and member.file_size > MAX_DOCUMENT for member in members):
+        raise GricolZooError(f"The {DOCUMENT} of {file.name} is larger than {MAX_DOCUMENT // 2**20} MiB.")
 
 
 class _TooLongError(Exception):

@@ -584,6 +584,10 @@ def test_a_lab_uses_the_page(page, server, crops, tmp_path):
     assert {row["path"] for row in rows} == {name.removeprefix("患者 7/") for name in names}
     assert Image.open(io.BytesIO(picture)).format == "PNG"
 
+    drop(tab, [tmp_path / "患者 7.zip", tmp_path / "k.json"], "Opened as it was left, with 1 correction.")
+    assert tab.inner_text("#draft") == f"46,XY,-{top[0]},+21"
+    tab.click(".hit[data-id='1']")
+    tab.wait_for_selector("#probabilities")
     tab.click("#turn")
     say(tab, "No. 1 turned upside down.")
     _refuses_and_goes_on(tab, crops, tmp_path)
