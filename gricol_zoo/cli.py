@@ -18,9 +18,10 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
-from gricol_zoo.commands.common import check_output, in_words
+from gricol_zoo.commands.common import check_output, in_words, warn
 from gricol_zoo.commands.kinds import check_options
 from gricol_zoo.errors import GricolZooError, QualityWarning
+from gricol_zoo.inference.variables import changing_variables
 from gricol_zoo.progress import Plain, show_progress
 
 COMMANDS = (
@@ -81,6 +82,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         check_options(options.command, options)
         check_output(options)
+        for name, value in changing_variables().items():
+            warn(f"{name}={value} is set, which changes results; it is written into what is recorded")
         return int(options.run(options))
     except GricolZooError as error:
         return _mistake(str(error))

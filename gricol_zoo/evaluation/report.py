@@ -20,6 +20,7 @@ from gricol_zoo.files import write_json
 from gricol_zoo.inference.calibration import expected_calibration_error, softmax
 from gricol_zoo.inference.classifier import Classifier, to_classifier
 from gricol_zoo.inference.logits import predict_both
+from gricol_zoo.inference.variables import changing_variables
 from gricol_zoo.models.deployed import DeployedModel
 
 
@@ -102,6 +103,8 @@ def evaluate(
         "scale": scale,
         "polarity_accuracy": polarity,
     }
+    if variables := changing_variables():
+        report["environment"] = variables
     return report, logits
 
 

@@ -6,14 +6,16 @@ import platform
 from importlib.metadata import version
 
 from gricol_zoo import __version__
+from gricol_zoo.inference.variables import changing_variables
 
 LIBRARIES = ("torch", "numpy", "scipy", "pillow")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, of this package and of the libraries that compute."""
+    """Return the versions of Python, of this package and of the libraries that compute, and variables that change results."""
     return {
         "gricol_zoo": __version__,
         "python": platform.python_version(),
         **{library: version(library) for library in LIBRARIES},
+        **changing_variables(),
     }

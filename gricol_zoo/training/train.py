@@ -31,6 +31,7 @@ from gricol_zoo.inference.calibration import (
 )
 from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.inference.precision import choose_dtype
+from gricol_zoo.inference.variables import changing_variables
 from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.models.names import parse_model_name
 from gricol_zoo.models.presets import MODELS
@@ -109,6 +110,8 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
     if finished and accelerator.is_main_process:
         groups = data.groups | (start.groups or set())  # what the starting weights saw is seen
         record = {**data.record, "init_sha256": identity["init"], "groups": sorted(groups)}
+        if variables := changing_variables():
+            record["environment"] = variables
         write_result(job, record, all_pixels(data.pixels["train"], run.task.model.training_pixels, config.init, say))
     accelerator.wait_for_everyone()
     return finished
