@@ -18,8 +18,9 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
-from gricol_zoo.commands.common import check_output, in_words, warn
+from gricol_zoo.commands.common import in_words, warn
 from gricol_zoo.commands.kinds import check_options
+from gricol_zoo.commands.output import check_output
 from gricol_zoo.errors import GricolZooError, QualityWarning
 from gricol_zoo.inference.variables import changing_variables
 from gricol_zoo.progress import Plain, show_progress

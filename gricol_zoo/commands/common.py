@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 
 
 LONGEST = 200  # characters of a file's name in a message
-INPUTS = ("paths", "data", "source", "image", "images", "split", "recipe", "init")
-"""Options and arguments that may name files that a command reads."""
-BESIDE = {"embed": (".csv",), "benchmark": (".md",)}
-"""Suffixes of the files that commands write beside --out."""
 STOPPED = 75  # exit status of a training that --resume goes on with: EX_TEMPFAIL, which batch queues take for "again, later"
 NETWORKS_ONLY: WeakKeyDictionary[argparse.Action, tuple[Any, ...]] = WeakKeyDictionary()
 """Options that say nothing of a classical system, and the values beside the default that it takes nevertheless."""
@@ -43,34 +39,6 @@ def layout_option(command: argparse.ArgumentParser, default: str = "auto") -> No
     """Add --layout."""
     what = "how the files say class and cell: manifest, folders, bioimlab, cir, fish or unlabelled"
     command.add_argument("--layout", default=default, help=f"{what} (default: {default or 'as recorded'})")
-
-
-def check_output(options: argparse.Namespace) -> None:
-    """Refuse an --out that would be written over an input, or that would be read as a part of the data the next time.
-
-    Raises:
-        GricolZooError: names both.
-    """
-    from gricol_zoo.data.kinds import SUFFIXES
-    from gricol_zoo.data.store import MANIFEST
-
-    out = getattr(options, "out", None)
-    if out is None:
-        return
-    beside = [out.with_suffix(suffix) for suffix in BESIDE.get(options.command.prog.split()[-1], ())]
-    given = [getattr(options, name, None) for name in INPUTS]
-    whole = [one for value in given for one in (value if isinstance(value, list) else [value])]
-    inputs = [Path(one) for one in whole if one and isinstance(one, str | Path)]
-    for file in (out, *beside):
-        for source in inputs:
-            if file.is_file() and source.is_file() and file.samefile(source):
-                raise GricolZooError(f"--out would write over its own input {source}. Choose another file.")
-            read = file.name.lower() == MANIFEST or file.name.lower().endswith(SUFFIXES)
-            if read and source.is_dir() and not file.is_dir() and file.resolve().is_relative_to(source.resolve()):
-                raise GricolZooError(
-                    f"--out would write {file.name} into the data {source}, where it would be read as a part of them. Choose a "
-                    "file outside of them."
-                )
 
 
 def model_option(command: argparse.ArgumentParser) -> None:

@@ -160,7 +160,7 @@ def fold_row(fold: int, logits: np.ndarray, records: list[Record], names: Sequen
         **{key: report[key] for key in ("images", "cells", "cases")},
         **{key: round(report[key], 6) for key in ("accuracy", "macro_f1", "ece")},
         "val_accuracy": round(info.val["accuracy"], 6) if info.val else "",
-        "review_threshold": info.calibration.threshold or 0.0,
+        "review_threshold": info.calibration.threshold,  # None, so blank, where it was not calibrated
     }
 
 

@@ -239,8 +239,6 @@ def test_verify_prints_the_list(folder, capsys):
 
 # --- signatures ---
 
-pytest.importorskip("cryptography")
-
 
 @pytest.fixture
 def signed(folder, tmp_path):

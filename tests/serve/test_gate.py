@@ -10,9 +10,6 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
-
-pytest.importorskip("gradio")
-
 from filelock import FileLock
 
 from gricol_zoo import GricolZooError

@@ -1,11 +1,11 @@
 """A karyotype.json that is dropped on the page with its images: the correction goes on where it was left."""
 
 import json
-import zipfile
 
 import numpy as np
 import pytest
 from helpers.pictures import encode
+from helpers.uploads import write_files, write_zip
 from PIL import Image
 
 from gricol_zoo import DEFAULT_MODEL, GricolZooError, create_model
@@ -36,20 +36,6 @@ def crops():
     images = [png(image) for _, _, image in render_cell(3, sex="M")]
     names = [ODD, *(f"{number:02d}.png" for number in range(1, 46))]
     return {**dict(zip(names, images, strict=True)), "99.png": b"no image"}
-
-
-def write_zip(file, members):
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return file
-
-
-def write_files(folder, members):
-    folder.mkdir(exist_ok=True)
-    for name, data in members.items():
-        (folder / name).write_bytes(data)
-    return [folder / name for name in members]
 
 
 def in_folder(members, folder="cell 1"):
@@ -139,7 +125,6 @@ def test_what_was_gone_on_with_is_drawn_again_and_verified(tab, left, crops, tmp
 
 
 def test_the_page_shows_it_at_once(tab, left, crops, tmp_path):
-    pytest.importorskip("gradio")
     tab.take(as_files(tmp_path / "in", left, crops))
     tab.select(1)
     shown = show(tab, "", False)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.uploads import write_files, write_zip
 from PIL import Image
 
 from gricol_zoo import DEFAULT_MODEL, GricolZooError, create_model
@@ -47,20 +48,6 @@ def encode(grey):
 def crops():
     """The PNG files of a rendered cell, 46 of them."""
     return [encode(image) for _, _, image in render_cell(3, sex="M")]
-
-
-def write_zip(file, members):
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return file
-
-
-def write_files(folder, members):
-    folder.mkdir(exist_ok=True)
-    for name, data in members.items():
-        (folder / name).write_bytes(data)
-    return [folder / name for name in members]
 
 
 @pytest.fixture(scope="module")
