@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def train(
     LOGGER.info(f"{system}: measuring {len(parts['train'])} and {len(parts['val'])} images")
     model = fit(system, parts["train"], parts["val"], seed=seed, say=say)
     if split_name:
-        model.info["training"]["split"] = split_name
+        training = {**model.info.training, "split": split_name}
+        model = dataclasses.replace(model, info=model.info.replace(training=training))
     save(model, out)
     LOGGER.info(f"saved in {out}")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gricol_zoo.training.recipes import Recipe
 
@@ -36,7 +37,6 @@ def update_average(average: dict[str, Tensor], model: nn.Module, decay: float, s
     keep = min(decay, (1 + step) / (10 + step))
     state = model.state_dict()
     moving = [key for key, value in state.items() if value.is_floating_point()]
-    counts = [key for key, value in state.items() if not value.is_floating_point()]
-    torch._foreach_lerp_([average[key] for key in moving], [state[key] for key in moving], 1 - keep)
-    if counts:
-        torch._foreach_copy_([average[key] for key in counts], [state[key] for key in counts])
+    get_ema_multi_avg_fn(keep)([average[key] for key in moving], [state[key] for key in moving], 0)
+    for key in state.keys() - moving:
+        average[key].copy_(state[key])

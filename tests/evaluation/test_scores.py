@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from gricol_zoo.data.table import Record
 from gricol_zoo.evaluation.metrics import bootstrap_mean, confusion_matrix, macro_f1, per_class_scores, perfect_groups
+from gricol_zoo.evaluation.out_of_fold import fold_row
 from gricol_zoo.evaluation.report import score
 from gricol_zoo.evaluation.seen import by_cell
 from gricol_zoo.inference.calibration import (
@@ -19,6 +20,7 @@ from gricol_zoo.inference.calibration import (
     softmax,
 )
 from gricol_zoo.models.info import WeightsInfo
+from gricol_zoo.spec import CHROMOSOMES
 
 
 @pytest.fixture
@@ -111,3 +113,11 @@ def test_by_cell():
     assert by_cell(records, WeightsInfo({"training": {"groups": ["p1", "c9"]}})).tolist() == [True, True, False]
     assert not by_cell(records, WeightsInfo({"training": {"groups": []}})).any()
     assert by_cell(records, WeightsInfo()) is None
+
+
+@pytest.mark.parametrize("threshold", [None, 0.9])
+def test_a_fold_without_calibration_has_no_threshold(threshold):
+    records = [Record("a", cell="c1", label="1"), Record("b", cell="c1", label="2")]
+    logits = np.zeros((2, 24), np.float32)
+    info = WeightsInfo({"training": {"images": 3}, **({} if threshold is None else {"review_threshold": threshold})})
+    assert fold_row(0, logits, records, CHROMOSOMES, info)["review_threshold"] == threshold
