@@ -28,6 +28,28 @@ def _conv(in_channels: int, channels: int, kernel: int, stride: int = 1) -> nn.C
     return skip_init(nn.Conv2d, in_channels, channels, kernel, stride, kernel // 2, bias=False, device=device)
 
 
+def conv_with_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """Apply a convolution and its frozen batch-norm as one convolution: (B, C, h, w) -> (B, C', h', w').
+
+    A batch-norm of fixed statistics is linear, so it can scale the kernels instead of the maps, which are far larger. Weights
+    and biases of both still get their gradients.
+    """
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # type: ignore[operator]
+    shift = torch.addcmul(norm.bias, norm.running_mean, scale, value=-1)  # type: ignore[call-overload]
+    return conv._conv_forward(x, conv.weight * scale.view(-1, 1, 1, 1), shift)
+
+
+def run_frozen(block: BasicBlock | Bottleneck, x: Tensor) -> Tensor:
+    """Do what a block's ``forward`` does, its batch-norms being frozen in a training: (B, in, h, w) -> (B, out, h', w')."""
+    y = conv_with_norm(block.conv1, block.bn1, x)
+    y = conv_with_norm(block.conv2, block.bn2, block.act1(y))
+    if isinstance(block, Bottleneck):
+        y = conv_with_norm(block.conv3, block.bn3, block.act2(y))
+    last = block.act3 if isinstance(block, Bottleneck) else block.act2
+    shortcut = x if isinstance(block.downsample, nn.Identity) else conv_with_norm(*block.downsample, x)  # type: ignore[misc]
+    return last(y + shortcut)
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions with a shortcut."""
 
@@ -44,6 +66,8 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, h, w) -> (B, out, h/stride, w/stride)."""
+        if self.training and not self.bn1.training and not torch.jit.is_scripting():
+            return run_frozen(self, x)
         y = self.bn2(self.conv2(self.act1(self.bn1(self.conv1(x)))))
         return self.act2(y + self.downsample(x))
 
@@ -67,6 +91,8 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, h, w) -> (B, out, h/stride, w/stride)."""
+        if self.training and not self.bn1.training and not torch.jit.is_scripting():
+            return run_frozen(self, x)
         y = self.act1(self.bn1(self.conv1(x)))
         y = self.bn3(self.conv3(self.act2(self.bn2(self.conv2(y)))))
         return self.act3(y + self.downsample(x))
@@ -175,12 +201,18 @@ class ResNet(Backbone):
 
     def before_last_stage(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, F', h/16, w/16): the stem and the first three stages."""
-        x = self.maxpool(self.act1(self.bn1(self.conv1(x))))
+        x = self.maxpool(self.act1(self.stem(x)))
         if self.grad_checkpointing and not torch.jit.is_scripting():
             for stage in (self.layer1, self.layer2, self.layer3):
                 x = checkpointed(stage, x)
             return x
         return self.layer3(self.layer2(self.layer1(x)))
+
+    def stem(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, width, h/2, w/2): the first convolution and its batch-norm."""
+        if self.training and not self.bn1.training and not torch.jit.is_scripting():
+            return conv_with_norm(self.conv1, self.bn1, x)
+        return self.bn1(self.conv1(x))
 
     @torch.jit.ignore
     def to_stage(self, x: Tensor, stage: int) -> Tensor:
@@ -226,7 +258,7 @@ class ResNet(Backbone):
         maps = []
         for stage in range(first, last + 1):
             if stage == 0:
-                tap = self.act1(self.bn1(self.conv1(x)))
+                tap = self.act1(self.stem(x))
                 x = self.maxpool(tap)
             else:
                 layer = self.get_submodule(f"layer{stage}")
