@@ -88,7 +88,7 @@ def _write_onnx(program: Any, file: Path, info: dict[str, str]) -> None:
     import onnx
     import torch
 
-    with _quiet():
+    with quiet():
         made = torch.onnx.export(
             program,
             (),
@@ -108,12 +108,12 @@ def _write_onnx(program: Any, file: Path, info: dict[str, str]) -> None:
 def _write_pt2(program: Any, file: Path, info: dict[str, str]) -> None:
     import torch
 
-    with _quiet():
+    with quiet():
         torch.export.save(program, file, extra_files={DESCRIPTION: json.dumps(info)})
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep exporters from telling of their steps."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")

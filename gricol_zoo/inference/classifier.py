@@ -13,7 +13,7 @@ from gricol_zoo.data.preprocess import Prepared, pose_of, prepare
 from gricol_zoo.data.quality import Reference
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.factory import GridModel
-from gricol_zoo.inference.fast import dtype_of, is_optimized
+from gricol_zoo.inference.fast import device_of, dtype_of, is_optimized
 from gricol_zoo.inference.logits import best_batch_size, make_classifying
 from gricol_zoo.inference.precision import choose_dtype
 from gricol_zoo.inference.workers import side_by_side
@@ -46,6 +46,7 @@ class Classifier(NamedTuple):
         inference: which of the model's ways to answer this is.
         batch_size: images that suit it at once; 0 where a cell's images are measured by one another, so that all of a set have
             to come together.
+        runtime: what computes, with its version if it is not torch.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Classifier(NamedTuple):
     calibration: Calibration = Calibration()
     inference: str = ""
     batch_size: int = 0
+    runtime: str = "torch"
 
     @property
     def ground(self) -> str:
@@ -120,14 +122,14 @@ def of_network(model: GridModel | DeployedModel, dtype: str = "fp32", full: bool
     """Return a network, of either form and with weights, as a classifier on the fast path.
 
     Args:
-        model: it may have been optimized already; then ``dtype`` is left alone.
+        model: it may have been optimized already, or be on another runtime; then ``dtype`` is left alone.
         dtype: "auto", "fp32" or "bf16".
         full: all classifiers combined instead of the lower branch; needs the full form.
 
     Raises:
         GricolZooError: an unknown dtype, or ``full`` of the deployed form.
     """
-    device = next(model.parameters()).device
+    device = device_of(model)
     used = dtype_of(model) if is_optimized(model) else choose_dtype(dtype, device)
     polarity = model.polarity and not full
     classify = make_classifying(model, dtype, full, polarity)
@@ -153,6 +155,7 @@ def of_network(model: GridModel | DeployedModel, dtype: str = "fp32", full: bool
         calibration=info.calibration_full if full else info.calibration,
         inference="full" if full else "lower",
         batch_size=best_batch_size(spec, device.type, cells),
+        runtime=f"{model.runtime} {model.version}" if hasattr(model, "runtime") else "torch",
     )
 
 

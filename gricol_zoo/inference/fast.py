@@ -134,12 +134,19 @@ def for_inference(net: nn.Module, x: Tensor, dtype: torch.dtype, compile: bool =
 
 def dtype_of(model: LowerBranch) -> str:
     """Return "fp32" or "bf16": what an optimized model's backbone computes in."""
+    if hasattr(model, "runtime"):
+        return str(model.dtype)
     return next(name for name, dtype in DTYPES.items() if dtype == model.backbone.dtype)
 
 
+def device_of(model: LowerBranch) -> torch.device:
+    """Return where a model computes; on another runtime it is the processor."""
+    return torch.device("cpu") if hasattr(model, "runtime") else next(model.parameters()).device
+
+
 def is_optimized(model: LowerBranch) -> bool:
-    """Say whether a model came out of ``optimize``."""
-    return isinstance(model.backbone, InferenceBackbone)
+    """Say whether a model came out of ``optimize``, or is on another runtime (``gricol_zoo.runtimes``)."""
+    return hasattr(model, "runtime") or isinstance(model.backbone, InferenceBackbone)
 
 
 @torch.no_grad()  # not inference mode: its tensors, as weights, cannot be shared by threads

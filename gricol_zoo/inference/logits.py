@@ -13,7 +13,7 @@ import torch
 from gricol_zoo.data.arrays import as_batch
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
-from gricol_zoo.inference.fast import is_optimized, optimize
+from gricol_zoo.inference.fast import device_of, is_optimized, optimize
 from gricol_zoo.inference.finite import check_finite
 from gricol_zoo.inference.workers import side_by_side
 from gricol_zoo.models.deployed import DeployedModel
@@ -55,7 +55,7 @@ def make_classifying(
     """
     if full and not isinstance(model, GridModel):
         raise GricolZooError("`full` inference needs the full form of the model, but got the deployed one.")
-    device = next(model.parameters()).device
+    device = device_of(model)
     fast = model if is_optimized(model) else optimize(model, dtype)
     forward: Any = fast.both if polarity else fast.full if full else fast
     alone = contextlib.nullcontext() if device.type == "cpu" else threading.Lock()
@@ -114,6 +114,6 @@ def _by_batches(
     workers: int,
 ) -> Iterator[Any]:
     cells = model.splitter.num_cells if full and isinstance(model, GridModel) else 0
-    size = batch_size or best_batch_size(model.spec, next(model.parameters()).device.type, cells)
+    size = batch_size or best_batch_size(model.spec, device_of(model).type, cells)
     batches = [canvases[start : start + size] for start in range(0, len(canvases), size)]
     return side_by_side(classify, batches, workers)

@@ -1,0 +1,104 @@
+"""The runtimes that can be had beside torch: what each needs, computes in, and how it opens an ONNX file.
+
+A batch comes from one of several threads, each of which may keep as many cores busy as torch's threads in it (see
+``gricol_zoo.inference.workers``). So a file is opened once for each such number, and threads share what is open.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from gricol_zoo.inference.workers import usable_cores
+
+Network = Callable[[np.ndarray], list[np.ndarray]]
+"""(B, C, H, W) float32 images -> each output, float32; several threads may call it at once."""
+
+
+class Engine(Protocol):
+    """One runtime.
+
+    Attributes:
+        extra: the package's extra that installs it.
+        dtypes: what it computes in, best first; "bf16" only counts where the processor has it.
+    """
+
+    extra: str
+    dtypes: tuple[str, ...]
+
+    def version(self) -> str:
+        """Return its version, "" where it is not installed."""
+
+    def open(self, file: Path, dtype: str, threads: int) -> Network:
+        """Open an ONNX file for calls that keep as many cores busy each."""
+
+
+class OnnxRuntime:
+    """ONNX Runtime on the processor, in fp32: it has no bf16 there."""
+
+    extra = "export"
+    dtypes = ("fp32",)
+
+    def version(self) -> str:
+        """Return its version, "" where it is not installed."""
+        if importlib.util.find_spec("onnxruntime") is None:
+            return ""
+        import onnxruntime
+
+        return str(onnxruntime.__version__)
+
+    def open(self, file: Path, dtype: str, threads: int) -> Network:
+        """Open an ONNX file; its threads sleep between calls, so that other workers and processes have the cores."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        return lambda images: list(session.run(None, {name: images}))
+
+
+class OpenVino:
+    """OpenVINO on the processor, in bf16 where it has it."""
+
+    extra = "openvino"
+    dtypes = ("bf16", "fp32")
+
+    def version(self) -> str:
+        """Return its version, "" where it is not installed."""
+        if importlib.util.find_spec("openvino") is None:
+            return ""
+        import openvino
+
+        return str(openvino.__version__).partition("-")[0]
+
+    def open(self, file: Path, dtype: str, threads: int) -> Network:
+        """Open an ONNX file in a precision that is set, for left to itself it takes another on another processor."""
+        import openvino
+
+        core = openvino.Core()
+        settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[dtype],
+            "INFERENCE_NUM_THREADS": usable_cores(),
+            "NUM_STREAMS": max(1, usable_cores() // threads),
+            "ENABLE_CPU_PINNING": False,  # else two processes pin themselves to the same cores
+        }
+        compiled = core.compile_model(str(file), "CPU", settings)
+        mine = threading.local()  # a request serves one thread at a time
+
+        def run(images: np.ndarray) -> list[np.ndarray]:
+            if not hasattr(mine, "request"):
+                mine.request = compiled.create_infer_request()
+            results = mine.request.infer({0: images})
+            return [np.array(results[output]) for output in compiled.outputs]
+
+        return run
+
+
+ENGINES: dict[str, Engine] = {"onnxruntime": OnnxRuntime(), "openvino": OpenVino()}

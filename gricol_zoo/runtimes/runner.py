@@ -1,0 +1,174 @@
+"""A model on another runtime: called as the model is, checked against it before its first use."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gricol_zoo.data.arrays import as_batch
+from gricol_zoo.errors import CheckpointError, GricolZooError
+from gricol_zoo.export.check import canvases_of, synthetic_crops
+from gricol_zoo.factory import GridModel
+from gricol_zoo.inference.fast import is_optimized
+from gricol_zoo.inference.finite import check_finite
+from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.runtimes import store
+from gricol_zoo.runtimes.engines import Engine, Network
+
+CHECKED_ON = 16  # images
+MAY_DIFFER = {"fp32": 1e-3, "bf16": 0.05}
+"""By how much a logit may differ from torch's in fp32, as a share of the largest. (torch's own bf16 differs by 0.02.)"""
+MAY_TELL = {"fp32": 0.01, "bf16": 0.1}
+"""By how much the probability that the short arm is up may differ."""
+
+
+class Runner:
+    """The lower branch of a model on another runtime; made by ``make_runner``.
+
+    It has the model's name, spec and record, and is called as the model is. Its torch weights are gone.
+
+    Attributes:
+        runtime: "onnxruntime" or "openvino".
+        version: of the runtime.
+        dtype: what it computes in.
+        model: the deployed model without its weights (on torch's "meta" device): what is known of it.
+        difference: the largest difference of a logit from torch's in the check, as a share of the largest logit.
+    """
+
+    def __init__(self, model: DeployedModel, runtime: str, engine: Engine, dtype: str, file: Path, difference: float) -> None:
+        self.runtime, self.version, self.dtype = runtime, engine.version(), dtype
+        self.model, self.difference = model, difference
+        self._engine, self._file = engine, file
+        self._open: dict[int, Network] = {}
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the model knows: name, spec, info, labels, polarity and so on."""
+        if name == "model" or name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) float -> (B, classes) float32 logits."""
+        return self._run(images)[0]
+
+    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) float -> logits (B, classes), probability (B,) that the short arm is up.
+
+        Raises:
+            GricolZooError: a model without polarity.
+        """
+        if not self.model.polarity:
+            raise GricolZooError("This model does not predict polarity. Use weights with polarity.")
+        logits, up = self._run(images)
+        return logits, up
+
+    def full(self, images: Tensor) -> Tensor:
+        """Refuse.
+
+        Raises:
+            GricolZooError: always; another runtime has the lower branch alone.
+        """
+        raise GricolZooError(f"{self.runtime} only runs the lower branch. For all classifiers use the runtime torch.")
+
+    def _run(self, images: Tensor) -> list[Tensor]:
+        array = np.ascontiguousarray(images.detach().to("cpu", torch.float32).numpy())
+        return [torch.from_numpy(part) for part in self._network()(array)]
+
+    def _network(self) -> Network:
+        """Return the network as it is opened for as many threads as this one may use."""
+        threads = torch.get_num_threads()
+        with self._lock:
+            if threads not in self._open:
+                self._open[threads] = self._engine.open(self._file, self.dtype, threads)
+            return self._open[threads]
+
+
+def open_runner(model: GridModel | DeployedModel, runtime: str, engine: Engine, dtype: str) -> Runner:
+    """Return a model on an installed runtime, after a check against torch, which is remembered.
+
+    The file is written, and checked, if it is not in the cache yet. A file there that is not the one that was checked is made
+    anew.
+
+    Args:
+        model: on the processor, not optimized.
+        runtime: its name.
+        engine: the runtime.
+        dtype: "fp32" or "bf16".
+
+    Raises:
+        CheckpointError: it gives other answers than torch.
+        GricolZooError: the model cannot be exported, or the cache cannot be written.
+    """
+    net = plain_form(model)
+    digest, place = store.digest_of(net), store.folder()
+    file = place / f"{digest}.onnx"
+    noted = place / f"{digest}.{runtime}.{dtype}.json"
+    conditions = {"runtime": runtime, "version": engine.version(), "dtype": dtype, "processor": store.processor()}
+    with store.alone(file):
+        record = store.read_record(noted)
+        there = store.hash_of(file) if file.is_file() else ""
+        if record.get("sha256") != there or any(record.get(key) != value for key, value in conditions.items()):
+            if there not in _checked(place, digest):  # not there, or altered since it was checked
+                store.write_network(net, file)
+            difference = check(net, Runner(net, runtime, engine, dtype, file, 0.0))
+            record = {**conditions, "sha256": store.hash_of(file), "difference": difference}
+            store.write_record(noted, record)
+    net.to("meta")
+    return Runner(net, runtime, engine, dtype, file, float(record["difference"]))
+
+
+def plain_form(model: GridModel | DeployedModel) -> DeployedModel:
+    """Return a copy of the lower branch in fp32 on the processor.
+
+    Raises:
+        GricolZooError: an optimized model, one without classes, or one on another device.
+    """
+    if is_optimized(model):
+        raise GricolZooError("This model was optimized for torch. Give the original model.")
+    if not model.num_classes:
+        raise GricolZooError("This model has no classifier, and another runtime is given classifiers alone. Use torch.")
+    if next(model.parameters()).device.type != "cpu":
+        raise GricolZooError("Other runtimes run on the processor. Leave the model there, or use the runtime torch.")
+    net = model.deploy() if isinstance(model, GridModel) else copy.deepcopy(model)
+    return cast(DeployedModel, net.float().eval().requires_grad_(False))
+
+
+def _checked(place: Path, digest: str) -> set[str]:
+    """Return the hashes of a network's file that any check was made with."""
+    return {str(store.read_record(file).get("sha256")) for file in place.glob(f"{digest}.*.json")} - {"", "None"}
+
+
+def check(net: DeployedModel, runner: Runner) -> float:
+    """Compare a runner with torch in fp32 on synthetic chromosomes; return the largest difference as a share of the largest logit.
+
+    Raises:
+        CheckpointError: it is too large, a class is another, or a number is not finite.
+    """
+    images = example_images(net)
+    with torch.inference_mode():
+        expected = net.both(images) if net.polarity else (net(images),)
+    got = runner._run(images)
+    for part in got:
+        check_finite(part, net.name)
+    largest = float(expected[0].abs().max().clamp_min(1e-6))
+    difference = float((got[0] - expected[0]).abs().max()) / largest
+    up = float((got[1] - expected[1]).abs().max()) if net.polarity else 0.0
+    if difference > MAY_DIFFER[runner.dtype] or up > MAY_TELL[runner.dtype]:
+        raise CheckpointError(
+            f"{runner.runtime} {runner.version} gives other answers than torch for {net.name or 'this model'} in {runner.dtype}: "
+            f"a logit differs by {difference:.1%} of the largest (at most {MAY_DIFFER[runner.dtype]:.1%} may). Use the runtime "
+            "torch, and report it."
+        )
+    return difference
+
+
+def example_images(net: DeployedModel) -> Tensor:
+    """Return images of synthetic chromosomes as the network takes them, (n, C, H, W) float32."""
+    return as_batch(list(canvases_of(net, synthetic_crops(CHECKED_ON))), net.spec)

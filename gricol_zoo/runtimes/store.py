@@ -1,0 +1,146 @@
+"""Where networks for other runtimes are kept: one ONNX file for each network, and beside it what was checked with it.
+
+The folder is ``$GRICOL_ZOO_CACHE``, or ``gricol_zoo`` in the user's cache folder. A file's name is the hash of all that it was
+made of, so nothing in it grows stale; all of it can be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import re
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from torch import Tensor, nn
+
+from gricol_zoo.errors import CacheError, GricolZooError
+from gricol_zoo.models.deployed import DeployedModel
+
+FORMAT = "1"  # of the graph that is written; a change of it makes all files anew
+VARIABLE = "GRICOL_ZOO_CACHE"
+OPSET = 18
+
+
+def folder() -> Path:
+    """Return the folder, made if need be.
+
+    Raises:
+        CacheError: it cannot be written.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    place = Path(os.environ.get(VARIABLE) or home / "gricol_zoo") / "runtimes"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
+            return place
+    except OSError as error:
+        raise CacheError(
+            f"Networks for other runtimes are kept in {place}, which cannot be written ({error.strerror}). Set {VARIABLE} to a "
+            "folder that can, or use the runtime torch."
+        ) from error
+
+
+def digest_of(model: DeployedModel) -> str:
+    """Return the hash of all that a file is made of: every tensor, the network's parts and sizes, and the versions."""
+    from gricol_zoo import __version__
+
+    spec = {key: value for key, value in model.spec.to_dict().items() if key not in ("preprocess", "class_names")}
+    said = hashlib.sha256(json.dumps([FORMAT, OPSET, __version__, torch.__version__, spec], sort_keys=True).encode())
+    for key, tensor in sorted(model.state_dict().items()):
+        said.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        said.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return said.hexdigest()[:40]
+
+
+def hash_of(file: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@cache
+def processor() -> str:
+    """Return what the processor is called, for results of one do not hold for another."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        known = dict(re.findall(r"^(\w[\w ]*?)\s*: (.*)$", text, re.MULTILINE))
+        abilities = hashlib.sha256(known.get("flags", known.get("Features", "")).encode()).hexdigest()
+        return f"{known.get('model name', name)} {abilities[:8]}"
+    return name
+
+
+class Portable(nn.Module):
+    """(B, C, H, W) images as the model takes them -> logits, and with polarity the probability that the short arm is up."""
+
+    def __init__(self, net: DeployedModel) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """(B, C, H, W) -> (B, classes), or that and (B,)."""
+        return self.net.both(images) if self.net.polarity else self.net(images)
+
+
+def write_network(model: DeployedModel, file: Path) -> None:
+    """Write a model's lower branch as an ONNX file of any batch; the file is there whole or not at all.
+
+    Raises:
+        GricolZooError: the exporter is not installed, or cannot write this model.
+    """
+    from gricol_zoo.export.write import quiet
+
+    images = torch.zeros(2, model.in_chans, *model.spec.image_size)
+    made = file.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        with quiet(), torch.no_grad():
+            program = torch.export.export(
+                Portable(model), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False
+            )
+            exported = torch.onnx.export(
+                program, (), dynamo=True, opset_version=OPSET, input_names=["images"], external_data=False
+            )
+        assert exported is not None
+        exported.save(str(made), external_data=False)
+        made.replace(file)
+    except ImportError as error:
+        raise GricolZooError(
+            f"Another runtime needs the package {error.name}. Run: pip install 'gricol_zoo[export]', or use the runtime torch."
+        ) from error
+    except Exception as error:  # whatever a third party's part stumbles over
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise GricolZooError(f"{model.name or 'This model'} cannot be written for another runtime: {reason}") from error
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def read_record(file: Path) -> dict[str, Any]:
+    """Return what was noted of a check; nothing where there is none or it cannot be read."""
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def write_record(file: Path, record: dict[str, Any]) -> None:
+    """Note what was checked; the file is there whole or not at all."""
+    made = file.with_suffix(f".{os.getpid()}.tmp")
+    made.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    made.replace(file)
+
+
+@contextlib.contextmanager
+def alone(file: Path) -> Iterator[None]:
+    """Let no other process make the same file meanwhile."""
+    with FileLock(file.with_suffix(".lock")):
+        yield
