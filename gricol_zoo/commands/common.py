@@ -104,6 +104,13 @@ def run_options(command: argparse.ArgumentParser, dtype: str = "fp32") -> None:
     device_option(command)
 
 
+def runtime_option(command: argparse.ArgumentParser, default: str = "torch") -> None:
+    """Add --runtime."""
+    text = f"what computes; auto: the fastest that is installed and answers as torch does (default: {default})"
+    choices = ["torch", "onnxruntime", "openvino", "auto"]
+    networks_only(command.add_argument("--runtime", choices=choices, default=default, help=text))
+
+
 def device_option(command: argparse.ArgumentParser) -> None:
     """Add --device."""
     networks_only(command.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)"))

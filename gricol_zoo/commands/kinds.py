@@ -41,7 +41,13 @@ def kind_of(name: str) -> Kind:
 
 
 def load_classifier(
-    name: str, device: str = "cpu", dtype: str = "fp32", full: bool = False, preparation: int = 0, ground: str = ""
+    name: str,
+    device: str = "cpu",
+    dtype: str = "fp32",
+    full: bool = False,
+    preparation: int = 0,
+    ground: str = "",
+    runtime: str = "torch",
 ) -> Classifier:
     """Load whatever a name or a folder stands for, "" for the packaged model; but for the name the arguments are of networks.
 
@@ -50,7 +56,7 @@ def load_classifier(
     """
     if classical.holds(name):
         return classical.load(name)
-    return networks.load(name, device, dtype, full, preparation, ground)
+    return networks.load(name, device, dtype, full, preparation, ground, runtime)
 
 
 def check_options(command: argparse.ArgumentParser, options: argparse.Namespace) -> None:

@@ -70,12 +70,25 @@ def load_model(
 
 
 def load(
-    name: str, device: str = "cpu", dtype: str = "fp32", full: bool = False, preparation: int = 0, ground: str = ""
+    name: str,
+    device: str = "cpu",
+    dtype: str = "fp32",
+    full: bool = False,
+    preparation: int = 0,
+    ground: str = "",
+    runtime: str = "torch",
 ) -> Classifier:
-    """Load a network as a classifier; see ``load_model`` and ``of_network``."""
+    """Load a network as a classifier; see ``load_model``, ``of_network`` and ``gricol_zoo.runtimes.make_runner``."""
     from gricol_zoo.inference.classifier import of_network
 
-    return of_network(load_model(name, device, not full, preparation, ground), dtype, full)
+    if full and runtime not in ("torch", "auto"):
+        raise GricolZooError(f"--full needs all classifiers, but {runtime} runs the lower branch alone. Use --runtime torch.")
+    model = load_model(name, device, not full, preparation, ground)
+    if runtime == "torch" or full:
+        return of_network(model, dtype, full)
+    from gricol_zoo.runtimes import make_runner
+
+    return of_network(make_runner(model, runtime, dtype))
 
 
 def train(options: argparse.Namespace) -> bool:

@@ -16,6 +16,7 @@ from gricol_zoo.commands.common import (
     positive,
     preparation_options,
     run_options,
+    runtime_option,
     say_notes,
     say_pages,
     say_unchecked,
@@ -48,6 +49,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     networks_only(command.add_argument("--workers", type=positive, default=0, help=workers))
     preparation_options(command, "none")
     run_options(command, "auto")
+    runtime_option(command)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -121,7 +123,7 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def load(options: argparse.Namespace, device: str) -> Classifier:
     """Return the model that the options name."""
-    how = {"dtype": options.dtype, "preparation": options.preparation, "ground": options.ground}
+    how = {"dtype": options.dtype, "preparation": options.preparation, "ground": options.ground, "runtime": options.runtime}
     return load_classifier(options.model, device, **how)
 
 
@@ -139,6 +141,7 @@ def run_shards(options: argparse.Namespace) -> int:
     say_unchecked(classifier)
     identity = {"model": classifier.name, "weights_sha256": classifier.weights_sha256, "dtype": classifier.dtype}
     identity |= {**classifier.preparation, "scale": given["scale"]}
+    identity |= {} if classifier.runtime == "torch" else {"runtime": classifier.runtime}
     identity |= {} if options.layout == "auto" else {"layout": options.layout}
     shards = join_run(options.shards, options.paths, {**identity, "gricol_zoo": __version__})
     with stop_on_signals() as stop, tqdm(unit="image", disable=None) as bar:

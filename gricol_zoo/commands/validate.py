@@ -16,6 +16,7 @@ from gricol_zoo.commands.common import (
     preparation_options,
     read_part,
     run_options,
+    runtime_option,
 )
 from gricol_zoo.commands.kinds import load_classifier
 
@@ -32,6 +33,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     networks_only(command.add_argument("--full", action="store_true", help=full))
     preparation_options(command, "none")
     run_options(command)
+    runtime_option(command)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,9 +45,8 @@ def run(options: argparse.Namespace) -> int:
     images, part, split = read_part(options, labels=True)
     name = options.model or DEFAULT_MODEL
     scale = read_scale(options.scale)
-    classifier = load_classifier(
-        options.model, options.device, options.dtype, options.full, options.preparation, options.ground
-    )
+    how = {"preparation": options.preparation, "ground": options.ground, "runtime": options.runtime}
+    classifier = load_classifier(options.model, options.device, options.dtype, options.full, **how)
     report, _ = evaluate(
         classifier,
         images,

@@ -103,6 +103,8 @@ def evaluate(
         "scale": scale,
         "polarity_accuracy": polarity,
     }
+    if classifier.runtime != "torch":
+        report["runtime"] = classifier.runtime
     if variables := changing_variables():
         report["environment"] = variables
     return report, logits

@@ -1,8 +1,9 @@
-"""One word for a runtime: "torch", "onnxruntime", "openvino", or "auto" for the fastest that is installed and passes the check."""
+"""One word for a runtime: torch, onnxruntime, openvino, or auto for the fastest that is installed and passes the check."""
 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from gricol_zoo.inference.logits import best_batch_size
 from gricol_zoo.inference.precision import choose_dtype
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.runtimes.engines import ENGINES
-from gricol_zoo.runtimes.runner import Runner, open_runner
+from gricol_zoo.runtimes.runner import open_runner
 
 RUNTIMES = ("torch", *ENGINES, "auto")
 BATCHES = 3
@@ -71,8 +72,6 @@ def fastest(model: GridModel | DeployedModel, dtype: str) -> Any:
                 try:
                     candidates.append(open_runner(model, runtime, engine, dtype_for(runtime, dtype)))
                 except CheckpointError as error:
-                    import warnings
-
                     warnings.warn(str(error), stacklevel=2)
     images = torch.zeros(best_batch_size(model.spec), model.in_chans, *model.spec.image_size)
     return min(candidates, key=lambda one: seconds_of(one, images))

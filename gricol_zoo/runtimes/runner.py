@@ -146,7 +146,7 @@ def _checked(place: Path, digest: str) -> set[str]:
 
 
 def check(net: DeployedModel, runner: Runner) -> float:
-    """Compare a runner with torch in fp32 on synthetic chromosomes; return the largest difference as a share of the largest logit.
+    """Compare a runner with torch in fp32 on synthetic chromosomes; return the largest difference of a logit, as a share.
 
     Raises:
         CheckpointError: it is too large, a class is another, or a number is not finite.
@@ -162,8 +162,8 @@ def check(net: DeployedModel, runner: Runner) -> float:
     up = float((got[1] - expected[1]).abs().max()) if net.polarity else 0.0
     if difference > MAY_DIFFER[runner.dtype] or up > MAY_TELL[runner.dtype]:
         raise CheckpointError(
-            f"{runner.runtime} {runner.version} gives other answers than torch for {net.name or 'this model'} in {runner.dtype}: "
-            f"a logit differs by {difference:.1%} of the largest (at most {MAY_DIFFER[runner.dtype]:.1%} may). Use the runtime "
+            f"{runner.runtime} {runner.version} gives other answers than torch for {net.name or 'this model'} in "
+            f"{runner.dtype}: a logit differs by {difference:.1%} of the largest (at most {MAY_DIFFER[runner.dtype]:.1%} may). Use the runtime "
             "torch, and report it."
         )
     return difference

@@ -1,0 +1,220 @@
+"""A model on another runtime: the same answers as torch, or none."""
+
+import argparse
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from gricol_zoo import MODELS, GricolZooError, create_model
+from gricol_zoo.cli import main
+from gricol_zoo.commands.common import runtime_option
+from gricol_zoo.errors import CheckpointError
+from gricol_zoo.inference.classifier import of_network
+from gricol_zoo.inference.logits import predict_logits
+from gricol_zoo.inference.precision import choose_dtype, has_bf16
+from gricol_zoo.inference.workers import side_by_side
+from gricol_zoo.runtimes import RUNTIMES, Runner, choose, make_runner
+from gricol_zoo.runtimes.engines import ENGINES
+from gricol_zoo.runtimes.runner import example_images
+
+SMALL = {"image_size": (96, 98), "cell_size": (48, 48)}
+OTHERS = sorted(ENGINES)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return create_model("r18half_192.qband", pretrained=True)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """The cache that the tests share, which is filled by the first."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def cache(kept, monkeypatch):
+    monkeypatch.setenv("GRICOL_ZOO_CACHE", str(kept))
+    return kept / "runtimes"
+
+
+@pytest.mark.parametrize("runtime", OTHERS)
+def test_it_answers_as_torch_does(runtime, model):
+    runner = make_runner(model, runtime, "fp32")
+    images = example_images(runner.model)[:5]
+    with torch.inference_mode():
+        logits, up = model.both(images)
+    torch.testing.assert_close(runner(images), logits, rtol=1e-3, atol=1e-3)
+    for got, expected in zip(runner.both(images), (logits, up), strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3)
+    assert runner.spec == model.spec
+    assert runner.name == model.name
+    assert runner.dtype == "fp32"
+    assert runner.model.classifier.weight.is_meta
+    assert not model.classifier.weight.is_meta
+
+
+@pytest.mark.skipif(not has_bf16(), reason="the processor has no bf16")
+def test_bf16_is_said_and_near(model):
+    runner = make_runner(model, "openvino", "auto")
+    images = example_images(runner.model)
+    with torch.inference_mode():
+        expected = model(images)
+    assert runner.dtype == choose_dtype("auto") == "bf16"
+    assert 1e-5 < (runner(images) - expected).abs().max() / expected.abs().max() < 0.05
+
+
+@pytest.mark.parametrize("runtime", OTHERS)
+def test_any_batch_and_any_workers(runtime, model):
+    runner = make_runner(model, runtime, "fp32")
+    canvases = np.random.default_rng(0).integers(0, 255, (11, *model.spec.image_size), np.uint8)
+    expected = predict_logits(model, canvases)
+    for batch_size, workers in ((1, 1), (4, 2), (11, 1), (3, 5)):
+        np.testing.assert_allclose(predict_logits(runner, canvases, batch_size, workers=workers), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("runtime", OTHERS)
+def test_what_it_cannot_is_said(runtime, model):
+    runner = make_runner(model, runtime, "fp32")
+    with pytest.raises(GricolZooError, match="only runs the lower branch"):
+        runner.full(torch.zeros(1, 1, *model.spec.image_size))
+    with pytest.raises(GricolZooError, match="no classifier"):
+        make_runner(create_model("r18half_192", num_classes=0), runtime)
+    with pytest.raises(GricolZooError, match="optimized for torch"):
+        make_runner(make_runner(model, "torch"), runtime)
+
+
+def test_unknown_and_absent_ones_are_said(model, monkeypatch):
+    with pytest.raises(GricolZooError, match="one of torch, onnxruntime, openvino, auto, but got 'tensorrt'"):
+        make_runner(model, "tensorrt")
+    with pytest.raises(GricolZooError, match="onnxruntime computes in fp32 here, but bf16"):
+        make_runner(model, "onnxruntime", "bf16")
+    for runtime, engine in ENGINES.items():
+        monkeypatch.setattr(type(engine), "version", lambda self: "")
+        with pytest.raises(
+            GricolZooError, match=rf"{runtime} is not installed. Run: pip install 'gricol_zoo\[{engine.extra}\]'"
+        ):
+            make_runner(model, runtime)
+    assert not isinstance(make_runner(model, "auto"), Runner)  # torch is always there
+
+
+def test_the_check_is_made_once(model, monkeypatch):
+    make_runner(model, "onnxruntime", "fp32")
+    monkeypatch.setattr("gricol_zoo.runtimes.runner.check", lambda *_: pytest.fail("checked again"))
+    monkeypatch.setattr("gricol_zoo.runtimes.store.write_network", lambda *_: pytest.fail("written again"))
+    assert 0 < make_runner(model, "onnxruntime", "fp32").difference < 1e-3
+
+
+@pytest.mark.parametrize("change", ["version", "processor"])
+def test_it_is_checked_again_where_something_else_computes(change, model, monkeypatch):
+    make_runner(model, "onnxruntime", "fp32")
+    checks = []
+    monkeypatch.setattr("gricol_zoo.runtimes.runner.check", lambda *_: checks.append(1) or 0.0)
+    if change == "version":
+        monkeypatch.setattr(type(ENGINES["onnxruntime"]), "version", lambda self: "99.0")
+    else:
+        monkeypatch.setattr("gricol_zoo.runtimes.store.processor", lambda: "another")
+    make_runner(model, "onnxruntime", "fp32")
+    assert checks
+
+
+def test_an_altered_file_is_made_anew(model, cache):
+    runner = make_runner(model, "onnxruntime", "fp32")
+    (file,) = [path for path in cache.glob("*.onnx") if runner._file == path]
+    whole = file.read_bytes()
+    place = whole.index(model.classifier.bias.detach().numpy().tobytes()[:8])
+    file.write_bytes(whole[:place] + bytes(8) + whole[place + 8 :])
+    images = example_images(runner.model)[:2]
+    torch.testing.assert_close(make_runner(model, "onnxruntime", "fp32")(images), runner(images))
+    assert file.read_bytes() == whole
+
+
+def test_one_that_answers_otherwise_is_refused(model, monkeypatch, tmp_path):
+    monkeypatch.setenv("GRICOL_ZOO_CACHE", str(tmp_path))
+    right = type(ENGINES["onnxruntime"]).open
+
+    def wrong(self, *arguments):
+        network = right(self, *arguments)
+        return lambda images: [part[:, ::-1] if part.ndim > 1 else part for part in network(images)]
+
+    monkeypatch.setattr(type(ENGINES["onnxruntime"]), "open", wrong)
+    with pytest.raises(CheckpointError, match="gives other answers than torch"):
+        make_runner(model, "onnxruntime", "fp32")
+    assert not list(tmp_path.glob("runtimes/*.json"))  # so it will be checked the next time
+    monkeypatch.setattr(type(ENGINES["openvino"]), "version", lambda self: "")
+    with pytest.warns(UserWarning, match="other answers"):
+        assert not isinstance(make_runner(model, "auto", "fp32"), Runner)
+
+
+def test_auto_takes_the_fastest(model, monkeypatch):
+    speeds = {"onnxruntime": 1.0, "openvino": 3.0}
+    monkeypatch.setattr(choose, "seconds_of", lambda one, _: speeds.get(getattr(one, "runtime", ""), 2.0))
+    assert make_runner(model, "auto", "fp32").runtime == "onnxruntime"
+
+
+def test_a_cache_that_cannot_be_written_is_said(model, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GRICOL_ZOO_CACHE", str(tmp_path / "file"))
+    with pytest.raises(GricolZooError, match="Set GRICOL_ZOO_CACHE to a folder that can"):
+        make_runner(model, "onnxruntime")
+
+
+def test_weights_that_differ_have_files_of_their_own(model, cache):
+    first = make_runner(model, "onnxruntime", "fp32")._file
+    other = create_model("r18half_192.qband", pretrained=True)
+    with torch.no_grad():
+        other.classifier.bias[0] += 1
+    assert make_runner(other, "onnxruntime", "fp32")._file != first
+
+
+def test_threads_share_an_open_file(model):
+    runner = make_runner(model, "openvino", "fp32")
+    images = example_images(runner.model)
+    expected = runner(images)
+    for got in side_by_side(lambda _: runner(images), range(8), 4):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+    assert len(runner._open) <= 2
+
+
+@pytest.mark.parametrize("runtime", OTHERS)
+def test_commands_take_it_and_note_it(runtime, tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path / "demo")]) in (0, None)
+    cell = next(path for path in sorted((tmp_path / "demo").rglob("*.png")) if path.parent != tmp_path / "demo").parent
+    rows = {}
+    for which in ("torch", runtime):
+        out = tmp_path / f"{which}.csv"
+        assert main(["predict", str(cell), "--out", str(out), "--dtype", "fp32", "--runtime", which]) == 0
+        rows[which] = [line.split(",")[4] for line in out.read_text().splitlines()]
+    assert rows["torch"] == rows[runtime]
+    assert main(["validate", "--data", str(cell), "--out", str(tmp_path / "r.json"), "--runtime", runtime, "--full"]) == 1
+    assert "runs the lower branch alone" in capsys.readouterr().err
+
+
+def test_a_classifier_says_what_computes(model):
+    classifier = of_network(make_runner(model, "onnxruntime", "fp32"))
+    assert classifier.runtime.startswith("onnxruntime 1.")
+    assert classifier.dtype == "fp32"
+    assert of_network(model).runtime == "torch"
+    assert classifier.weights_sha256 == model.info.sha256
+
+
+def test_the_words_of_the_commands_are_those_of_the_package():
+    parser = argparse.ArgumentParser()
+    runtime_option(parser)
+    assert tuple(parser._option_string_actions["--runtime"].choices) == RUNTIMES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", OTHERS)
+@pytest.mark.parametrize("name", MODELS.names())
+def test_every_named_model(name, runtime):
+    changes = {} if MODELS.get(name).image_size < (200, 200) else SMALL
+    torch.manual_seed(0)
+    model = create_model(name, **changes).eval()
+    runner = make_runner(model, runtime, "fp32")
+    assert runner.difference < 1e-3
+    assert (
+        json.loads(next(runner._file.parent.glob(f"{runner._file.stem}.{runtime}.fp32.json")).read_text())["runtime"] == runtime
+    )
