@@ -162,7 +162,7 @@ def check(net: DeployedModel, runner: Runner) -> float:
     up = float((got[1] - expected[1]).abs().max()) if net.polarity else 0.0
     if difference > MAY_DIFFER[runner.dtype] or up > MAY_TELL[runner.dtype]:
         raise CheckpointError(
-            f"{runner.runtime} {runner.version} gives other answers than torch for {net.name or 'this model'} in {runner.dtype}. "
+            f"{runner.runtime} gives other answers than torch for {net.name or 'this model'} in {runner.dtype}. "
             f"A logit differs by {difference:.1%} of the largest, of which {MAY_DIFFER[runner.dtype]:.1%} are allowed. Use the "
             "runtime torch, and report it."
         )
