@@ -9,6 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gricol_zoo.commands.cases import write_overview
 from gricol_zoo.commands.common import (
     count_of,
     in_words,
@@ -111,27 +112,31 @@ def _each_cell(
     Raises:
         GricolZooError: cells that failed, each with its reason; the others are done.
     """
-    from gricol_zoo.karyotype.output import cells_table
+    from gricol_zoo.karyotype.case.folder import CaseFolder
+    from gricol_zoo.karyotype.case.summary import Failed
+    from gricol_zoo.karyotype.case.table import CELLS_FILE, write_cells
 
     done: list[Karyotype] = []
-    failed: dict[str, str] = {}
+    places: list[Path] = []
+    failed: list[Failed] = []
     try:
         for (cell, members), folder in zip(cells.items(), folders, strict=True):
             try:
                 done.append(work(cell, members, folder))
+                places.append(folder)
             except (GricolZooError, OSError) as error:
                 if len(cells) == 1:
                     raise
-                failed[cell] = in_words(error)
-                warn(f"{cell} failed: {failed[cell]}")
+                failed.append(Failed(cell, in_words(error), members.records[0].case))
+                warn(f"{cell} failed: {failed[-1].why}")
     finally:
         if done or failed:
             out.mkdir(parents=True, exist_ok=True)
-            cells_table(done, out / "cells.csv", failed)
+            write_cells(done, out / CELLS_FILE, failed)
     if len(done) > 1:
-        print(f"{count_of(len(done), 'cell')} in {out}; summary in {out / 'cells.csv'}", file=sys.stderr)
+        write_overview(CaseFolder(done, places, failed), out)
     if failed:
-        reasons = "; ".join(f"{cell}: {reason}" for cell, reason in failed.items())
+        reasons = "; ".join(f"{one.cell}: {one.why}" for one in failed)
         others = ", the others are done" if done else ""
         raise GricolZooError(f"{len(failed)} of {len(cells)} cells failed{others}: {reasons}")
 
@@ -174,8 +179,9 @@ def _keep_edits(folder: Path) -> None:
 
 def _draw_again(options: argparse.Namespace) -> int:
     from gricol_zoo.data.store import DOCUMENT
+    from gricol_zoo.karyotype.case.table import CELLS_FILE, write_cells
     from gricol_zoo.karyotype.document import read_karyotype
-    from gricol_zoo.karyotype.output import cells_table, write_karyotype
+    from gricol_zoo.karyotype.output import write_karyotype
     from gricol_zoo.karyotype.run import find_cell
 
     for name in OF_CLASSES:
@@ -187,7 +193,7 @@ def _draw_again(options: argparse.Namespace) -> int:
         _keep_edits(options.out)
     result = read_karyotype(options.source).note_edits(options.by)
     write_karyotype(result, find_cell(result, options.images), options.out)
-    cells_table([result], options.out / "cells.csv")
+    write_cells([result], options.out / CELLS_FILE)
     _say(result, options.out)
     return 0
 

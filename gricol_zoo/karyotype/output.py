@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+import numpy as np
 
 from gricol_zoo.data.rows import to_csv
 from gricol_zoo.data.store import DOCUMENT, PICTURE
@@ -17,7 +19,20 @@ from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 
 MOST_NAME = 60  # characters of a folder's name; a file system has 255 bytes
-CELLS = ["case", "cell", "draft", "images", "unassigned", "unreadable", "doubtful", "scale", "warnings", "checked"]
+FILES = (DOCUMENT, f"{PICTURE}.png", f"{PICTURE}.svg", "chromosomes.csv")
+
+
+def karyotype_files(karyotype: Karyotype, pictures: Mapping[int, np.ndarray]) -> dict[str, bytes]:
+    """Return the files of a cell by their names.
+
+    Args:
+        karyotype: of the cell.
+        pictures: of its chromosomes, by id (``draw_chromosomes``).
+    """
+    sheet = lay_out(karyotype, pictures)
+    rows = to_csv(chromosome_rows(karyotype), COLUMNS)
+    contents = (karyotype.to_json().encode(errors="backslashreplace"), to_png(sheet), to_svg(sheet).encode(), rows.encode())
+    return dict(zip(FILES, contents, strict=True))
 
 
 def write_karyotype(karyotype: Karyotype, images: ImageSet, folder: Path) -> None:
@@ -32,12 +47,10 @@ def write_karyotype(karyotype: Karyotype, images: ImageSet, folder: Path) -> Non
         GricolZooError: an image is gone, or another than it was; then nothing is written.
         OSError: a file cannot be written.
     """
-    sheet = lay_out(karyotype, draw_chromosomes(karyotype, open_greys(karyotype, images)))
+    files = karyotype_files(karyotype, draw_chromosomes(karyotype, open_greys(karyotype, images)))
     folder.mkdir(parents=True, exist_ok=True)
-    karyotype.write(folder / DOCUMENT)
-    write_atomically(folder / f"{PICTURE}.png", to_png(sheet))
-    write_atomically(folder / f"{PICTURE}.svg", to_svg(sheet).encode())
-    write_atomically(folder / "chromosomes.csv", to_csv(chromosome_rows(karyotype), COLUMNS).encode())
+    for name, data in files.items():
+        write_atomically(folder / name, data)
 
 
 def folder_names(cells: Iterable[str]) -> list[str]:
@@ -50,24 +63,3 @@ def folder_names(cells: Iterable[str]) -> list[str]:
             name, count = f"{plain}_{count}", count + 1
         names.append(name)
     return names
-
-
-def cells_table(karyotypes: Sequence[Karyotype], file: Path, failed: Mapping[str, str] | None = None) -> None:
-    """Write one row a cell: its draft, and how much of it a person should look at; or why it failed, as its warning."""
-    rows: list[dict[str, object]] = [
-        {
-            "case": item.case,
-            "cell": item.cell,
-            "draft": item.draft,
-            "images": len(item.chromosomes),
-            "unassigned": sum(not one.assigned and not one.error for one in item.chromosomes),
-            "unreadable": sum(bool(one.error) for one in item.chromosomes),
-            "doubtful": len(item.doubtful()),
-            "scale": f"{item.scale:g}",
-            "warnings": "; ".join(item.warnings),
-            "checked": "",
-        }
-        for item in karyotypes
-    ]
-    rows += [{"cell": cell, "warnings": f"failed: {why}"} for cell, why in (failed or {}).items()]
-    write_atomically(file, to_csv(rows, CELLS).encode())

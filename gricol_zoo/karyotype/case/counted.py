@@ -1,0 +1,72 @@
+"""What one cell says of its numbers of chromosomes, or why it cannot be relied on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gricol_zoo.karyotype.case.iscn import sets_of, sex_of, steps_of
+from gricol_zoo.karyotype.document import Karyotype
+from gricol_zoo.karyotype.draft import MOST_DEPARTURES
+from gricol_zoo.spec import CHROMOSOMES
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The numbers of chromosomes of one cell.
+
+    Attributes:
+        cell: its name.
+        counts: how many of each class it has.
+        unclear: why nothing may be concluded from them; "" where it may.
+    """
+
+    cell: str
+    counts: Mapping[str, int]
+    unclear: str = ""
+
+
+def checked_of(karyotype: Karyotype) -> str:
+    """Return who checked a cell, and when; "" if nobody has."""
+    return ""
+
+
+def counted(karyotype: Karyotype) -> Counted:
+    """Return what a cell says of its numbers of chromosomes."""
+    return Counted(karyotype.cell, karyotype.counts(), unclear(karyotype))
+
+
+def unclear(karyotype: Karyotype) -> str:
+    """Say why nothing may be concluded from the numbers of a cell; "" where it may.
+
+    What a person has checked is taken as it stands, unless an image is not a chromosome of any class.
+    """
+    counts = karyotype.counts()
+    if set(karyotype.labels) != set(CHROMOSOMES):
+        return "its classes are not the 24 human chromosomes"
+    unread = sum(bool(item.error) for item in karyotype.chromosomes)
+    if unread:
+        return f"{_images(unread)} could not be read"
+    loose = sum(not item.assigned for item in karyotype.chromosomes)
+    if loose:
+        return f"{_images(loose)} unassigned"
+    if not sex_of(counts):
+        return "no sex chromosome found"
+    return "" if checked_of(karyotype) else _of_unchecked(karyotype, counts)
+
+
+def _of_unchecked(karyotype: Karyotype, counts: Mapping[str, int]) -> str:
+    sets = sets_of(counts)
+    departures = sum(label not in ("X", "Y") for label, _ in steps_of(counts, sets, sex_of(counts)))
+    if departures > MOST_DEPARTURES:
+        return f"{departures} chromosomes more or fewer than {sets} of each: incomplete, or counted wrongly"
+    doubtful = len(karyotype.doubtful())
+    if doubtful:
+        return f"{doubtful} chromosome{'' if doubtful == 1 else 's'} in doubt"
+    if karyotype.warnings:
+        return f"warned of: {karyotype.warnings[0]}"
+    return ""
+
+
+def _images(number: int) -> str:
+    return f"{number} image{'' if number == 1 else 's'}"
