@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 
 from gricol_zoo.errors import GricolZooError
+from gricol_zoo.files import escaped
 from gricol_zoo.karyotype.case.content import Block, Grid, Heading, Karyogram, Paragraph, Report
 from gricol_zoo.karyotype.case.sheet import BODY, HEAD, TITLE, Sheets
 from gricol_zoo.karyotype.case.thumbnails import open_karyogram, shrink
@@ -48,7 +49,7 @@ def _write(report: Report, pictures: Mapping[str, bytes], width: int) -> bytes:
         for block in report.blocks:
             _block(sheets, block, pictures, width)
         pages = sheets.finish()
-        with PdfPages(stream, metadata={"Title": report.title, "Creator": "gricol_zoo"}) as pdf:
+        with PdfPages(stream, metadata={"Title": escaped(report.title), "Creator": "gricol_zoo"}) as pdf:
             for page in pages:
                 pdf.savefig(page)
     return stream.getvalue()
