@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gricol_zoo import __version__
 from gricol_zoo.karyotype.case.clones import GAIN, LOSS
-from gricol_zoo.karyotype.case.counted import checked_of
+from gricol_zoo.karyotype.case.counted import CHECKED, checked_of
 from gricol_zoo.karyotype.case.summary import Case, sentences
 from gricol_zoo.karyotype.document import Edit, Karyotype, now
 from gricol_zoo.karyotype.draft import NOTE
@@ -20,8 +20,8 @@ RULE = (
     "chromosomes were counted by software; structural changes are not looked for."
 )
 MEANING = (
-    "Counted: all images of the cell could be read. Analysed: every chromosome also has a class, none is in doubt and nothing "
-    "is warned of, or a person checked the cell. Karyotyped: a person also checked the karyogram."
+    "Counted: all images of the cell could be read. Analysed: every chromosome also has a class, no class is in doubt and "
+    "nothing is warned of, or a person checked the cell. Karyotyped: a person also checked the karyogram."
 )
 
 
@@ -149,7 +149,10 @@ def _edits(case: Case) -> list[Block]:
 
 
 def _changed(edit: Edit) -> str:
-    return f"no. {edit.id}: {edit.before or 'unassigned'} to {edit.after or 'unassigned'}"
+    if edit.what == CHECKED:
+        return "the cell checked" if edit.after else "the cell opened again"
+    what = "" if edit.what in ("assigned", "turned") else f"{edit.what} "
+    return f"no. {edit.id}: {what}{edit.before or 'unassigned'} to {edit.after or 'unassigned'}"
 
 
 def _listed(columns: list[str], rows: list[list[str]], shares: list[float], most: int) -> list[Block]:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gricol_zoo.karyotype.case.iscn import sets_of, sex_of, steps_of
-from gricol_zoo.karyotype.document import Karyotype
-from gricol_zoo.karyotype.draft import MOST_DEPARTURES
+from gricol_zoo.karyotype.document import DOUBTFUL, Chromosome, Karyotype
 from gricol_zoo.spec import CHROMOSOMES
+
+CHECKED = "checked"  # what the entry of a log is of, by which a person checked the cell
+MOST_CHANGES = 6  # of a cell that is taken as counted; with more, nobody can tell a clone from an incomplete cell
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,12 @@ class Counted:
 
 
 def checked_of(karyotype: Karyotype) -> str:
-    """Return who checked a cell, and when; "" if nobody has."""
-    return ""
+    """Return who checked a cell as it is now, and when: "AB, 2026-01-31T12:00:00Z"; "" if nobody has.
+
+    A check is the last entry of its log; whatever is changed afterwards opens the cell again.
+    """
+    last = karyotype.edits[-1] if karyotype.edits else None
+    return f"{last.by}, {last.time}" if last and last.what == CHECKED and last.after else ""
 
 
 def counted(karyotype: Karyotype) -> Counted:
@@ -39,7 +45,7 @@ def counted(karyotype: Karyotype) -> Counted:
 def unclear(karyotype: Karyotype) -> str:
     """Say why nothing may be concluded from the numbers of a cell; "" where it may.
 
-    What a person has checked is taken as it stands, unless an image is not a chromosome of any class.
+    What a person has checked is taken as it stands, but for images without a class: a marker has no name here.
     """
     counts = karyotype.counts()
     if set(karyotype.labels) != set(CHROMOSOMES):
@@ -57,15 +63,30 @@ def unclear(karyotype: Karyotype) -> str:
 
 def _of_unchecked(karyotype: Karyotype, counts: Mapping[str, int]) -> str:
     sets = sets_of(counts)
-    departures = sum(label not in ("X", "Y") for label, _ in steps_of(counts, sets, sex_of(counts)))
-    if departures > MOST_DEPARTURES:
-        return f"{departures} chromosomes more or fewer than {sets} of each: incomplete, or counted wrongly"
-    doubtful = len(karyotype.doubtful())
+    changes = len(steps_of(counts, sets, sex_of(counts)))
+    if changes > MOST_CHANGES:
+        return f"{changes} chromosomes more or fewer than {sets} of each: incomplete, or counted wrongly"
+    doubtful = len(classes_in_doubt(karyotype))
     if doubtful:
-        return f"{doubtful} chromosome{'' if doubtful == 1 else 's'} in doubt"
+        return f"the class of {doubtful} chromosome{'' if doubtful == 1 else 's'} is in doubt"
     if karyotype.warnings:
         return f"warned of: {karyotype.warnings[0]}"
     return ""
+
+
+def classes_in_doubt(karyotype: Karyotype) -> list[Chromosome]:
+    """Return the chromosomes whose class is in doubt, the least sure first.
+
+    A third 21 that is clearly a 21 is none of them: it is the number that was not expected, and clones are there to tell.
+    """
+    counts = karyotype.counts()
+    changed = {label for label, _ in steps_of(counts, sets_of(counts), sex_of(counts))}
+    return [item for item in karyotype.doubtful() if not (item.assigned in changed and _clear(item))]
+
+
+def _clear(item: Chromosome) -> bool:
+    """Return whether a chromosome's class is sure by itself, whatever the others of its cell are."""
+    return item.predicted == item.assigned and item.probabilities.get(item.assigned, 0.0) >= DOUBTFUL
 
 
 def _images(number: int) -> str:

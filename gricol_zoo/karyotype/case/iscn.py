@@ -52,7 +52,8 @@ def complement(sets: int, sex: str, steps: Collection[Step] = ()) -> str:
     letters = "".join(letter * (sex.count(letter) + change[letter]) for letter in ("X", "Y"))
     autosomes = [f"{'+' if change[label] > 0 else '-'}{label}" for label in AUTOSOMES for _ in range(abs(change[label]))]
     number = sets * len(AUTOSOMES) + len(sex) + sum(change.values())
-    return ",".join(filter(None, [str(number), letters, *autosomes]))
+    level = f"<{sets}n>" if autosomes and sets != 2 else ""  # ISCN names the level that departures are from
+    return ",".join(filter(None, [f"{number}{level}", letters, *autosomes]))
 
 
 def written(counts: Mapping[str, int]) -> str:

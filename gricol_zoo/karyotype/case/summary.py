@@ -26,8 +26,8 @@ class Totals(NamedTuple):
     Attributes:
         cells: all of them, those that failed included.
         counted: whose images could all be read, so that the number of chromosomes is known.
-        analysed: of these, in which every chromosome has a class, none is in doubt and nothing is warned of; or which a person
-            checked.
+        analysed: of these, in which every chromosome has a class, no class is in doubt and nothing is warned of; or which a
+            person checked.
         karyotyped: of these, whose karyogram a person checked.
     """
 

@@ -9,7 +9,8 @@ from gricol_zoo.karyotype.case import clones, counted
 from gricol_zoo.karyotype.case.clones import propose, usual_sex
 from gricol_zoo.karyotype.case.counted import Counted
 from gricol_zoo.karyotype.case.iscn import complement, mosaic, sets_of, steps_of, written
-from gricol_zoo.karyotype.case.summary import Case, cases_of, in_a_line, sentences
+from gricol_zoo.karyotype.case.summary import Case, Failed, cases_of, in_a_line, sentences
+from gricol_zoo.karyotype.document import Edit
 
 
 def case_of(*groups, **more):
@@ -82,8 +83,8 @@ def test_what_makes_no_clone_is_named():
 
 
 UNCLEAR = {
-    "chromosomes in doubt": ({"doubtful": ("4", "5")}, "2 chromosomes in doubt"),
-    "a chromosome in doubt": ({"doubtful": ("4",)}, "1 chromosome in doubt"),
+    "chromosomes in doubt": ({"doubtful": ("4", "5")}, "the class of 2 chromosomes is in doubt"),
+    "a chromosome in doubt": ({"doubtful": ("4",)}, "the class of 1 chromosome is in doubt"),
     "unassigned": ({"loose": 1}, "1 image unassigned"),
     "unreadable": ({"unread": 2}, "2 images could not be read"),
     "warned of": ({"warnings": ["blurred", "small"]}, "warned of: blurred"),
@@ -102,6 +103,26 @@ def test_an_unclear_cell_is_left_out_and_named(what, why):
     assert f"Left out until they are checked: odd: {why}" in " ".join(sentences(case))
 
 
+def test_a_third_copy_that_is_clear_by_itself_is_no_doubt_of_a_class():
+    cells = [made_up(f"c{place}", T21, doubtful=("21", "21", "21")) for place in range(2)]
+    assert [len(cell.doubtful()) for cell in cells] == [3, 3]
+    assert Case("p1", cells).proposal.text == "47,XX,+21[2]"
+    vague = dataclasses.replace(cells[0].chromosomes[-3], confidence=0.5, probabilities={"21": 0.6, "22": 0.4})
+    unsure = [vague if item.assigned == "21" else item for item in cells[0].chromosomes]
+    assert counted.unclear(dataclasses.replace(cells[0], chromosomes=unsure))
+
+
+def test_a_check_is_the_last_entry_of_the_log():
+    cell = made_up("a", doubtful=("4",), warnings=["blurred"])
+    checked = dataclasses.replace(cell, edits=[Edit("2026-01-31T12:00:00Z", "AB", 0, "", "seal", "checked")])
+    assert counted.checked_of(checked) == "AB, 2026-01-31T12:00:00Z"
+    assert Case("p1", [checked]).totals == (1, 1, 1, 1)
+    assert Case("p1", [checked]).proposal.text == "46,XX[1]"
+    assert counted.checked_of(checked.turn(3)) == counted.checked_of(cell) == ""
+    reopened = dataclasses.replace(cell, edits=[*checked.edits, Edit("", "AB", 0, "seal", "", "checked")])
+    assert counted.checked_of(reopened) == ""
+
+
 def test_where_most_cells_are_in_doubt_there_is_no_string():
     case = Case("p1", [made_up("a"), made_up("b", doubtful=("4",)), made_up("c", doubtful=("4",))])
     assert case.proposal.text == ""
@@ -115,10 +136,10 @@ def test_other_classes_than_the_24_are_no_karyotype():
     assert counted.unclear(dataclasses.replace(cell, chromosomes=[])) == "its classes are not the 24 human chromosomes"
 
 
-def test_totals_are_each_within_the_one_before(monkeypatch):
+def test_totals_are_each_within_the_one_before():
     cells = [made_up("a"), made_up("b", doubtful=("4",)), made_up("c", unread=1)]
     assert Case("p1", cells).totals == (3, 2, 1, 0)
-    assert Case("p1", cells, [("d", "no image")]).totals.cells == 4
+    assert Case("p1", cells, [Failed("d", "no image")]).totals.cells == 4
 
 
 def test_cells_make_cases_in_their_order():
@@ -141,8 +162,9 @@ def test_counts_are_written_as_iscn_has_it():
     assert written(counts(MALE, cX=2, c21=3, c5=1)) == "47,XXY,-5,+21"
     assert written(TURNER) == "45,X"
     assert complement(3, "XXY") == "69,XXY"
+    assert complement(4, "XXYY", [("5", -1)]) == "91<4n>,XXYY,-5"
     assert mosaic([]) == ""
-    assert sets_of({label: 4 for label in FEMALE}) == 4
+    assert sets_of(dict.fromkeys(FEMALE, 4)) == 4
     assert steps_of(FEMALE, 2, "XY") == {("X", 1), ("Y", -1)}
 
 
