@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Mapping
+from itertools import zip_longest
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import escaped
 from gricol_zoo.karyotype.case.content import Block, Grid, Heading, Karyogram, Paragraph, Report
-from gricol_zoo.karyotype.case.sheet import BODY, HEAD, TITLE, Sheets
+from gricol_zoo.karyotype.case.sheet import BODY, HEAD, HIGHEST, TITLE, Sheets
 from gricol_zoo.karyotype.case.thumbnails import open_karyogram, shrink
 
 MOST = 5 * 2**20  # bytes of a report
@@ -46,7 +47,9 @@ def _write(report: Report, pictures: Mapping[str, bytes], width: int) -> bytes:
         warnings.simplefilter("ignore")
         sheets = Sheets(report.footer)
         sheets.text(report.title, TITLE, bold=True)
-        for block in report.blocks:
+        for block, after in zip_longest(report.blocks, report.blocks[1:]):
+            if isinstance(block, Heading):
+                sheets.keep(HIGHEST + 3 * HEAD if isinstance(after, Karyogram) else 80)
             _block(sheets, block, pictures, width)
         pages = sheets.finish()
         with PdfPages(stream, metadata={"Title": escaped(report.title), "Creator": "gricol_zoo"}) as pdf:
@@ -57,7 +60,6 @@ def _write(report: Report, pictures: Mapping[str, bytes], width: int) -> bytes:
 
 def _block(sheets: Sheets, block: Block, pictures: Mapping[str, bytes], width: int) -> None:
     if isinstance(block, Heading):
-        sheets.keep(80)
         sheets.skip(10)
         sheets.text(block.words, HEAD, bold=True)
     elif isinstance(block, Paragraph):

@@ -19,6 +19,7 @@ FOOT = 40.0  # below which only the footer stands
 TITLE, HEAD, BODY, SMALL = 16.0, 11.5, 9.0, 7.5
 LEADING = 1.35  # from one line to the next, in sizes
 GAP = 6.0  # between columns
+HIGHEST = 330.0  # of a picture, so that two of them stand on one page
 MOST_LINES = 12  # of a cell of a table; a name may be as long as it likes
 
 
@@ -80,14 +81,11 @@ class Sheets:
         self._y -= 2
 
     def picture(self, image: Image.Image, caption: str) -> None:
-        """Show a picture over the whole width, or as much of it as a page is high, with a caption below."""
+        """Show a picture over the whole width, or as much of it as its height allows, with a caption below."""
         lines = wrap(caption, WIDTH - 2 * MARGIN, SMALL, False)
         below = len(lines) * SMALL * LEADING + 8
-        width = WIDTH - 2 * MARGIN
+        width = min(WIDTH - 2 * MARGIN, HIGHEST * image.width / image.height)
         height = width * image.height / image.width
-        most = HEIGHT - MARGIN - FOOT - below
-        if height > most:
-            width, height = width * most / height, most
         self.keep(height + below)
         box = (MARGIN / WIDTH, (self._y - height) / HEIGHT, width / WIDTH, height / HEIGHT)
         axes = self._pages[-1].add_axes(box)
