@@ -10,11 +10,11 @@ from gricol_zoo.karyotype.case.clones import GAIN, LOSS
 from gricol_zoo.karyotype.case.counted import CHECKED, checked_of
 from gricol_zoo.karyotype.case.summary import Case, sentences
 from gricol_zoo.karyotype.document import Edit, Karyotype, now
-from gricol_zoo.karyotype.draft import NOTE
 
 RESEARCH = "Research, not a finding"
 KARYOGRAMS = 2  # in a report
 MOST_EDITS, MOST_WARNINGS = 200, 100  # that are listed; the rest is in each karyotype.json
+NOTE = "A draft by software that counts whole chromosomes, for a person to check; not made by a medical device."
 RULE = (
     f"A proposal by ISCN's rule for clones: the same gain in at least {GAIN} cells, the same loss in at least {LOSS}. Whole "
     "chromosomes were counted by software; structural changes are not looked for."
@@ -95,6 +95,7 @@ def _proposed(case: Case) -> list[Block]:
         Paragraph(RULE),
         *[Paragraph(sentence) for sentence in sentences(case)],
         *([Grid(["clone", "cells", "which"], clones, [0.3, 0.1, 0.6])] if clones else []),
+        *([Grid(["left out", "because"], [*map(list, proposal.unclear)], [0.3, 0.7])] if proposal.unclear else []),
     ]
 
 

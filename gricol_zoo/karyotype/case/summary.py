@@ -105,8 +105,8 @@ def sentences(case: Case) -> list[str]:
         cells = ", ".join(f"{name} ({text})" for name, text in proposal.alone)
         said.append(f"In no clone, and not counted in the string: {cells}. A single loss may be a lost crop.")
     if proposal.unclear:
-        cells = "; ".join(f"{name}: {why}" for name, why in proposal.unclear)
-        said.append(f"Left out until they are checked: {cells}.")
+        cells = ", ".join(name for name, _ in proposal.unclear)
+        said.append(f"Left out until a person has checked them: {cells}.")
     if case.failed:
         said.append(f"Not read: {'; '.join(f'{one.cell}: {one.why}' for one in case.failed)}.")
     if any(clone.text.split(",")[:2] == ["45", "X"] for clone in proposal.clones):

@@ -11,13 +11,12 @@ from helpers.cases import FEMALE, counts, made_up, png
 
 from gricol_zoo import GricolZooError
 from gricol_zoo.karyotype.case.batch import case_files, cell_files, report_names, to_zip
-from gricol_zoo.karyotype.case.content import Grid, Karyogram, Paragraph, chosen, report_of
+from gricol_zoo.karyotype.case.content import NOTE, Grid, Karyogram, Paragraph, chosen, report_of
 from gricol_zoo.karyotype.case.overview import overview_html
 from gricol_zoo.karyotype.case.report_html import report_html
 from gricol_zoo.karyotype.case.report_pdf import MOST, report_pdf
 from gricol_zoo.karyotype.case.sheet import BODY, drawable, width_of, wrap
 from gricol_zoo.karyotype.case.summary import Case, Failed
-from gricol_zoo.karyotype.draft import NOTE
 
 TIME = "2026-01-02T03:04:05Z"
 HOSTILE = "<script>alert(1)</script>\x1b[2J\u202eevil\n=1+1 $\\frac{$ & \ud800 \u65e5\u672c"
@@ -50,7 +49,8 @@ def test_a_report_says_what_a_person_must_know():
         "ab" * 32,
         "r18half_192.qband",
         "Not read: broken: no image in it.",
-        "c99: warned of: blurred",
+        "Left out until a person has checked them: c99.",
+        "warned of: blurred",
         "no. 1: 2 to 1",
         "no. 3: as it lies to upside down",
         "not named",
