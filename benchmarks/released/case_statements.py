@@ -108,14 +108,17 @@ def words(proposal: Proposal) -> str:
 
 
 def verdict(should: Proposal, said: Proposal) -> str:
-    """Return how what was said stands to what should be: "same", "silent", "fewer" cells of the same clones, or "wrong"."""
+    """Return how what was said stands to what should be: "same", "silent", "fewer" cells but each as it should be, or "wrong"."""
     if words(should) == words(said):
         return "same"
     if not said.text:
         return "silent"
-    karyotypes = {clone.text for clone in should.clones} | {text for _, text in should.alone}
-    spoken = {clone.text for clone in said.clones} | {text for _, text in said.alone}
-    return "fewer" if spoken <= karyotypes else "wrong"
+    return "fewer" if by_cell(said).items() <= by_cell(should).items() else "wrong"
+
+
+def by_cell(proposal: Proposal) -> dict[str, str]:
+    """Return what a proposal says of each cell that is not left out."""
+    return {cell: clone.text for clone in proposal.clones for cell in clone.cells} | dict(proposal.alone)
 
 
 def summary_of(rows: Sequence[dict[str, Any]], part: str) -> dict[str, Any]:

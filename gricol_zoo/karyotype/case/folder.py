@@ -11,7 +11,7 @@ from gricol_zoo.data.store import DOCUMENT, PICTURE
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.karyotype.case.summary import Failed
 from gricol_zoo.karyotype.case.table import CELLS_FILE, FAILED
-from gricol_zoo.karyotype.document import Karyotype, read_karyotype
+from gricol_zoo.karyotype.document import Karyotype, read_karyotype, signature_file
 from gricol_zoo.karyotype.output import FILES
 
 
@@ -38,13 +38,14 @@ class CaseFolder:
         return self.files(cell).get(f"{PICTURE}.png", b"")
 
     def files(self, cell: Karyotype) -> dict[str, bytes]:
-        """Return the files of a cell, by their names.
+        """Return the files of a cell, by their names; its signature too, where there is one.
 
         Raises:
             OSError: one cannot be read.
         """
         place = self.places[[one.cell for one in self.cells].index(cell.cell)]
-        return {name: (place / name).read_bytes() for name in FILES if (place / name).is_file()}
+        names = (*FILES, signature_file(place / DOCUMENT).name)
+        return {name: (place / name).read_bytes() for name in names if (place / name).is_file()}
 
 
 def read_folder(folder: Path) -> CaseFolder:

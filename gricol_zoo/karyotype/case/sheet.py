@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -153,7 +153,13 @@ def width_of(words: str, size: float, bold: bool) -> float:
 
 def drawable(words: str) -> str:
     r"""Return text as the font can draw it: control characters, and letters that it lacks, written out (\u65e5)."""
+    known = _letters()
+    return "".join(one if ord(one) in known else one.encode("unicode_escape").decode() for one in escaped(words))
+
+
+@cache
+def _letters() -> frozenset[int]:
+    """Return the code points that the font has."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
-    known = get_font(findfont(FontProperties())).get_charmap()
-    return "".join(one if ord(one) in known else one.encode("unicode_escape").decode() for one in escaped(words))
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())
