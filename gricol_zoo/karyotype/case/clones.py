@@ -100,7 +100,8 @@ def _clones(cells: Sequence[Counted], sets: int) -> tuple[list[Clone], list[tupl
     groups: dict[frozenset[Step], list[tuple[Counted, bool]]] = defaultdict(list)  # with whether they have nothing beyond
     for cell, own in zip(cells, steps, strict=True):
         groups[own & shared].append((cell, own <= shared))
-    clones, alone = [], []
+    clones: list[Clone] = []
+    alone: list[tuple[str, str]] = []
     for changes, members in groups.items():
         text = complement(sets, sex, changes)
         normal = text in NORMAL

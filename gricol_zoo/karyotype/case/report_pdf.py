@@ -13,6 +13,18 @@ from gricol_zoo.karyotype.case.content import Block, Grid, Heading, Karyogram, P
 from gricol_zoo.karyotype.case.sheet import BODY, HEAD, HIGHEST, TITLE, Sheets
 from gricol_zoo.karyotype.case.thumbnails import open_karyogram, shrink
 
+LOOK = {
+    "text.usetex": False,  # it would run what a name says
+    "font.family": ["DejaVu Sans"],  # which comes with matplotlib
+    "text.color": "black",
+    "figure.facecolor": "white",
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
+    "savefig.bbox": None,  # the whole page
+    "savefig.facecolor": "auto",
+    "pdf.compression": 6,
+}
+"""What a person's own matplotlibrc must not change; all else of it does no harm."""
 MOST = 5 * 2**20  # bytes of a report
 WIDTHS = (1600, 1000, 600)  # pixels of a karyogram, tried in this order until the file is small enough
 
@@ -38,12 +50,11 @@ def report_pdf(report: Report, pictures: Mapping[str, bytes]) -> bytes:
 
 
 def _write(report: Report, pictures: Mapping[str, bytes], width: int) -> bytes:
-    from matplotlib import rc_context, rcParamsDefault
+    from matplotlib import rc_context
     from matplotlib.backends.backend_pdf import PdfPages
 
     stream = io.BytesIO()
-    # A person's matplotlibrc might ask for LaTeX, which would run what a name says.
-    with rc_context(dict(rcParamsDefault) | {"text.usetex": False}), warnings.catch_warnings():
+    with rc_context(LOOK), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sheets = Sheets(report.footer)
         sheets.text(report.title, TITLE, bold=True)

@@ -25,7 +25,7 @@ def cell_rows(cases: Sequence[Case]) -> list[dict[str, Any]]:
     ``clone`` is that of the proposal, ``unclear`` why nothing was concluded from the cell. Of a cell that failed there is only
     the reason, as its warning.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for case in cases:
         unclear = dict(case.proposal.unclear)
         rows += [_row(case, cell, unclear.get(cell.cell, "")) for cell in case.cells]
