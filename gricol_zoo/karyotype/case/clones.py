@@ -97,21 +97,31 @@ def _clones(cells: Sequence[Counted], sets: int) -> tuple[list[Clone], list[tupl
     steps = [steps_of(cell.counts, sets, sex) for cell in cells]
     seen = Counter(step for one in steps for step in one)
     shared = {step for step, number in seen.items() if number >= (GAIN if step[1] > 0 else LOSS)}
-    groups: dict[frozenset[Step], list[tuple[Counted, bool]]] = defaultdict(list)  # with whether they have nothing beyond
+    groups: dict[frozenset[Step], list[Counted]] = defaultdict(list)
     for cell, own in zip(cells, steps, strict=True):
-        groups[own & shared].append((cell, own <= shared))
-    clones: list[Clone] = []
-    alone: list[tuple[str, str]] = []
+        groups[own & shared].append(cell)
+    clones: dict[frozenset[Step], list[Counted]] = {}
+    left: list[tuple[frozenset[Step], Counted]] = []
     for changes, members in groups.items():
         text = complement(sets, sex, changes)
-        normal = text in NORMAL
-        inside = [member for member in members if member[1] or not normal]
-        if len(inside) >= (1 if normal else GAIN):
-            beyond = [f"{cell.cell} ({written(cell.counts)})" for cell, exact in inside if not exact]
-            clones.append(Clone(text, [cell.cell for cell, _ in inside], beyond))
-            members = [member for member in members if normal and not member[1]]
-        alone += [(cell.cell, written(cell.counts)) for cell, _ in members]
-    return clones, alone
+        inside = [cell for cell in members if written(cell.counts) == text] if text in NORMAL else members
+        if len(inside) >= (1 if text in NORMAL else GAIN):
+            clones[changes] = inside
+        left += [(changes, cell) for cell in members if cell not in clones.get(changes, ())]
+    alone = []
+    for changes, cell in left:
+        # A cell with a clone's changes and more is in that clone, the one that explains the most of it.
+        fits = [one for one in clones if one < changes and complement(sets, sex, one) not in NORMAL]
+        if fits:
+            clones[max(fits, key=len)].append(cell)
+        else:
+            alone.append((cell.cell, written(cell.counts)))
+    return [_clone(complement(sets, sex, changes), members) for changes, members in clones.items()], alone
+
+
+def _clone(text: str, members: Sequence[Counted]) -> Clone:
+    told = [(cell.cell, written(cell.counts)) for cell in members]
+    return Clone(text, [name for name, _ in told], [f"{name} ({own})" for name, own in told if own != text])
 
 
 def usual_sex(cells: Sequence[Counted], sets: int) -> str:

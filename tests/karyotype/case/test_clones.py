@@ -38,6 +38,7 @@ SAID = {
     "47,XYY": ([(20, counts(MALE, cY=2))], "47,XYY[20]"),
     "two gains of one chromosome": ([(20, counts(c8=4))], "48,XX,+8,+8[20]"),
     "two changes, and one of them alone": ([(4, counts(c8=3, c21=3)), (16, T21)], "mos 47,XX,+21[16]/48,XX,+8,+21[4]"),
+    "a cell that has a clone's change and more": ([(5, T21), (1, T8), (1, counts(c8=3, c21=3))], "47,XX,+21[6]"),
     "sex first, then autosomes in order": ([(20, counts(MALE, cX=2, c21=3, c5=1))], "47,XXY,-5,+21[20]"),
     "a lost crop in one cell": ([(19, FEMALE), (1, counts(c7=1))], "46,XX[19]"),
     "a lost crop in a cell of a clone": ([(19, T21), (1, counts(c21=3, c7=1))], "47,XX,+21[20]"),
