@@ -83,7 +83,7 @@ def _why_not(cells: Sequence[Counted], used: Sequence[Counted], clones: Sequence
     if not cells:
         return "there is no cell"
     if len(used) < CLEAR * len(cells):
-        return f"only {len(used)} of {len(cells)} cells are clear; check the others first"
+        return f"only {len(used)} of {len(cells)} cells {'is' if len(used) == 1 else 'are'} clear; check the others first"
     if not clones:
         return f"no change is seen in enough cells for a clone (a gain in {GAIN}, a loss in {LOSS}), and no cell is normal"
     if set(NORMAL) <= {clone.text for clone in clones}:

@@ -106,7 +106,7 @@ def sentences(case: Case) -> list[str]:
         said.append(f"In no clone, and not counted in the string: {cells}. A single loss may be a lost crop.")
     if proposal.unclear:
         cells = ", ".join(name for name, _ in proposal.unclear)
-        said.append(f"Left out until a person has checked them: {cells}.")
+        said.append(f"Left out of the proposal: {cells}.")
     if case.failed:
         said.append(f"Not read: {'; '.join(f'{one.cell}: {one.why}' for one in case.failed)}.")
     if any(clone.text.split(",")[:2] == ["45", "X"] for clone in proposal.clones):

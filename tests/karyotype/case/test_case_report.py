@@ -49,7 +49,7 @@ def test_a_report_says_what_a_person_must_know():
         "ab" * 32,
         "r18half_192.qband",
         "Not read: broken: no image in it.",
-        "Left out until a person has checked them: c99.",
+        "Left out of the proposal: c99.",
         "warned of: blurred",
         "no. 1: 2 to 1",
         "no. 3: as it lies to upside down",

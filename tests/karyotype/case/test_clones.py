@@ -101,7 +101,7 @@ def test_an_unclear_cell_is_left_out_and_named(what, why):
     assert case.proposal.text == "46,XX[2]"
     ((name, reason),) = case.proposal.unclear
     assert (name, reason[: len(why)]) == ("odd", why)
-    assert "Left out until a person has checked them: odd." in sentences(case)
+    assert "Left out of the proposal: odd." in sentences(case)
 
 
 def test_a_third_copy_that_is_clear_by_itself_is_no_doubt_of_a_class():
@@ -127,7 +127,7 @@ def test_a_check_is_the_last_entry_of_the_log():
 def test_where_most_cells_are_in_doubt_there_is_no_string():
     case = Case("p1", [made_up("a"), made_up("b", doubtful=("4",)), made_up("c", doubtful=("4",))])
     assert case.proposal.text == ""
-    assert in_a_line(case) == "nothing proposed: only 1 of 3 cells are clear; check the others first; 1 of 3 cells analysed"
+    assert in_a_line(case) == "nothing proposed: only 1 of 3 cells is clear; check the others first; 1 of 3 cells analysed"
     assert case.clone_of("a") == "46,XX"
 
 
