@@ -63,7 +63,7 @@ def _signature(options: argparse.Namespace) -> tuple[str, list[str]]:
     """Return the fingerprint of the key that signed the record, if that was asked, and what is wrong with the signature."""
     from gricol_zoo.errors import SignatureError
     from gricol_zoo.karyotype.document import signature_file, to_sign
-    from gricol_zoo.weights.signing import check, read_signature
+    from gricol_zoo.weights.ed25519 import check, read_signature
 
     if options.signed_by is None:
         return "", []

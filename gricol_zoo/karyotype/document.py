@@ -19,7 +19,7 @@ from gricol_zoo.data.scale import check_factor
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import read_json, write_atomically
 from gricol_zoo.karyotype.draft import NOTE, draft
-from gricol_zoo.weights.signing import canonical
+from gricol_zoo.weights.ed25519 import canonical
 
 FORMAT = 1
 UPRIGHT, TURNED = "as it lies", "upside down"

@@ -11,7 +11,7 @@ from pathlib import Path
 from gricol_zoo.errors import CheckpointError, NotOnHubError, SignatureError
 from gricol_zoo.files import file_sha256
 from gricol_zoo.weights.config import CONFIG_FILE
-from gricol_zoo.weights.signing import canonical, check, read_signature, sign, write_signature
+from gricol_zoo.weights.ed25519 import canonical, check, read_signature, sign, write_signature
 from gricol_zoo.weights.source import SIGNATURE_FILE, WEIGHTS_FILE, Source, find_in_dir
 
 KIND = "weights"

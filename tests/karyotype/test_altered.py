@@ -256,7 +256,7 @@ def test_a_signature_covers_every_field(signed, data, tmp_path, capsys):
     assert run(*verify) == 0
     from gricol_zoo.errors import SignatureError
     from gricol_zoo.karyotype.document import signature_file, to_sign
-    from gricol_zoo.weights.signing import check, read_signature
+    from gricol_zoo.weights.ed25519 import check, read_signature
 
     signature = read_signature(signature_file(signed))
     for _, alter in ALTERATIONS.values():
