@@ -17,7 +17,7 @@ from typing import Any
 
 from gricol_zoo.data.quality import is_reference
 from gricol_zoo.errors import ConfigError, GricolZooError
-from gricol_zoo.files import read_json
+from gricol_zoo.files import escaped, read_json
 from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.models.presets import MODELS
 from gricol_zoo.models.pretrained_cfg import timm_config
@@ -27,6 +27,7 @@ CONFIG_FILE = "config.json"
 FORMAT = 1
 MAX_BYTES = 1 << 20
 MAX_TEXT = 200
+MAX_SAID = 1000  # letters of a message
 MAX_WEIGHT_BYTES = 1 << 36
 MAX_IMAGES = 1 << 24  # that were trained on
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -63,7 +64,7 @@ def read_config(file: Path) -> Config:
     try:
         return _checked(config)
     except GricolZooError as error:
-        raise ConfigError(f"{file} cannot be used: {error}") from error
+        raise ConfigError(f"{file} cannot be used: {escaped(str(error))[:MAX_SAID]}") from error  # it quotes the file
 
 
 def _checked(config: Mapping[str, Any]) -> Config:
@@ -124,8 +125,8 @@ def check_options(key: str, options: Any) -> None:
     if not isinstance(options, Mapping):
         raise ConfigError(f"expected `{key}` to be a mapping.")
     for name, value in options.items():
-        if name in NOT_FROM_FILES:
-            raise ConfigError(f"`{key}` must not set {name!r}.")
+        if name in NOT_FROM_FILES or not name.isidentifier() or len(name) > MAX_TEXT:
+            raise ConfigError(f"`{key}` must not set {name[:MAX_TEXT]!r}.")
         for item in value if isinstance(value, list) else [value]:
             number = isinstance(item, (int, float)) and not isinstance(item, bool)
             if not (isinstance(item, bool) or item is None or (number and abs(item) <= MAX_OPTION) or _is_text(item)):

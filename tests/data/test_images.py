@@ -524,3 +524,16 @@ def test_whatever_a_decoder_raises_is_the_files_fault(monkeypatch, error):
     monkeypatch.setattr(Image, "open", fail)
     with pytest.raises(ImageError, match=r"^damaged or truncated: \S.*$"):
         read_grey(data)
+
+
+def with_scans(data, count):
+    """Repeat the last scan of a progressive JPEG, which decoders bear with: a few bytes each, and the whole image again."""
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * count + data[-2:]
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused():
+    data = encode(Image.fromarray(GREY), "JPEG", progressive=True)
+    assert read_crop(with_scans(data, 20)).grey.shape == (H, W)
+    with pytest.raises(ImageError, match=r"a JPEG with 20\d\d scans, where a usual one has at most 100"):
+        read_crop(with_scans(data, 2000))

@@ -91,6 +91,40 @@ def test_other_headers_that_become_paths(hub, commit, tmp_path, answer, first):
     assert files_in(tmp_path) == []
 
 
+ODD = {  # answers that the client takes for the file's own, although they look like redirects
+    "304": {"status": "304"},
+    "300": {"status": "300", "Location": "elsewhere"},
+    "302 without a place": {"status": "302"},
+    "302 to another scheme": {"status": "302", "Location": "ftp:x"},
+    "302 to the same scheme": {"status": "302", "Location": "http:x"},
+    "307 to another host": {"status": "307", "Location": "//localhost/x"},
+    "307 to this host": {"status": "307", "Location": "http://127.0.0.1/x"},
+}
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["asked", "then downloaded"])
+@pytest.mark.parametrize("odd", ODD)
+def test_an_etag_of_an_odd_redirect_makes_no_file(hub, commit, tmp_path, odd, first):
+    hub.break_next(lambda: None, "HEAD", "config.json", first)
+    hub.break_next({**headers(OUT), **ODD[odd]}, "HEAD", "config.json", 99)
+    with pytest.raises(HubError, match="ETag of 40 or 64 hex digits"):
+        load()
+    assert files_in(tmp_path) == []
+
+
+def test_a_redirect_within_the_hub_is_followed(hub, commit):
+    moved = {"status": "307", "Location": f"/{REPO}/resolve/main/config.json?again", **headers("of the redirect")}
+    hub.break_next(moved, "HEAD", "config.json", 1)
+    assert load().num_classes == 24
+
+
+def test_what_a_server_says_is_written_out(hub, commit):
+    hub.break_next({"status": "400", "X-Error-Message": "a\x9b2Jb"}, "HEAD", "config.json", 99)
+    with pytest.raises(HubError) as caught:
+        load()
+    assert str(caught.value).isprintable()
+
+
 def test_the_guard_outlives_a_session_that_is_closed(hub, commit, tmp_path):
     hub.break_next(huggingface_hub.close_session, "HEAD", "config.json")
     hub.break_next(headers(OUT), "HEAD", "config.json", 99)

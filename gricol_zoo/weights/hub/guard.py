@@ -72,9 +72,11 @@ def _look(response: Any) -> None:
     for name, pattern in (("X-Repo-Commit", COMMIT), ("X-Xet-Hash", XET)):
         if name in headers:
             check_header(headers[name], pattern, where)
-    # Of an error's body, of a redirect within the Hub and of a body from elsewhere the ETag is never used.
-    moved = response.status_code >= 300 and not urlsplit(headers.get("Location", "")).netloc
-    if response.request.method == "HEAD" and response.status_code < 400 and not moved:
+    # Of an error's body, of a redirect that the client follows and of a body from elsewhere the ETag is never used. It follows
+    # an address within the Hub; a 304, a 300 or an address such as "ftp:x" it takes for the answer.
+    place = urlsplit(headers.get("Location", ""))
+    followed = response.has_redirect_location and not (place.scheme or place.netloc)
+    if response.request.method == "HEAD" and response.status_code < 400 and not followed:
         etag = headers.get("X-Linked-Etag") or headers.get("ETag")
         if etag is not None:
             check_header(etag.removeprefix("W/").strip('"'), ETAG, where)

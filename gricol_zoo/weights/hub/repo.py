@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gricol_zoo.errors import CacheError, CheckpointError, HubError, NoAccessError, NotOnHubError, UnreachableError
+from gricol_zoo.files import escaped
 
 T = TypeVar("T")
 ATTEMPTS = 3
@@ -70,7 +71,7 @@ def translate(error: Exception, repo: Repo, name: str) -> HubError:
     from huggingface_hub import errors as client
 
     file, status = file_of(repo, name), getattr(getattr(error, "response", None), "status_code", 0)
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    reason = escaped((str(error).strip().splitlines() or [type(error).__name__])[0])[:300]  # it may quote the server
     if isinstance(error, client.GatedRepoError):
         return NoAccessError(
             f"{repo.name} is gated. Request access on its Hub page, then log in (`hf auth login`) or give `token`."
