@@ -111,13 +111,13 @@ def read_table(data: bytes, where: str, needed: Sequence[str] = (), known: Seque
         GricolZooError: not text, a needed column missing, a column twice, or a row with more values than there are columns.
     """
     whole = decode_text(data, where).replace("\r\n", "\n").replace("\r", "\n")
-    said = re.match(r'\s*"?sep=(.)"?[^\n]*\n', whole, re.IGNORECASE)
+    said = re.match(r'\s*"?sep=([^"\n])"?[^\n]*\n', whole, re.IGNORECASE)
     text = re.sub(r'\A([ \t,;|"]*\n)+', "", whole[said.end() if said else 0 :])
     above = whole.count("\n") - text.count("\n")  # lines before the header
     names = {name.casefold(): name for name in (*needed, *known)}
-    delimiter = said[1] if said else _delimiter(text.partition("\n")[0], names)
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=delimiter != " ")
     try:
+        delimiter = said[1] if said else _delimiter(text.partition("\n")[0], names)
+        reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=delimiter != " ")
         columns = [names.get(name.strip().casefold(), name.strip()) for name in next(reader, [])]
         while columns and not columns[-1]:
             columns.pop()

@@ -31,6 +31,7 @@ MAX_SAID = 1000  # letters of a message
 MAX_WEIGHT_BYTES = 1 << 36
 MAX_IMAGES = 1 << 24  # that were trained on
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+PARTS = ("backbone", "splitter", "head", "overview")
 OPTIONS = ("backbone_options", "splitter_options", "head_options")
 MAX_OPTION = 1 << 16
 WORDS = ("tag", "description", "notes", "license", "origin_url", "paper_name", "paper_ids")  # for people; nothing reads them
@@ -84,6 +85,9 @@ def _checked(config: Mapping[str, Any]) -> Config:
     for key in OPTIONS:
         check_options(key, info["spec"].get(key, {}))
     spec = from_mapping(ModelSpec, info["spec"])
+    for key in PARTS:
+        if not _is_text(getattr(spec, key)):
+            raise ConfigError(f"expected `{key}` to be a name of printable characters, but got {getattr(spec, key)!r:.200}.")
     name = config.get("architecture", "")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ConfigError(f"expected `architecture` to be a name of letters, digits, `_`, `.` and `-`, but got {name!r:.200}.")

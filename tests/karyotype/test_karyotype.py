@@ -273,6 +273,7 @@ def test_too_many_images_for_a_cell(tmp_path, model, capsys):
 
 def test_folder_names_are_safe_and_unlike():
     assert folder_names(["a/b", "a_b", "..", "клетка 1", "A_B"]) == ["a_b", "a_b_2", "cell", "клетка 1", "A_B_3"]
+    assert len(set(folder_names("!" * (1 + n) + "a" + "?" * n for n in range(3000)))) == 3000
     long = folder_names([f"{'细' * 300}{number}" for number in range(2)])
     assert len(set(long)) == 2
     assert all(len(name.encode()) < 255 for name in long)

@@ -9,7 +9,7 @@ from helpers.models import SMALL
 
 import gricol_zoo.weights.hub.deadline
 from gricol_zoo import create_model
-from gricol_zoo.errors import HubError, UnreachableError
+from gricol_zoo.errors import HubError, NotOnHubError, UnreachableError
 from gricol_zoo.weights.hub.deadline import within
 
 NAME = "r18half_128"
@@ -118,6 +118,21 @@ def test_a_redirect_within_the_hub_is_followed(hub, commit):
     assert load().num_classes == 24
 
 
+@pytest.mark.parametrize("door", [load, by_timm])
+@pytest.mark.parametrize(
+    "revision", ["../../../outside", "a/../../../../outside", "/outside", "a\\..\\b", "C:x", "a b", "\x1b[2J"]
+)
+def test_a_revision_that_is_a_path_makes_no_file(hub, commit, tmp_path, revision, door):
+    first, _, rest = f"{revision}/config.json".partition("/")
+    hub.repos[REPO].commits[commit][rest] = hub.repos[REPO].commits[commit]["config.json"]
+    hub.repos[REPO].tags[first] = commit  # the server says that there is such a revision
+    before = files_in(tmp_path.parent)
+    with pytest.raises(NotOnHubError, match="cannot have a revision") as caught:
+        door(f"@{revision}")
+    assert str(caught.value).isprintable()
+    assert files_in(tmp_path.parent) == before
+
+
 def test_what_a_server_says_is_written_out(hub, commit):
     hub.break_next({"status": "400", "X-Error-Message": "a\x9b2Jb"}, "HEAD", "config.json", 99)
     with pytest.raises(HubError) as caught:
@@ -140,6 +155,26 @@ def test_others_may_have_other_etags(hub, tmp_path):
     assert load_others("org/other", "note.txt", cache_dir=tmp_path / "cache").endswith("note.txt")
 
 
+def await_downloads():
+    """Wait for what a load has left running; it must end."""
+    for thread in threading.enumerate():
+        if thread.name == "gricol-zoo download":
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("wait", [{"Retry-After": "100000"}, {"RateLimit": '"api";r=0;t=100000'}])
+def test_a_server_does_not_say_for_how_long_the_cache_is_locked(hub, commit, monkeypatch, wait):
+    monkeypatch.setattr(gricol_zoo.weights.hub.deadline, "LEAST", 1.0)
+    monkeypatch.setattr(gricol_zoo.weights.hub.deadline, "RATE", 10e6)
+    hub.break_next({"status": "429", **wait}, "GET", "config.json", 99)
+    with pytest.raises(HubError):
+        load()
+    hub.faults.clear()
+    await_downloads()
+    load()
+
+
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
 @pytest.mark.parametrize("door", [load, by_timm])
@@ -152,10 +187,7 @@ def test_a_drip_ends(hub, commit, monkeypatch, method, file, door):
         door()
     assert time.monotonic() - start < 8
     hub.faults.clear()
-    for thread in threading.enumerate():
-        if thread.name == "gricol-zoo download":
-            thread.join(8)
-            assert not thread.is_alive()
+    await_downloads()
     door()
 
 

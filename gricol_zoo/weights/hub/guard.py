@@ -19,6 +19,9 @@ COMMIT = re.compile("[0-9a-f]{40}")
 ETAG = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 XET = re.compile("[0-9a-f]{64}")
 WHAT = {COMMIT: "a commit of 40 hex digits", ETAG: "an ETag of 40 or 64 hex digits", XET: "an xet hash of 64 hex digits"}
+WAITS = ("Retry-After", "RateLimit")
+"""By these a server says how long to wait. The client would sleep for days with the cache's lock in its hand, and nothing would
+wake it; without them it waits for some seconds."""
 _checking: ContextVar[bool] = ContextVar("checking", default=False)
 
 
@@ -69,6 +72,8 @@ def _look(response: Any) -> None:
     if not _checking.get():
         return
     headers, where = response.headers, response.request.url.path
+    for name in WAITS:
+        headers.pop(name, None)
     for name, pattern in (("X-Repo-Commit", COMMIT), ("X-Xet-Hash", XET)):
         if name in headers:
             check_header(headers[name], pattern, where)
