@@ -24,7 +24,7 @@ SLIGHTLY = {
     "chromosomes.confidence": "by at most {margin:g}",
     "chromosomes.polarity": "by at most {margin:g}",
     "chromosomes.path": "in another spelling of the same file's name",
-    "cell": "to its folder's name, or with the case before it",
+    "cell": "to another name that it goes by, such as its folder's",
 }
 """Fields that are compared, but not to the letter."""
 WHERE_MOVED = ("cell", "case", "chromosomes.label", "chromosomes.short_arm", "model.hub_ref")

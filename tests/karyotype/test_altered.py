@@ -107,6 +107,14 @@ def without(*keys):
     return change
 
 
+def without_polarity(data):
+    """Take out what tells which end is up, and draw no chromosome as it told."""
+    without("polarity")(data)
+    data["edits"] = [edit for edit in data["edits"] if edit["what"] != "turned"]
+    for item in data["chromosomes"]:
+        item["turned"] = item["short_arm"] == "down"
+
+
 C = ("chromosomes", 3)
 ALTERATIONS = {  # what is altered -> where, and how
     **{f"{key} of {value}": (key, put(key, value)) for key, value in (("format", 2), ("format", NAN), ("draft", "46,XX"))},
@@ -230,7 +238,7 @@ SLIGHT = {  # what is let pass, for it says the same or nearly
 OF_BEFORE = {  # what is not missed in a record from before
     "case": without("case"),
     "warnings": without("warnings"),
-    "polarity": without("polarity"),
+    "polarity": without_polarity,
     "options": as_before,
 }
 
