@@ -159,16 +159,16 @@ def await_downloads():
     """Wait for what a load has left running; it must end."""
     for thread in threading.enumerate():
         if thread.name == "gricol-zoo download":
-            thread.join(10)
+            thread.join(30)
             assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("wait", [{"Retry-After": "100000"}, {"RateLimit": '"api";r=0;t=100000'}])
 def test_a_server_does_not_say_for_how_long_the_cache_is_locked(hub, commit, monkeypatch, wait):
-    monkeypatch.setattr(gricol_zoo.weights.hub.deadline, "LEAST", 1.0)
-    monkeypatch.setattr(gricol_zoo.weights.hub.deadline, "RATE", 10e6)
     hub.break_next({"status": "429", **wait}, "GET", "config.json", 99)
-    with pytest.raises(HubError):
+    with monkeypatch.context() as patched, pytest.raises(HubError):
+        patched.setattr(gricol_zoo.weights.hub.deadline, "LEAST", 1.0)
+        patched.setattr(gricol_zoo.weights.hub.deadline, "RATE", 10e6)
         load()
     hub.faults.clear()
     await_downloads()
