@@ -19,7 +19,7 @@ from gricol_zoo.data.scale import check_factor
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import read_json, write_atomically
 from gricol_zoo.karyotype.draft import NOTE, draft
-from gricol_zoo.weights.signing import canonical
+from gricol_zoo.weights.ed25519 import canonical
 
 FORMAT = 1
 UPRIGHT, TURNED = "as it lies", "upside down"
@@ -250,7 +250,7 @@ def to_karyotype(data: Any, where: str) -> Karyotype:
     Raises:
         GricolZooError: another format, a field missing or unknown, a class or a scale that is none.
     """
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
+    if not isinstance(data, dict) or type(data.get("format")) is not int or data["format"] != FORMAT:
         raise GricolZooError(
             f"{where} is not a karyotype.json of format {FORMAT}. Expected a file written by `gricol-zoo karyotype`."
         )
@@ -281,7 +281,10 @@ def to_karyotype(data: Any, where: str) -> Karyotype:
 
 
 def _check_nested(karyotype: Karyotype, where: str) -> None:
-    """Refuse values of another kind inside of the record's mappings and lists."""
+    """Refuse values of another kind inside of the record's mappings and lists, and probabilities that are none, such as NaN."""
+    options = [one for value in karyotype.options.values() for one in (value.values() if isinstance(value, dict) else [value])]
+    if any(isinstance(one, (list, dict)) for one in options):  # however deep: it would be written again
+        raise GricolZooError(f"{where} is damaged: an option is neither a text nor a number.")
     probabilities = [value for item in karyotype.chromosomes for value in item.probabilities.values()]
     words = [*karyotype.labels, *karyotype.model.values(), *karyotype.versions.values()]
     words += [karyotype.options.get(key, "") for key in ("dtype", "layout", "ground")]
@@ -289,6 +292,9 @@ def _check_nested(karyotype: Karyotype, where: str) -> None:
         for value in values:
             if isinstance(value, bool) or not isinstance(value, kind):
                 raise GricolZooError(f"{where} is damaged: expected a {called}, but got {value!r:.200}.")
+    probabilities += [value for item in karyotype.chromosomes for value in (item.confidence, item.polarity)]
+    if not all(value is None or 0 <= value <= 1 for value in probabilities):
+        raise GricolZooError(f"{where} is damaged: a probability is not in 0..1.")
 
 
 def to_sign(file: Path) -> bytes:
@@ -315,6 +321,8 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 def _typed(kind: Any, values: Mapping[str, Any]) -> Any:
     """Make a dataclass of JSON, each value of the type that its field is declared with."""
     for item in dataclasses.fields(kind):
-        if item.name in values and not isinstance(values[item.name], KINDS[str(item.type).partition("[")[0]]):
-            raise TypeError(f"{item.name} is {values[item.name]!r}, expected {item.type}")
+        value, fits = values.get(item.name), KINDS[str(item.type).partition("[")[0]]
+        # To Python true is a number, 1.
+        if item.name in values and (not isinstance(value, fits) or (isinstance(value, bool) and fits is not bool)):
+            raise TypeError(f"{item.name} is {value!r:.200}, expected {item.type}")
     return kind(**values)

@@ -55,11 +55,12 @@ def write_karyotype(karyotype: Karyotype, images: ImageSet, folder: Path) -> Non
 
 def folder_names(cells: Iterable[str]) -> list[str]:
     """Return a folder's name for each cell: its own, without what a file system or a shell may stumble over, and unlike."""
-    names: list[str] = []
+    names: dict[str, str] = {}  # by the name in small letters, for some file systems know no others
+    counts: dict[str, int] = {}
     for cell in cells:
         plain = re.sub(r"[^\w.\- ]+", "_", cell)[:MOST_NAME].strip(" .") or "cell"
-        name, count = plain, 2
-        while name.lower() in {other.lower() for other in names}:
+        name, count = plain, counts.get(plain.lower(), 2)
+        while name.lower() in names:
             name, count = f"{plain}_{count}", count + 1
-        names.append(name)
-    return names
+        names[name.lower()], counts[plain.lower()] = name, count
+    return [*names.values()]

@@ -13,7 +13,7 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
-from gricol_zoo.files import same_name
+from gricol_zoo.files import on_another_machine, same_name
 from gricol_zoo.inference.classifier import Classifier, to_classifier
 from gricol_zoo.karyotype.assign import DEFAULT_COSTS, MAX_CHROMOSOMES, UNASSIGNED, Costs, assign, confidences
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, now
@@ -55,6 +55,8 @@ def find_cell(karyotype: Karyotype, place: Path | None = None, layout: str = "")
     Raises:
         GricolZooError: they are not there; says how to name the place.
     """
+    if place is None and on_another_machine(karyotype.source):  # whoever wrote the record may want it to be looked for there
+        raise GricolZooError(f"The record says that the images are at {karyotype.source!r:.200}. If so, name it with --images.")
     where = place or Path(karyotype.source)
     if (place is None and not karyotype.source) or not where.exists():
         raise GricolZooError(f"The images of {karyotype.cell} are not at {where}. Give their location with --images.")

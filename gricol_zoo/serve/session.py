@@ -211,8 +211,10 @@ class Session:
 
 
 def classified_by(karyotype: Karyotype, model: GridModel | DeployedModel) -> bool:
-    """Say whether a karyotype is by these weights, and its images were prepared as the model prepares them."""
+    """Say whether a karyotype is by these weights and of their classes, its images prepared as the model prepares them."""
     how = model.spec.preprocess
+    if tuple(karyotype.labels) != model.spec.labels:
+        return False  # or a class of the record's would be taken for another one of the model's
     prepared = (karyotype.options.get("preparation"), karyotype.options.get("ground")) == (how.version, how.ground)
     return prepared and bool(model.info.sha256) and karyotype.model.get("weights_sha256") == model.info.sha256
 

@@ -153,6 +153,19 @@ def test_another_model_is_not_asked_where_it_looked(tmp_path, models, left, crop
     assert "not offered here" in markup.details(found, ready=True)
 
 
+@pytest.mark.parametrize("more", [["x"] * 30, []], ids=["more", "in another order"])
+def test_a_record_of_other_classes_is_not_explained_by_the_model(tab, left, crops, tmp_path, more):
+    """Its class's place in the record's list would be asked of the model, which has another list, or a shorter one."""
+
+    def relabel(data):
+        data["labels"] = [*dict.fromkeys(f"{word}{place}" for place, word in enumerate(more)), *reversed(data["labels"])]
+
+    tab.take(as_files(tmp_path / "in", changed(left, relabel), crops))
+    tab.select(1)
+    assert tab.network is None
+    assert "not offered here" in show(tab, "", False)[7]
+
+
 def test_other_cells_of_the_zip_stay(tmp_path, models, left, crops):
     tab = Session(tmp_path, models)
     other = {f"{number}.png": png(image) for number, (_, _, image) in enumerate(render_cell(4, sex="F"))}
@@ -227,6 +240,9 @@ DAMAGED = {
     "a byte": (with_(cell="a\udc80"), "control characters"),
     "warnings": (with_(warnings=["x"] * 51), "more than 50 warnings"),
     "a ground": (with_(options={"ground": "blue"}), "Expected `ground`"),
+    "a number": (lambda left: changed(left, lambda data: data["chromosomes"][0].update(id=10**30)), "is not in 1..200"),
+    "no number": (lambda left: changed(left, lambda data: data["chromosomes"][0].update(id=0)), "is not in 1..200"),
+    "true": (lambda left: changed(left, lambda data: data["chromosomes"][0].update(confidence=True)), "is damaged"),
     "large": (lambda left: left + b" " * resume.MAX_DOCUMENT, "1 MiB"),
 }
 
