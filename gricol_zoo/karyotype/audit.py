@@ -16,6 +16,7 @@ from gricol_zoo.inference.classifier import Classifier, of_network
 from gricol_zoo.inference.precision import DTYPES
 from gricol_zoo.inference.preparation import prepare_as
 from gricol_zoo.karyotype.assign import Costs
+from gricol_zoo.karyotype.checked import CHECKED, broken_seals
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draft import NOTE
 from gricol_zoo.karyotype.run import karyotype
@@ -36,7 +37,9 @@ UNPROTECTED = {
     "scale": "where another one gives the same results",
     "chromosomes.assigned": "with an edit that fits",
     "chromosomes.turned": "with an edit that fits",
-    "edits": "who moved what and when, as long as they fit the classes now",
+    "chromosomes.confirmed": "with an edit that fits",
+    "options.fit": "how well each model fitted, by which one was chosen: the others are not run again",
+    "edits": "who moved what and when, as long as they fit the classes now; a cell that was checked has a seal over all of it",
     "warnings": "of a scale that could not be told, and of other weights that fit better: these are not run again",
 }
 """What a person could alter consistently in an unsigned record, and ``verify`` would not find. A signature covers it all."""
@@ -121,7 +124,7 @@ def _of_the_cell(record: Karyotype, again: Karyotype, images: ImageSet, moved: b
     if "preparation" not in record.options:
         return
     for key in {**record.options, **again.options}:
-        if record.options.get(key) != again.options.get(key):
+        if key != "fit" and record.options.get(key) != again.options.get(key):
             yield f"the option {key} was {record.options.get(key)!r}, is now {again.options.get(key)!r}"
     for before, after, what in (
         (again.warnings, record.warnings, "missing"),
@@ -189,6 +192,8 @@ def _inputs(record: Karyotype, model: Classifier, images: ImageSet) -> Iterator[
 def _edits(record: Karyotype) -> Iterator[str]:
     now = {(item.id, what): value for item in record.chromosomes for what, value in item.found.items()}
     for edit in record.edits:
+        if edit.what == CHECKED:
+            continue
         if now.get((edit.id, edit.what)) != edit.before:
             yield f"the edits are inconsistent: chromosome {edit.id} was not {edit.before or 'unassigned'!r}"
             return
@@ -197,6 +202,7 @@ def _edits(record: Karyotype) -> Iterator[str]:
         for what, value in item.drawn.items():
             if value != now[item.id, what]:
                 yield f"chromosome {item.id} is {value or 'unassigned'} without a recorded edit; redraw the file"
+    yield from broken_seals(record)
 
 
 def _results(old: Chromosome, new: Chromosome, moved: bool, whole: bool) -> Iterator[str]:

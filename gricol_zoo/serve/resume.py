@@ -202,6 +202,7 @@ def _what_is_wrong(karyotype: Karyotype) -> str:
     warnings = [*karyotype.warnings, *(warning for item in items for warning in item.warnings)]
     options = [one for value in karyotype.options.values() for one in (value.values() if isinstance(value, dict) else [value])]
     words = [karyotype.cell, *karyotype.labels, *karyotype.model.values(), *(item.error for item in items)]
+    words += [word for edit in karyotype.edits for word in (edit.time, edit.by, edit.before, edit.after, edit.what)]
     if not 1 <= len(items) <= MAX_CHROMOSOMES or not 1 <= len(karyotype.labels) <= MAX_CHROMOSOMES:
         return f"expected up to {MAX_CHROMOSOMES} chromosomes and classes, but got {len(items)} and {len(karyotype.labels)}"
     if len({item.path for item in items}) < len(items):

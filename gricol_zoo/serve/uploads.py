@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,6 +56,28 @@ class Upload:
     def images(self) -> int:
         """How many images there are."""
         return sum(map(len, self.cells.values()))
+
+
+def move_into(files: Sequence[Path], place: Path) -> list[Path]:
+    """Move files into one folder, under names that stay apart; return where they are.
+
+    Raises:
+        GricolZooError: one is gone.
+    """
+    moved: list[Path] = []
+    taken: set[str] = set()
+    for file in files:
+        name, number = file.name, 1
+        while name in taken:
+            number += 1
+            name = f"{file.stem} ({number}){file.suffix}"
+        taken.add(name)
+        try:
+            shutil.move(file, place / name)
+        except FileNotFoundError as error:
+            raise GricolZooError(f"{file.name} was not uploaded. Drop it again.") from error
+        moved.append(place / name)
+    return moved
 
 
 def open_upload(files: Sequence[Path]) -> Upload:
