@@ -6,13 +6,14 @@ is right: docs/explanation/decisions/karyotype.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import ImageError
 from gricol_zoo.inference.classifier import Classifier
-from gricol_zoo.karyotype.looking import Greys, scale_of
+from gricol_zoo.karyotype.looking import Greys, read_cell, scale_of
 
 SAMPLE = 16  # chromosomes of a cell that are asked about, spread over it
 BANDS = {"qband": "Q-bands", "pki3": "G-bands"}
@@ -66,6 +67,32 @@ def fits(
 def best(found: dict[str, float]) -> str:
     """Return the name of the model that fits best, the first of equals."""
     return max(found, key=lambda name: found[name])
+
+
+def choose(
+    classifiers: Sequence[Classifier],
+    images: ImageSet,
+    scale: str | float = "auto",
+    of_case: Callable[[], float | None] = lambda: None,
+) -> tuple[Classifier, dict[str, float]]:
+    """Return the classifier that fits a cell best, and how well each does; of one alone nothing is asked.
+
+    Args:
+        classifiers: at least one, of the same classes; the first is taken where none of the images can be read.
+        images: of the cell, read once.
+        scale: as for ``karyotype``.
+        of_case: as for ``karyotype``.
+
+    Raises:
+        GricolZooError: as ``read_cell``.
+    """
+    if len(classifiers) < 2:
+        return classifiers[0], {}
+    greys = read_cell(images, classifiers[0].ground)[1]
+    if not greys:
+        return classifiers[0], {}
+    found = fits(classifiers, greys, scale, of_case)
+    return next(one for one in classifiers if one.name == best(found)), found
 
 
 def _prepare(classifier: Classifier, grey: np.ndarray, factor: float) -> object | None:

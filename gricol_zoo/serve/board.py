@@ -109,8 +109,9 @@ def tools(session: Session) -> str:
         for how, words, title in (("-", "\u2212", "smaller (-)"), ("0", "fit", "all of the sheet"), ("+", "+", "larger (+)"))
     ]
     saves = [f'<button class="get" data-save="{kind}">{kind}</button>' for kind in KINDS]
+    word = "Save \u2022" if unsaved else "Save"
     save = (
-        f'<button data-do="save" class="save" title="Ctrl+S">{"Save \u2022" if unsaved else "Save"}<kbd>Ctrl+S</kbd></button>'
+        f'<button data-do="save" class="save" title="Ctrl+S">{word}<kbd>Ctrl+S</kbd></button>'
     )
     return (
         f'<div class="tools" {state}>{"".join(buttons)}<span class="zooms">{"".join(zooms)}</span>{save}'

@@ -19,8 +19,7 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
 from gricol_zoo.inference.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Karyotype
-from gricol_zoo.karyotype.fit import best, fits
-from gricol_zoo.karyotype.looking import read_cell
+from gricol_zoo.karyotype.fit import choose
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.review import Action, Check, Move, Review, Turn, perform, redo, undo
 from gricol_zoo.karyotype.run import karyotype
@@ -128,7 +127,7 @@ class Session:
             GricolZooError: nothing to classify, no such model, or images too large.
         """
         if model != BY_FIT and model not in self.models:
-            raise GricolZooError(f"Expected {BY_FIT}, or a model of {', '.join(self.models)}, but got {model!r}.")
+            raise GricolZooError(f"Expected a model of {', '.join(self.models)}, or {BY_FIT!r}, but got {model!r}.")
         lost = sum(len(cell.karyotype.edits) for cell in self.cells.values())
         done = self._classify(self.cell, self.images, model)
         self.model, self.cells, self.selected = model, {self.cell: done}, None
@@ -137,21 +136,17 @@ class Session:
     def _classify(self, cell: str, images: ImageSet, model: str) -> Cell:
         check_cell(images)
         found: dict[str, float] = {}
-        images = read_once(images, next(iter(self.models.values())).spec.preprocess.ground)
         if model == BY_FIT:
-            found = self._fits(images)
-            model = best(found) if found else next(iter(self.models))
+            able = [self._classifier(name) for name, one in self.models.items() if one.info.reference is not None]
+            able = able or [self._classifier(next(iter(self.models)))]
+            images = read_once(images, able[0].ground)
+            chosen, found = choose(able, images)
+            model = chosen.name
         images = read_once(images, self.models[model].spec.preprocess.ground)
         source = self.upload.source if self.upload else ""
-        how = {"cell": cell, "name": model, "source": source, "rivals": partial(self._others, model), "fit": found}
-        result = karyotype(self.models[model], images, **how)
+        others = partial(self._others, model)
+        result = karyotype(self.models[model], images, cell=cell, name=model, source=source, rivals=others, fit=found)
         return Cell(Review(result), draw_chromosomes(result, open_greys(result, images), ZOOM), model)
-
-    def _fits(self, images: ImageSet) -> dict[str, float]:
-        """Return how well each model with a reference fits; nothing where there is no choice."""
-        able = [self._classifier(name) for name, model in self.models.items() if model.info.reference is not None]
-        greys = read_cell(images, able[0].ground)[1] if able else {}
-        return fits(able, greys) if len(able) > 1 and greys else {}
 
     def _classifier(self, name: str) -> Classifier:
         return of_network(self.models[name])._replace(name=name)

@@ -86,5 +86,6 @@ class Sessions:
         """End a tab's or a page's session, if it has one."""
         with self._lock:
             session = self._open.pop(key, None)
+            self._ended.append(key)
         if session:
             session.end()

@@ -12,7 +12,7 @@ from gricol_zoo import DEFAULT_MODEL, GricolZooError, create_model
 from gricol_zoo.cli import main
 from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.karyotype.document import read_karyotype
-from gricol_zoo.serve import markup, resume, session
+from gricol_zoo.serve import markup, resume, saving, session
 from gricol_zoo.serve.details import look_at
 from gricol_zoo.serve.page import show
 from gricol_zoo.serve.session import Session
@@ -52,7 +52,7 @@ def left(tmp_path_factory, models, crops):
     tab.select(3)
     tab.move("21", by="AB")
     tab.turn()
-    document = markup.files_of(tab.cells["cell 1"])[1]
+    document = saving.files_of(tab.cells["cell 1"])[1]
     assert document.name == "cell 1.json"
     return document.data
 
@@ -104,7 +104,7 @@ def test_a_correction_goes_on(drop, tab, left, crops, tmp_path):
     assert (tab.karyotype.to_json(), tab.model) == (left.decode(), DEFAULT_MODEL)
     tab.select(5)
     assert tab.move("22", by="CD").startswith("No. 5 moved")
-    after = json.loads(markup.files_of(tab.cells["cell 1"])[1].data)
+    after = json.loads(saving.files_of(tab.cells["cell 1"])[1].data)
     assert after["edits"][:2] == before["edits"]
     assert [(edit["id"], edit["after"], edit["by"]) for edit in after["edits"][2:]] == [(5, "22", "CD")]
     for key in ("cell", "source", "time", "model", "options", "versions", "labels"):
@@ -117,7 +117,7 @@ def test_what_was_gone_on_with_is_drawn_again_and_verified(tab, left, crops, tmp
     tab.take(as_files(tmp_path / "in", left, crops))
     tab.select(5)
     tab.move("22")
-    (tmp_path / "k.json").write_bytes(markup.files_of(tab.cells["cell 1"])[1].data)
+    (tmp_path / "k.json").write_bytes(saving.files_of(tab.cells["cell 1"])[1].data)
     images = write_zip(tmp_path / "kept.zip", in_folder(crops))
     assert main(["karyotype", str(tmp_path / "k.json"), "--images", str(images), "--out", str(tmp_path / "out")]) == 0
     assert len(read_karyotype(tmp_path / "out" / "karyotype.json").edits) == 3
@@ -128,10 +128,11 @@ def test_the_page_shows_it_at_once(tab, left, crops, tmp_path):
     tab.take(as_files(tmp_path / "in", left, crops))
     tab.select(1)
     shown = show(tab, "", False)
-    assert "2 corrected by hand" in shown[3]
-    assert shown[4].count('class="hit') == 47
-    assert "Grad-CAM for" in shown[7]
-    page = "".join(part for part in shown if isinstance(part, str))
+    assert "2 corrections by hand" in shown["heading"]
+    assert shown["karyogram"].count('class="hit') == 47
+    assert "Grad-CAM for" in shown["details"]
+    assert 'aria-label="ideogram of' in shown["details"]
+    page = "".join(part for part in shown.values() if isinstance(part, str))
     assert not [sign for sign in ("<i>ß", "{{", "${", "`") if sign in page]
 
 
@@ -176,7 +177,7 @@ def test_two_cells_of_a_zip_go_on(tmp_path, models, monkeypatch, left, crops):
     tab.take(zips[:1])
     tab.choose_cell("cell 2")
     tab.run(DEFAULT_MODEL)
-    second = markup.files_of(tab.cells["cell 2"])[1].data
+    second = saving.files_of(tab.cells["cell 2"])[1].data
     monkeypatch.setattr(session, "karyotype", None)  # nothing is classified from here on
     assert "93 images of 2 cells" in tab.take([zips[1], *write_files(tmp_path / "in", {"1.json": left, "2.json": second})])
     assert tab.karyotype.to_json() == left.decode()
