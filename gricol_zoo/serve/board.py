@@ -108,32 +108,30 @@ def tools(session: Session) -> str:
         f'<button data-zoom="{how}" title="{text(title)}">{words}</button>'
         for how, words, title in (("-", "\u2212", "smaller (-)"), ("0", "fit", "all of the sheet"), ("+", "+", "larger (+)"))
     ]
-    saves = [f'<button class="get" data-save="{kind}">{kind}</button>' for kind in KINDS]
     word = "Save \u2022" if unsaved else "Save"
-    save = (
-        f'<button data-do="save" class="save" title="Ctrl+S">{word}<kbd>Ctrl+S</kbd></button>'
-    )
+    save = f'<button data-do="save" class="save" title="Ctrl+S">{word}<kbd>Ctrl+S</kbd></button>'
     return (
-        f'<div class="tools" {state}>{"".join(buttons)}<span class="zooms">{"".join(zooms)}</span>{save}'
-        f'<span class="downloads">{"".join(saves)}</span><span id="typed" role="status"></span></div>'
+        f'<div class="tools" {state}>{"".join(buttons)}<span class="zooms">{"".join(zooms)}</span>{save}</div>'
+        '<p id="typed" role="status"></p>'
     )
 
 
 def check_button(session: Session) -> str:
-    """Return the button that checks the cell in view, and what is in its way."""
+    """Return the button that checks the cell in view, what is in its way, and the files that can be taken away."""
     karyotype = session.karyotype
     if karyotype is None:
         return ""
-    left = len(karyotype.doubtful())
+    saves = "".join(f'<button data-save="{kind}">{kind}</button>' for kind in KINDS)
+    files = f'<div class="downloads"><span>Files</span>{saves}</div>'
     by = checked_by(karyotype)
     if by:
-        return f'<p class="checked" id="checked">Checked: {text(by)}</p>'
+        return f'<p class="checked" id="checked">Checked: {text(by)}</p>{files}'
+    left = len(karyotype.doubtful())
     words = f"{left} still in doubt" if left else "nothing is in doubt"
-    signs = ", and sign it" if session.key else ""
-    off = " disabled" * bool(left)
+    sign, off = ", and sign it" if session.key else "", " disabled" * bool(left)
     return (
-        f'<button class="check" data-do="check" title="Ctrl+Enter"{off}>Check this cell{signs}<kbd>Ctrl+Enter</kbd></button>'
-        f'<p class="hint">{words}</p>'
+        f'<button class="check" data-do="check" title="{words} (Ctrl+Enter)"{off}>Check this cell{sign}</button>'
+        f'<p class="hint">{words}</p>{files}'
     )
 
 

@@ -42,7 +42,8 @@ def heading(karyotype: Karyotype | None) -> str:
     by = checked_by(karyotype)
     tag = f'<span class="tag checked">checked: {text(by)}</span>' if by else '<span class="tag">draft</span>'
     return (
-        f'<div class="draft"><b id="draft">{text(karyotype.draft)}</b> {tag}<span>{text(" · ".join(said))}</span></div>'
+        f'<div class="draft"><b id="draft">{text(karyotype.draft)}</b> {tag}'
+        f'<span title="{text(_fits_of(karyotype))}">{text(" · ".join(said))}</span></div>'
         f'<p class="note">{text(NOTE)}</p>{warnings_of(karyotype)}'
     )
 
@@ -53,8 +54,14 @@ def _model_of(karyotype: Karyotype) -> str:
     fit = karyotype.options.get("fit")
     if not isinstance(fit, dict) or not isinstance(fit.get(name), float):
         return with_band(name)
-    others = [f"{with_band(other)} {value:.2f}" for other, value in fit.items() if other != name and isinstance(value, float)]
-    return f"{with_band(name)}, chosen by fit {fit[name]:.2f} (others: {', '.join(others)})"
+    return f"{with_band(name)}, chosen by fit {fit[name]:.2f}"
+
+
+def _fits_of(karyotype: Karyotype) -> str:
+    """Return how well each model fitted, for whoever asks."""
+    fit = karyotype.options.get("fit")
+    known = fit.items() if isinstance(fit, dict) else ()
+    return ", ".join(f"{with_band(str(name))} {value:.2f}" for name, value in known if isinstance(value, float))
 
 
 def warnings_of(karyotype: Karyotype) -> str:
