@@ -67,7 +67,8 @@ def _place(label: str, box: tuple[float, float, float, float]) -> str:
     hint = (
         f'<text x="{x + 24:g}" y="{y + height / 2 + 4:g}" class="loose">{words}</text>' if not label and height == LOOSE else ""
     )
-    return f'{hint}<rect class="place" data-label="{text(label)}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="5"/>'
+    where = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="5"'
+    return f'{hint}<rect class="place" data-label="{text(label)}" {where}/>'
 
 
 def _button(item: Chromosome, box: tuple[float, float, float, float], chosen: bool) -> str:
@@ -99,9 +100,9 @@ def tools(session: Session) -> str:
     state = f'data-version="{session.version}" data-unsaved="{int(unsaved)}"'
     if cell is None:
         return f'<div class="tools" {state}></div>'
-    off = {"undo": not cell.review.done, "redo": not cell.review.undone}
+    off = {"undo": " disabled" * (not cell.review.done), "redo": " disabled" * (not cell.review.undone)}
     buttons = [
-        f'<button data-do="{does}" title="{text(key)}"{" disabled" * off.get(does, False)}>{words}<kbd>{text(key)}</kbd></button>'
+        f'<button data-do="{does}" title="{text(key)}"{off.get(does, "")}>{words}<kbd>{text(key)}</kbd></button>'
         for does, words, key in TOOLS
     ]
     zooms = [

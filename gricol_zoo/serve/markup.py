@@ -124,12 +124,11 @@ def details(found: Details | None, ready: bool) -> str:
 def _classes(found: Details) -> str:
     """Return a small button for each class: it never covers a picture, as a list that opens would."""
     now = found.item.assigned
+    places = [*((label, label, f"move to {label}") for label in found.labels), ("", "none", "unassigned (U)")]
+    marks = {now: ' class="now-class"'}
     buttons = [
-        f'<button data-move="{text(label)}" class="{"now-class" if label == now else ""}" title="{text(title)}">{text(words)}</button>'
-        for label, words, title in [
-            *((label, label, f"move to {label}") for label in found.labels),
-            ("", "none", "unassigned (U)"),
-        ]
+        f'<button data-move="{text(label)}"{marks.get(label, "")} title="{text(title)}">{text(words)}</button>'
+        for label, words, title in places
     ]
     return f'<div class="classes" role="group" aria-label="move to a class">{"".join(buttons)}</div>'
 

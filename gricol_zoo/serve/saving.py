@@ -80,7 +80,8 @@ def plain_name(cell: Cell) -> str:
 def save_all(session: Session) -> Download:
     """Return a zip of all cells that were classified, each with its images, that the page opens as it was left.
 
-    The images have the paths that the records have, so ``verify RECORD --images ZIP`` finds them. What is in it counts as saved.
+    The images have the paths that the records have, so ``verify RECORD --images ZIP`` finds them. What is in it
+    counts as saved.
 
     Raises:
         GricolZooError: nothing was classified, or more than ``MAX_SAVED``.

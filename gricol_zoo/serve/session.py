@@ -240,7 +240,7 @@ class Session:
         return self.by
 
     def _go_to(self, review: Review) -> str:
-        """Show another state of the cell in view: pictures turn with their chromosomes, and a signature is of one state alone."""
+        """Show another state of the cell in view: pictures turn with their chromosomes, a signature is of one state."""
         cell = self._classified()
         before = {item.id: item.turned for item in cell.karyotype.chromosomes}
         for item in review.karyotype.chromosomes:

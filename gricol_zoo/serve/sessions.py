@@ -18,8 +18,8 @@ TOKEN = re.compile(r"[0-9a-f]{32}")
 class Sessions:
     """The sessions of a server.
 
-    A page has a name of Gradio's, another one each time that it is loaded. The tab keeps a token of its own for as long as it is
-    open, and a page that says its tab's token goes on with its session.
+    A page has a name of Gradio's, another one each time that it is loaded. The tab keeps a token of its own for as long as it
+    is open, and a page that says its tab's token goes on with its session.
 
     Args:
         root: where their folders are made.
