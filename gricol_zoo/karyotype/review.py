@@ -1,7 +1,8 @@
 """A person's review of a cell as a machine of states: actions are data, and each gives a new state.
 
-It knows no page and no file, and the time of an action may be handed in. The log of the record (``Karyotype.edits``) only grows: what is undone is written down as the opposite edit. ``corrections``
-is the same log in short, where there and back is nothing.
+It knows no page and no file, and the time of an action may be handed in. The log of the record (``Karyotype.edits``) only
+grows: what is undone is written down as the opposite edit. ``corrections`` is the same log in short, where there and back is
+nothing.
 """
 
 from __future__ import annotations

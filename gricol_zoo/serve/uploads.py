@@ -21,7 +21,9 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.store import DOCUMENT, MANIFEST, Store
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.karyotype.checked import broken_seals
 from gricol_zoo.karyotype.document import Karyotype
+from gricol_zoo.karyotype.review import corrections
 from gricol_zoo.karyotype.run import cells_of
 from gricol_zoo.serve.resume import MAX_DOCUMENT, documents_in, read_documents, resume
 
@@ -132,9 +134,11 @@ def _go_on(upload: Upload, documents: Mapping[str, bytes]) -> Upload:
             cells[name] = cell
     for name, cell in cells.items():
         _check_count(f"the cell {name!r}", len(cell), "Put each cell's images into a folder of its own.")
-    edits = sum(len(one.karyotype.edits) for one in found)
+    edits = sum(len(corrections(one.karyotype.edits)) for one in found)
     notes = [f"Opened as it was left, with {edits} correction{'' if edits == 1 else 's'}.", *upload.notes]
     notes += [f"Left out, in no {DOCUMENT}: {_name(left)}."] if left else []
+    broken = [one.karyotype.cell for one in found if any(broken_seals(one.karyotype))]
+    notes += [f"Changed after it was checked, so check it again: {_name(broken)}."] if broken else []
     return Upload(upload.source, cells, notes, {one.karyotype.cell: one.karyotype for one in found})
 
 
