@@ -7,6 +7,7 @@ from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import ImageError
 from gricol_zoo.inference.classifier import Classifier
 from gricol_zoo.karyotype import fit
+from gricol_zoo.models.calibration import Calibration
 
 GREYS = {id: np.full((4, 4), id / 100, np.float32) for id in range(1, 41)}
 
@@ -24,7 +25,7 @@ def model(name, sure, asked=None):
     def answer(prepared, _):
         return np.tile([np.log(sure), np.log(1 - sure)], (len(prepared), 1)), None
 
-    return Classifier(name, "00", "", "fp32", ("1", "2"), prepare, answer)
+    return Classifier(name, "00", "", "fp32", ("1", "2"), prepare, answer, calibration=Calibration(1.0))
 
 
 def test_the_surest_fits_best_and_a_sample_is_enough():
