@@ -11,7 +11,7 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.serve.session import Models, Session
 
 MAX_SESSIONS = 30  # tabs that are remembered; the longest unused goes first
-GRACE = 15.0  # seconds that a closed tab's session waits for it to be loaded again
+GRACE = 60.0  # seconds that a closed tab's session waits for it to be loaded again
 TOKEN = re.compile(r"[0-9a-f]{32}")
 
 

@@ -42,9 +42,9 @@ def drag(tab, start, end):
     tab.mouse.up()
 
 
-def wait_until(condition):
-    for _ in range(300):
+def wait_until(condition, seconds=30):
+    for _ in range(10 * seconds):
         if condition():
             return
         time.sleep(0.1)
-    raise AssertionError("it has not come true in thirty seconds")
+    raise AssertionError(f"it has not come true in {seconds} seconds")

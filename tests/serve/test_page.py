@@ -66,7 +66,7 @@ def test_a_lab_uses_the_page(page, server, crops, tmp_path):
     assert list(temporary.rglob("good.png"))
     tab.close()
     # os.walk, which bears a folder that goes while it is read
-    wait_until(lambda: not [name for _, _, names in os.walk(temporary) for name in names if name.endswith(".png")])
+    wait_until(lambda: not [name for _, _, names in os.walk(temporary) for name in names if name.endswith(".png")], 90)
 
 
 def _refuses_and_goes_on(tab, crops, folder):
