@@ -22,7 +22,7 @@ MOST_WARNINGS = 8  # that are listed above the karyogram
 EMPTY = (
     '<div class="empty"><p>Drop the crops of one cell, or a zip with a folder for each cell, and press <b>Classify</b>.</p>'
     "<p>To go on with a cell, drop the zip that was saved, or its JSON together with its images.</p>"
-    "<p>Nothing leaves this machine; uploads are deleted when this tab is closed.</p></div>"
+    "<p>Nothing leaves this machine; uploads are deleted a minute after this tab is closed.</p></div>"
 )
 
 
