@@ -7,6 +7,7 @@ is right: docs/explanation/decisions/karyotype.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -95,8 +96,9 @@ def choose(
     return next(one for one in classifiers if one.name == best(found)), found
 
 
-def _prepare(classifier: Classifier, grey: np.ndarray, factor: float) -> object | None:
+def _prepare(classifier: Classifier, grey: np.ndarray, factor: float) -> Any:
+    """Return what a classifier takes of a crop; None for one that it cannot take."""
     try:
-        return classifier.prepare(grey, factor)  # type: ignore[no-any-return]
+        return classifier.prepare(grey, factor)
     except ImageError:
         return None

@@ -20,7 +20,6 @@ STYLE, HANDS = (Path(__file__).with_name(name) for name in ("style.css", "review
 MAX_WAITING = 60  # events of all tabs together
 # The page follows a link as soon as it comes: that is a download.
 FOLLOW = "watch('value', () => element.querySelector('a')?.click());"
-LOOKS = ("hello", "select", "save", "file")  # what changes nothing of a cell
 Do = Callable[[Session], str]
 
 
@@ -151,7 +150,7 @@ def act(session: Session, what: str, told: Mapping[str, Any], by: str) -> str:
     if what == "swap":
         return session.do(Swap(id, _number(told["other"])), by)
     if what in ("turn", "confirm"):
-        return session.do({"turn": Turn, "confirm": Confirm}[what](id), by)
+        return session.do(Turn(id) if what == "turn" else Confirm(id), by)
     raise GricolZooError(f"Expected an action of the page, but got {what!r:.40}.")
 
 
