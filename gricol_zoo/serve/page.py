@@ -224,7 +224,7 @@ def show(session: Session, line: str, bad: bool, parts: tuple[str, ...] = SHOWN[
     makers: dict[str, Callable[[], Any]] = {
         "files": lambda: gr.update(value=None),
         "model": lambda: gr.update(value=session.model),
-        "status": lambda: markup.status(complaint or line, bad or bool(complaint)),
+        "status": lambda: markup.status(line if bad else complaint or line, bad or bool(complaint)),
         "cell": lambda: gr.update(
             choices=[(escaped(name), name) for name in names], value=session.cell or None, visible=len(names) > 1
         ),
