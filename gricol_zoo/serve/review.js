@@ -12,7 +12,6 @@ try {
 let selected = null;  // the chromosome's number
 let marked = null;    // the first of two that are to be swapped
 let typed = '';       // digits of a class, so far
-let waiting = 0;      // for more digits
 let asking = 0;       // for the details of what is selected
 let drag = null;
 let zoom = 1;
@@ -100,8 +99,12 @@ const nextDoubt = (by) => {
   select(all[now < 0 ? (by > 0 ? 0 : all.length - 1) : (now + by + all.length) % all.length]);
 };
 
+const forget = () => {
+  if (typed) say('');
+  typed = '';
+};
+
 const commit = () => {
-  clearTimeout(waiting);
   const label = typed;
   typed = '';
   say('');
@@ -113,10 +116,8 @@ const type = (letter) => {
   if (!known.some((label) => label.startsWith(typed + letter))) typed = '';
   if (!known.some((label) => label.startsWith(typed + letter))) { say(`There is no class ${letter}.`); return; }
   typed += letter;
-  clearTimeout(waiting);
   if (known.filter((label) => label.startsWith(typed)).length === 1) { commit(); return; }
-  say(`Class ${typed} …`);
-  waiting = setTimeout(commit, 700);  // "2" may become "21"
+  say(`Class ${typed}: press Enter, or its second digit.`);  // no clock: slow fingers are as good as fast ones
 };
 
 const SIMPLE = {
@@ -138,14 +139,14 @@ const onKey = (event) => {
     return;
   }
   if (event.altKey) return;
-  if (key === 'Escape') { typed = ''; marked = null; stopDrag(); say(''); show(); return; }
+  if (key === 'Escape') { forget(); marked = null; stopDrag(); say(''); show(); return; }
   if (key === 'Enter') {
     if (at.closest?.('button, a, [role=listbox]')) return;  // the button's own
     event.preventDefault();
     if (typed) commit(); else act('confirm');
     return;
   }
-  if (SIMPLE[key]) { event.preventDefault(); SIMPLE[key](key); return; }
+  if (SIMPLE[key]) { event.preventDefault(); forget(); SIMPLE[key](key); return; }
   if (/^[0-9xyXY]$/.test(key)) { event.preventDefault(); type(key.toUpperCase()); }
 };
 
