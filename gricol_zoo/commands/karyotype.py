@@ -60,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.data.readers import open_images
     from gricol_zoo.data.scale import read_scale
     from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs
+    from gricol_zoo.karyotype.fit import choose
     from gricol_zoo.karyotype.output import folder_names, write_karyotype
     from gricol_zoo.karyotype.run import cells_of, karyotype, pick_cell
     from gricol_zoo.models.presets import DEFAULT_MODEL
@@ -76,24 +77,29 @@ def run(options: argparse.Namespace) -> int:
     for folder in folders:
         _keep_edits(folder)
     how = {"device": options.device, "dtype": options.dtype, "preparation": options.preparation, "ground": options.ground}
-    classifier = load_classifier(options.model, **how)
+    name = options.model or DEFAULT_MODEL
+    classifier = load_classifier(options.model, **how)._replace(name=name)
     say_unchecked(classifier)
     factor_of_case = cache(lambda case: _factor_of_case(images, classifier.preprocess, case))
-    rivals = cache(lambda: [*other_weights(options.model or DEFAULT_MODEL, options)])  # loaded once, if ever
+    rivals = cache(lambda: [*other_weights(name, options)])  # loaded once, if ever
 
     def work(cell: str, members: ImageSet, folder: Path) -> Karyotype:
         members = read_once(members, classifier.ground)  # by the cell, so that memory stays flat
+        of_case = partial(factor_of_case, members.records[0].case)
+        # A model that is named is taken; else the band's is found by the images.
+        chosen, fit = (classifier, {}) if options.model else choose([classifier, *rivals()], members, scale, of_case)
         result = karyotype(
-            classifier,
+            chosen,
             members,
             cell=cell,
-            name=options.model or DEFAULT_MODEL,
+            name=chosen.name,
             costs=costs,
             source=str(options.source.resolve()),
             layout=options.layout,
             scale=scale,
-            of_case=partial(factor_of_case, members.records[0].case),
-            rivals=rivals,
+            of_case=of_case,
+            rivals=lambda: [one for one in (classifier, *rivals()) if one.name != chosen.name],
+            fit=fit,
         )
         write_karyotype(result, members, folder)
         _say(result, folder)
@@ -197,6 +203,15 @@ def _draw_again(options: argparse.Namespace) -> int:
     return 0
 
 
+def _model_of(result: Karyotype) -> str:
+    """Return the model with its band, and how well it fits where it was chosen by that."""
+    from gricol_zoo.karyotype.fit import with_band
+
+    name = result.model.get("name", "")
+    fit = result.options.get("fit", {}).get(name)
+    return escaped(with_band(name)) + (f", chosen by fit {fit:.2f}" if fit is not None else "")
+
+
 def _say(result: Karyotype, folder: Path) -> None:
     from gricol_zoo.data.images import pages_left_out
 
@@ -205,6 +220,7 @@ def _say(result: Karyotype, folder: Path) -> None:
     parts += [f"{unread} could not be read"] * bool(unread)
     parts += [count_of(len(result.edits), "edit")] * bool(result.edits)
     parts += [f"scale {result.scale:g}"] * (result.scale != 1)
+    parts.append(_model_of(result))
     for warning in result.warnings:
         warn(f"{result.cell}: {warning}")
     pages = [pages_left_out("; ".join(item.warnings)) for item in result.chromosomes]

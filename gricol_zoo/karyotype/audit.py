@@ -17,6 +17,7 @@ from gricol_zoo.inference.classifier import Classifier, of_network
 from gricol_zoo.inference.precision import DTYPES
 from gricol_zoo.inference.preparation import prepare_as
 from gricol_zoo.karyotype.assign import Costs
+from gricol_zoo.karyotype.checked import CHECKED, broken_seals
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draft import NOTE
 from gricol_zoo.karyotype.rerun import MARGIN, Terms, how_to_rerun, terms_of
@@ -108,7 +109,7 @@ def _options(record: Karyotype, again: Karyotype, terms: Terms) -> Iterator[str]
     for key in record.options if terms.from_before else {**record.options, **again.options}:
         old, new = record.options.get(key), again.options.get(key)
         left_out = terms.classes_only and f"options.{key}" in NUMBERS
-        if json.dumps(old, sort_keys=True) != json.dumps(new, sort_keys=True) and not left_out:
+        if key != "fit" and json.dumps(old, sort_keys=True) != json.dumps(new, sort_keys=True) and not left_out:
             yield f"the option {key} was {old!r}, is now {new!r}"
 
 
@@ -176,6 +177,8 @@ def _inputs(record: Karyotype, model: Classifier, images: ImageSet) -> Iterator[
 def _edits(record: Karyotype) -> Iterator[str]:
     now = {(item.id, what): value for item in record.chromosomes for what, value in item.found.items()}
     for edit in record.edits:
+        if edit.what == CHECKED:
+            continue
         if now.get((edit.id, edit.what)) != edit.before:
             yield f"the edits are inconsistent: chromosome {edit.id} was not {edit.before or 'unassigned'!r}"
             return
@@ -184,6 +187,7 @@ def _edits(record: Karyotype) -> Iterator[str]:
         for what, value in item.drawn.items():
             if value != now[item.id, what]:
                 yield f"chromosome {item.id} is {value or 'unassigned'} without a recorded edit; redraw the file"
+    yield from broken_seals(record)
 
 
 def _results(old: Chromosome, new: Chromosome, terms: Terms) -> Iterator[str]:

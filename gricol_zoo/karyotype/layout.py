@@ -67,12 +67,16 @@ class Picture:
 
 @dataclass
 class Sheet:
-    """A karyogram: shapes in the order of drawing, its size, and the box of each chromosome as (x, y, width, height)."""
+    """A karyogram: shapes in the order of drawing, its size, and the box of each chromosome as (x, y, width, height).
+
+    ``places`` has the box of each class, its chromosomes and its name, where a page lets things be dropped.
+    """
 
     width: float = 0
     height: float = 0
     shapes: list[Text | Bar | Picture] = field(default_factory=list)
     boxes: dict[int, tuple[float, float, float, float]] = field(default_factory=dict)
+    places: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
 
     def at(self, x: float, y: float) -> int | None:
         """Return the id of the chromosome at a point, None where there is none."""
@@ -112,10 +116,13 @@ def lay_out(karyotype: Karyotype, pictures: Mapping[int, np.ndarray], zoom: int 
         rows.append([("", others)])
     for row in rows:
         inside = [item for _, labels in row for label in labels for item in members.get(label, [])]
-        base, x = y + _tallest(inside, pictures, zoom), float(MARGIN)
+        base, x, top = y + _tallest(inside, pictures, zoom), float(MARGIN), y
         for group, labels in row:
             x = _group(sheet, x, base, group, [(label, members.get(label, [])) for label in labels], pictures, zoom)
             x += GROUP_GAP
+        for label in (label for _, labels in row for label in labels):
+            left, _, width, _ = sheet.places[label]
+            sheet.places[label] = (left, top, width, base + 50 - top)
         y = base + 82
     if members.get(""):
         y = _loose(sheet, y, members[""], pictures, zoom)
@@ -184,6 +191,7 @@ def _group(
             _chromosome(sheet, x + place * WIDTH, base, item, pictures, zoom)
         foot = base + 26
         width = places * WIDTH
+        sheet.places[label] = (x, base, width, 50)
         sheet.shapes.append(Bar(x + 4, foot, width - 8, 1, fill="#000000"))
         wanting = "" if len(items) == 2 or label in ("X", "Y") else f" ({len(items)})"
         sheet.shapes.append(Text(x + width / 2, foot + 17, label + wanting, 15, "middle"))

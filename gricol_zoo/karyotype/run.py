@@ -88,6 +88,7 @@ def karyotype(
     scale: str | float = "auto",
     of_case: Callable[[], float | None] = lambda: None,
     rivals: Callable[[], Iterable[Classifier]] = tuple,
+    fit: Mapping[str, float] | None = None,
 ) -> Karyotype:
     """Classify the chromosomes of one cell, and assign them together. Unreadable images stay, with their error.
 
@@ -104,6 +105,7 @@ def karyotype(
             enough of them (``gricol_zoo.data.scale``), "none" is 1.
         of_case: gives the factor of the cell's whole case; asked where the cell has too few.
         rivals: gives other models, to see if one of them fits better; asked only for a cell that is not trusted.
+        fit: how well each model fitted, where this one was chosen by it (``gricol_zoo.karyotype.fit``); noted in the options.
 
     Raises:
         GricolZooError: too many images for a cell, a scale that no camera has, or a `short_arm` in the manifest that is neither
@@ -127,7 +129,13 @@ def karyotype(
         labels=list(classifier.labels),
         sex=sex,
         model=_described(classifier, name),
-        options={"dtype": classifier.dtype, "costs": dataclasses.asdict(costs), "layout": layout, **classifier.preparation},
+        options={
+            "dtype": classifier.dtype,
+            "costs": dataclasses.asdict(costs),
+            "layout": layout,
+            **classifier.preparation,
+            **({"fit": dict(fit)} if fit else {}),
+        },
         versions=versions(),
         source=source,
         time=now(),

@@ -15,7 +15,9 @@ UNPROTECTED = {
     "scale": "where another one gives the same results",
     "chromosomes.assigned": "with an edit that fits",
     "chromosomes.turned": "with an edit that fits",
-    "edits": "who moved what and when, as long as they fit the classes now",
+    "chromosomes.confirmed": "with an edit that fits",
+    "options.fit": "how well each model fitted, by which one was chosen: the others are not run again",
+    "edits": "who moved what and when, as long as they fit the classes now; a cell that was checked has a seal over all of it",
     "warnings": "of a scale that could not be told, and of other weights that fit better: these are not run again",
 }
 """Fields of any record, and how far."""

@@ -18,6 +18,7 @@ from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.files import escaped, parse_json
 from gricol_zoo.karyotype.assign import MAX_CHROMOSOMES
+from gricol_zoo.karyotype.checked import broken_seals, reopen
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, to_karyotype
 
 MAX_DOCUMENT = 2**20  # bytes; one of 46 chromosomes has some 50 KiB
@@ -175,7 +176,7 @@ def _base(path: str) -> str:
 
 
 def read_record(data: bytes, where: str) -> Karyotype:
-    """Return the karyotype of a record, what was changed by hand noted.
+    """Return the karyotype of a record, what was changed by hand noted; one that is not as it was checked counts as open.
 
     Args:
         data: of the file.
@@ -192,7 +193,7 @@ def read_record(data: bytes, where: str) -> Karyotype:
     wrong = _what_is_wrong(karyotype)
     if wrong:
         raise GricolZooError(f"{where} is damaged: {wrong}.")
-    return karyotype
+    return reopen(karyotype) if any(broken_seals(karyotype)) else karyotype
 
 
 def _what_is_wrong(karyotype: Karyotype) -> str:
@@ -200,6 +201,7 @@ def _what_is_wrong(karyotype: Karyotype) -> str:
     items = karyotype.chromosomes
     warnings = [*karyotype.warnings, *(warning for item in items for warning in item.warnings)]
     words = [karyotype.cell, *karyotype.labels, *karyotype.model.values(), *(item.error for item in items)]
+    words += [word for edit in karyotype.edits for word in (edit.time, edit.by, edit.before, edit.after, edit.what)]
     if not 1 <= len(items) <= MAX_CHROMOSOMES or not 1 <= len(karyotype.labels) <= MAX_CHROMOSOMES:
         return f"expected up to {MAX_CHROMOSOMES} chromosomes and classes, but got {len(items)} and {len(karyotype.labels)}"
     if len({item.path for item in items}) < len(items):

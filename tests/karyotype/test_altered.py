@@ -82,6 +82,10 @@ def forged(data):
     data["draft"] = read_back(data).draft
 
 
+def check_of(seal):
+    return {"time": "2026-01-31T12:00:00Z", "by": "AB", "id": 0, "before": "", "after": seal, "what": "checked"}
+
+
 def read_back(data):
     kept = {key: value for key, value in data.items() if key not in ("format", "draft", "note")}
     chromosomes = [Chromosome(**item) for item in kept.pop("chromosomes")]
@@ -207,6 +211,10 @@ ALTERATIONS = {  # what is altered -> where, and how
     "an edit to another class": ("edits.after", put("edits", 0, "after", "Y")),
     "an edit of another field": ("edits.what", put("edits", 0, "what", "turned")),
     "a forged edit": ("edits", forged),
+    "a confirmation, not noted": ("chromosomes.confirmed", put(*C, "confirmed", "Y")),
+    "a confirmation of no class": ("chromosomes.confirmed", put(*C, "confirmed", "77")),
+    "a check with another seal": ("edits", lambda data: data["edits"].append(check_of("0" * 64))),
+    "a check in place of an edit": ("edits.what", put("edits", 0, "what", "checked")),
     "an unknown field": ("confirmed", put("confirmed", True)),
     "format of true": ("format", put("format", True)),
     "format of 1.0": ("format", put("format", 1.0)),

@@ -15,8 +15,9 @@ from filelock import FileLock
 
 from gricol_zoo import GricolZooError
 from gricol_zoo.serve import place
+from gricol_zoo.serve import sessions as sessions_module
 from gricol_zoo.serve.gate import API, MAX_JOINS, Gate, RefusedError, bytes_in, check_event, check_origin, check_place
-from gricol_zoo.serve.session import Sessions
+from gricol_zoo.serve.sessions import Sessions
 
 HOST = "127.0.0.1:7860"
 OWN = f"http://{HOST}"
@@ -179,6 +180,34 @@ def test_a_session_that_ended_is_not_made_again(tmp_path):
     with pytest.raises(GricolZooError, match="Load it again"):
         sessions.get("a")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tab_that_is_loaded_again_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions_module, "GRACE", 0.05)
+    sessions, token = Sessions(tmp_path, {"x": None}), "0123456789abcdef" * 2
+    first = sessions.get("a")  # something was dropped before the page had said whose it is
+    sessions.bind("a", token)
+    assert sessions.get("a") is first
+    sessions.leave("a")
+    sessions.bind("b", token)
+    time.sleep(0.3)
+    assert sessions.get("b") is first
+    with pytest.raises(GricolZooError, match="Load it again"):
+        sessions.get("a")
+    sessions.bind("c", token)  # the same tab in a second window
+    sessions.leave("b")
+    time.sleep(0.3)
+    assert sessions.get("c") is first
+    sessions.leave("c")
+    for _ in range(100):
+        if not list(tmp_path.iterdir()):
+            break
+        time.sleep(0.05)
+    assert list(tmp_path.iterdir()) == []
+    sessions.bind("d", token)  # opened again too late: nothing is left, but the page works
+    assert sessions.get("d") is not first
+    with pytest.raises(GricolZooError, match="Expected the token"):
+        sessions.bind("e", "../x")
 
 
 def test_what_is_not_taken_is_swept(tmp_path):
