@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 import pytest
 
 from benchmarks.make.architecture import PICTURE, draw, needed
-from benchmarks.make.rooms import FILES, MODULES, PACKAGE, arrows, floors, imports_of, room_of
+from benchmarks.make.rooms import MODULES, PACKAGE, arrows, floors, imports_of, room_of
 
 MOST_LOOSE = 10
 DATA = ("data", "errors", "files", "registry", "spec")  # what rooms of data may import

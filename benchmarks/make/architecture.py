@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.make.rooms import PACKAGE, arrows, floors
@@ -77,7 +78,7 @@ def places(floor: dict[str, int], paths: list[list[Stop]]) -> dict[Stop, float]:
     for path in paths:
         for stop in path[1:-1]:
             rows[stop[2]].append(stop)  # type: ignore[arg-type]
-        for upper, lower in zip(path, path[1:], strict=False):
+        for upper, lower in pairwise(path):
             beside[upper].append(lower)
             beside[lower].append(upper)
     across: dict[Stop, float] = {}
