@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gricol_zoo.data.rows import read_csv
+from gricol_zoo.spec import DENVER_GROUPS
 from hub.results import RESULTS, ROOT, info_of, percent, reports, staged, table
 
 TERMS = {
@@ -23,17 +24,6 @@ are in neither the repository nor the package; weights trained on them are relea
 LIMITS = """One laboratory's images a set, one staining, one microscope's scale; sex of the person known, age, disease and tissue not. Markers,
 derivatives, ring and dicentric chromosomes, overlapping or badly cut crops and other species are answered with one of the 24 classes all the
 same, often surely. The labels are the data sets' own; nobody looked at the metaphases again. No person was compared with the models."""
-
-GROUPS = {
-    "A": ("1", "2", "3"),
-    "B": ("4", "5"),
-    "C": ("6", "7", "8", "9", "10", "11", "12", "X"),
-    "D": ("13", "14", "15"),
-    "E": ("16", "17", "18"),
-    "F": ("19", "20"),
-    "G": ("21", "22", "Y"),
-}
-"""The Denver groups, by size and centromere, and their classes."""
 
 KNOWN_FOR = {"qband": "Q-band", "pki3": "G-band (Pki-3)"}
 PAPER = {
@@ -155,7 +145,7 @@ def subgroups(name: str) -> str:
         "| group | classes | images | right | weakest class | of its images right |",
         "|---|---|---|---|---|---|",
     ]
-    for group, classes in GROUPS.items():
+    for group, classes in DENVER_GROUPS.items():
         images, share = recalled(report, classes)
         weakest = min(classes, key=lambda one: report["per_class"][one]["recall"])
         least = percent(report["per_class"][weakest]["recall"])
@@ -173,7 +163,7 @@ def subgroups(name: str) -> str:
 def by_stain() -> str:
     """Return the span of the test scores of each set, by group of chromosomes, over all released weights."""
     lines = ["| group | classes | " + " | ".join(f"{KNOWN_FOR[tag]}, right" for tag in TERMS) + " |", "|---|---|---|---|"]
-    for group, classes in GROUPS.items():
+    for group, classes in DENVER_GROUPS.items():
         spans = []
         for tag in TERMS:
             shares = [recalled(reports(name)[0], classes)[1] for name in staged() if name.endswith(f".{tag}")]

@@ -25,8 +25,8 @@ review."""
 OUT_OF_SCOPE = """- Diagnosis, reports on patients, any clinical decision; telling a person's sex or identity.
 - Structural or numerical findings: an abnormal chromosome gets one of the normal classes, and one cell is not a karyotype.
 - Whole metaphases, touching or overlapping chromosomes, other bandings, FISH, other species."""
-UNKNOWN = """Known only for data like those above. Not recorded: the terms of the data, how well subgroups (by case, sex, staining,
-laboratory) do, and how far the labels can be trusted. Whoever publishes these weights should say so here."""
+UNKNOWN = """Known only for data like those above. Not recorded: the terms of the data, how well subgroups do (by case, sex,
+staining, laboratory), and how far the labels can be trusted. Whoever publishes these weights should say so here."""
 TAGS = ("chromosome", "karyotyping", "cytogenetics", "timm")
 
 
