@@ -23,7 +23,7 @@ are in neither the repository nor the package; weights trained on them are relea
 
 LIMITS = """One laboratory's images a set, one staining, one microscope's scale; sex of the person known, age, disease and tissue not. Markers,
 derivatives, ring and dicentric chromosomes, overlapping or badly cut crops and other species are answered with one of the 24 classes all the
-same, often surely. The labels are the data sets' own; nobody looked at the metaphases again. No person was compared with the models."""
+same. The labels are the data sets' own; nobody looked at the metaphases again. The models were not compared with a person."""
 
 KNOWN_FOR = {"qband": "Q-band", "pki3": "G-band (Pki-3)"}
 PAPER = {

@@ -19,9 +19,9 @@ RESEARCH = (
     "Research use only: not a medical device, not for clinical decisions. "
     "For people who develop and compare methods of chromosome\nclassification."
 )
-INTENDED = """To compare methods of chromosome classification, to sort crops of single human chromosomes, one in a file, for a
-person who checks them, and to start a training from. Users know the banding of their images, and look at what is marked for
-review."""
+INTENDED = """To compare methods of chromosome classification; to sort crops of single human chromosomes, one to a file, for a
+person who checks the result; to start a training from. Users know the banding of their images, and look at what is marked
+for review."""
 OUT_OF_SCOPE = """- Diagnosis, reports on patients, any clinical decision; telling a person's sex or identity.
 - Structural or numerical findings: an abnormal chromosome gets one of the normal classes, and one cell is not a karyotype.
 - Whole metaphases, touching or overlapping chromosomes, other bandings, FISH, other species."""
