@@ -67,7 +67,7 @@ def rewrite(markdown: str, page: str, repository: str, pictures: set[str]) -> st
 
 def named(text: str, path: str) -> str:
     """Return a link's text and the file's path in the repository, once where they say the same."""
-    return text if path in text else f"{text} (`{path}`)"
+    return text if path in text else f"{text}, `{path}`"
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:

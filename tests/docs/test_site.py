@@ -73,7 +73,7 @@ def test_the_site_loads_nothing_from_elsewhere():
     ("repository", "text"),
     [
         ("https://host/me/it/blob/main/", "[the card](https://host/me/it/blob/main/MODEL_CARD.md#data)"),
-        ("", "the card (`MODEL_CARD.md`)"),
+        ("", "the card, `MODEL_CARD.md`"),
     ],
 )
 def test_a_link_out_of_docs_leads_to_the_repository(repository, text):
