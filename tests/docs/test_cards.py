@@ -11,7 +11,7 @@ import gricol_zoo
 from gricol_zoo.files import file_sha256
 from gricol_zoo.models.presets import HUB_ORG, Weights, read_table
 from gricol_zoo.weights.resolve import ASSETS
-from hub import card, stage
+from hub import card, results, stage
 
 HUB = ROOT / "hub"
 RESULTS = ROOT / "benchmarks" / "results" / "released"
@@ -105,7 +105,7 @@ def test_a_cards_subgroups_are_all_of_the_images(name):
 
 def test_a_result_of_other_weights_is_refused():
     with pytest.raises(SystemExit, match="of other weights"):
-        card.check({"weights_sha256": "0" * 64}, gricol_zoo.DEFAULT_MODEL)
+        results.check({"weights_sha256": "0" * 64}, gricol_zoo.DEFAULT_MODEL)
 
 
 def test_staging_keeps_the_table_and_what_is_packaged(tmp_path, monkeypatch):
