@@ -48,6 +48,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
         command.add_argument(f"--{name}", type=float, metavar="NATS", help=f"cost of {what} (default: fitted on the val part)")
     command.add_argument("--images", type=Path, metavar="PATH", help="where the images of a karyotype.json are now")
     command.add_argument("--by", default="", metavar="NAME", help="who made the edits in a karyotype.json")
+    command.add_argument("--straighten", action="store_true", help="draw strongly bent chromosomes straight")
+    command.add_argument(
+        "--bright", action="store_true", help="draw bright bands on black, as Q-bands are seen (default: dark on white)"
+    )
     preparation_options(command, "auto")
     run_options(command)
 
@@ -95,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
             of_case=partial(factor_of_case, members.records[0].case),
             rivals=rivals,
         )
-        write_karyotype(result, members, folder)
+        write_karyotype(result, members, folder, options.straighten, options.bright)
         _say(result, folder)
         return result
 
@@ -186,7 +190,7 @@ def _draw_again(options: argparse.Namespace) -> int:
     if (options.out / DOCUMENT).resolve() != options.source.resolve():
         _keep_edits(options.out)
     result = read_karyotype(options.source).note_edits(options.by)
-    write_karyotype(result, find_cell(result, options.images), options.out)
+    write_karyotype(result, find_cell(result, options.images), options.out, options.straighten, options.bright)
     cells_table([result], options.out / "cells.csv")
     _say(result, options.out)
     return 0
