@@ -25,32 +25,43 @@ INDEX: Mapping[str, float] = dict(zip(CHROMOSOMES, (*_TO_12, *_FROM_13), strict=
 def find_centromere(picture: np.ndarray, label: str) -> float | None:
     """Return the row of the centromere, in pixels from the top; None where there is nothing to tell it by.
 
-    A row is scored by how deep its waist is, 0..1: how much narrower it is than the widest places above and below. From that
-    its distance from the class's place is subtracted. Without a class the waist alone is not sure enough (see the benchmark).
+    A row is scored by how deep its waist is, from which its distance from the class's place is subtracted. Without a class the
+    waist alone is not sure enough (see the benchmark).
 
     Args:
         picture: (H, W) uint8, dark on white, upright, short arm up.
         label: its class.
     """
+    first, waist = waists(picture)
+    if label not in INDEX or len(waist) < 3:
+        return None
+    place = np.arange(len(waist)) / (len(waist) - 1)
+    return float(first + (waist - DISTANCE * (place - INDEX[label]) ** 2).argmax())
+
+
+def waists(picture: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return the first row of a chromosome, and how deep the waist at each of its n rows is, (n,) from 0 to 1.
+
+    That is how much narrower it is there than at its widest places above and below.
+
+    Args:
+        picture: (H, W) uint8, dark on white, upright.
+    """
     from scipy import ndimage
 
-    if label not in INDEX or not picture.size:
-        return None
     value = 255.0 - picture
     mask = value > FOREGROUND * _brightest(value)
     rows = np.flatnonzero(mask.any(1))
-    if len(rows) < 3:
-        return None
+    if not len(rows):
+        return 0, np.zeros(0)
     first, last = int(rows[0]), int(rows[-1])
     width = mask[first : last + 1].sum(1).astype(float)
-    width = ndimage.gaussian_filter1d(width, SMOOTHING * float(np.median(width)), mode="nearest")
+    width = ndimage.gaussian_filter1d(width, max(SMOOTHING * float(np.median(width)), 0.1), mode="nearest")
     above, below = np.maximum.accumulate(width), np.maximum.accumulate(width[::-1])[::-1]
-    waist = 1 - width / np.maximum(np.minimum(above, below), 1e-9)
-    place = np.arange(len(width)) / (len(width) - 1)
-    return float(first + (waist - DISTANCE * (place - INDEX[label]) ** 2).argmax())
+    return first, 1 - width / np.maximum(np.minimum(above, below), 1e-9)
 
 
 def _brightest(value: np.ndarray) -> float:
     """Return the 99th percentile of what stands out of a background of 0."""
-    inside = value[value > 0.1 * float(value.max())]
+    inside = value[value > 0.1 * float(value.max(initial=0.0))]
     return float(np.percentile(inside, 99)) if inside.size else 0.0
