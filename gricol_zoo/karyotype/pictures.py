@@ -21,7 +21,9 @@ FINEST = 3.0  # a crop's pixel is drawn no larger than this: a single small crop
 LONGEST = 3.0  # of the median length: what is longer is a heap, which takes more room instead of shrinking all others
 CONTRAST, FAINTEST = 90, 0.25  # percentile of a cell's contrasts that is drawn black; a fainter crop than this is lifted to it
 BLANK = 250  # of 255: lighter rows and columns around a chromosome are cut off
-BENT, FILLED = 45.0, 0.6  # degrees from which a bend is strong; what fills more of its upright box is not looked at
+CRUMB = 0.01  # of a chromosome's area: a speck that is smaller and apart is not drawn
+BENT, FILLED = 45.0, 0.7  # degrees from which a bend is strong; what fills more of its upright box is not looked at
+COARSE = 60  # pixels of length are enough to measure a bend
 
 
 def open_greys(karyotype: Karyotype, images: ImageSet) -> dict[int, np.ndarray]:
@@ -73,7 +75,7 @@ def draw_chromosomes(
     pictures = {}
     for item in karyotype.chromosomes:
         if item.id in found:
-            picture = _picture(found[item.id], poses[item.id], scale, black)
+            picture = without_crumbs(_picture(found[item.id], poses[item.id], scale, black))
             picture = trimmed(straightened(picture) if straight else picture)
             pictures[item.id] = picture[::-1, ::-1] if item.turned else picture
     return pictures
@@ -103,6 +105,19 @@ def _picture(found: Found, pose: Pose, scale: float, black: float) -> np.ndarray
     return 255 - to_levels(place(smooth(value, 1 / scale), pose, scale, size))
 
 
+def without_crumbs(picture: np.ndarray) -> np.ndarray:
+    """Return a picture, (h, w) uint8, without specks: they would push the chromosome off its place."""
+    from scipy import ndimage
+
+    pieces, count = ndimage.label(picture < BLANK, np.ones((3, 3)))
+    if count < 2:
+        return picture
+    areas = np.bincount(pieces.ravel())
+    crumbs = areas < CRUMB * areas[1:].max()
+    crumbs[0] = False
+    return np.where(crumbs[pieces], np.uint8(255), picture)
+
+
 def trimmed(picture: np.ndarray) -> np.ndarray:
     """Return a picture without the white around what it shows, but for one pixel."""
     rows, columns = (np.flatnonzero((picture < BLANK).any(side)) for side in (1, 0))
@@ -129,8 +144,9 @@ def straightened(picture: np.ndarray) -> np.ndarray:
         return picture
     if ndimage.label(mask, np.ones((3, 3)))[1] > 1:  # an axis is of one piece: the other would be lost
         return picture
+    step = max(1, len(trimmed(picture)) // COARSE)
     try:
-        if bend_of(find_axis(mask)) < BENT:
+        if bend_of(find_axis(mask[::step, ::step])) < BENT:
             return picture
     except ImageError:
         return picture
