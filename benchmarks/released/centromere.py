@@ -39,9 +39,9 @@ COLUMNS = {
 NOTE = """\
 The marks were made by eye by one reader, before the detector was written; no second reader has checked them. Where no waist is
 clear the reader had the class's known place in mind, which favours the detector there. Crops in which the reader saw no
-centromere are not counted. Threshold, smoothing and weight were chosen among 72 combinations on every second mark, after a coarser
-search that showed the scores of all marks; the best 24 of the 72 lie between 0.89 and 0.93. A row of the canvas is about 1/73 of a
-chromosome's mean length. The interval is a bootstrap over metaphase cells."""
+centromere are not counted. Threshold, smoothing and weight were chosen among 72 combinations on every second mark, after a
+coarser search that showed the scores of all marks; the best 24 of the 72 lie between 0.89 and 0.93. A row of the canvas is
+about 1/73 of a chromosome's mean length. The interval is a bootstrap over metaphase cells."""
 
 
 def alone(picture: np.ndarray, label: str) -> float:
