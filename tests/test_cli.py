@@ -113,7 +113,7 @@ MISTAKES = [
     ("predict {tmp}/empty --out {tmp}/p.csv", "contains no images"),
     ("predict {tmp}/nowhere --out {tmp}/p.csv", "No such file or folder"),
     ("predict {tmp}/text.csv --out {tmp}/p.csv", "no column 'path'"),
-    ("predict {good} --out {tmp}/p.csv --model r50half", "No pretrained weights exist"),
+    ("predict {good} --out {tmp}/p.csv --model gricol_r50half_n2", "No pretrained weights exist"),
     ("predict {good} --out {tmp}/p.csv --model {tmp}/empty", "has no config.json"),
     ("predict {good} --out {tmp}/p.csv --batch-size 0", "expected at least 1, but got 0"),
     ("predict {good} --out {tmp}/file/p.csv", "file"),

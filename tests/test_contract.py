@@ -69,7 +69,7 @@ def test_lists():
     [
         ("gricol_r50half_n5", {}, "Unknown model 'gricol_r50half_n5'. Did you mean gricol_r50half_n"),
         ("gricol_r50half_n3.rband", {}, "Unknown tag 'rband'"),
-        ("r50half", {"pretrained": True}, "No pretrained weights exist for 'r50half'"),
+        ("gricol_r50half_n2", {"pretrained": True}, "No pretrained weights exist for 'gricol_r50half_n2'"),
         ("r50half", {"backbone": "r51"}, "Unknown backbone 'r51'. Did you mean r50"),
         ("r50half", {"splitter": "overlay"}, "Unknown splitter 'overlay'. Did you mean overlap"),
         ("r50half", {"head": "reconstruct"}, "Unknown head 'reconstruct'. Did you mean reconstruction"),

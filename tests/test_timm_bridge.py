@@ -29,8 +29,8 @@ def test_unknown_options_are_type_errors():
 
 
 def test_no_weights_is_said():
-    with pytest.raises((GricolZooError, RuntimeError), match="r50half"):
-        timm.create_model("r50half", pretrained=True)
+    with pytest.raises((GricolZooError, RuntimeError), match="gricol_r50half_n2"):
+        timm.create_model("gricol_r50half_n2", pretrained=True)
 
 
 def test_a_folder_opens_by_both_doors(tmp_path):

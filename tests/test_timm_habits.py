@@ -255,8 +255,8 @@ def test_an_overlay_of_another_models_weights_is_refused(folder):
 
 @pytest.mark.parametrize("door", [timm.create_model, create_model])
 def test_no_weights_is_timms_kind_of_error_and_names_some(door):
-    with pytest.raises(RuntimeError, match=f"No pretrained weights exist for 'r50half'.*{WEIGHTS}") as error:
-        door("r50half", pretrained=True)
+    with pytest.raises(RuntimeError, match=f"No pretrained weights exist for 'gricol_r50half_n2'.*{WEIGHTS}") as error:
+        door("gricol_r50half_n2", pretrained=True)
     assert isinstance(error.value, NoWeightsError)
 
 

@@ -18,7 +18,7 @@ ARC, KINK = math.radians(200), math.radians(150)  # by which an axis turns at mo
 LEAST = 0.2  # of that: no less is a strong bend
 BEND_NUMBERS = 5  # that describe a strong bend
 POINTS, COLUMNS = 64, 15  # along the axis; across the chromosome, to measure how it lies
-COARSE = 3  # pixels: spacing of the grid on which nearest points are sought
+COARSE, ROWS = 3, 64  # spacing of the grid on which nearest points are sought: pixels at least, and rows at most
 
 
 class Axis(NamedTuple):
@@ -101,7 +101,8 @@ class StrongBend(NamedTuple):
         if not len(self.which):
             return grid
         height, width = grid.shape[1:3]
-        size = (math.ceil(height / COARSE), math.ceil(width / COARSE))
+        spacing = max(COARSE, height / ROWS)
+        size = (math.ceil(height / spacing), math.ceil(width / spacing))
         half = torch.tensor([width / 2, height / 2], device=grid.device)
         coarse = F.interpolate(grid[self.which].permute(0, 3, 1, 2), size, mode="bilinear", align_corners=True)
         place = coarse.flatten(2).transpose(1, 2) * half

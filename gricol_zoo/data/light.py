@@ -12,7 +12,7 @@ from gricol_zoo.data.draws import Draws, replace
 
 RIM = 0.02  # of full scale: what is darker is background
 VEIL = 0.1  # of full scale: what is left of an uneven background, at most
-PITCH = 1.5  # canvas pixels to a pixel of a crop, about: noise and JPEG were there before the canvas
+PITCH, ROWS = 1.5, 128  # canvas pixels to a pixel of a crop at least, and crop pixels to a canvas: noise was there before it
 QUALITY = (20, 90)
 BLOCK, FREQUENCIES = 12, 8  # a JPEG block of 8 crop pixels, on the canvas
 LUMINANCE = (
@@ -78,7 +78,8 @@ def add_grain(images: Tensor, draws: Draws, highest: float) -> Tensor:
     is: so neighbouring pixels of the canvas have much of it in common.
     """
     height, width = images.shape[1:]
-    white = draws.randn(1, math.ceil(height / PITCH), math.ceil(width / PITCH)).to(images.device)
+    pitch = max(PITCH, height / ROWS)
+    white = draws.randn(1, math.ceil(height / pitch), math.ceil(width / pitch)).to(images.device)
     strength, smooth = draws.rand(1, 1, 1, rows=2).to(images.device)
     soft = F.pad(white, (1, 1, 1, 1))
     soft = (soft[..., :-2, :] + soft[..., 1:-1, :] + soft[..., 2:, :]) / 3

@@ -189,7 +189,7 @@ MISTAKES = [
     ("--data {good} --out {f}/a.gif", "ends in .png, .svg, .pdf"),
     ("--data {f}/none --out {f}/a.png", "No such file or folder"),
     ("--data {good} --out {f}/a.png --model nothing", "Unknown model 'nothing'"),
-    ("--data {good} --out {f}/a.png --model r50half", "No pretrained weights exist"),
+    ("--data {good} --out {f}/a.png --model gricol_r50half_n2", "No pretrained weights exist"),
     ("--data {good} --out {f}/a.png --model r18half_128.pki3 {f}/five", "models with the same classes"),
     ("--data {good} --out {f}/a.png --model {f}/five", "to be one of 0, 1, 2, 3, 4, but got '5'"),
     ("--data {odd} --out {f}/a.png", "but got 'Z'"),

@@ -356,7 +356,7 @@ MISTAKES = [
     ("{f}/3.png --out {f}/a.png --target 25", "Expected a class of"),
     ("{f}/3.png --out {f}/a.png --model {f}/five --target X", "0, 1, 2, 3, 4, but got 'X'"),
     ("{f}/3.png --out {f}/a.png --model nothing", "Unknown model 'nothing'"),
-    ("{f}/3.png --out {f}/a.png --model r50half", "No pretrained weights exist"),
+    ("{f}/3.png --out {f}/a.png --model gricol_r50half_n2", "No pretrained weights exist"),
     ("{f}/3.png --out {f}/a.png --model {f}/five {f}/five", "2 times"),
     ("{f}/3.png", "required: --out"),
     ("--out {f}/a.png", "required: IMAGE"),

@@ -342,7 +342,7 @@ def test_the_command_on_images_with_known_classes(tmp_path, capsys):
     [
         ([NAME, "--format", "int8"], "Give --data and --split"),
         ([NAME, "--split", "s.csv"], "Give --data, or"),
-        (["r50half"], "No pretrained weights exist for 'r50half'"),
+        (["gricol_r50half_n2"], "No pretrained weights exist for 'gricol_r50half_n2'"),
         (["poletti2012"], "classical"),
         ([NAME, "--format", "tflite"], "invalid choice"),
         (["gricol_r19"], "Unknown model"),

@@ -51,6 +51,43 @@ def test_it_can_be_scripted(name):
         torch.testing.assert_close(torch.jit.script(net)(x), net(x), rtol=1e-3, atol=1e-4)
 
 
+def freeze_norms(net):
+    """Leave the batch-norms in evaluation mode in a training, at statistics and weights that are not those of the start."""
+    for norm in net.modules():
+        if isinstance(norm, torch.nn.modules.batchnorm._BatchNorm):
+            norm.eval()
+            torch.nn.init.uniform_(norm.running_mean, -0.5, 0.5)
+            torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+            if norm.affine:
+                torch.nn.init.uniform_(norm.weight, 0.5, 1.5)
+                torch.nn.init.uniform_(norm.bias, -0.5, 0.5)
+
+
+def map_and_gradients(net, x):
+    net.zero_grad()
+    features = net(x)
+    features.square().mean().backward()
+    return features.detach(), {name: weight.grad.clone() for name, weight in net.named_parameters() if weight.grad is not None}
+
+
+@pytest.mark.parametrize("name", ["r18half", "r50half", "r50"])
+def test_frozen_norms_in_a_training_give_what_evaluation_gives(name):
+    torch.manual_seed(0)
+    net = build_backbone(name, 1, (64, 66)).double().train()
+    freeze_norms(net)
+    x = torch.randn(2, 1, 64, 66, dtype=torch.float64)
+    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    calls = []
+    for norm in norms:
+        norm.register_forward_hook(lambda *_: calls.append(1))
+    features, gradients = map_and_gradients(net, x)
+    assert not calls  # all are in their convolutions
+    expected, theirs = map_and_gradients(net.eval(), x)
+    assert len(calls) == len(norms)
+    torch.testing.assert_close(features, expected)
+    torch.testing.assert_close(gradients, theirs)
+
+
 class Plain(torch.nn.Module):
     """What a third party may write: two levels, by timm's contract, and nothing inherited from us."""
 

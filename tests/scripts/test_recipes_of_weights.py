@@ -40,7 +40,7 @@ def test_models_of_one_set_differ_in_nothing_else():
 
 @pytest.mark.parametrize("name", [pytest.param("gricol_r50half_n3.qband", marks=pytest.mark.slow), "r50half.qband"])
 def test_one_step_at_the_papers_size(name):
-    """What needs a GPU to be trained to its end takes a step on any processor."""
+    """What takes hours to be trained to its end takes a step on any processor."""
     what = json.loads((FOLDER / f"{name}.json").read_text())
     recipe = dataclasses.replace(get_recipe(what["recipe"]), precision="fp32")
     model = create_model(what["model"])
