@@ -43,7 +43,7 @@ from gricol_zoo.karyotype.shapes import (
 
 __all__ = ["Bar", "Picture", "Sheet", "Text", "colour_of", "lay_out", "percent"]
 
-BELOW = 82.0  # a row's place for its bars and names
+NAMED, BELOW = 50.0, 82.0  # what the bars and names of a row take below it; from there to the next row
 LOOSE = "unassigned, markers or unreadable"
 
 
@@ -108,7 +108,10 @@ def _line(
         start = x
         for block in members:
             _class(sheet, x, level, base, block, extents, pictures)
-            x += width_of_block(block, extents) + GAP
+            width = width_of_block(block, extents)
+            if block.label:
+                sheet.places.setdefault(block.label, (x, y, width, base + NAMED - y))
+            x += width + GAP
         if group:
             sheet.shapes.append(Text((start + x - GAP) / 2, base + 60, group, 12, "middle", GREY))
         x += GROUP_GAP - GAP

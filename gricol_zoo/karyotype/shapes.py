@@ -56,6 +56,8 @@ class Sheet:
         shapes: in the order of drawing.
         boxes: (x, y, width, height) of each chromosome by id, its colour bar included.
         centromeres: y of the centromere of each chromosome that is aligned by it, by id.
+        places: (x, y, width, height) of each class, its chromosomes and its name, where a page lets things be dropped; the
+            first line of a class that takes several.
     """
 
     width: float = 0
@@ -63,6 +65,7 @@ class Sheet:
     shapes: list[Text | Bar | Picture] = field(default_factory=list)
     boxes: dict[int, tuple[float, float, float, float]] = field(default_factory=dict)
     centromeres: dict[int, float] = field(default_factory=dict)
+    places: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
 
     def at(self, x: float, y: float) -> int | None:
         """Return the id of the chromosome at a point, None where there is none."""

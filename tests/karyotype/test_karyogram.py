@@ -124,6 +124,20 @@ def test_centromeres_are_on_one_line(drawn):
         assert len(lines) == 1, (label, lines)
 
 
+def test_each_class_has_a_place_for_its_chromosomes(drawn):
+    karyotype, _, sheet = drawn
+    assert list(sheet.places) == list(CHROMOSOMES)
+    assert all(apart(one, other) for one, other in combinations(sheet.places.values(), 2))
+    for item in karyotype.chromosomes:
+        if item.assigned:
+            x, y, width, height = sheet.boxes[item.id]
+            left, top, across, down = sheet.places[item.assigned]
+            assert left <= x + 1e-6
+            assert x + width <= left + across + 1e-6
+            assert top <= y + 1e-6
+            assert y + height <= top + down
+
+
 def test_a_row_has_one_line():
     karyotype, greys = CELLS["Q"]()
     level = lay_out(karyotype, draw_chromosomes(karyotype, greys, ZOOM), ZOOM).centromeres
