@@ -37,6 +37,10 @@ def crops_of(seed=3, **look):
     return [(label, grey) for label, _, grey in render_cell(seed, sex="M", **look)]
 
 
+def chromosome(label, **look):
+    return render(load_profiles()[label], Look(**look), np.random.default_rng(0))
+
+
 def with_crumbs(grey):
     """A crop with specks beside the chromosome, which preparation takes for a part of it."""
     grey = np.pad(grey, 4)
@@ -148,24 +152,22 @@ def test_a_row_has_one_line():
 
 def test_one_scale_for_the_sheet():
     """The same chromosome twice as large in its crop is drawn twice as large, beside any others."""
-    profile = load_profiles()["8"]
-    small, large = (render(profile, Look(scale=scale)) for scale in (1.0, 2.0))
-    wide = render(load_profiles()["1"], Look(bend=170.0, scale=1.6))
+    small, large = (chromosome("8", scale=scale) for scale in (1.0, 2.0))
+    wide = chromosome("1", bend=170.0, scale=1.6)
     karyotype, greys = cell_of([("8", small), ("8", large), ("1", wide)])
     heights = {id: len(picture) for id, picture in draw_chromosomes(karyotype, greys, ZOOM).items()}
     assert heights[2] / heights[1] == pytest.approx(2, abs=0.15)
 
 
 def test_one_contrast_for_the_cell():
-    profile = load_profiles()["8"]
-    crops = [("8", render(profile, Look(gain=gain))) for gain in (0.8, 0.4)]
+    crops = [("8", chromosome("8", gain=gain)) for gain in (0.8, 0.4)]
     karyotype, greys = cell_of(crops)
     dark, faint = (255 - int(picture.min()) for picture in draw_chromosomes(karyotype, greys).values())
     assert faint / dark == pytest.approx(0.5, abs=0.1)
 
 
 def test_a_hardly_visible_one_is_still_seen():
-    crops = [("8", render(load_profiles()["8"], Look(gain=gain))) for gain in (0.9, 0.9, 0.05)]
+    crops = [("8", chromosome("8", gain=gain)) for gain in (0.9, 0.9, 0.05)]
     karyotype, greys = cell_of(crops)
     assert draw_chromosomes(karyotype, greys)[3].min() < 210
 
@@ -175,7 +177,7 @@ def test_nothing_of_a_chromosome_is_cut_off(turn):
     """As much of it is drawn as a larger frame has."""
     from scipy import ndimage
 
-    grey = ndimage.rotate(render(load_profiles()["3"], Look(bend=100.0)), turn, order=1)
+    grey = ndimage.rotate(chromosome("3", bend=100.0), turn, order=1)
     karyotype, greys = cell_of([("3", np.float32(grey))])
     (picture,) = draw_chromosomes(karyotype, greys, ZOOM).values()
     assert (picture[[0, -1]] > BLANK).all()
@@ -212,7 +214,7 @@ def test_a_centromere_is_found_by_waist_and_class():
 
 
 def test_a_strongly_bent_one_is_straightened_on_request():
-    karyotype, greys = cell_of([("1", render(load_profiles()["1"], Look(bend=170.0))), ("8", render(load_profiles()["8"]))])
+    karyotype, greys = cell_of([("1", chromosome("1", bend=170.0)), ("8", chromosome("8"))])
     bent, straight = (draw_chromosomes(karyotype, greys, ZOOM, straight=flag) for flag in (False, True))
     assert straight[1].shape[0] > 1.2 * bent[1].shape[0]
     assert straight[1].shape[1] < 0.7 * bent[1].shape[1]
