@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
     from gricol_zoo.inference.classifier import Classifier
     from gricol_zoo.karyotype.document import Karyotype
+    from gricol_zoo.karyotype.pictures import Straighten
     from gricol_zoo.spec import Preprocess
 
 OF_CLASSES = ("model", "cell", "ground", "extra", "missing", "unassigned", "preparation", "scale")
@@ -99,12 +100,19 @@ def run(options: argparse.Namespace) -> int:
             of_case=partial(factor_of_case, members.records[0].case),
             rivals=rivals,
         )
-        write_karyotype(result, members, folder, options.straighten, options.bright)
+        write_karyotype(result, members, folder, _straighten(options), options.bright)
         _say(result, folder)
         return result
 
     _each_cell(cells, folders, work, options.out)
     return 0
+
+
+def _straighten(options: argparse.Namespace) -> Straighten | None:
+    """Return what straightens pictures, None where nothing is to be straightened."""
+    from gricol_zoo.commands.straight import straightened
+
+    return straightened if options.straighten else None
 
 
 def _each_cell(
@@ -190,7 +198,7 @@ def _draw_again(options: argparse.Namespace) -> int:
     if (options.out / DOCUMENT).resolve() != options.source.resolve():
         _keep_edits(options.out)
     result = read_karyotype(options.source).note_edits(options.by)
-    write_karyotype(result, find_cell(result, options.images), options.out, options.straighten, options.bright)
+    write_karyotype(result, find_cell(result, options.images), options.out, _straighten(options), options.bright)
     cells_table([result], options.out / "cells.csv")
     _say(result, options.out)
     return 0

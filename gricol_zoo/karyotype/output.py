@@ -13,28 +13,30 @@ from gricol_zoo.files import write_atomically
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.draw import PRINT_ZOOM, to_png, to_svg
 from gricol_zoo.karyotype.layout import lay_out
-from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
+from gricol_zoo.karyotype.pictures import Straighten, draw_chromosomes, open_greys
 from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 
 MOST_NAME = 60  # characters of a folder's name; a file system has 255 bytes
 CELLS = ["case", "cell", "draft", "images", "unassigned", "unreadable", "doubtful", "scale", "warnings", "checked"]
 
 
-def write_karyotype(karyotype: Karyotype, images: ImageSet, folder: Path, straight: bool = False, bright: bool = False) -> None:
+def write_karyotype(
+    karyotype: Karyotype, images: ImageSet, folder: Path, straighten: Straighten | None = None, bright: bool = False
+) -> None:
     """Draw a cell and write all of its files.
 
     Args:
         karyotype: of the cell.
         images: where its images are.
         folder: made if need be.
-        straight: draw the strongly bent chromosomes straight.
+        straighten: as for ``draw_chromosomes``.
         bright: draw bright bands on black.
 
     Raises:
         GricolZooError: an image is gone, or another than it was; then nothing is written.
         OSError: a file cannot be written.
     """
-    pictures = draw_chromosomes(karyotype, open_greys(karyotype, images), PRINT_ZOOM, straight)
+    pictures = draw_chromosomes(karyotype, open_greys(karyotype, images), PRINT_ZOOM, straighten)
     sheet = lay_out(karyotype, pictures, PRINT_ZOOM)
     folder.mkdir(parents=True, exist_ok=True)
     karyotype.write(folder / DOCUMENT)

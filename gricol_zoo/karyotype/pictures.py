@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,17 +13,17 @@ from gricol_zoo.data.find import Found, find_chromosome
 from gricol_zoo.data.images import percentile
 from gricol_zoo.data.preprocess import Pose, place, pose_of, smooth, to_levels
 from gricol_zoo.data.table import ImageSet, Record
-from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.errors import GricolZooError
 from gricol_zoo.karyotype.document import Karyotype
 
+Straighten = Callable[[np.ndarray], np.ndarray]
+"""A picture, (h, w) uint8, dark on white and upright -> the same chromosome straight."""
 HEIGHT = 110  # of the longest chromosome of a cell, in units of the layout
 FINEST = 3.0  # a crop's pixel is drawn no larger than this: a single small crop is not blown up
 LONGEST = 3.0  # of the median length: what is longer is a heap, which takes more room instead of shrinking all others
 CONTRAST, FAINTEST = 90, 0.25  # percentile of a cell's contrasts that is drawn black; a fainter crop than this is lifted to it
 BLANK = 250  # of 255: lighter rows and columns around a chromosome are cut off
 CRUMB = 0.01  # of a chromosome's area: a speck that is smaller and apart is not drawn
-BENT, FILLED = 45.0, 0.7  # degrees from which a bend is strong; what fills more of its upright box is not looked at
-COARSE = 60  # pixels of length are enough to measure a bend
 
 
 def open_greys(karyotype: Karyotype, images: ImageSet) -> dict[int, np.ndarray]:
@@ -54,7 +54,7 @@ def open_greys(karyotype: Karyotype, images: ImageSet) -> dict[int, np.ndarray]:
 
 
 def draw_chromosomes(
-    karyotype: Karyotype, greys: dict[int, np.ndarray], zoom: int = 2, straight: bool = False
+    karyotype: Karyotype, greys: dict[int, np.ndarray], zoom: int = 2, straighten: Straighten | None = None
 ) -> dict[int, np.ndarray]:
     """Return a picture, (h, w) uint8, of each chromosome that could be read, by id: ``zoom`` pixels a unit of the layout.
 
@@ -65,7 +65,7 @@ def draw_chromosomes(
         karyotype: of the cell.
         greys: of its crops, (H, W) float32 in 0..1, by id.
         zoom: pixels a unit.
-        straight: straighten the strongly bent ones along their medial axis.
+        straighten: makes the picture of a bent chromosome that of a straight one (``gricol_zoo.commands.straight``).
     """
     ground = str(karyotype.options.get("ground", "auto"))
     found = {id: find_chromosome(grey, ground) for id, grey in greys.items()}
@@ -76,7 +76,7 @@ def draw_chromosomes(
     for item in karyotype.chromosomes:
         if item.id in found:
             picture = without_crumbs(_picture(found[item.id], poses[item.id], scale, black))
-            picture = trimmed(straightened(picture) if straight else picture)
+            picture = trimmed(straighten(picture) if straighten else picture)
             pictures[item.id] = picture[::-1, ::-1] if item.turned else picture
     return pictures
 
@@ -125,32 +125,6 @@ def trimmed(picture: np.ndarray) -> np.ndarray:
         return picture
     inside = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return np.pad(inside, 1, constant_values=255)
-
-
-def straightened(picture: np.ndarray) -> np.ndarray:
-    """Return a strongly bent chromosome straight, any other as it is, and one that has no axis too.
-
-    Args:
-        picture: (h, w) uint8, dark on white, upright.
-    """
-    from scipy import ndimage
-
-    from gricol_zoo.classical.axis import bend_of, find_axis
-    from gricol_zoo.classical.straighten import METHODS
-
-    value = 255 - picture
-    mask = value > 255 - BLANK
-    if not mask.any() or trimmed(np.where(mask, 0, 255).astype(np.uint8)).mean() < 255 * (1 - FILLED):
-        return picture
-    if ndimage.label(mask, np.ones((3, 3)))[1] > 1:  # an axis is of one piece: the other would be lost
-        return picture
-    step = max(1, len(trimmed(picture)) // COARSE)
-    try:
-        if bend_of(find_axis(mask[::step, ::step])) < BENT:
-            return picture
-    except ImageError:
-        return picture
-    return 255 - np.clip(METHODS["medial_axis"](value * mask.astype(float), mask) + 0.5, 0, 255).astype(np.uint8)
 
 
 def whole(grey: np.ndarray) -> Pose:

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
+from gricol_zoo.commands.straight import straightened
 from gricol_zoo.data.synthetic import Look, load_profiles, render, render_cell
 from gricol_zoo.karyotype.centromere import INDEX, find_centromere, waists
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draw import DPI, to_image, to_png, to_svg
 from gricol_zoo.karyotype.layout import lay_out
-from gricol_zoo.karyotype.pictures import BLANK, draw_chromosomes, straightened, trimmed, without_crumbs
+from gricol_zoo.karyotype.pictures import BLANK, draw_chromosomes, trimmed, without_crumbs
 from gricol_zoo.karyotype.placing import PAGE, ROWS
 from gricol_zoo.karyotype.shapes import Bar, Picture, Text, shortened
 from gricol_zoo.spec import CHROMOSOMES
@@ -215,7 +216,7 @@ def test_a_centromere_is_found_by_waist_and_class():
 
 def test_a_strongly_bent_one_is_straightened_on_request():
     karyotype, greys = cell_of([("1", chromosome("1", bend=170.0)), ("8", chromosome("8"))])
-    bent, straight = (draw_chromosomes(karyotype, greys, ZOOM, straight=flag) for flag in (False, True))
+    bent, straight = (draw_chromosomes(karyotype, greys, ZOOM, flag) for flag in (None, straightened))
     assert straight[1].shape[0] > 1.2 * bent[1].shape[0]
     assert straight[1].shape[1] < 0.7 * bent[1].shape[1]
     np.testing.assert_array_equal(straight[2], bent[2])
