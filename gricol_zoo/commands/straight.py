@@ -1,4 +1,4 @@
-"""Straight pictures for a karyogram: the medial axis of ``gricol_zoo.classical``, which ``gricol_zoo.karyotype`` does not know."""
+"""Straight pictures for a karyogram, by the medial axis of ``gricol_zoo.classical``: rooms that do not know each other."""
 
 from __future__ import annotations
 
