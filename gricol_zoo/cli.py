@@ -31,6 +31,7 @@ COMMANDS = (
     "predict",
     "validate",
     "karyotype",
+    "report",
     "verify",
     "sign",
     "explain",

@@ -11,6 +11,7 @@ import os
 import re
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,13 +111,13 @@ def read_table(data: bytes, where: str, needed: Sequence[str] = (), known: Seque
         GricolZooError: not text, a needed column missing, a column twice, or a row with more values than there are columns.
     """
     whole = decode_text(data, where).replace("\r\n", "\n").replace("\r", "\n")
-    said = re.match(r'\s*"?sep=(.)"?[^\n]*\n', whole, re.IGNORECASE)
+    said = re.match(r'\s*"?sep=([^"\n])"?[^\n]*\n', whole, re.IGNORECASE)
     text = re.sub(r'\A([ \t,;|"]*\n)+', "", whole[said.end() if said else 0 :])
     above = whole.count("\n") - text.count("\n")  # lines before the header
     names = {name.casefold(): name for name in (*needed, *known)}
-    delimiter = said[1] if said else _delimiter(text.partition("\n")[0], names)
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=delimiter != " ")
     try:
+        delimiter = said[1] if said else _delimiter(text.partition("\n")[0], names)
+        reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=delimiter != " ")
         columns = [names.get(name.strip().casefold(), name.strip()) for name in next(reader, [])]
         while columns and not columns[-1]:
             columns.pop()
@@ -132,8 +133,8 @@ def _check_columns(columns: Sequence[str], needed: Sequence[str], where: str) ->
         if name not in columns:
             found = ", ".join(columns)[:300] or "none"
             raise GricolZooError(f"{where} has no column {name!r}. Columns found: {found}. Expected {','.join(needed)}.")
-    for name in columns:
-        if columns.count(name) > 1:
+    for name, count in Counter(columns).items():
+        if count > 1:
             what = f"the column {name!r} twice" if name else "two columns without a name"
             raise GricolZooError(f"{where} has {what}. Rename or remove one of them.")
 
@@ -219,8 +220,7 @@ def parse_json(data: bytes, where: str) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"the key {twice[:100]!r} occurs twice")
     return values
 
@@ -253,6 +253,11 @@ def escaped(text: str) -> str:
     So are line ends and bytes of a file's name that are not UTF-8 (\udcXX): a name is one line, and can be written.
     """
     return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def on_another_machine(path: str) -> bool:
+    r"""Say whether a path names another machine, as \\server\share does on Windows: looking there sends it the user's name."""
+    return bool(re.match(r"\s*[\\/]{2}", path))
 
 
 def file_sha256(file: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -90,7 +91,7 @@ class Preprocess:
         _one_of("orientation", self.orientation, ORIENTATIONS)
         _one_of("contrast", self.contrast, CONTRASTS)
         _one_of("ground", self.ground, GROUNDS)
-        if self.version not in VERSIONS or isinstance(self.version, bool):
+        if self.version not in VERSIONS or type(self.version) is not int:
             raise GricolZooError(f"Expected the preparation `version` to be 1 or 2, but got {self.version!r}.")
         if not 0 <= self.length <= 8192:
             raise GricolZooError(f"Expected `length` to lie in 0..8192 crop pixels, but got {self.length}.")
@@ -234,9 +235,10 @@ def _unlike(names: Sequence[Any]) -> None:
         _kind("class_names", name, str, "texts")
         if not name or name != name.strip():
             raise GricolZooError(f"Expected class names without spaces around them and not empty, but got {name!r:.100}.")
-        if name.casefold() in seen:
-            raise GricolZooError(f"Expected different class names, but got {seen[name.casefold()]!r:.100} and {name!r:.100}.")
-        seen[name.casefold()] = name
+        looks = unicodedata.normalize("NFKC", name).casefold()  # full-width digits and composed accents look like the others
+        if looks in seen:
+            raise GricolZooError(f"Expected different class names, but got {seen[looks]!r:.100} and {name!r:.100}.")
+        seen[looks] = name
 
 
 def _pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:

@@ -12,7 +12,8 @@ from gricol_zoo.classical.config import read_config as read_classical
 from gricol_zoo.data.rows import read_csv, to_csv
 from gricol_zoo.evaluation.compare import compare_runs
 from gricol_zoo.evaluation.out_of_fold import FOLDS, PREDICTIONS, QUESTION, note_question
-from gricol_zoo.files import read_json, what_differs, write_atomically, write_json
+from gricol_zoo.files import on_another_machine, parse_json, read_json, what_differs, write_atomically, write_json
+from gricol_zoo.files import read_table as read_rows
 from gricol_zoo.inference.shards import RUN_FILE, join_run
 from gricol_zoo.karyotype.document import read_karyotype
 from gricol_zoo.models.presets import read_table
@@ -116,3 +117,30 @@ def test_a_name_may_be_as_long_as_a_file_system_takes(tmp_path):
     file = tmp_path / ("\u7ec6" * 85)
     write_atomically(file, b"a")
     assert [one.name for one in tmp_path.iterdir()] == [file.name]
+
+
+@pytest.mark.timeout(60)
+def test_many_columns_and_many_keys_take_no_longer_than_they_are_many(tmp_path):
+    header = ",".join(f"c{number}" for number in range(18_000))
+    with pytest.raises(GricolZooError, match="the column 'c7' twice"):
+        read_rows(f"{header},c7\n".encode(), "it")
+    with pytest.raises(GricolZooError, match=r"not a valid CSV: field larger than field limit \(131072\)"):
+        read_rows(b"x" * 140_000, "it")
+    keys = ", ".join(f'"k{number}": 0' for number in range(200_000))
+    with pytest.raises(GricolZooError, match="the key 'k199999' occurs twice"):
+        parse_json(f'{{{keys}, "k199999": 0}}'.encode(), "it")
+
+
+@pytest.mark.parametrize(
+    ("path", "elsewhere"),
+    [
+        ("\\\\host\\share", True),
+        ("//host/share", True),
+        ("/\\host", True),
+        (" \\\\host", True),
+        ("/data/x", False),
+        ("C:\\x", False),
+    ],
+)
+def test_a_path_on_another_machine(path, elsewhere):
+    assert on_another_machine(path) == elsewhere

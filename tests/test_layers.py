@@ -1,83 +1,20 @@
 """The rooms of the package and what they import; and that importing the package does no work.
 
-A room is a folder of ``gricol_zoo/`` or a loose module in it. Imports inside functions count; those for type checking do not.
-The order of the rooms follows from the imports: there is one exactly if no rooms import each other in a circle.
-
-    python tests/test_layers.py     # prints the floors
+The order of the rooms follows from the imports (``benchmarks/make/rooms.py``, which prints it): there is one exactly if no
+rooms import each other in a circle.
 """
 
-import ast
 import subprocess
 import sys
-from collections import defaultdict
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
-from helpers import ROOT
 
-PACKAGE = ROOT / "gricol_zoo"
-FILES = sorted(PACKAGE.rglob("*.py"))
+from benchmarks.make.architecture import PICTURE, draw, needed
+from benchmarks.make.rooms import MODULES, PACKAGE, arrows, floors, imports_of, room_of
+
 MOST_LOOSE = 10
 DATA = ("data", "errors", "files", "registry", "spec")  # what rooms of data may import
-
-
-def name_of(file):
-    """``gricol_zoo/models/lower.py`` -> ``models.lower``, a folder's ``__init__`` -> the folder."""
-    return ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-
-
-MODULES = {name_of(file) for file in FILES}
-
-
-def room_of(module):
-    return module.partition(".")[0]
-
-
-def imports_of(file):
-    """Modules of the package that a file imports, wherever in it."""
-    tree = ast.parse(file.read_text())
-    typing = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in typing:
-            continue
-        names = []
-        if isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            package, _, module = name.partition(".")
-            if package == "gricol_zoo":
-                yield module if module in MODULES else module.rpartition(".")[0]
-
-
-@cache
-def arrows(by_room):
-    """Each room (or module) -> those that it imports."""
-    found = defaultdict(set)
-    for file in FILES:
-        module = name_of(file)
-        if module in ("__init__", "__main__"):
-            continue
-        for other in imports_of(file):
-            one, two = (room_of(module), room_of(other)) if by_room else (module, other)
-            if one != two and two not in ("", "__init__"):
-                found[one].add(two)
-    return dict(found)
-
-
-def floors():
-    """The rooms from the ground up, each above all that it imports."""
-    floor = {}
-    for room in TopologicalSorter(arrows(True)).static_order():
-        floor[room] = 1 + max((floor[other] for other in arrows(True).get(room, ())), default=0)
-    return floor
 
 
 @pytest.mark.parametrize("by_room", [True, False], ids=["rooms", "modules"])
@@ -148,8 +85,11 @@ def test_no_room_hides_a_public_name():
     assert not {room_of(module) for module in MODULES} & set(gricol_zoo.__all__)
 
 
-if __name__ == "__main__":
-    floor = floors()
-    for number in range(1, max(floor.values()) + 1):
-        print(number, ", ".join(sorted(room for room in floor if floor[room] == number)))
-    print(f"{len(floor)} rooms, {sum(map(len, arrows(True).values()))} arrows, no circle, so none that runs back up")
+def test_the_picture_is_of_todays_imports():
+    assert PICTURE.read_text() == draw(), "run python -m benchmarks.make.architecture"
+
+
+def test_an_arrow_is_left_out_where_others_lead_the_same_way():
+    assert needed({"a": {"b", "c"}, "b": {"c"}, "d": {"c"}}) == [("a", "b"), ("b", "c"), ("d", "c")]
+    graph, floor = arrows(True), floors()
+    assert all(floor[one] > floor[two] for one in graph for two in graph[one])

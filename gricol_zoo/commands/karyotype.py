@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gricol_zoo.commands.cases import write_overview
 from gricol_zoo.commands.common import (
     count_of,
     in_words,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
     from gricol_zoo.inference.classifier import Classifier
     from gricol_zoo.karyotype.document import Karyotype
+    from gricol_zoo.karyotype.pictures import Straighten
     from gricol_zoo.spec import Preprocess
 
 OF_CLASSES = ("model", "cell", "ground", "extra", "missing", "unassigned", "preparation", "scale")
@@ -48,6 +49,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
         command.add_argument(f"--{name}", type=float, metavar="NATS", help=f"cost of {what} (default: fitted on the val part)")
     command.add_argument("--images", type=Path, metavar="PATH", help="where the images of a karyotype.json are now")
     command.add_argument("--by", default="", metavar="NAME", help="who made the edits in a karyotype.json")
+    command.add_argument("--straighten", action="store_true", help="draw strongly bent chromosomes straight")
+    command.add_argument(
+        "--bright", action="store_true", help="draw bright bands on black, as Q-bands are seen (default: dark on white)"
+    )
     preparation_options(command, "auto")
     run_options(command)
 
@@ -60,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.data.readers import open_images
     from gricol_zoo.data.scale import read_scale
     from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs
+    from gricol_zoo.karyotype.fit import choose
     from gricol_zoo.karyotype.output import folder_names, write_karyotype
     from gricol_zoo.karyotype.run import cells_of, karyotype, pick_cell
     from gricol_zoo.models.presets import DEFAULT_MODEL
@@ -76,31 +82,43 @@ def run(options: argparse.Namespace) -> int:
     for folder in folders:
         _keep_edits(folder)
     how = {"device": options.device, "dtype": options.dtype, "preparation": options.preparation, "ground": options.ground}
-    classifier = load_classifier(options.model, **how)
+    name = options.model or DEFAULT_MODEL
+    classifier = load_classifier(options.model, **how)._replace(name=name)
     say_unchecked(classifier)
     factor_of_case = cache(lambda case: _factor_of_case(images, classifier.preprocess, case))
-    rivals = cache(lambda: [*other_weights(options.model or DEFAULT_MODEL, options)])  # loaded once, if ever
+    rivals = cache(lambda: [*other_weights(name, options)])  # loaded once, if ever
 
     def work(cell: str, members: ImageSet, folder: Path) -> Karyotype:
         members = read_once(members, classifier.ground)  # by the cell, so that memory stays flat
+        of_case = partial(factor_of_case, members.records[0].case)
+        # A model that is named is taken; else the band's is found by the images.
+        chosen, fit = (classifier, {}) if options.model else choose([classifier, *rivals()], members, scale, of_case)
         result = karyotype(
-            classifier,
+            chosen,
             members,
             cell=cell,
-            name=options.model or DEFAULT_MODEL,
+            name=chosen.name,
             costs=costs,
             source=str(options.source.resolve()),
             layout=options.layout,
             scale=scale,
-            of_case=partial(factor_of_case, members.records[0].case),
-            rivals=rivals,
+            of_case=of_case,
+            rivals=lambda: [one for one in (classifier, *rivals()) if one.name != chosen.name],
+            fit=fit,
         )
-        write_karyotype(result, members, folder)
+        write_karyotype(result, members, folder, _straighten(options), options.bright)
         _say(result, folder)
         return result
 
     _each_cell(cells, folders, work, options.out)
     return 0
+
+
+def _straighten(options: argparse.Namespace) -> Straighten | None:
+    """Return what straightens pictures, None where nothing is to be straightened."""
+    from gricol_zoo.commands.straight import straightened
+
+    return straightened if options.straighten else None
 
 
 def _each_cell(
@@ -111,27 +129,31 @@ def _each_cell(
     Raises:
         GricolZooError: cells that failed, each with its reason; the others are done.
     """
-    from gricol_zoo.karyotype.output import cells_table
+    from gricol_zoo.karyotype.case.folder import CaseFolder
+    from gricol_zoo.karyotype.case.summary import Failed
+    from gricol_zoo.karyotype.case.table import CELLS_FILE, write_cells
 
     done: list[Karyotype] = []
-    failed: dict[str, str] = {}
+    places: list[Path] = []
+    failed: list[Failed] = []
     try:
         for (cell, members), folder in zip(cells.items(), folders, strict=True):
             try:
                 done.append(work(cell, members, folder))
+                places.append(folder)
             except (GricolZooError, OSError) as error:
                 if len(cells) == 1:
                     raise
-                failed[cell] = in_words(error)
-                warn(f"{cell} failed: {failed[cell]}")
+                failed.append(Failed(cell, in_words(error), members.records[0].case))
+                warn(f"{cell} failed: {failed[-1].why}")
     finally:
         if done or failed:
             out.mkdir(parents=True, exist_ok=True)
-            cells_table(done, out / "cells.csv", failed)
+            write_cells(done, out / CELLS_FILE, failed)
     if len(done) > 1:
-        print(f"{count_of(len(done), 'cell')} in {out}; summary in {out / 'cells.csv'}", file=sys.stderr)
+        write_overview(CaseFolder(done, places, failed), out)
     if failed:
-        reasons = "; ".join(f"{cell}: {reason}" for cell, reason in failed.items())
+        reasons = "; ".join(f"{one.cell}: {one.why}" for one in failed)
         others = ", the others are done" if done else ""
         raise GricolZooError(f"{len(failed)} of {len(cells)} cells failed{others}: {reasons}")
 
@@ -174,8 +196,9 @@ def _keep_edits(folder: Path) -> None:
 
 def _draw_again(options: argparse.Namespace) -> int:
     from gricol_zoo.data.store import DOCUMENT
+    from gricol_zoo.karyotype.case.table import CELLS_FILE, write_cells
     from gricol_zoo.karyotype.document import read_karyotype
-    from gricol_zoo.karyotype.output import cells_table, write_karyotype
+    from gricol_zoo.karyotype.output import write_karyotype
     from gricol_zoo.karyotype.run import find_cell
 
     for name in OF_CLASSES:
@@ -186,10 +209,19 @@ def _draw_again(options: argparse.Namespace) -> int:
     if (options.out / DOCUMENT).resolve() != options.source.resolve():
         _keep_edits(options.out)
     result = read_karyotype(options.source).note_edits(options.by)
-    write_karyotype(result, find_cell(result, options.images), options.out)
-    cells_table([result], options.out / "cells.csv")
+    write_karyotype(result, find_cell(result, options.images), options.out, _straighten(options), options.bright)
+    write_cells([result], options.out / CELLS_FILE)
     _say(result, options.out)
     return 0
+
+
+def _model_of(result: Karyotype) -> str:
+    """Return the model with its band, and how well it fits where it was chosen by that."""
+    from gricol_zoo.karyotype.fit import with_band
+
+    name = result.model.get("name", "")
+    fit = result.options.get("fit", {}).get(name)
+    return escaped(with_band(name)) + (f", chosen by fit {fit:.2f}" if fit is not None else "")
 
 
 def _say(result: Karyotype, folder: Path) -> None:
@@ -200,6 +232,7 @@ def _say(result: Karyotype, folder: Path) -> None:
     parts += [f"{unread} could not be read"] * bool(unread)
     parts += [count_of(len(result.edits), "edit")] * bool(result.edits)
     parts += [f"scale {result.scale:g}"] * (result.scale != 1)
+    parts.append(_model_of(result))
     for warning in result.warnings:
         warn(f"{result.cell}: {warning}")
     pages = [pages_left_out("; ".join(item.warnings)) for item in result.chromosomes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from gricol_zoo.commands.common import not_negative
 from gricol_zoo.commands.networks import load_model
@@ -20,6 +21,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="also offer this model, first in the list: a model with weights, or an output folder of `train`; repeatable",
     )
+    signed = "sign cells that are checked on the page with this private key (see `sign`)"
+    command.add_argument("--key", type=Path, metavar="FILE", help=signed)
     command.add_argument("--open", action="store_true", help="open the page in the default browser")
 
 
@@ -31,5 +34,5 @@ def run(options: argparse.Namespace) -> int:
     find_port(options.port)
     packaged = [f"{name}.{tag}" for name, tags in WEIGHTS.items() for tag, weights in tags.items() if weights.packaged]
     names = dict.fromkeys([*options.model, DEFAULT_MODEL, *packaged])
-    serve({name: load_model(name, deployed=True) for name in names}, options.port, options.open)
+    serve({name: load_model(name, deployed=True) for name in names}, options.port, options.open, options.key)
     return 0

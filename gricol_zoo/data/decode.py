@@ -20,6 +20,7 @@ from gricol_zoo.data.samples import from_page, luma, mix
 from gricol_zoo.errors import ImageError
 
 MAX_PIXELS = 4096 * 4096
+MOST_SCANS = 100  # of a JPEG, each of which goes over the whole image; a progressive one has some ten
 ADVICE = "save it as 8- or 16-bit grey TIFF or PNG"
 BY_PILLOW = {2, 3, 4, 6, 7, 50000, 50001}  # fax, JPEG, Zstandard, WebP: compressions of a TIFF
 PACKED = {
@@ -69,6 +70,8 @@ def decode(data: bytes) -> Picture:
     if (frame := kinds.jpeg_frame(data)) and kinds.opened_as(data) == "JPEG" and frame[0] != 8:
         raise ImageError(f"is a {frame[0]}-bit JPEG, which is not supported; {ADVICE}")
     format = kinds.opened_as(data)
+    if format == "JPEG" and (scans := data.count(b"\xff\xda")) > MOST_SCANS:
+        raise ImageError(f"is a JPEG with {scans} scans, where a usual one has at most {MOST_SCANS}; {ADVICE}")
     image = _open(data, format)
     pages = _frames(image)
     if format == "PNG" and data[24:25] == b"\x10" and data[25:26] in (b"\x02", b"\x04", b"\x06"):

@@ -16,6 +16,7 @@ from gricol_zoo.data.unpack import CODECS, reverse_bits, to_samples
 from gricol_zoo.errors import ImageError
 
 MOST_BYTES = 8 * 4096 * 4096  # that a page may unpack to
+MOST_TILES = 65536  # of a plane: 4096x4096 pixels in tiles of 16x16, the smallest that there may be
 
 
 class Page(NamedTuple):
@@ -80,7 +81,8 @@ def read_samples(data: bytes, page: Page) -> np.ndarray:
     if page.height * page.width * page.samples * max(page.bits, 8) // 8 > MOST_BYTES:
         raise ImageError(f"unpacks to more than {MOST_BYTES // 2**20} MiB, larger than the limit for a crop")
     tiled = 324 in page.tags
-    offsets = page.tags.get(324 if tiled else 273, np.zeros(0, int)).tolist()
+    most = planes * (MOST_TILES if tiled else page.height)  # a strip has a row at least; what is listed beyond is surplus
+    offsets = page.tags.get(324 if tiled else 273, np.zeros(0, int))[:most].tolist()
     if not offsets:
         raise ImageError("damaged or truncated: its TIFF directory lists no pixel data")
     read = _read_tiles if tiled else _read_strips
@@ -101,13 +103,14 @@ def _strips_of_a_plane(page: Page, listed: int, planes: int) -> int:
 def _read_strips(data: bytes, page: Page, offsets: list[int], mine: slice, depth: int) -> np.ndarray:
     """Return the (height, width, depth) samples of one plane, from its strips."""
     line = (page.width * depth * page.bits + 7) // 8
-    counts = page.tags.get(279, np.zeros(0, int)).tolist()
+    counts = page.tags.get(279, np.zeros(0, int))[: len(offsets)].tolist()
     counts = (counts + [0] * len(offsets))[: len(offsets)][mine]
+    last = max((number for number, count in enumerate(counts) if count), default=0)
     parts, left = [], page.height
     for number, offset in enumerate(offsets[mine]):
         rows = min(_rows_of_a_strip(page) if len(counts) > 1 else page.height, left)
         # A byte count is believed only where it is too small for the rows and the bytes go on elsewhere.
-        short = 0 < counts[number] < rows * line and any(counts[number + 1 :])
+        short = 0 < counts[number] < rows * line and number < last
         got = _unpack(data, page, offset, counts[number] if short and page.get(259, 1) == 1 else rows * line, rows * line)
         whole = min(len(got) // line, left)
         if whole:
@@ -124,9 +127,10 @@ def _read_tiles(data: bytes, page: Page, offsets: list[int], mine: slice, depth:
     size = height * ((width * depth * page.bits + 7) // 8)
     if width <= 0 or height <= 0 or not 0 < size <= MOST_BYTES:
         raise ImageError("damaged: its TIFF directory has no valid tile size")
+    count = -(-page.height // height) * -(-page.width // width)
+    if len(offsets[mine]) < count:
+        raise ImageError(f"damaged or truncated: only {len(offsets[mine])} of {count} tiles are present")
     places = [(y, x) for y in range(0, page.height, height) for x in range(0, page.width, width)]
-    if len(offsets[mine]) < len(places):
-        raise ImageError(f"damaged or truncated: only {len(offsets[mine])} of {len(places)} tiles are present")
     out: np.ndarray | None = None
     for (y, x), offset in zip(places, offsets[mine], strict=False):
         got = _unpack(data, page, offset, size, size)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from gricol_zoo.data.rows import to_csv
 from gricol_zoo.factory import GridModel, build, create_model
 from gricol_zoo.models.backbones.from_timm import create_timm
 from gricol_zoo.models.flops import count
@@ -62,11 +61,7 @@ def format_info(info: dict[str, Any], style: str) -> str:
     if style == "json":
         return json.dumps({**info, "unit": UNIT} if "gmacs_lower" in info else info, indent=2)
     if style == "csv":
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, info.keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerow(info)
-        return stream.getvalue().rstrip("\n")
+        return to_csv([info]).rstrip("\n")
     labels = {
         "gmacs_upper": "Gflops (multiply-adds), upper branch",
         "gmacs_lower": "Gflops (multiply-adds), lower branch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,33 +17,19 @@ from gricol_zoo.inference.classifier import Classifier, of_network
 from gricol_zoo.inference.precision import DTYPES
 from gricol_zoo.inference.preparation import prepare_as
 from gricol_zoo.karyotype.assign import Costs
+from gricol_zoo.karyotype.checked import CHECKED, broken_seals
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draft import NOTE
+from gricol_zoo.karyotype.rerun import MARGIN, Terms, how_to_rerun, terms_of
 from gricol_zoo.karyotype.run import karyotype
+from gricol_zoo.karyotype.unprotected import NUMBERS
 from gricol_zoo.karyotype.versions import versions
 from gricol_zoo.models.deployed import DeployedModel
 
-TOLERANCE = 1e-4  # of a probability or confidence: another processor, or number of threads, rounds otherwise
-
-
-UNPROTECTED = {
-    "time": "when the run was",
-    "source": "where the images were; each is known by its hash",
-    "versions": "of the libraries; a note says which are others now",
-    "model.name": "what the weights were loaded by; they are known by their hash",
-    "options.layout": "how the images were read; each is known by its hash",
-    "options.costs": "where others give the same classes and confidences",
-    "options.ground": "where another one gives the same results",
-    "scale": "where another one gives the same results",
-    "chromosomes.assigned": "with an edit that fits",
-    "chromosomes.turned": "with an edit that fits",
-    "edits": "who moved what and when, as long as they fit the classes now",
-    "warnings": "of a scale that could not be told, and of other weights that fit better: these are not run again",
-}
-"""What a person could alter consistently in an unsigned record, and ``verify`` would not find. A signature covers it all."""
-WHERE_MOVED = ("cell", "case", "chromosomes.label", "chromosomes.short_arm", "model.hub_ref")
-"""What comes from where images or weights are, and so cannot be compared where they are somewhere else."""
 NOT_AGAIN = ("scale taken as", "fits these images better")
+"""Warnings of what a rerun does not look at."""
+OF_NUMBERS = ("of the chromosomes are doubtful",)
+"""Warnings of a cell that follow from probabilities."""
 
 
 def differences(
@@ -55,7 +42,8 @@ def differences(
     """Return what is no longer as a karyotype says, one line each; none if all of it is.
 
     Compared are the weights and the images by their hashes, the noted edits with the classes now, and then, if the inputs are
-    the same, what the model and the assignment make of them with every option as it was.
+    the same, what the model and the assignment make of them with every option as it was. Where the record's runtime or dtype is
+    not to be had here, it is run in fp32 on torch, and numbers are left out (``gricol_zoo.karyotype.rerun``).
 
     Args:
         record: read from karyotype.json.
@@ -70,22 +58,17 @@ def differences(
         GricolZooError: the record lacks an option that the run needs, or has one that no run had.
     """
     if isinstance(model, Classifier):
-        return _differences(record, model, images, moved, renamed)
+        return _differences(record, model, images, terms_of(record, model, moved, renamed))
     spec = model.spec
     try:
         prepare_as(model, record.options.get("preparation", 0), record.options.get("ground", ""))
-        return _differences(record, of_network(model, dtype_in(record)), images, moved, renamed)
+        classifier = of_network(model, how_to_rerun(record).dtype)
+        return _differences(record, classifier, images, terms_of(record, classifier, moved, renamed))
     finally:
         model.spec = spec
 
 
-def dtype_in(record: Karyotype) -> str:
-    """Return what a record's network computed in; "fp32" where it says nothing that a network computes in."""
-    dtype = record.options.get("dtype", "")
-    return dtype if dtype in ("auto", *DTYPES) else "fp32"
-
-
-def _differences(record: Karyotype, classifier: Classifier, images: ImageSet, moved: bool, renamed: bool) -> list[str]:
+def _differences(record: Karyotype, classifier: Classifier, images: ImageSet, terms: Terms) -> list[str]:
     found = [*_inputs(record, classifier, images), *_edits(record)]
     if found:
         return found
@@ -94,41 +77,52 @@ def _differences(record: Karyotype, classifier: Classifier, images: ImageSet, mo
         costs, dtype = Costs(**options["costs"]), str(options["dtype"])
     except (KeyError, TypeError) as error:
         raise GricolZooError(f"The record's options are incomplete: {error}. The file was altered or truncated.") from error
-    if dtype not in ("auto", *DTYPES, classifier.dtype):
+    if dtype not in ("auto", *DTYPES, classifier.dtype) and not terms.classes_only:
         raise GricolZooError(f"The record's run used {dtype!r}, but its model uses {classifier.dtype}. The file was altered.")
     layout = str(options.get("layout", "auto"))
     again = karyotype(classifier, images, costs=costs, layout=layout, scale=record.scale)
-    found += _of_the_cell(record, again, images, moved, renamed)
-    whole = "preparation" in options or not classifier.preparation  # records from before have neither warnings nor polarity
+    found += [*_of_the_cell(record, again, images, terms), *_options(record, again, terms), *_warnings(record, again, terms)]
     for old, new in zip(record.chromosomes, again.chromosomes, strict=True):
-        found += [f"chromosome {old.id}: {line}" for line in _results(old, new, moved, whole)]
+        compare = _results(old, new, terms), _classes(old) if terms.classes_only else _numbers(old, new, terms)
+        found += [f"chromosome {old.id}: {line}" for lines in compare for line in lines]
     return found
 
 
-def _of_the_cell(record: Karyotype, again: Karyotype, images: ImageSet, moved: bool, renamed: bool) -> Iterator[str]:
+def _of_the_cell(record: Karyotype, again: Karyotype, images: ImageSet, terms: Terms) -> Iterator[str]:
     if again.sex != record.sex:
         yield f"the expected sex was {record.sex!r}, is now {again.sex!r}"
     names = {again.cell, *("/".join(filter(None, (one.case, one.cell))) for one in images.records[:1])}
     names |= {one.cell for one in images.records[:1] if one.cell}
-    if record.cell not in names and not moved:
+    if record.cell not in names and not terms.moved:
         yield f"the cell was {record.cell!r}, is now {again.cell!r}"
-    if record.case != again.case and not (moved and not again.case) and "preparation" in record.options:
+    forgiven = (terms.moved and not again.case) or (terms.from_before and not record.case)
+    if record.case != again.case and not forgiven:
         yield f"the case was {record.case!r}, is now {again.case!r}"
-    if record.model.get("hub_ref", "") != again.model["hub_ref"] and not renamed:
+    if record.model.get("hub_ref", "") != again.model["hub_ref"] and not terms.renamed:
         yield f"the weights came from {record.model.get('hub_ref')!r}, now from {again.model['hub_ref']!r}"
-    known = set(again.model)
-    yield from (f"the record's model has an unknown field {key!r}" for key in record.model if key not in known)
-    if "preparation" not in record.options:
+    if set(record.model) != set(again.model):
+        yield f"the model had the fields {', '.join(sorted(record.model))}, has now {', '.join(sorted(again.model))}"
+
+
+def _options(record: Karyotype, again: Karyotype, terms: Terms) -> Iterator[str]:
+    """Compare the options as a file has them: 1, 1.0 and true are three things."""
+    for key in record.options if terms.from_before else {**record.options, **again.options}:
+        old, new = record.options.get(key), again.options.get(key)
+        left_out = terms.classes_only and f"options.{key}" in NUMBERS
+        if key != "fit" and json.dumps(old, sort_keys=True) != json.dumps(new, sort_keys=True) and not left_out:
+            yield f"the option {key} was {old!r}, is now {new!r}"
+
+
+def _warnings(record: Karyotype, again: Karyotype, terms: Terms) -> Iterator[str]:
+    if terms.from_before and not record.warnings:
         return
-    for key in {**record.options, **again.options}:
-        if record.options.get(key) != again.options.get(key):
-            yield f"the option {key} was {record.options.get(key)!r}, is now {again.options.get(key)!r}"
+    left_out = NOT_AGAIN + (OF_NUMBERS if terms.classes_only else ())
     for before, after, what in (
         (again.warnings, record.warnings, "missing"),
         (record.warnings, again.warnings, "not found again"),
     ):
         for warning in before:
-            if warning not in after and not any(words in warning for words in NOT_AGAIN):
+            if warning not in after and not any(words in warning for words in left_out):
                 yield f"a warning of the cell is {what}: {warning}"
 
 
@@ -149,12 +143,6 @@ def _endless(value: Any, where: str) -> Iterator[tuple[str, float]]:
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
         yield from _endless(item, f"{where}.{key}")
-
-
-def unprotected(moved: bool, renamed: bool) -> list[str]:
-    """Return the fields of an unsigned record of which a consistent alteration would not be found."""
-    place = [name for name in WHERE_MOVED if (renamed if name.startswith("model") else moved)]
-    return [*UNPROTECTED, *place]
 
 
 def other_versions(record: Karyotype) -> list[str]:
@@ -189,6 +177,8 @@ def _inputs(record: Karyotype, model: Classifier, images: ImageSet) -> Iterator[
 def _edits(record: Karyotype) -> Iterator[str]:
     now = {(item.id, what): value for item in record.chromosomes for what, value in item.found.items()}
     for edit in record.edits:
+        if edit.what == CHECKED:
+            continue
         if now.get((edit.id, edit.what)) != edit.before:
             yield f"the edits are inconsistent: chromosome {edit.id} was not {edit.before or 'unassigned'!r}"
             return
@@ -197,23 +187,37 @@ def _edits(record: Karyotype) -> Iterator[str]:
         for what, value in item.drawn.items():
             if value != now[item.id, what]:
                 yield f"chromosome {item.id} is {value or 'unassigned'} without a recorded edit; redraw the file"
+    yield from broken_seals(record)
 
 
-def _results(old: Chromosome, new: Chromosome, moved: bool, whole: bool) -> Iterator[str]:
-    names = ["id", "error", "predicted", "automatic", *(["warnings"] if whole else [])]
-    names += [name for name in ("label", "short_arm") if getattr(new, name) or not moved]
+def _results(old: Chromosome, new: Chromosome, terms: Terms) -> Iterator[str]:
+    """Compare what is no number."""
+    names = ["id", "error", "predicted", "automatic"]
+    names += ["warnings"] * (not terms.from_before or bool(old.warnings))
+    names += [name for name in ("label", "short_arm") if getattr(new, name) or not terms.moved]
     for name in names:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             yield f"{name} was {before!r}, is now {after!r}"
-    if old.polarity is None and new.polarity is not None and whole:
-        yield f"the probability that its short arm is up was not there, is now {new.polarity}"
-    # Each is asked whether it is near, not whether it is far: a NaN in the record is neither.
-    if old.polarity is not None and (new.polarity is None or not abs(old.polarity - new.polarity) <= 10 * TOLERANCE):
-        yield f"the probability that its short arm is up was {old.polarity}, is now {new.polarity}"
     if set(old.probabilities) != set(new.probabilities):
         yield "its probabilities are of different classes"
-    elif not all(abs(value - new.probabilities[label]) <= TOLERANCE for label, value in old.probabilities.items()):
+
+
+def _classes(old: Chromosome) -> Iterator[str]:
+    """Say where a record's numbers, which cannot be compared, speak against its own class."""
+    if old.probabilities and old.probabilities.get(old.predicted, 0) < max(old.probabilities.values()):
+        yield "its probabilities speak for another class than the predicted one"
+
+
+def _numbers(old: Chromosome, new: Chromosome, terms: Terms) -> Iterator[str]:
+    margin = MARGIN * terms.rounding
+    # Each is asked whether it is near, not whether it is far: a NaN in the record is neither.
+    if old.polarity is None and new.polarity is not None and not terms.from_before:
+        yield f"the probability that its short arm is up was not there, is now {new.polarity}"
+    if old.polarity is not None and (new.polarity is None or not abs(old.polarity - new.polarity) <= margin):
+        yield f"the probability that its short arm is up was {old.polarity}, is now {new.polarity}"
+    both = old.probabilities.keys() & new.probabilities.keys()
+    if not all(abs(old.probabilities[label] - new.probabilities[label]) <= terms.rounding for label in both):
         yield "its probabilities differ"
-    if not abs(old.confidence - new.confidence) <= 10 * TOLERANCE:
+    if not abs(old.confidence - new.confidence) <= margin:
         yield f"its confidence was {old.confidence:.4f}, is now {new.confidence:.4f}"

@@ -19,10 +19,12 @@ from gricol_zoo.data.scale import check_factor
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import read_json, write_atomically
 from gricol_zoo.karyotype.draft import NOTE, draft
-from gricol_zoo.weights.signing import canonical
+from gricol_zoo.weights.ed25519 import canonical
 
 FORMAT = 1
 UPRIGHT, TURNED = "as it lies", "upside down"
+UNASSIGNED_WORD = "unassigned"  # what is confirmed of a chromosome that belongs to no class, such as a marker
+CELL = 0  # what an edit of the whole cell has for an id
 DOUBTFUL = 0.9  # confidence below which a person should look: one chromosome in sixteen, two thirds of the errors
 
 
@@ -45,6 +47,7 @@ class Chromosome:
         error: why the image could not be read, "" if it could.
         polarity: the network's probability that the short arm is up in the image; None where it cannot tell.
         warnings: what is wrong with the image, one line each.
+        confirmed: the class that a person confirmed, "unassigned" for none; "" if nobody has confirmed one.
     """
 
     id: int
@@ -61,17 +64,18 @@ class Chromosome:
     error: str = ""
     polarity: float | None = None
     warnings: Sequence[str] = ()
+    confirmed: str = ""
 
     @property
     def drawn(self) -> dict[str, str]:
         """What it is now in each of the fields that a person may change, as an ``Edit`` has it."""
-        return {"assigned": self.assigned, "turned": TURNED if self.turned else UPRIGHT}
+        return {"assigned": self.assigned, "turned": TURNED if self.turned else UPRIGHT, "confirmed": self.confirmed}
 
     @property
     def found(self) -> dict[str, str]:
         """What it was in these fields before any edit."""
         down = self.short_arm == "down" if self.short_arm else self.polarity is not None and self.polarity < 0.5
-        return {"assigned": self.automatic, "turned": TURNED if down else UPRIGHT}
+        return {"assigned": self.automatic, "turned": TURNED if down else UPRIGHT, "confirmed": ""}
 
     @property
     def edited(self) -> bool:
@@ -79,21 +83,27 @@ class Chromosome:
         return self.assigned != self.automatic
 
     @property
+    def settled(self) -> bool:
+        """Whether a person has confirmed the class that it has now."""
+        return self.confirmed == (self.assigned or UNASSIGNED_WORD)
+
+    @property
     def doubtful(self) -> bool:
-        """Whether a person should look at it: unassigned, or not sure, and not moved by a person already."""
-        return not self.edited and (not self.assigned or self.confidence < DOUBTFUL)
+        """Whether a person should look at it: unassigned, or not sure, and neither moved nor confirmed by a person."""
+        return not self.edited and not self.settled and (not self.assigned or self.confidence < DOUBTFUL)
 
 
 @dataclass(frozen=True)
 class Edit:
-    """A chromosome that a person moved: from one class to another, "" for unassigned; or turned.
+    """What a person did to a chromosome: moved it from one class to another, "" for unassigned; turned or confirmed it.
 
     Attributes:
         time: ISO 8601, UTC.
         by: whose edit it is, as they gave it.
-        id: of the chromosome.
-        before, after: its class; or ``UPRIGHT`` and ``TURNED``.
-        what: the field that was changed: "assigned" or "turned".
+        id: of the chromosome; ``CELL`` where the whole cell was checked.
+        before, after: its class; or ``UPRIGHT`` and ``TURNED``; or the class confirmed; or the seal of a checked cell.
+        what: the field that was changed: "assigned", "turned" or "confirmed"; "checked" of a cell
+            (``gricol_zoo.karyotype.checked``).
     """
 
     time: str
@@ -184,6 +194,25 @@ class Karyotype:
         edit = Edit(time or now(), by, id, chromosome.drawn["turned"], changed.drawn["turned"], "turned")
         return self._with(changed, edit)
 
+    def confirm(self, id: int, word: str | None = None, by: str = "", time: str = "") -> Karyotype:
+        """Return the karyotype with one chromosome's class confirmed, and the edit noted.
+
+        Args:
+            id: of the chromosome.
+            word: what is confirmed: a class, "unassigned", or "" to take it back; None is the class that it has now.
+            by: whose edit it is.
+            time: of the edit; "" is now.
+
+        Raises:
+            GricolZooError: no such chromosome.
+        """
+        chromosome = self.find(id)
+        word = (chromosome.assigned or UNASSIGNED_WORD) if word is None else word
+        if word == chromosome.confirmed:
+            return self
+        edit = Edit(time or now(), by, id, chromosome.confirmed, word, "confirmed")
+        return self._with(dataclasses.replace(chromosome, confirmed=word), edit)
+
     def find(self, id: int) -> Chromosome:
         """Return a chromosome by its number.
 
@@ -250,7 +279,7 @@ def to_karyotype(data: Any, where: str) -> Karyotype:
     Raises:
         GricolZooError: another format, a field missing or unknown, a class or a scale that is none.
     """
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
+    if not isinstance(data, dict) or type(data.get("format")) is not int or data["format"] != FORMAT:
         raise GricolZooError(
             f"{where} is not a karyotype.json of format {FORMAT}. Expected a file written by `gricol-zoo karyotype`."
         )
@@ -275,13 +304,18 @@ def to_karyotype(data: Any, where: str) -> Karyotype:
                 f"{where}: chromosome {item.id} is assigned {item.assigned!r}. Expected one of {', '.join(karyotype.labels)}, "
                 'or "" for unassigned.'
             )
+        if item.confirmed not in (*karyotype.labels, UNASSIGNED_WORD, ""):
+            raise GricolZooError(f"{where}: chromosome {item.id} is confirmed as {item.confirmed!r}, which is no class.")
     if len({item.id for item in karyotype.chromosomes}) != len(karyotype.chromosomes):
         raise GricolZooError(f"{where}: two chromosomes have the same id. Give each its own.")
     return karyotype
 
 
 def _check_nested(karyotype: Karyotype, where: str) -> None:
-    """Refuse values of another kind inside of the record's mappings and lists."""
+    """Refuse values of another kind inside of the record's mappings and lists, and probabilities that are none, such as NaN."""
+    options = [one for value in karyotype.options.values() for one in (value.values() if isinstance(value, dict) else [value])]
+    if any(isinstance(one, (list, dict)) for one in options):  # however deep: it would be written again
+        raise GricolZooError(f"{where} is damaged: an option is neither a text nor a number.")
     probabilities = [value for item in karyotype.chromosomes for value in item.probabilities.values()]
     words = [*karyotype.labels, *karyotype.model.values(), *karyotype.versions.values()]
     words += [karyotype.options.get(key, "") for key in ("dtype", "layout", "ground")]
@@ -289,6 +323,9 @@ def _check_nested(karyotype: Karyotype, where: str) -> None:
         for value in values:
             if isinstance(value, bool) or not isinstance(value, kind):
                 raise GricolZooError(f"{where} is damaged: expected a {called}, but got {value!r:.200}.")
+    probabilities += [value for item in karyotype.chromosomes for value in (item.confidence, item.polarity)]
+    if not all(value is None or 0 <= value <= 1 for value in probabilities):
+        raise GricolZooError(f"{where} is damaged: a probability is not in 0..1.")
 
 
 def to_sign(file: Path) -> bytes:
@@ -315,6 +352,8 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 def _typed(kind: Any, values: Mapping[str, Any]) -> Any:
     """Make a dataclass of JSON, each value of the type that its field is declared with."""
     for item in dataclasses.fields(kind):
-        if item.name in values and not isinstance(values[item.name], KINDS[str(item.type).partition("[")[0]]):
-            raise TypeError(f"{item.name} is {values[item.name]!r}, expected {item.type}")
+        value, fits = values.get(item.name), KINDS[str(item.type).partition("[")[0]]
+        # To Python true is a number, 1.
+        if item.name in values and (not isinstance(value, fits) or (isinstance(value, bool) and fits is not bool)):
+            raise TypeError(f"{item.name} is {value!r:.200}, expected {item.type}")
     return kind(**values)

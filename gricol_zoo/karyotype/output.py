@@ -3,71 +3,75 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+import numpy as np
 
 from gricol_zoo.data.rows import to_csv
 from gricol_zoo.data.store import DOCUMENT, PICTURE
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.files import write_atomically
+from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import Karyotype
-from gricol_zoo.karyotype.draw import to_png, to_svg
+from gricol_zoo.karyotype.draw import PRINT_ZOOM, to_png, to_svg
 from gricol_zoo.karyotype.layout import lay_out
-from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
+from gricol_zoo.karyotype.pictures import Straighten, draw_chromosomes, open_greys
 from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 
 MOST_NAME = 60  # characters of a folder's name; a file system has 255 bytes
-CELLS = ["case", "cell", "draft", "images", "unassigned", "unreadable", "doubtful", "scale", "warnings", "checked"]
+FILES = (DOCUMENT, f"{PICTURE}.png", f"{PICTURE}.svg", "chromosomes.csv")
 
 
-def write_karyotype(karyotype: Karyotype, images: ImageSet, folder: Path) -> None:
+def karyotype_files(
+    karyotype: Karyotype, pictures: Mapping[int, np.ndarray], zoom: int = 2, bright: bool = False
+) -> dict[str, bytes]:
+    """Return the files of a cell by their names.
+
+    Args:
+        karyotype: of the cell.
+        pictures: of its chromosomes, by id (``draw_chromosomes``).
+        zoom: of the pictures.
+        bright: draw bright bands on black.
+    """
+    sheet = lay_out(karyotype, pictures, zoom, checked=checked_by(karyotype))
+    rows = to_csv(chromosome_rows(karyotype), COLUMNS)
+    drawn = (to_png(sheet, zoom, bright), to_svg(sheet, zoom, bright).encode())
+    contents = (karyotype.to_json().encode(errors="backslashreplace"), *drawn, rows.encode())
+    return dict(zip(FILES, contents, strict=True))
+
+
+def write_karyotype(
+    karyotype: Karyotype, images: ImageSet, folder: Path, straighten: Straighten | None = None, bright: bool = False
+) -> None:
     """Draw a cell and write all of its files.
 
     Args:
         karyotype: of the cell.
         images: where its images are.
         folder: made if need be.
+        straighten: as for ``draw_chromosomes``.
+        bright: draw bright bands on black.
 
     Raises:
         GricolZooError: an image is gone, or another than it was; then nothing is written.
         OSError: a file cannot be written.
     """
-    sheet = lay_out(karyotype, draw_chromosomes(karyotype, open_greys(karyotype, images)))
+    pictures = draw_chromosomes(karyotype, open_greys(karyotype, images), PRINT_ZOOM, straighten)
+    files = karyotype_files(karyotype, pictures, PRINT_ZOOM, bright)
     folder.mkdir(parents=True, exist_ok=True)
-    karyotype.write(folder / DOCUMENT)
-    write_atomically(folder / f"{PICTURE}.png", to_png(sheet))
-    write_atomically(folder / f"{PICTURE}.svg", to_svg(sheet).encode())
-    write_atomically(folder / "chromosomes.csv", to_csv(chromosome_rows(karyotype), COLUMNS).encode())
+    for name, data in files.items():
+        write_atomically(folder / name, data)
 
 
 def folder_names(cells: Iterable[str]) -> list[str]:
     """Return a folder's name for each cell: its own, without what a file system or a shell may stumble over, and unlike."""
-    names: list[str] = []
+    names: dict[str, str] = {}  # by the name in small letters, for some file systems know no others
+    counts: dict[str, int] = {}
     for cell in cells:
         plain = re.sub(r"[^\w.\- ]+", "_", cell)[:MOST_NAME].strip(" .") or "cell"
-        name, count = plain, 2
-        while name.lower() in {other.lower() for other in names}:
+        name, count = plain, counts.get(plain.lower(), 2)
+        while name.lower() in names:
             name, count = f"{plain}_{count}", count + 1
-        names.append(name)
-    return names
-
-
-def cells_table(karyotypes: Sequence[Karyotype], file: Path, failed: Mapping[str, str] | None = None) -> None:
-    """Write one row a cell: its draft, and how much of it a person should look at; or why it failed, as its warning."""
-    rows: list[dict[str, object]] = [
-        {
-            "case": item.case,
-            "cell": item.cell,
-            "draft": item.draft,
-            "images": len(item.chromosomes),
-            "unassigned": sum(not one.assigned and not one.error for one in item.chromosomes),
-            "unreadable": sum(bool(one.error) for one in item.chromosomes),
-            "doubtful": len(item.doubtful()),
-            "scale": f"{item.scale:g}",
-            "warnings": "; ".join(item.warnings),
-            "checked": "",
-        }
-        for item in karyotypes
-    ]
-    rows += [{"cell": cell, "warnings": f"failed: {why}"} for cell, why in (failed or {}).items()]
-    write_atomically(file, to_csv(rows, CELLS).encode())
+        names[name.lower()], counts[plain.lower()] = name, count
+    return [*names.values()]

@@ -13,7 +13,7 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
-from gricol_zoo.files import same_name
+from gricol_zoo.files import on_another_machine, same_name
 from gricol_zoo.inference.classifier import Classifier, to_classifier
 from gricol_zoo.karyotype.assign import DEFAULT_COSTS, MAX_CHROMOSOMES, UNASSIGNED, Costs, assign, confidences
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, now
@@ -55,6 +55,8 @@ def find_cell(karyotype: Karyotype, place: Path | None = None, layout: str = "")
     Raises:
         GricolZooError: they are not there; says how to name the place.
     """
+    if place is None and on_another_machine(karyotype.source):  # whoever wrote the record may want it to be looked for there
+        raise GricolZooError(f"The record says that the images are at {karyotype.source!r:.200}. If so, name it with --images.")
     where = place or Path(karyotype.source)
     if (place is None and not karyotype.source) or not where.exists():
         raise GricolZooError(f"The images of {karyotype.cell} are not at {where}. Give their location with --images.")
@@ -86,6 +88,7 @@ def karyotype(
     scale: str | float = "auto",
     of_case: Callable[[], float | None] = lambda: None,
     rivals: Callable[[], Iterable[Classifier]] = tuple,
+    fit: Mapping[str, float] | None = None,
 ) -> Karyotype:
     """Classify the chromosomes of one cell, and assign them together. Unreadable images stay, with their error.
 
@@ -102,6 +105,7 @@ def karyotype(
             enough of them (``gricol_zoo.data.scale``), "none" is 1.
         of_case: gives the factor of the cell's whole case; asked where the cell has too few.
         rivals: gives other models, to see if one of them fits better; asked only for a cell that is not trusted.
+        fit: how well each model fitted, where this one was chosen by it (``gricol_zoo.karyotype.fit``); noted in the options.
 
     Raises:
         GricolZooError: too many images for a cell, a scale that no camera has, or a `short_arm` in the manifest that is neither
@@ -125,7 +129,13 @@ def karyotype(
         labels=list(classifier.labels),
         sex=sex,
         model=_described(classifier, name),
-        options={"dtype": classifier.dtype, "costs": dataclasses.asdict(costs), "layout": layout, **classifier.preparation},
+        options={
+            "dtype": classifier.dtype,
+            "costs": dataclasses.asdict(costs),
+            "layout": layout,
+            **classifier.preparation,
+            **({"fit": dict(fit)} if fit else {}),
+        },
         versions=versions(),
         source=source,
         time=now(),

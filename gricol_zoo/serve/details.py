@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from gricol_zoo.factory import GridModel
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.serve.compare import straight_pictures
 
 ZOOM = 2  # pixels a unit of the layout
 MOST = 3  # homologues beside it
@@ -36,12 +37,13 @@ class Details:
     Attributes:
         item: it.
         homologues: others of its class, by id.
-        pictures: PNG files of it and of these, by id, at one scale.
+        pictures: PNG files of it and of these, by id, straightened and at one scale.
         probabilities: the likeliest classes with their probabilities, falling.
         explained: the class that ``cam`` is for.
         cam: a PNG file, the network's input with Grad-CAM over it; None where there is none.
         speaks: whether anything in it speaks for the class.
         missing: why there is none.
+        labels: the classes that it may be moved to.
     """
 
     item: Chromosome
@@ -52,6 +54,7 @@ class Details:
     cam: bytes | None
     speaks: bool
     missing: str
+    labels: Sequence[str] = ()
 
 
 def look_at(model: GridModel | DeployedModel | None, images: ImageSet, karyotype: Karyotype, id: int) -> Details:
@@ -70,7 +73,8 @@ def look_at(model: GridModel | DeployedModel | None, images: ImageSet, karyotype
     alike = [other for other in karyotype.chromosomes if other.assigned == item.assigned and other.id != id and not other.error]
     homologues = alike[:MOST] if item.assigned and not item.error else []
     family = dataclasses.replace(karyotype, chromosomes=[item, *homologues])
-    drawn = draw_chromosomes(family, open_greys(family, images), ZOOM)
+    greys = open_greys(family, images)
+    drawn = straight_pictures(greys, draw_chromosomes(family, greys, ZOOM), str(karyotype.options.get("ground", "auto")))
     explained = item.assigned or item.predicted
     cam, speaks, missing = None, False, ""
     if model is None:
@@ -83,7 +87,7 @@ def look_at(model: GridModel | DeployedModel | None, images: ImageSet, karyotype
     ranked = sorted(item.probabilities.items(), key=lambda pair: -pair[1])[:TOP]
     probabilities = [pair for place, pair in enumerate(ranked) if place == 0 or pair[1] >= LEAST_SHOWN]
     pictures = {key: to_png(pixels) for key, pixels in drawn.items()}
-    return Details(item, homologues, pictures, probabilities, explained, cam, speaks, missing)
+    return Details(item, homologues, pictures, probabilities, explained, cam, speaks, missing, karyotype.labels)
 
 
 def _explain(

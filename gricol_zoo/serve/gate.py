@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gricol_zoo.files import on_another_machine
 from gricol_zoo.serve.uploads import MAX_UPLOAD
 
 API = "/gradio_api"
@@ -56,6 +57,7 @@ class Gate:
     def __init__(self, app: Any, place: Path) -> None:
         self.app, self.place = app, place
         self.joins: deque[float] = deque()
+        self.coming = 0  # bytes that uploads have announced, and that may not be stored yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer why not."""
@@ -69,24 +71,28 @@ class Gate:
             path = scope["path"].rstrip("/") or "/"
             check_place(scope["method"], path)
             check_origin(headers, scope["method"] in ("GET", "HEAD") and path == "/")
-            if path == f"{API}/upload":
-                receive = self._limited(receive, headers)
-            elif scope["method"] == "POST":
+            coming = self._announced(headers) if path == f"{API}/upload" else 0
+            if scope["method"] == "POST" and path != f"{API}/upload":
                 receive = await self._read_event(receive, headers, path)
         except RefusedError as refused:
             await _answer(send, refused.status, str(refused))
             return
-        await self.app(scope, receive, send)
+        self.coming += coming
+        try:
+            await self.app(scope, receive, _unframed(send))
+        finally:
+            self.coming -= coming
 
-    def _limited(self, receive: Receive, headers: MutableMapping[str, str]) -> Receive:
+    def _announced(self, headers: MutableMapping[str, str]) -> int:
+        """Return the bytes of an upload, which must fit beside those that are stored and those that are on their way."""
         length = headers.get("content-length", "")
-        if not re.fullmatch("[0-9]{1,15}", length):
+        if not re.fullmatch("[0-9]{1,15}", length) or "transfer-encoding" in headers:  # which would count instead
             raise RefusedError(411, "an upload must say its length")
         if int(length) > MAX_UPLOAD + MAX_BODY:
             raise RefusedError(413, f"expected at most {MAX_UPLOAD // 2**20} MiB at once")
-        if int(length) + bytes_in(self.place) > MAX_TOTAL:
+        if int(length) + self.coming + bytes_in(self.place) > MAX_TOTAL:
             raise RefusedError(413, f"the uploads together have more than {MAX_TOTAL // 2**20} MiB; close other tabs")
-        return receive
+        return int(length)
 
     async def _read_event(self, receive: Receive, headers: MutableMapping[str, str], path: str) -> Receive:
         body = b""
@@ -130,9 +136,10 @@ def check_place(method: str, path: str) -> None:
 
 
 def check_origin(headers: MutableMapping[str, str], front: bool) -> None:
-    """Refuse requests that another page makes; a link to the front page is followed from anywhere."""
+    """Refuse requests that another page makes; a link to the front page is followed from anywhere, a frame is not filled."""
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    if front and headers.get("sec-fetch-mode", "navigate") == "navigate" and origin is None:
+    opened = headers.get("sec-fetch-mode", "navigate") == "navigate" and headers.get("sec-fetch-dest", "document") == "document"
+    if front and opened and origin is None:
         return
     if site not in (None, "same-origin", "none"):
         raise RefusedError(403, "only the page itself may ask for this")
@@ -156,6 +163,8 @@ def check_event(body: bytes, host: str, join: bool = True) -> None:
                 parts = urlsplit(value.strip())
             except ValueError as error:
                 raise RefusedError(400, "expected files that were uploaded here") from error
+            if on_another_machine(value):
+                raise RefusedError(400, "expected files that were uploaded here")
             ours = key == "url" and (parts.scheme, parts.netloc) == ("http", host)
             if not ours and (parts.netloc or (parts.scheme and not re.match(r"[A-Za-z]:[\\/]", value))):
                 raise RefusedError(400, "expected files that were uploaded here")
@@ -184,6 +193,17 @@ def bytes_in(folder: Path) -> int:
         except OSError:
             continue  # it was just deleted
     return total
+
+
+def _unframed(send: Send) -> Send:
+    """Return a way to answer by which no other page can show this one inside of itself, and have clicks made in it."""
+
+    async def answer(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"x-frame-options", b"DENY")]}
+        await send(message)
+
+    return answer
 
 
 async def _answer(send: Send, status: int, why: str) -> None:

@@ -1,29 +1,26 @@
-"""The page: what is on it, and which click does what. All it knows of karyotypes it asks a ``Session``."""
+"""The page: what is on it, and which action does what. All it knows of karyotypes it asks a ``Session``."""
 
 # No `from __future__ import annotations` here: Gradio reads the annotations of handlers, and imports happen in functions.
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import escaped
-from gricol_zoo.serve import markup
+from gricol_zoo.karyotype.fit import with_band
+from gricol_zoo.karyotype.review import Confirm, Move, Swap, Turn
+from gricol_zoo.serve import board, markup
 from gricol_zoo.serve.details import Details, look_at
-from gricol_zoo.serve.session import MAX_NAME, Session, Sessions
+from gricol_zoo.serve.saving import file_of, save_all
+from gricol_zoo.serve.session import BY_FIT, MAX_NAME, Session
+from gricol_zoo.serve.sessions import Sessions
 
-STYLE = Path(__file__).with_name("style.css")
+STYLE, HANDS = (Path(__file__).with_name(name) for name in ("style.css", "review.js"))
 MAX_WAITING = 60  # events of all tabs together
-UNASSIGNED = "unassigned"
-# One listener on the element that stays, for its content comes anew with each answer.
-CLICKS = """
-const choose = (event) => {
-  const hit = event.target.closest('[data-id]');
-  if (hit) { event.preventDefault(); trigger('click', {id: Number(hit.dataset.id)}); }
-};
-element.addEventListener('click', choose);
-element.addEventListener('keydown', (event) => { if (event.key === 'Enter' || event.key === ' ') choose(event); });
-"""
+# The page follows a link as soon as it comes: that is a download.
+FOLLOW = "watch('value', () => element.querySelector('a')?.click());"
+Do = Callable[[Session], str]
 
 
 class Parts(NamedTuple):
@@ -34,16 +31,18 @@ class Parts(NamedTuple):
     run: Any
     status: Any
     cell: Any
-    heading: Any
-    karyogram: Any
-    downloads: Any
     doubts: Any
+    heading: Any
+    tools: Any
+    karyogram: Any
     details: Any
-    correction: Any
-    label: Any
     by: Any
-    move: Any
-    turn: Any
+    check: Any
+    file: Any
+
+
+SHOWN = ("files", "model", "status", "cell", "doubts", "heading", "tools", "karyogram", "details", "by", "check", "file")
+"""The parts that an answer may change, in its order."""
 
 
 def build_page(sessions: Sessions) -> Any:
@@ -57,7 +56,7 @@ def build_page(sessions: Sessions) -> Any:
     with gr.Blocks(title="gricol_zoo", analytics_enabled=False, fill_width=True, delete_cache=(60, 600)) as page:
         parts = _lay(list(sessions.models))
         _connect(sessions, parts)
-        page.unload(_ending(sessions))
+        page.unload(_leaving(sessions))
     page.queue(api_open=False, max_size=MAX_WAITING)
     return page
 
@@ -65,38 +64,31 @@ def build_page(sessions: Sessions) -> Any:
 def _lay(models: list[str]) -> Parts:
     import gradio as gr
 
-    with gr.Row():
-        with gr.Column(scale=3, min_width=265):
+    choices = [(BY_FIT, BY_FIT), *((escaped(with_band(name)), name) for name in models)]
+    with gr.Row(elem_id="desk"):
+        with gr.Column(scale=2, min_width=215, elem_id="left"):
             gr.HTML(markup.TITLE)
-            files = gr.File(label="Crops of a cell, or a zip", file_count="multiple", height=130, elem_id="files")
-            model = gr.Dropdown(models, value=models[0], label="Model", elem_id="model")
+            files = gr.File(label="Crops of a cell, or a zip", file_count="multiple", height=110, elem_id="files")
+            model = gr.Dropdown(choices, value=BY_FIT, label="Model", elem_id="model")
             run = gr.Button("Classify", variant="primary", elem_id="run")
-            status = gr.HTML()
+            status = gr.HTML(elem_id="said")
             cell = gr.Dropdown([], label="Cell", visible=False, elem_id="cell")
-            doubts = gr.HTML(js_on_load=CLICKS, elem_id="doubts")
-        with gr.Column(scale=8, min_width=520):
-            heading = gr.HTML(markup.heading(None))
-            karyogram = gr.HTML(js_on_load=CLICKS, elem_id="karyogram")
-            downloads = gr.HTML(js_on_load=None)
-        with gr.Column(scale=3, min_width=290):
-            details = gr.HTML(elem_id="details")
-            with gr.Group(visible=False) as correction:
-                label = gr.Dropdown([], label="Class", elem_id="label")
-                by = gr.Textbox(label="Your initials", max_length=MAX_NAME, elem_id="by")
-                with gr.Row():
-                    move = gr.Button("Move", variant="primary", size="sm", elem_id="move", min_width=90)
-                    turn = gr.Button("Turn over", size="sm", elem_id="turn", min_width=90)
-    return Parts(
-        files, model, run, status, cell, heading, karyogram, downloads, doubts, details, correction, label, by, move, turn
-    )
+            doubts = gr.HTML(elem_id="doubts", js_on_load=None)
+        with gr.Column(scale=9, min_width=600, elem_id="middle"):
+            heading = gr.HTML(markup.heading(None), elem_id="heading")
+            tools = gr.HTML(elem_id="tools", js_on_load=None)
+            karyogram = gr.HTML(js_on_load=HANDS.read_text(encoding="utf-8"), elem_id="karyogram")
+        with gr.Column(scale=2, min_width=265, elem_id="right"):
+            details = gr.HTML(elem_id="details", js_on_load=None)
+            by = gr.Textbox(label="Your initials", max_length=MAX_NAME, elem_id="by", max_lines=1)
+            check = gr.HTML(elem_id="check", js_on_load=None)
+            file = gr.HTML(elem_id="file", js_on_load=FOLLOW)
+    return Parts(files, model, run, status, cell, doubts, heading, tools, karyogram, details, by, check, file)
 
 
 def _connect(sessions: Sessions, parts: Parts) -> None:
-    """Let each click change the tab's session, and then show it anew."""
+    """Let each event change the tab's session, and then show what is new of it."""
     import gradio as gr
-
-    shown = [parts.files, parts.status, parts.cell, parts.heading, parts.karyogram, parts.downloads, parts.doubts]
-    shown += [parts.details, parts.correction, parts.label]
 
     def take(files: list[str], request: gr.Request) -> list[Any]:
         return _answer(sessions, request, lambda session: session.take([Path(file) for file in files or []]))
@@ -107,49 +99,121 @@ def _connect(sessions: Sessions, parts: Parts) -> None:
     def choose_cell(cell: str, request: gr.Request) -> list[Any]:
         return _answer(sessions, request, lambda session: session.choose_cell(cell))
 
-    def select(request: gr.Request, event: gr.EventData) -> list[Any]:
-        def choose(session: Session) -> str:
-            session.select(event.id)
-            return ""
-
-        return _answer(sessions, request, choose)
-
-    def move(label: str, by: str, request: gr.Request) -> list[Any]:
-        return _answer(sessions, request, lambda session: session.move("" if label == UNASSIGNED else label, by or ""))
-
-    def turn(request: gr.Request) -> list[Any]:
-        return _answer(sessions, request, lambda session: session.turn())
+    def review(by: str, request: gr.Request, event: gr.EventData) -> list[Any]:
+        told = {name: getattr(event, name, None) for name in ("what", "id", "other", "label", "kind", "token", "version")}
+        return _review(sessions, request, told, by or "")
 
     # Private: no part of the page is an API. `minimal` would hide what is there while the answer is made.
+    shown = [getattr(parts, name) for name in SHOWN]
     hidden = {"outputs": shown, "api_visibility": "private", "show_progress": "hidden"}
     parts.files.upload(take, parts.files, **hidden)
     parts.run.click(run, parts.model, **(hidden | {"show_progress": "minimal"}))
     parts.cell.input(choose_cell, parts.cell, **hidden)
-    parts.karyogram.click(select, **hidden)
-    parts.doubts.click(select, **hidden)
-    parts.move.click(move, [parts.label, parts.by], **hidden)
-    parts.turn.click(turn, **hidden)
+    # One after the other, and none is left out: quick hands do the next thing before the last is answered.
+    parts.karyogram.review(review, parts.by, trigger_mode="multiple", **hidden)
 
 
-def _answer(sessions: Sessions, request: Any, change: Callable[[Session], str]) -> list[Any]:
-    """Change the tab's session, and return what it shows now; a mistake changes nothing and is said."""
+def _review(sessions: Sessions, request: Any, told: Mapping[str, Any], by: str) -> list[Any]:
+    """Carry out what ``review.js`` sends, and show what that changes."""
+    what, page = str(told["what"]), str(request.session_hash)
+    if what == "hello":
+        return _answer(sessions, request, lambda _: "", token=str(told["token"]))
+    if what == "select":
+        return _answer(sessions, request, lambda session: _select(session, told), ("details",))
+    if what == "file":
+        return _answer(sessions, request, lambda _: "", ("file",), kind=str(told["kind"]))
+    if what == "save":
+        return _answer(sessions, request, lambda _: "", ("file", "tools", "status"), kind="zip")
+
+    def change(session: Session) -> str:
+        if told["version"] != session.version and session.changed_by != page:
+            raise GricolZooError("This cell was changed in another window of the page. It is shown as it is now; try again.")
+        return act(session, what, told, by)
+
+    # The drop zone and what was typed stay as they are.
+    return _answer(
+        sessions, request, change, tuple(name for name in SHOWN if name not in ("files", "model", "cell", "by", "file"))
+    )
+
+
+def act(session: Session, what: str, told: Mapping[str, Any], by: str) -> str:
+    """Do to a session what the page asks for; return what was done, in a line.
+
+    Raises:
+        GricolZooError: nothing that the page can do, or not possible now.
+    """
+    if what in ("undo", "redo", "check"):
+        return {"undo": session.undo, "redo": session.redo, "check": session.check}[what](by)
+    _select(session, told)
+    id = session.selected or 0
+    if what == "move":
+        return session.do(Move(id, str(told["label"] or "")), by)
+    if what == "swap":
+        return session.do(Swap(id, _number(told["other"])), by)
+    if what in ("turn", "confirm"):
+        return session.do(Turn(id) if what == "turn" else Confirm(id), by)
+    raise GricolZooError(f"Expected an action of the page, but got {what!r:.40}.")
+
+
+def _select(session: Session, told: Mapping[str, Any]) -> str:
+    session.select(_number(told["id"]))
+    return ""
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise GricolZooError("No chromosome is selected. Click one in the karyogram first.")
+    return value
+
+
+def _answer(
+    sessions: Sessions, request: Any, change: Do, parts: tuple[str, ...] = SHOWN[:-1], token: str = "", kind: str = ""
+) -> list[Any]:
+    """Change the tab's session, and return what its parts show now; a mistake changes nothing and is said.
+
+    Args:
+        sessions: of the server.
+        request: Gradio's, which names the page.
+        change: what is done.
+        parts: those that it may change; the others stay.
+        token: of the tab, where the page says it.
+        kind: of the file that is asked for, "zip" for all of the work.
+    """
     import gradio as gr
 
+    page = str(request.session_hash)
     try:
-        session = sessions.get(str(request.session_hash))
+        if token:
+            sessions.bind(page, token)
+        session = sessions.get(page)
     except GricolZooError as error:
         raise gr.Error(str(error)) from error
     with session.lock:
+        before, line, bad, link = session.version, "", False, ""
         try:
-            line, bad = change(session), False
+            line = change(session)
+            link, line = _file(session, kind) if kind else ("", line)
+            if "heading" in parts and not token:
+                session.version, session.changed_by = before + 1, page
         except GricolZooError as error:
             line, bad = str(error), True
+            parts = (*parts, "status")
             gr.Warning(markup.text(line), duration=5)
-        return show(session, line, bad)
+        new = show(session, line, bad, parts) | ({"file": link} if link else {})
+    return [new.get(name, gr.skip()) for name in SHOWN]
 
 
-def show(session: Session, line: str, bad: bool) -> list[Any]:
-    """Return what every part that changes shows now, in the order of ``_connect``.
+def _file(session: Session, kind: str) -> tuple[str, str]:
+    if kind == "zip":
+        file = save_all(session)
+        return board.file_link(file), f"Saved as {file.name}: drop it here to go on."
+    if session.cell not in session.cells:
+        raise GricolZooError("There is no karyotype yet. Drop a cell's crops, or a zip, and run a model first.")
+    return board.file_link(file_of(session.cells[session.cell], kind)), ""
+
+
+def show(session: Session, line: str, bad: bool, parts: tuple[str, ...] = SHOWN[:-1]) -> dict[str, Any]:
+    """Return what parts of the page show now, by name.
 
     The drop zone is emptied: what it held has been moved into the session, or refused.
     """
@@ -157,21 +221,23 @@ def show(session: Session, line: str, bad: bool) -> list[Any]:
 
     karyotype, cell = session.karyotype, session.cells.get(session.cell)
     names = list(session.upload.cells) if session.upload else []
-    found, complaint = _details(session)
-    label = karyotype.find(session.selected).assigned if karyotype and session.selected is not None else ""
-    choices = [*karyotype.labels, UNASSIGNED] if karyotype else []
-    return [
-        gr.update(value=None),
-        markup.status(complaint or line, bad or bool(complaint)),
-        gr.update(choices=[(escaped(name), name) for name in names], value=session.cell or None, visible=len(names) > 1),
-        markup.heading(karyotype),
-        markup.karyogram(cell, session.selected) if cell else "",
-        markup.downloads(cell),
-        markup.doubts(karyotype, session.selected),
-        markup.details(found, cell is not None),
-        gr.update(visible=found is not None and not found.item.error),
-        gr.update(choices=choices, value=label or (UNASSIGNED if choices else None)),
-    ]
+    found, complaint = _details(session) if "details" in parts else (None, "")
+    makers: dict[str, Callable[[], Any]] = {
+        "files": lambda: gr.update(value=None),
+        "model": lambda: gr.update(value=session.model),
+        "status": lambda: markup.status(line if bad else complaint or line, bad or bool(complaint)),
+        "cell": lambda: gr.update(
+            choices=[(escaped(name), name) for name in names], value=session.cell or None, visible=len(names) > 1
+        ),
+        "doubts": lambda: markup.doubts(karyotype, session.selected),
+        "heading": lambda: markup.heading(karyotype),
+        "tools": lambda: board.tools(session),
+        "karyogram": lambda: board.karyogram(cell, session.selected) if cell else "",
+        "details": lambda: markup.details(found, cell is not None),
+        "by": lambda: gr.update(value=session.by) if session.by else gr.skip(),
+        "check": lambda: board.check_button(session),
+    }
+    return {name: make() for name, make in makers.items() if name in parts}
 
 
 def _details(session: Session) -> tuple[Details | None, str]:
@@ -184,10 +250,10 @@ def _details(session: Session) -> tuple[Details | None, str]:
         return None, str(error)
 
 
-def _ending(sessions: Sessions) -> Callable[..., None]:
+def _leaving(sessions: Sessions) -> Callable[..., None]:
     import gradio as gr
 
-    def end(request: gr.Request) -> None:
-        sessions.end(str(request.session_hash))
+    def leave(request: gr.Request) -> None:
+        sessions.leave(str(request.session_hash))
 
-    return end
+    return leave

@@ -18,6 +18,7 @@ from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.files import escaped, parse_json
 from gricol_zoo.karyotype.assign import MAX_CHROMOSOMES
+from gricol_zoo.karyotype.checked import broken_seals, reopen
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, to_karyotype
 
 MAX_DOCUMENT = 2**20  # bytes; one of 46 chromosomes has some 50 KiB
@@ -175,7 +176,7 @@ def _base(path: str) -> str:
 
 
 def read_record(data: bytes, where: str) -> Karyotype:
-    """Return the karyotype of a record, what was changed by hand noted.
+    """Return the karyotype of a record, what was changed by hand noted; one that is not as it was checked counts as open.
 
     Args:
         data: of the file.
@@ -192,26 +193,23 @@ def read_record(data: bytes, where: str) -> Karyotype:
     wrong = _what_is_wrong(karyotype)
     if wrong:
         raise GricolZooError(f"{where} is damaged: {wrong}.")
-    return karyotype
+    return reopen(karyotype) if any(broken_seals(karyotype)) else karyotype
 
 
 def _what_is_wrong(karyotype: Karyotype) -> str:
     """Say what of a record no run writes, and could not be shown; "" where nothing is."""
     items = karyotype.chromosomes
-    numbers = [value for item in items for value in (*item.probabilities.values(), item.confidence, item.polarity)]
     warnings = [*karyotype.warnings, *(warning for item in items for warning in item.warnings)]
-    options = [one for value in karyotype.options.values() for one in (value.values() if isinstance(value, dict) else [value])]
     words = [karyotype.cell, *karyotype.labels, *karyotype.model.values(), *(item.error for item in items)]
+    words += [word for edit in karyotype.edits for word in (edit.time, edit.by, edit.before, edit.after, edit.what)]
     if not 1 <= len(items) <= MAX_CHROMOSOMES or not 1 <= len(karyotype.labels) <= MAX_CHROMOSOMES:
         return f"expected up to {MAX_CHROMOSOMES} chromosomes and classes, but got {len(items)} and {len(karyotype.labels)}"
     if len({item.path for item in items}) < len(items):
         return "two chromosomes have the same path"
-    if not all(value is None or 0 <= value <= 1 for value in numbers):
-        return "a probability is not in 0..1"
+    if not all(1 <= item.id <= MAX_CHROMOSOMES for item in items):
+        return f"the number of a chromosome is not in 1..{MAX_CHROMOSOMES}"
     if len(karyotype.warnings) > MAX_WARNINGS or any(len(one) > MAX_LETTERS for one in (*words, *warnings)):
         return f"more than {MAX_WARNINGS} warnings of the cell, or more than {MAX_LETTERS} letters in one text"
-    if any(isinstance(one, (list, dict)) for one in options):  # however deep: it would be written again
-        return "an option is neither a text nor a number"
     if any(escaped(one) != one for one in words):
         return "control characters in a name or an error"
     for item in items:

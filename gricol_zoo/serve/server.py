@@ -18,7 +18,9 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.serve.gate import Gate
 from gricol_zoo.serve.page import STYLE, build_page
 from gricol_zoo.serve.place import SESSIONS, UPLOADS, own_place
-from gricol_zoo.serve.session import Models, Sessions
+from gricol_zoo.serve.session import Models
+from gricol_zoo.serve.sessions import Sessions
+from gricol_zoo.serve.signed import check_key
 from gricol_zoo.serve.uploads import MAX_UPLOAD
 
 HOST = "127.0.0.1"
@@ -35,7 +37,7 @@ ENVIRONMENT = {
 """What is set before gradio is imported; whatever a shell has set otherwise does not count here."""
 
 
-def serve(models: Models, port: int = 7860, open_browser: bool = False) -> None:
+def serve(models: Models, port: int = 7860, open_browser: bool = False, key: Path | None = None) -> None:
     """Serve the page until interrupted (SIGINT or SIGTERM); then delete every file that was uploaded.
 
     A server that was killed cannot; the next one deletes what it left.
@@ -44,17 +46,21 @@ def serve(models: Models, port: int = 7860, open_browser: bool = False) -> None:
         models: by name, with weights; the first is what the page begins with.
         port: on 127.0.0.1; 0 takes a free one.
         open_browser: open the page in the default browser.
+        key: file of a private key that signs checked cells.
 
     Raises:
+        SignatureError: not a private key.
         GricolZooError: the port is in use, or may not be used.
         ModuleNotFoundError: gradio is not installed.
     """
     port = find_port(port)
+    if key is not None:
+        print(f"Checked cells are signed by the key {check_key(key)}.", file=sys.stderr)
     with own_place() as place:
         # Gradio imports matplotlib, where there is one, and that would keep a list of fonts in the home folder.
         os.environ.update(ENVIRONMENT, GRADIO_TEMP_DIR=str(place / UPLOADS), MPLCONFIGDIR=str(place))
         with without_proxies():
-            page = build_page(Sessions(place / SESSIONS, models))
+            page = build_page(Sessions(place / SESSIONS, models, key))
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the files would outlive the server
         try:

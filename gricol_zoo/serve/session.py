@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 import threading
-from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,15 +19,19 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
 from gricol_zoo.inference.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Karyotype
+from gricol_zoo.karyotype.fit import choose
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
+from gricol_zoo.karyotype.review import Action, Check, Move, Review, Turn, perform, redo, undo
 from gricol_zoo.karyotype.run import karyotype
 from gricol_zoo.models.deployed import DeployedModel
-from gricol_zoo.serve.uploads import Upload, check_cell, open_upload
+from gricol_zoo.serve.signed import sign_checked
+from gricol_zoo.serve.uploads import Upload, check_cell, move_into, open_upload
 
 Models = Mapping[str, GridModel | DeployedModel]
 ZOOM = 2  # pixels a unit of the layout
-MAX_SESSIONS = 30  # tabs that are remembered; the longest unused goes first
 MAX_NAME = 40  # letters of whoever corrects
+BY_FIT = "the best fit"
+"""What the list of models has first: of those with a reference, the one that is surest of the cell's images."""
 
 
 @dataclass
@@ -36,14 +39,28 @@ class Cell:
     """A classified cell.
 
     Attributes:
-        karyotype: its, now.
+        review: it, and what can be undone.
         pictures: (h, w) uint8 by id, turned as they are drawn.
         model: the name of the page's model that classified it, "" where the page does not have it.
+        saved: how many entries of the log have been saved.
+        signature: of the record, where the last thing done was to check it and there is a key.
     """
 
-    karyotype: Karyotype
+    review: Review
     pictures: dict[int, np.ndarray]
     model: str
+    saved: int = 0
+    signature: Mapping[str, str] | None = None
+
+    @property
+    def karyotype(self) -> Karyotype:
+        """The cell as it is now."""
+        return self.review.karyotype
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether something was done that is in no file yet."""
+        return len(self.karyotype.edits) > self.saved
 
 
 class Session:
@@ -52,25 +69,30 @@ class Session:
     Args:
         root: where its folder, for uploads, is made; ``end`` deletes it.
         models: by name; shared, and only read.
+        key: file of the private key that signs checked cells; None where there is none.
 
     Attributes:
         upload: what was dropped, None before that.
-        model: the name of the model in use.
+        model: the name of the model asked for, or ``BY_FIT``.
         cell: the name of the cell in view.
         cells: those that have been classified, by name.
         selected: the id of the chosen chromosome in the cell in view.
+        changed_by: the page that changed something last; another one of the same tab may show what was before.
+        by: who corrects, as last given.
     """
 
-    def __init__(self, root: Path, models: Models) -> None:
+    def __init__(self, root: Path, models: Models, key: Path | None = None) -> None:
         # A name that cannot be guessed: whoever has it could ask the server for the files.
         self.folder = Path(tempfile.mkdtemp(dir=root))
         self.models = models
+        self.key = key
         self.lock = threading.RLock()  # two clicks of one tab may arrive together
         self.upload: Upload | None = None
-        self.model = next(iter(models))
+        self.model = BY_FIT
         self.cell = ""
         self.cells: dict[str, Cell] = {}
         self.selected: int | None = None
+        self.version, self.changed_by, self.by = 0, "", ""
 
     def take(self, files: Sequence[Path]) -> str:
         """Move uploaded files into the session's folder, in place of those before; return what they are, in a line.
@@ -104,8 +126,8 @@ class Session:
         Raises:
             GricolZooError: nothing to classify, no such model, or images too large.
         """
-        if model not in self.models:
-            raise GricolZooError(f"Expected a model of {', '.join(self.models)}, but got {model!r}.")
+        if model != BY_FIT and model not in self.models:
+            raise GricolZooError(f"Expected a model of {', '.join(self.models)}, or {BY_FIT!r}, but got {model!r}.")
         lost = sum(len(cell.karyotype.edits) for cell in self.cells.values())
         done = self._classify(self.cell, self.images, model)
         self.model, self.cells, self.selected = model, {self.cell: done}, None
@@ -113,18 +135,30 @@ class Session:
 
     def _classify(self, cell: str, images: ImageSet, model: str) -> Cell:
         check_cell(images)
+        found: dict[str, float] = {}
+        if model == BY_FIT:
+            able = [self._classifier(name) for name, one in self.models.items() if one.info.reference is not None]
+            able = able or [self._classifier(next(iter(self.models)))]
+            images = read_once(images, able[0].ground)
+            chosen, found = choose(able, images)
+            model = chosen.name
         images = read_once(images, self.models[model].spec.preprocess.ground)
         source = self.upload.source if self.upload else ""
-        found = karyotype(self.models[model], images, cell=cell, name=model, source=source, rivals=partial(self._others, model))
-        return Cell(found, draw_chromosomes(found, open_greys(found, images), ZOOM), model)
+        others = partial(self._others, model)
+        result = karyotype(self.models[model], images, cell=cell, name=model, source=source, rivals=others, fit=found)
+        return Cell(Review(result), draw_chromosomes(result, open_greys(result, images), ZOOM), model)
+
+    def _classifier(self, name: str) -> Classifier:
+        return of_network(self.models[name])._replace(name=name)
 
     def _reopen(self, karyotype: Karyotype, images: ImageSet) -> Cell:
         check_cell(images)
         makers = (name for name, model in self.models.items() if classified_by(karyotype, model))
-        return Cell(karyotype, draw_chromosomes(karyotype, open_greys(karyotype, images), ZOOM), next(makers, ""))
+        pictures = draw_chromosomes(karyotype, open_greys(karyotype, images), ZOOM)
+        return Cell(Review(karyotype), pictures, next(makers, ""), len(karyotype.edits))
 
     def _others(self, model: str) -> Iterator[Classifier]:
-        return (of_network(other)._replace(name=name) for name, other in self.models.items() if name != model)
+        return (self._classifier(name) for name in self.models if name != model)
 
     def choose_cell(self, cell: str) -> str:
         """Bring another cell into view, classified if it is not yet; return what it is, in a line.
@@ -161,48 +195,72 @@ class Session:
         return self.upload.cells[self.cell]
 
     def select(self, id: int) -> None:
-        """Choose a chromosome.
+        """Choose a chromosome of the cell in view.
 
         Raises:
             GricolZooError: no karyotype yet, or no such chromosome.
         """
         self.selected = self._classified().karyotype.find(id).id
 
+    def do(self, action: Action, by: str = "") -> str:
+        """Do something to the cell in view (``gricol_zoo.karyotype.review``); return what was done, in a line.
+
+        Raises:
+            GricolZooError: no karyotype yet, or not possible.
+        """
+        return self._go_to(perform(self._classified().review, action, self._named(by)))
+
+    def undo(self, by: str = "") -> str:
+        """Take back what was done last to the cell in view; errors as for ``do``."""
+        return self._go_to(undo(self._classified().review, self._named(by)))
+
+    def redo(self, by: str = "") -> str:
+        """Do again what was taken back last; errors as for ``do``."""
+        return self._go_to(redo(self._classified().review, self._named(by)))
+
     def move(self, label: str, by: str = "") -> str:
-        """Give the chosen chromosome another class, "" for none; ``by`` is noted. Return what was done, in a line.
+        """Give the chosen chromosome another class, "" for none; errors as for ``do``."""
+        return self.do(Move(self._chosen(), label), by)
 
-        Raises:
-            GricolZooError: nothing chosen, or not possible for this chromosome.
-        """
-        cell, id = self._chosen()
-        before = cell.karyotype.find(id).assigned
-        cell.karyotype = cell.karyotype.move(id, label, by=" ".join(by.split())[:MAX_NAME])
-        words = [name or "unassigned" for name in (before, label)]
-        return f"No. {id} moved: {words[0]} to {words[1]}." if before != label else f"No. {id} is already {words[0]}."
+    def turn(self, by: str = "") -> str:
+        """Turn the chosen chromosome upside down; errors as for ``do``."""
+        return self.do(Turn(self._chosen()), by)
 
-    def turn(self) -> str:
-        """Turn the chosen chromosome upside down; return what was done, in a line.
+    def check(self, by: str = "") -> str:
+        """Note that the cell in view is checked, and sign it where there is a key; errors as for ``do``."""
+        line = self.do(Check(), by)
+        cell = self._classified()
+        if self.key is not None and cell.signature is None:
+            cell.signature = sign_checked(cell.karyotype, self.key)
+            line = f"{line} Signed by the key {cell.signature['key']}."
+        return line
 
-        Raises:
-            GricolZooError: nothing chosen, or an image that could not be read.
-        """
-        cell, id = self._chosen()
-        if id not in cell.pictures:
-            raise GricolZooError(f"Chromosome {id} could not be read, so it cannot be turned.")
-        cell.karyotype = cell.karyotype.turn(id)
-        cell.pictures[id] = cell.pictures[id][::-1, ::-1]
-        return f"No. {id} turned upside down."
+    def _named(self, by: str) -> str:
+        self.by = " ".join(by.split())[:MAX_NAME]
+        return self.by
+
+    def _go_to(self, review: Review) -> str:
+        """Show another state of the cell in view: pictures turn with their chromosomes, a signature is of one state."""
+        cell = self._classified()
+        before = {item.id: item.turned for item in cell.karyotype.chromosomes}
+        for item in review.karyotype.chromosomes:
+            if item.turned != before[item.id] and item.id in cell.pictures:
+                cell.pictures[item.id] = cell.pictures[item.id][::-1, ::-1]
+        if review.karyotype is not cell.karyotype:
+            cell.signature = None
+        cell.review = review
+        return review.line
 
     def _classified(self) -> Cell:
         if self.cell not in self.cells:
             raise GricolZooError("There is no karyotype yet. Drop a cell's crops, or a zip, and run a model first.")
         return self.cells[self.cell]
 
-    def _chosen(self) -> tuple[Cell, int]:
-        cell = self._classified()
+    def _chosen(self) -> int:
+        self._classified()
         if self.selected is None:
             raise GricolZooError("No chromosome is selected. Click one in the karyogram first.")
-        return cell, self.selected
+        return self.selected
 
     def end(self) -> None:
         """Forget everything, and delete the uploaded files."""
@@ -211,8 +269,10 @@ class Session:
 
 
 def classified_by(karyotype: Karyotype, model: GridModel | DeployedModel) -> bool:
-    """Say whether a karyotype is by these weights, and its images were prepared as the model prepares them."""
+    """Say whether a karyotype is by these weights and of their classes, its images prepared as the model prepares them."""
     how = model.spec.preprocess
+    if tuple(karyotype.labels) != model.spec.labels:
+        return False  # or a class of the record's would be taken for another one of the model's
     prepared = (karyotype.options.get("preparation"), karyotype.options.get("ground")) == (how.version, how.ground)
     return prepared and bool(model.info.sha256) and karyotype.model.get("weights_sha256") == model.info.sha256
 
@@ -226,68 +286,3 @@ def summary(karyotype: Karyotype) -> str:
         return f"{none}: {karyotype.chromosomes[0].error}."
     line = f"{read} image{'' if read == 1 else 's'} classified."
     return f"{line} {unread} could not be read." if unread else line
-
-
-def move_into(files: Sequence[Path], place: Path) -> list[Path]:
-    """Move files into one folder, under names that stay apart; return where they are.
-
-    Raises:
-        GricolZooError: one is gone.
-    """
-    moved: list[Path] = []
-    taken: set[str] = set()
-    for file in files:
-        name, number = file.name, 1
-        while name in taken:
-            number += 1
-            name = f"{file.stem} ({number}){file.suffix}"
-        taken.add(name)
-        try:
-            shutil.move(file, place / name)
-        except FileNotFoundError as error:
-            raise GricolZooError(f"{file.name} was not uploaded. Drop it again.") from error
-        moved.append(place / name)
-    return moved
-
-
-class Sessions:
-    """The sessions of a server, by the browser tab's key.
-
-    Args:
-        root: where their folders are made.
-        models: by name.
-    """
-
-    def __init__(self, root: Path, models: Models) -> None:
-        self.root = root
-        self.models = models
-        self._lock = threading.Lock()
-        self._open: OrderedDict[str, Session] = OrderedDict()
-        self._ended: deque[str] = deque(maxlen=1000)  # an event that comes late makes no session that nobody would end
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def get(self, key: str) -> Session:
-        """Return a tab's session, a new one if it has none; the longest unused is ended where there are too many.
-
-        Raises:
-            GricolZooError: the tab was closed.
-        """
-        with self._lock:
-            if key in self._ended:
-                raise GricolZooError("This page lost its connection, and its files were deleted. Load it again.")
-            if key not in self._open:
-                self._open[key] = Session(self.root, self.models)
-            self._open.move_to_end(key)
-            while len(self._open) > MAX_SESSIONS:
-                self._open.popitem(last=False)[1].end()
-            return self._open[key]
-
-    def end(self, key: str) -> None:
-        """End a tab's session, if it has one."""
-        with self._lock:
-            session = self._open.pop(key, None)
-            self._ended.append(key)
-        if session:
-            session.end()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,9 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.store import DOCUMENT, MANIFEST, Store
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.karyotype.checked import broken_seals
 from gricol_zoo.karyotype.document import Karyotype
+from gricol_zoo.karyotype.review import corrections
 from gricol_zoo.karyotype.run import cells_of
 from gricol_zoo.serve.resume import MAX_DOCUMENT, documents_in, read_documents, resume
 
@@ -55,6 +58,28 @@ class Upload:
     def images(self) -> int:
         """How many images there are."""
         return sum(map(len, self.cells.values()))
+
+
+def move_into(files: Sequence[Path], place: Path) -> list[Path]:
+    """Move files into one folder, under names that stay apart; return where they are.
+
+    Raises:
+        GricolZooError: one is gone.
+    """
+    moved: list[Path] = []
+    taken: set[str] = set()
+    for file in files:
+        name, number = file.name, 1
+        while name in taken:
+            number += 1
+            name = f"{file.stem} ({number}){file.suffix}"
+        taken.add(name)
+        try:
+            shutil.move(file, place / name)
+        except FileNotFoundError as error:
+            raise GricolZooError(f"{file.name} was not uploaded. Drop it again.") from error
+        moved.append(place / name)
+    return moved
 
 
 def open_upload(files: Sequence[Path]) -> Upload:
@@ -109,9 +134,11 @@ def _go_on(upload: Upload, documents: Mapping[str, bytes]) -> Upload:
             cells[name] = cell
     for name, cell in cells.items():
         _check_count(f"the cell {name!r}", len(cell), "Put each cell's images into a folder of its own.")
-    edits = sum(len(one.karyotype.edits) for one in found)
+    edits = sum(len(corrections(one.karyotype.edits)) for one in found)
     notes = [f"Opened as it was left, with {edits} correction{'' if edits == 1 else 's'}.", *upload.notes]
     notes += [f"Left out, in no {DOCUMENT}: {_name(left)}."] if left else []
+    broken = [one.karyotype.cell for one in found if any(broken_seals(one.karyotype))]
+    notes += [f"Changed after it was checked, so check it again: {_name(broken)}."] if broken else []
     return Upload(upload.source, cells, notes, {one.karyotype.cell: one.karyotype for one in found})
 
 

@@ -19,6 +19,14 @@ RESEARCH = (
     "Research use only: not a medical device, not for clinical decisions. "
     "For people who develop and compare methods of chromosome\nclassification."
 )
+INTENDED = """To compare methods of chromosome classification; to sort crops of single human chromosomes, one to a file, for a
+person who checks the result; to start a training from. Users know the banding of their images, and look at what is marked
+for review."""
+OUT_OF_SCOPE = """- Diagnosis, reports on patients, any clinical decision; telling a person's sex or identity.
+- Structural or numerical findings: an abnormal chromosome gets one of the normal classes, and one cell is not a karyotype.
+- Whole metaphases, touching or overlapping chromosomes, other bandings, FISH, other species."""
+UNKNOWN = """Known only for data like those above. Not recorded: the terms of the data, how well subgroups do (by case, sex,
+staining, laboratory), and how far the labels can be trusted. Whoever publishes these weights should say so here."""
 TAGS = ("chromosome", "karyotyping", "cytogenetics", "timm")
 
 
@@ -63,6 +71,14 @@ model = gricol_zoo.create_model("hf-hub:{repo}", pretrained=True, deployed=True)
 ```
 
 {use}
+
+## Intended use
+
+{INTENDED}
+
+## Out of scope
+
+{OUT_OF_SCOPE}
 
 {body}
 """
@@ -113,7 +129,7 @@ def card_of(model: TwoBranchModel, repo: str, info: WeightsInfo) -> str:
     use = f"""`gricol-zoo predict crops/ --model hf-hub:{repo} --out predictions.csv` reads image files, and
 `gricol_zoo.classify(model, images)` images of any kind, with the preprocessing that is in `config.json`. timm loads it too,
 after `import gricol_zoo.timm_bridge`."""
-    sections = {"Results": _results(info), "Data and training": _training(info)}
+    sections = {"Results": _results(info), "Data and training": _training(info), "Limits": UNKNOWN}
     score = Score(f"val part of {data or 'the data'}", "chromosomes", float(val["accuracy"])) if "accuracy" in val else None
     return make_card(name, repo, intro, what_it_is(model, info), use, sections, score)
 

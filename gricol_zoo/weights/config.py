@@ -17,7 +17,7 @@ from typing import Any
 
 from gricol_zoo.data.quality import is_reference
 from gricol_zoo.errors import ConfigError, GricolZooError
-from gricol_zoo.files import read_json
+from gricol_zoo.files import escaped, read_json
 from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.models.presets import MODELS
 from gricol_zoo.models.pretrained_cfg import timm_config
@@ -27,9 +27,11 @@ CONFIG_FILE = "config.json"
 FORMAT = 1
 MAX_BYTES = 1 << 20
 MAX_TEXT = 200
+MAX_SAID = 1000  # letters of a message
 MAX_WEIGHT_BYTES = 1 << 36
 MAX_IMAGES = 1 << 24  # that were trained on
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+PARTS = ("backbone", "splitter", "head", "overview")
 OPTIONS = ("backbone_options", "splitter_options", "head_options")
 MAX_OPTION = 1 << 16
 WORDS = ("tag", "description", "notes", "license", "origin_url", "paper_name", "paper_ids")  # for people; nothing reads them
@@ -63,7 +65,7 @@ def read_config(file: Path) -> Config:
     try:
         return _checked(config)
     except GricolZooError as error:
-        raise ConfigError(f"{file} cannot be used: {error}") from error
+        raise ConfigError(f"{file} cannot be used: {escaped(str(error))[:MAX_SAID]}") from error  # it quotes the file
 
 
 def _checked(config: Mapping[str, Any]) -> Config:
@@ -83,6 +85,9 @@ def _checked(config: Mapping[str, Any]) -> Config:
     for key in OPTIONS:
         check_options(key, info["spec"].get(key, {}))
     spec = from_mapping(ModelSpec, info["spec"])
+    for key in PARTS:
+        if not _is_text(getattr(spec, key)):
+            raise ConfigError(f"expected `{key}` to be a name of printable characters, but got {getattr(spec, key)!r:.200}.")
     name = config.get("architecture", "")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ConfigError(f"expected `architecture` to be a name of letters, digits, `_`, `.` and `-`, but got {name!r:.200}.")
@@ -124,8 +129,8 @@ def check_options(key: str, options: Any) -> None:
     if not isinstance(options, Mapping):
         raise ConfigError(f"expected `{key}` to be a mapping.")
     for name, value in options.items():
-        if name in NOT_FROM_FILES:
-            raise ConfigError(f"`{key}` must not set {name!r}.")
+        if name in NOT_FROM_FILES or not name.isidentifier() or len(name) > MAX_TEXT:
+            raise ConfigError(f"`{key}` must not set {name[:MAX_TEXT]!r}.")
         for item in value if isinstance(value, list) else [value]:
             number = isinstance(item, (int, float)) and not isinstance(item, bool)
             if not (isinstance(item, bool) or item is None or (number and abs(item) <= MAX_OPTION) or _is_text(item)):

@@ -1,7 +1,8 @@
 """``signature.json``: who vouches for weights. It is over the hashes of config.json and of what that names.
 
 A hash in config.json tells that the weights are those that the config was written for; whoever can replace one file can replace
-both. A signature by a key that the user knows cannot be replaced. It is read only where one is demanded (``signed_by``).
+both. A signature by a key that the user knows cannot be replaced. It is read only where one is demanded (``signed_by``). Keys
+and signatures as such are in ``gricol_zoo.weights.ed25519``; records of karyotypes use these too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from gricol_zoo.errors import CheckpointError, NotOnHubError, SignatureError
 from gricol_zoo.files import file_sha256
 from gricol_zoo.weights.config import CONFIG_FILE
-from gricol_zoo.weights.signing import canonical, check, read_signature, sign, write_signature
+from gricol_zoo.weights.ed25519 import canonical, check, read_signature, sign, write_signature
 from gricol_zoo.weights.source import SIGNATURE_FILE, WEIGHTS_FILE, Source, find_in_dir
 
 KIND = "weights"

@@ -1,5 +1,8 @@
 """Reading image files: every kind that a lab may have, by the rule that gricol_zoo.data.images states."""
 
+import contextlib
+import time
+import tracemalloc
 import warnings
 import zlib
 
@@ -524,3 +527,48 @@ def test_whatever_a_decoder_raises_is_the_files_fault(monkeypatch, error):
     monkeypatch.setattr(Image, "open", fail)
     with pytest.raises(ImageError, match=r"^damaged or truncated: \S.*$"):
         read_grey(data)
+
+
+def seconds(action):
+    """Return the processor's seconds that a refusal, or an answer, takes."""
+    start = time.process_time()
+    with contextlib.suppress(ImageError):
+        action()
+    return time.process_time() - start
+
+
+def test_a_few_bytes_do_not_ask_for_millions_of_tiles():
+    data = tiff(np.zeros((16, 16), np.uint8), tile=(16, 16), t256=4096, t257=4096, t322=1, t323=1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError, match="only 1 of 16777216 tiles"):
+            read_crop(data)
+        assert tracemalloc.get_traced_memory()[1] < 50 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_strips_take_no_longer_than_they_are_many():
+    count = 100_000  # each of a row, though it may have two
+    places = {"t273": lambda offsets: [offsets[0] + row for row in range(count)], "t279": [1] * count, "t278": 2}
+    data = tiff(np.zeros((count, 1), np.uint8), **places)
+    assert seconds(lambda: read_crop(data)) < 5
+
+
+def test_a_strip_that_is_listed_millions_of_times_is_read_as_often_as_there_are_rows():
+    strip = zlib.compress(bytes(10**6 - 1))  # a byte less than a row
+    data = tiff(np.zeros((1, 10**6), np.uint8), t259=8, compress=lambda _: strip, t273=lambda o: o * 10**5, t279=[9] * 10**5)
+    assert seconds(lambda: read_crop(data)) < 5
+
+
+def with_scans(data, count):
+    """Repeat the last scan of a progressive JPEG, which decoders bear with: a few bytes each, and the whole image again."""
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * count + data[-2:]
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused():
+    data = encode(Image.fromarray(GREY), "JPEG", progressive=True)
+    assert read_crop(with_scans(data, 20)).grey.shape == (H, W)
+    with pytest.raises(ImageError, match=r"a JPEG with 20\d\d scans, where a usual one has at most 100"):
+        read_crop(with_scans(data, 2000))

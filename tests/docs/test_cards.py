@@ -11,7 +11,7 @@ import gricol_zoo
 from gricol_zoo.files import file_sha256
 from gricol_zoo.models.presets import HUB_ORG, Weights, read_table
 from gricol_zoo.weights.resolve import ASSETS
-from hub import card, stage
+from hub import card, results, stage
 
 HUB = ROOT / "hub"
 RESULTS = ROOT / "benchmarks" / "results" / "released"
@@ -82,9 +82,30 @@ def test_a_cards_figures_are_the_reports(name):
         assert sentence in text.replace("\n", " ")
 
 
+@pytest.mark.parametrize("file", [ROOT / "MODEL_CARD.md", *(HUB / name / "README.md" for name in STAGED)], ids=str)
+def test_a_card_has_what_the_checklists_ask_for(file):
+    headings = re.findall(r"^## (.*)$", file.read_text(), re.MULTILINE)
+    assert {"Intended use", "Out of scope", "Results", "Subgroups", "Limits"} < set(headings)
+    assert any(heading.startswith("Data") for heading in headings)
+
+
+@pytest.mark.parametrize("name", STAGED)
+def test_a_cards_subgroups_are_all_of_the_images(name):
+    report, text = json.loads((RESULTS / f"{name}.test.json").read_text()), (HUB / name / "README.md").read_text()
+    rows = re.findall(r"^\| ([A-G]) \| (.*) \| (\d+) \| ([\d.]+) % \| (\w+) \| ([\d.]+) % \|$", text, re.MULTILINE)
+    assert [row[0] for row in rows] == list("ABCDEFG")
+    assert sorted(", ".join(row[1] for row in rows).split(", ")) == sorted(report["per_class"])
+    assert sum(int(row[2]) for row in rows) == report["images"]
+    right = sum(int(row[2]) * float(row[3]) for row in rows) / report["images"]
+    assert right == pytest.approx(100 * report["accuracy"], abs=0.05)
+    for _, classes, _, _, weakest, least in rows:
+        recalls = {one: report["per_class"][one]["recall"] for one in classes.split(", ")}
+        assert f"{100 * min(recalls.values()):.1f}" == least == f"{100 * recalls[weakest]:.1f}"
+
+
 def test_a_result_of_other_weights_is_refused():
     with pytest.raises(SystemExit, match="of other weights"):
-        card.check({"weights_sha256": "0" * 64}, gricol_zoo.DEFAULT_MODEL)
+        results.check({"weights_sha256": "0" * 64}, gricol_zoo.DEFAULT_MODEL)
 
 
 def test_staging_keeps_the_table_and_what_is_packaged(tmp_path, monkeypatch):

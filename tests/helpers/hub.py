@@ -232,6 +232,8 @@ class Handler(BaseHTTPRequestHandler):
             where = f"{self.hub.cdn}/cdn/{sha256(data)}/{file}"
             headers |= {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(size), "Location": where}
             self.send(302, headers=headers | other)
+        elif "status" in other:
+            self.send(int(other["status"]), headers=headers | {"X-Linked-Size": str(size)} | other)
         elif other:
             self.serve(data, None, headers | other, size)
         else:

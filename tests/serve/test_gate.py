@@ -1,5 +1,6 @@
 """What stands before Gradio, asked as another page, a script or a killed server would."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -14,8 +15,9 @@ from filelock import FileLock
 
 from gricol_zoo import GricolZooError
 from gricol_zoo.serve import place
-from gricol_zoo.serve.gate import API, MAX_JOINS, RefusedError, bytes_in, check_event, check_origin, check_place
-from gricol_zoo.serve.session import Sessions
+from gricol_zoo.serve import sessions as sessions_module
+from gricol_zoo.serve.gate import API, MAX_JOINS, Gate, RefusedError, bytes_in, check_event, check_origin, check_place
+from gricol_zoo.serve.sessions import Sessions
 
 HOST = "127.0.0.1:7860"
 OWN = f"http://{HOST}"
@@ -41,6 +43,11 @@ def file_data(**values):
         ({"sec-fetch-site": "cross-site", "origin": OWN}, False, False),
         ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, True, True),  # a link
         ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, True, False),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}, True, True),
+        *[
+            ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": frame}, True, False)
+            for frame in ("iframe", "frame", "object", "embed")
+        ],
     ],
 )
 def test_only_the_page_itself_may_ask(headers, front, good):
@@ -63,6 +70,7 @@ def test_only_the_page_itself_may_ask(headers, front, good):
         (file_data(path=" https://evil.example/x"), False),
         (file_data(path="ftp://evil.example/x"), False),
         (file_data(path="file:///etc/passwd"), False),
+        *[(file_data(path=place), False) for place in ("\\\\evil\\x", "/\\evil/x", "\\/evil/x", " \\\\evil\\x")],
         (file_data(path="http://["), False),
         (file_data(proxy_url="http://evil.example"), False),
         ("[" * 100_000, False),
@@ -99,6 +107,71 @@ def test_dark_corners_are_off(method, path):
         check_place(method, path)
 
 
+def through(gate, headers, after=None, path=f"{API}/upload"):
+    """Send an upload through a gate; return the answer's status and headers. ``after`` runs while it is on its way."""
+    said = {}
+
+    async def send(message):
+        said.update({key: value for key, value in message.items() if key in ("status", "headers")})
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def app(scope, receive, send):
+        if after:
+            await after()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    gate.app = app
+    scope = {"type": "http", "method": "POST", "path": path, "headers": [(b"host", HOST.encode()), *headers]}
+    return gate(scope, receive, send), said
+
+
+def upload_of(size):
+    return [(b"content-length", str(size).encode())]
+
+
+def test_uploads_at_once_count_together(tmp_path, monkeypatch):
+    monkeypatch.setattr("gricol_zoo.serve.gate.MAX_TOTAL", 1000)
+    gate, second = Gate(None, tmp_path), {}
+
+    async def another():
+        run, said = through(gate, upload_of(600))
+        await run
+        second.update(said)
+
+    run, said = through(gate, upload_of(600), another)
+    asyncio.run(run)
+    assert (said["status"], second["status"], gate.coming) == (200, 413, 0)
+    run, said = through(gate, upload_of(1000))
+    asyncio.run(run)
+    assert said["status"] == 200
+
+
+def test_an_upload_that_breaks_off_gives_its_room_back(tmp_path):
+    gate = Gate(None, tmp_path)
+
+    async def breaks():
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        asyncio.run(through(gate, upload_of(600), breaks)[0])
+    assert gate.coming == 0
+
+
+@pytest.mark.parametrize("headers", [[], [(b"content-length", b"-1")], [*upload_of(9), (b"transfer-encoding", b"chunked")]])
+def test_an_upload_says_its_length(tmp_path, headers):
+    run, said = through(Gate(None, tmp_path), headers)
+    asyncio.run(run)
+    assert said["status"] == 411
+
+
+def test_no_other_page_shows_this_one_inside_of_itself(tmp_path):
+    run, said = through(Gate(None, tmp_path), upload_of(1))
+    asyncio.run(run)
+    assert (b"x-frame-options", b"DENY") in said["headers"]
+
+
 def test_a_session_that_ended_is_not_made_again(tmp_path):
     sessions = Sessions(tmp_path, {"x": None})
     sessions.get("a")
@@ -107,6 +180,34 @@ def test_a_session_that_ended_is_not_made_again(tmp_path):
     with pytest.raises(GricolZooError, match="Load it again"):
         sessions.get("a")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tab_that_is_loaded_again_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions_module, "GRACE", 0.05)
+    sessions, token = Sessions(tmp_path, {"x": None}), "0123456789abcdef" * 2
+    first = sessions.get("a")  # something was dropped before the page had said whose it is
+    sessions.bind("a", token)
+    assert sessions.get("a") is first
+    sessions.leave("a")
+    sessions.bind("b", token)
+    time.sleep(0.3)
+    assert sessions.get("b") is first
+    with pytest.raises(GricolZooError, match="Load it again"):
+        sessions.get("a")
+    sessions.bind("c", token)  # the same tab in a second window
+    sessions.leave("b")
+    time.sleep(0.3)
+    assert sessions.get("c") is first
+    sessions.leave("c")
+    for _ in range(100):
+        if not list(tmp_path.iterdir()):
+            break
+        time.sleep(0.05)
+    assert list(tmp_path.iterdir()) == []
+    sessions.bind("d", token)  # opened again too late: nothing is left, but the page works
+    assert sessions.get("d") is not first
+    with pytest.raises(GricolZooError, match="Expected the token"):
+        sessions.bind("e", "../x")
 
 
 def test_what_is_not_taken_is_swept(tmp_path):

@@ -1,6 +1,8 @@
 """A karyotype.json that is dropped on the page with its images: the correction goes on where it was left."""
 
+import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,8 +13,10 @@ from PIL import Image
 from gricol_zoo import DEFAULT_MODEL, GricolZooError, create_model
 from gricol_zoo.cli import main
 from gricol_zoo.data.synthetic import render_cell
+from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import read_karyotype
-from gricol_zoo.serve import markup, resume, session
+from gricol_zoo.karyotype.review import Confirm, Turn
+from gricol_zoo.serve import markup, resume, saving, session
 from gricol_zoo.serve.details import look_at
 from gricol_zoo.serve.page import show
 from gricol_zoo.serve.session import Session
@@ -52,7 +56,7 @@ def left(tmp_path_factory, models, crops):
     tab.select(3)
     tab.move("21", by="AB")
     tab.turn()
-    document = markup.files_of(tab.cells["cell 1"])[1]
+    document = saving.files_of(tab.cells["cell 1"])[1]
     assert document.name == "cell 1.json"
     return document.data
 
@@ -104,7 +108,7 @@ def test_a_correction_goes_on(drop, tab, left, crops, tmp_path):
     assert (tab.karyotype.to_json(), tab.model) == (left.decode(), DEFAULT_MODEL)
     tab.select(5)
     assert tab.move("22", by="CD").startswith("No. 5 moved")
-    after = json.loads(markup.files_of(tab.cells["cell 1"])[1].data)
+    after = json.loads(saving.files_of(tab.cells["cell 1"])[1].data)
     assert after["edits"][:2] == before["edits"]
     assert [(edit["id"], edit["after"], edit["by"]) for edit in after["edits"][2:]] == [(5, "22", "CD")]
     for key in ("cell", "source", "time", "model", "options", "versions", "labels"):
@@ -117,7 +121,7 @@ def test_what_was_gone_on_with_is_drawn_again_and_verified(tab, left, crops, tmp
     tab.take(as_files(tmp_path / "in", left, crops))
     tab.select(5)
     tab.move("22")
-    (tmp_path / "k.json").write_bytes(markup.files_of(tab.cells["cell 1"])[1].data)
+    (tmp_path / "k.json").write_bytes(saving.files_of(tab.cells["cell 1"])[1].data)
     images = write_zip(tmp_path / "kept.zip", in_folder(crops))
     assert main(["karyotype", str(tmp_path / "k.json"), "--images", str(images), "--out", str(tmp_path / "out")]) == 0
     assert len(read_karyotype(tmp_path / "out" / "karyotype.json").edits) == 3
@@ -128,10 +132,11 @@ def test_the_page_shows_it_at_once(tab, left, crops, tmp_path):
     tab.take(as_files(tmp_path / "in", left, crops))
     tab.select(1)
     shown = show(tab, "", False)
-    assert "2 corrected by hand" in shown[3]
-    assert shown[4].count('class="hit') == 47
-    assert "Grad-CAM for" in shown[7]
-    page = "".join(part for part in shown if isinstance(part, str))
+    assert "2 corrections by hand" in shown["heading"]
+    assert shown["karyogram"].count('class="hit') == 47
+    assert "Grad-CAM for" in shown["details"]
+    assert 'aria-label="ideogram of' in shown["details"]
+    page = "".join(part for part in shown.values() if isinstance(part, str))
     assert not [sign for sign in ("<i>ß", "{{", "${", "`") if sign in page]
 
 
@@ -151,6 +156,19 @@ def test_another_model_is_not_asked_where_it_looked(tmp_path, models, left, crop
     found = look_at(tab.network, tab.images, tab.karyotype, 1)
     assert (found.cam, found.missing) == (None, "The model that classified it is not offered here.")
     assert "not offered here" in markup.details(found, ready=True)
+
+
+@pytest.mark.parametrize("more", [["x"] * 30, []], ids=["more", "in another order"])
+def test_a_record_of_other_classes_is_not_explained_by_the_model(tab, left, crops, tmp_path, more):
+    """Its class's place in the record's list would be asked of the model, which has another list, or a shorter one."""
+
+    def relabel(data):
+        data["labels"] = [*dict.fromkeys(f"{word}{place}" for place, word in enumerate(more)), *reversed(data["labels"])]
+
+    tab.take(as_files(tmp_path / "in", changed(left, relabel), crops))
+    tab.select(1)
+    assert tab.network is None
+    assert "not offered here" in show(tab, "", False)[7]
 
 
 def test_other_cells_of_the_zip_stay(tmp_path, models, left, crops):
@@ -176,7 +194,7 @@ def test_two_cells_of_a_zip_go_on(tmp_path, models, monkeypatch, left, crops):
     tab.take(zips[:1])
     tab.choose_cell("cell 2")
     tab.run(DEFAULT_MODEL)
-    second = markup.files_of(tab.cells["cell 2"])[1].data
+    second = saving.files_of(tab.cells["cell 2"])[1].data
     monkeypatch.setattr(session, "karyotype", None)  # nothing is classified from here on
     assert "93 images of 2 cells" in tab.take([zips[1], *write_files(tmp_path / "in", {"1.json": left, "2.json": second})])
     assert tab.karyotype.to_json() == left.decode()
@@ -227,6 +245,9 @@ DAMAGED = {
     "a byte": (with_(cell="a\udc80"), "control characters"),
     "warnings": (with_(warnings=["x"] * 51), "more than 50 warnings"),
     "a ground": (with_(options={"ground": "blue"}), "Expected `ground`"),
+    "a number": (lambda left: changed(left, lambda data: data["chromosomes"][0].update(id=10**30)), "is not in 1..200"),
+    "no number": (lambda left: changed(left, lambda data: data["chromosomes"][0].update(id=0)), "is not in 1..200"),
+    "true": (lambda left: changed(left, lambda data: data["chromosomes"][0].update(confidence=True)), "is damaged"),
     "large": (lambda left: left + b" " * resume.MAX_DOCUMENT, "1 MiB"),
 }
 
@@ -284,3 +305,44 @@ def test_a_zip_with_other_json_opens_as_before(tab, crops, tmp_path):
     notes = {"labels.json": b'{"chromosomes": [}', "empty.json": b""}
     assert tab.take([write_zip(tmp_path / "a.zip", {**crops, **notes})]).startswith("a.zip: 47 images of 1 cell.")
     assert tab.karyotype is None
+
+
+def test_what_was_changed_after_it_was_checked_is_open_again(tab, left, crops, tmp_path):
+    tab.take(as_files(tmp_path / "in", left, crops))
+    for item in tab.karyotype.doubtful():
+        tab.do(Confirm(item.id), "AB")
+    assert tab.check("AB") == "Checked by AB."
+    checked = saving.files_of(tab.cells["cell 1"])[1].data
+    tab.take(as_files(tmp_path / "in", checked, crops))
+    assert checked_by(tab.karyotype).startswith("AB, ")
+    altered = checked.replace(b'"by": "AB"', b'"by": "AC"', 1)
+    assert "Changed after it was checked" in tab.take(as_files(tmp_path / "in", altered, crops))
+    assert not checked_by(tab.karyotype)
+
+
+def test_all_work_is_saved_in_one_zip_that_opens_again(tmp_path, models, monkeypatch, crops):
+    tab = Session(tmp_path, models)
+    other = {name: png(image) for name, (_, _, image) in zip(crops, render_cell(4, sex="F"), strict=False)}
+    members = in_folder(other, "cell 2") | in_folder(crops)
+    tab.take([write_zip(tmp_path / "a.zip", members)])
+    tab.run(DEFAULT_MODEL)
+    tab.choose_cell("cell 1" if tab.cell == "cell 2" else "cell 2")
+    tab.do(Turn(3), "AB")
+    assert [cell.unsaved for cell in tab.cells.values()] == [False, True]
+    records = {name: cell.karyotype.to_json() for name, cell in tab.cells.items()}
+    file = saving.save_all(tab)
+    assert not any(cell.unsaved for cell in tab.cells.values())
+    (tmp_path / file.name).write_bytes(file.data)
+    monkeypatch.setattr(session, "karyotype", None)  # nothing is classified from here on
+    tab.take([tmp_path / file.name])
+    assert {name: cell.karyotype.to_json() for name, cell in tab.cells.items()} == records
+
+
+def test_a_path_in_a_record_leads_nowhere_else(tab, left, crops, tmp_path):
+    def climb(data):
+        data["chromosomes"][1]["path"] = "../../01.png"
+
+    tab.take(as_files(tmp_path / "in", changed(left, climb), crops))
+    names = zipfile.ZipFile(io.BytesIO(saving.save_all(tab).data)).namelist()
+    assert not [name for name in names if ".." in name]
+    assert "01.png" in names

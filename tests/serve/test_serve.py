@@ -1,25 +1,19 @@
-"""The page: what it does without a browser, and the same in a real one."""
+"""The page: what it does without a browser."""
 
 import csv
 import io
-import json
 import os
 import random
 import re
-import shutil
-import signal
 import socket
 import struct
-import subprocess
 import sys
 import tracemalloc
 import zipfile
-import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.uploads import write_files, write_zip
+from helpers.uploads import bomb, encrypted, write_files, write_zip
 from PIL import Image
 
 from gricol_zoo import DEFAULT_MODEL, GricolZooError, create_model
@@ -29,10 +23,12 @@ from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.errors import ImageError
 from gricol_zoo.karyotype.document import read_karyotype
 from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
-from gricol_zoo.serve import markup, session, uploads
+from gricol_zoo.serve import board, markup, saving, uploads
+from gricol_zoo.serve import sessions as sessions_module
 from gricol_zoo.serve.details import look_at, overlay
 from gricol_zoo.serve.server import without_proxies
-from gricol_zoo.serve.session import Session, Sessions
+from gricol_zoo.serve.session import Session
+from gricol_zoo.serve.sessions import Sessions
 from gricol_zoo.serve.uploads import MAX_CELLS, MAX_IMAGES, MAX_MEMBERS, check_cell, check_zip, open_upload
 
 ODD = "患者 7 {{x}} ${1+1} <i>ß.png"
@@ -76,7 +72,7 @@ def test_a_zip_becomes_a_karyotype(done):
     assert (karyotype.source, karyotype.cell, len(karyotype.chromosomes)) == ("case 7.zip", "cell 1", 46)
     assert karyotype.model["name"] == DEFAULT_MODEL
     assert karyotype.draft == "46,XY"
-    page = markup.karyogram(done.cells["cell 1"], selected=5)
+    page = board.karyogram(done.cells["cell 1"], selected=5)
     assert page.count('class="hit') == page.count("<image") == 46
     assert re.findall(r'class="hit chosen" data-id="(\d+)"', page) == ["5"]
 
@@ -90,7 +86,7 @@ def test_a_move_changes_draft_list_and_files_at_once(done):
     assert done.karyotype.draft == f"46,XY,-{first.assigned},+21"
     (edit,) = done.karyotype.edits
     assert (edit.id, edit.before, edit.after, edit.by) == (1, first.assigned, "21", "A B")
-    assert "by hand" in markup.karyogram(done.cells["cell 1"], 1)
+    assert "by hand" in board.karyogram(done.cells["cell 1"], 1)
     assert "already" in done.move("21")
     done.move("")
     assert done.karyotype.draft == f"45,XY,-{first.assigned} and 1 unassigned"
@@ -112,7 +108,7 @@ def test_turning_turns_the_picture(done):
 def test_the_files_agree_with_each_other(done, tmp_path):
     done.select(1)
     done.move("21", by="AB")
-    table, document, picture, drawing = markup.files_of(done.cells["cell 1"])
+    table, document, picture, drawing = saving.files_of(done.cells["cell 1"])
     assert [file.name for file in (table, document, picture, drawing)] == [
         f"cell 1.{kind}" for kind in ("csv", "json", "png", "svg")
     ]
@@ -134,7 +130,7 @@ def test_what_the_page_gives_can_be_verified(done, crops, tmp_path, capsys):
     done.move("21", by="AB")
     names = [f"cell 1/{ODD}", *(f"cell 1/{number:02d}.png" for number in range(1, 46))]
     kept = write_zip(tmp_path / "kept.zip", dict(zip(names, crops, strict=True)))  # the upload itself was moved
-    (tmp_path / "k.json").write_bytes(markup.files_of(done.cells["cell 1"])[1].data)
+    (tmp_path / "k.json").write_bytes(saving.files_of(done.cells["cell 1"])[1].data)
     assert main(["verify", str(tmp_path / "k.json")]) == 2
     assert "with --images" in capsys.readouterr().err
     assert main(["verify", str(tmp_path / "k.json"), "--images", str(kept)]) == 0
@@ -186,7 +182,7 @@ def test_an_unreadable_chromosome_keeps_its_place(tab, crops, tmp_path):
 def test_any_count_of_a_cell(count, tab, crops, tmp_path):
     tab.take(write_files(tmp_path / "in", {f"{number:02d}.png": crops[number % 46] for number in range(count)}))
     assert tab.run(DEFAULT_MODEL) == f"{count} image{'s' * (count != 1)} classified."
-    assert markup.karyogram(tab.cells["cell"], None).count('class="hit') == count
+    assert board.karyogram(tab.cells["cell"], None).count('class="hit') == count
     # One crop tells no scale, and 92 images may be of two cells, so neither is worded like a finding.
     counted = "92,XXYY" if count == 92 else "1 of 46 chromosomes, incomplete"
     assert tab.karyotype.draft == f"not reliable: {counted}"
@@ -219,18 +215,6 @@ def test_equal_names_stay_apart(tab, crops, tmp_path):
 
 
 # --- bad input ---
-
-
-def bomb(file, claimed, unpacked=2**31, name="a.png"):
-    """Write a zip whose member unpacks to ``unpacked`` zeros and whose header says ``claimed`` bytes."""
-    pack = zlib.compressobj(9, zlib.DEFLATED, -15)
-    piece = pack.compress(bytes(2**24)) + pack.flush(zlib.Z_FULL_FLUSH)
-    data = piece * (unpacked // 2**24) + pack.flush()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(name, data)
-        member = archive.getinfo(name)
-        member.compress_type, member.file_size = zipfile.ZIP_DEFLATED, claimed
-    return file
 
 
 def peak_of(action):
@@ -296,15 +280,6 @@ def test_a_long_list_of_members_is_not_even_read(tmp_path):
             check_zip(tmp_path / "list.zip")
 
     assert peak_of(check) < 8 * 2**20
-
-
-def encrypted(file):
-    write_zip(file, {"a.png": b"x"})
-    data = bytearray(file.read_bytes())
-    data[data.index(b"PK\1\2") + 8] |= 1
-    data[6] |= 1
-    file.write_bytes(data)
-    return file
 
 
 def bad_uploads(folder, crops):
@@ -413,7 +388,7 @@ def test_sessions_share_nothing_and_leave_nothing(tmp_path, models, crops):
 
 
 def test_the_longest_unused_session_goes_first(tmp_path, models, monkeypatch):
-    monkeypatch.setattr(session, "MAX_SESSIONS", 2)
+    monkeypatch.setattr(sessions_module, "MAX_SESSIONS", 2)
     sessions = Sessions(tmp_path, models)
     first, second = sessions.get("a"), sessions.get("b")
     sessions.get("a")
@@ -455,176 +430,6 @@ def test_a_missing_gradio_is_named(monkeypatch, capsys):
         monkeypatch.setenv(name, "x")  # so that what `serve` sets is taken back
     assert main(["serve", "--port", "0"]) == 2
     assert "pip install 'gricol_zoo[serve]'" in capsys.readouterr().err
-
-
-# --- in a real browser ---
-
-FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """The path of a Chromium; the test that asks for it is skipped where there is none, unless there has to be."""
-    found = os.environ.get("GRICOL_ZOO_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None and os.environ.get("GRICOL_ZOO_NEED_BROWSER"):
-        pytest.fail("no Chromium, and GRICOL_ZOO_NEED_BROWSER is set: install one, or set GRICOL_ZOO_CHROMIUM")
-    if found is None:
-        pytest.skip("no Chromium here: install one, or set GRICOL_ZOO_CHROMIUM")
-    return found
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The real command in a process of its own: its address, and the folder that it may write to."""
-    tmp_path = tmp_path_factory.mktemp("server")
-    places = {name: tmp_path / name for name in ("home", "temporary")}
-    for place in places.values():
-        place.mkdir()
-    changes = {"HOME": str(places["home"]), "TMPDIR": str(places["temporary"]), "GRADIO_SHARE": "True"}
-    environment = {**os.environ, **changes, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    environment.pop("MPLCONFIGDIR", None)
-    command = [sys.executable, "-m", "gricol_zoo", "serve", "--port", "0"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path)
-    try:
-        line = process.stderr.readline()
-        assert line.startswith("Serving on http://127.0.0.1:"), line + (process.stderr.read() if process.poll() else "")
-        yield line.split()[2], places["temporary"]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-        assert process.stderr.read().strip() == "stopped"
-        assert not list(places["temporary"].iterdir()), "an upload outlived the server"
-        assert not list(places["home"].rglob("*")), "something was written outside the temporary folder"
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
-
-
-@pytest.fixture
-def page(browser, server):
-    """A page of a headless Chromium at the server, and the addresses that it asked for."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=browser, args=FLAGS.split())
-        context = running.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-        tab = context.new_page()
-        tab.set_default_timeout(30_000)
-        asked = []
-        context.on("request", lambda request: asked.append(request.url))
-        tab.goto(server[0])
-        tab.wait_for_selector("#files input[type=file]", state="attached")
-        yield tab, asked
-        running.close()
-
-
-def say(tab, words):
-    """Wait until the status line says it."""
-    tab.wait_for_function("words => document.querySelector('#status')?.innerText.includes(words)", arg=words)
-
-
-def drop(tab, files, words):
-    tab.set_input_files("#files input[type=file]", [str(file) for file in files])
-    say(tab, words)
-
-
-def fetch(tab, kind):
-    with tab.expect_download() as waiting:
-        tab.click(f".downloads a:text-is('{kind}')")
-    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
-
-
-def test_a_lab_uses_the_page(page, server, crops, tmp_path):
-    tab, asked = page
-    _, temporary = server
-    names = ["患者 7/cell 1/a {{b}} ß.png", *(f"患者 7/cell 1/{number}.png" for number in range(10, 55))]
-    drop(tab, [write_zip(tmp_path / "患者 7.zip", dict(zip(names, crops, strict=True)))], "患者 7.zip: 46 images of 1 cell")
-    tab.click("#run")
-    tab.wait_for_selector("#draft")
-    assert tab.inner_text("#draft") == "46,XY"
-    tab.click(".hit[data-id='1']")
-    tab.wait_for_selector("#probabilities")
-    top = tab.inner_text("#probabilities .bar:first-child").split()
-    assert top[0] == tab.input_value("#label input")
-    assert float(top[1]) > 50
-    assert "a {{b}} ß.png" in tab.inner_text("#details")
-    assert tab.locator("#details figure").count() == 3
-    tab.screenshot(path=str(tmp_path / "page.png"))
-
-    tab.fill("#by input, #by textarea", "AB")
-    tab.click("#label input")
-    tab.click("ul[role=listbox] li:has-text('21')")
-    tab.click("#move")
-    say(tab, f"No. 1 moved: {top[0]} to 21.")
-    assert tab.inner_text("#draft") == f"46,XY,-{top[0]},+21"
-
-    (name, table), (_, document), (_, picture) = (fetch(tab, kind) for kind in ("CSV", "JSON", "PNG"))
-    assert name == "cell 1.csv"  # a zip of one folder reads as the folder does
-    (tmp_path / "k.json").write_bytes(document)
-    karyotype = read_karyotype(tmp_path / "k.json")
-    assert [(edit.id, edit.after, edit.by) for edit in karyotype.edits] == [(1, "21", "AB")]
-    assert karyotype.source == "患者 7.zip"
-    rows = list(csv.DictReader(io.StringIO(table.decode())))
-    assert [row["assigned"] for row in rows] == [item.assigned for item in karyotype.chromosomes]
-    assert [row["edited"] for row in rows].count("1") == 1
-    assert {row["path"] for row in rows} == {name.removeprefix("患者 7/") for name in names}
-    assert Image.open(io.BytesIO(picture)).format == "PNG"
-
-    drop(tab, [tmp_path / "患者 7.zip", tmp_path / "k.json"], "Opened as it was left, with 1 correction.")
-    assert tab.inner_text("#draft") == f"46,XY,-{top[0]},+21"
-    tab.click(".hit[data-id='1']")
-    tab.wait_for_selector("#probabilities")
-    tab.click("#turn")
-    say(tab, "No. 1 turned upside down.")
-    _refuses_and_goes_on(tab, crops, tmp_path)
-    hosts = {re.split(r"[/:]+", url)[1] for url in asked if not url.startswith(("data:", "blob:"))}
-    assert hosts == {"127.0.0.1"}
-    assert list(temporary.rglob("good.png"))
-    tab.close()
-    # os.walk, which bears a folder that goes while it is read
-    _wait_until(lambda: not [name for _, _, names in os.walk(temporary) for name in names if name.endswith(".png")])
-
-
-def _refuses_and_goes_on(tab, crops, folder):
-    drop(tab, write_files(folder / "text", {"notes.txt": b"x"}), "Expected the image files of a cell")
-    assert tab.inner_text("#draft").startswith("46")  # what was there stays
-    drop(tab, [bomb(folder / "bomb.zip", 2**31)], "unpacks to 2048 MiB")
-    drop(tab, [encrypted(folder / "locked.zip")], "locked.zip is encrypted")
-    drop(tab, [write_zip(folder / "climbs.zip", {"../a.png": b"x"})], "a path outside the archive")
-    drop(tab, write_files(folder / "bad", {"bad.png": b"x", "good.png": crops[0]}), "2 files: 2 images of 1 cell.")
-    tab.click("#run")
-    say(tab, "1 image classified. 1 could not be read.")
-    tab.click(".doubt[data-id='1']")
-    tab.wait_for_selector("#details .bad")
-    assert "could not be read" in tab.inner_text("#details").lower()
-
-
-def _wait_until(condition):
-    import time
-
-    for _ in range(300):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it has not come true in thirty seconds")
-
-
-def test_only_this_machine_is_answered(server):
-    import urllib.error
-    import urllib.request
-
-    address, _ = server
-    with urllib.request.urlopen(address) as answer:
-        assert answer.status == 200
-    foreign = urllib.request.Request(address, headers={"Host": "elsewhere.example"})
-    with pytest.raises(urllib.error.HTTPError, match="400"):
-        urllib.request.urlopen(foreign)
-    config = json.load(urllib.request.urlopen(f"{address}config"))
-    assert config["analytics_enabled"] is False
-    assert config["run_history"] is False
-    assert config["max_file_size"] == uploads.MAX_UPLOAD
-    assert config.get("share_url") is None
 
 
 def test_no_proxy_stands_between_the_page_and_itself(monkeypatch):

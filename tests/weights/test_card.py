@@ -45,7 +45,15 @@ def test_the_card_of_weights_that_know_nothing():
     model = create_model("r18half_128", num_classes=3, in_chans=3, class_names=("a: b", "c", "d"), **SMALL)
     front, text = parts(card_of(model, "you/mine", WeightsInfo({"sha256": "0" * 64, "size": 7})))
     assert "model-index" not in front
-    for said in ("3 classes (a: b, c, d)", "no grid", "input 3x96x98", "No scores came", "No training record came"):
+    for said in (
+        "3 classes (a: b, c, d)",
+        "no grid",
+        "input 3x96x98",
+        "No scores came",
+        "No training record came",
+        "## Out of scope",
+        "Not recorded: the terms",
+    ):
         assert said in text
 
 

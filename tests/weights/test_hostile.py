@@ -52,6 +52,18 @@ def nested(depth):
     return value
 
 
+def classes(*first):
+    """Begin the list of classes with these."""
+    names = [*first, *map(str, range(100, 124 - len(first)))]
+
+    def change(config):
+        spec(class_names=names)(config)
+        root(label_names=names)(config)
+        config["model_args"]["class_names"] = names
+
+    return change
+
+
 ESCAPES = ["\x1b[2J"] * 24
 CONFIGS = {
     "architecture is a path": root(architecture="../../etc/passwd"),
@@ -98,6 +110,18 @@ CONFIGS = {
     "labels of another order": lambda config: config["label_names"].reverse(),
     "labels too few": lambda config: config["label_names"].pop(),
     "labels with an escape": lambda config: (spec(class_names=ESCAPES)(config), root(label_names=ESCAPES)(config)),
+    "a long name of a part": spec(backbone="x" * 100_000),
+    "a long size": spec(image_size="9" * 100_000),
+    "a size of four thousand digits": spec(grid=int("9" * 4000)),
+    "a field of the spec with an escape": spec(**{"\x1b[2J": 1}),
+    "a preprocessing with an escape": preprocess(**{"\x9b2J\n": 1}),
+    "an option with an escape": spec(head_options={"\x1b[2J": 1}),
+    "an option that is no name": spec(backbone_options={"a b": 1}),
+    "an option with a long name": spec(backbone_options={"x" * 50_000: 1}),
+    "labels that look alike": lambda config: classes("1", "\uff11")(config),
+    "labels of one accent": lambda config: classes("\u00e9", "e\u0301")(config),
+    "a version of 2.0": preprocess(version=2.0),
+    "a root that is nested": root(pretrained_cfg={"mean": nested(200)}),
     "std of nothing": preprocess(std=0.0),
     "an endless mean": preprocess(mean=1e999),
     "a huge mean": preprocess(mean=1e30),

@@ -11,8 +11,8 @@ import gricol_zoo.timm_bridge
 from gricol_zoo import create_model
 from gricol_zoo.errors import SignatureError
 from gricol_zoo.files import file_sha256
+from gricol_zoo.weights.ed25519 import make_keys
 from gricol_zoo.weights.signature import sign_folder
-from gricol_zoo.weights.signing import make_keys
 
 REPO = "org/zoo"
 

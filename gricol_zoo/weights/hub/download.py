@@ -13,10 +13,10 @@ from pathlib import Path
 from gricol_zoo.errors import CorruptWeightsError, HubError, UnreachableError
 from gricol_zoo.files import file_sha256, git_blob_sha1
 from gricol_zoo.weights.config import CONFIG_FILE, MAX_BYTES
+from gricol_zoo.weights.ed25519 import MAX_KEY
 from gricol_zoo.weights.hub.deadline import seconds_for, within
 from gricol_zoo.weights.hub.guard import COMMIT, ETAG, check_header, checked_headers
 from gricol_zoo.weights.hub.repo import Repo, file_of, how_to_get_it, library, retried, translated_errors
-from gricol_zoo.weights.signing import MAX_KEY
 from gricol_zoo.weights.source import SIGNATURE_FILE, Source, read_source
 
 

@@ -19,6 +19,9 @@ COMMIT = re.compile("[0-9a-f]{40}")
 ETAG = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 XET = re.compile("[0-9a-f]{64}")
 WHAT = {COMMIT: "a commit of 40 hex digits", ETAG: "an ETag of 40 or 64 hex digits", XET: "an xet hash of 64 hex digits"}
+WAITS = ("Retry-After", "RateLimit")
+"""By these a server says how long to wait. The client would sleep for days with the cache's lock in its hand, and nothing would
+wake it; without them it waits for some seconds."""
 _checking: ContextVar[bool] = ContextVar("checking", default=False)
 
 
@@ -69,12 +72,16 @@ def _look(response: Any) -> None:
     if not _checking.get():
         return
     headers, where = response.headers, response.request.url.path
+    for name in WAITS:
+        headers.pop(name, None)
     for name, pattern in (("X-Repo-Commit", COMMIT), ("X-Xet-Hash", XET)):
         if name in headers:
             check_header(headers[name], pattern, where)
-    # Of an error's body, of a redirect within the Hub and of a body from elsewhere the ETag is never used.
-    moved = response.status_code >= 300 and not urlsplit(headers.get("Location", "")).netloc
-    if response.request.method == "HEAD" and response.status_code < 400 and not moved:
+    # Of an error's body, of a redirect that the client follows and of a body from elsewhere the ETag is never used. It follows
+    # an address within the Hub; a 304, a 300 or an address such as "ftp:x" it takes for the answer.
+    place = urlsplit(headers.get("Location", ""))
+    followed = response.has_redirect_location and not (place.scheme or place.netloc)
+    if response.request.method == "HEAD" and response.status_code < 400 and not followed:
         etag = headers.get("X-Linked-Etag") or headers.get("ETag")
         if etag is not None:
             check_header(etag.removeprefix("W/").strip('"'), ETAG, where)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gricol_zoo.errors import CacheError, CheckpointError, HubError, NoAccessError, NotOnHubError, UnreachableError
+from gricol_zoo.files import escaped
 
 T = TypeVar("T")
 ATTEMPTS = 3
 WAIT = 0.5  # seconds before the second attempt, doubled for the third, each times 0.5 to 1.5 by chance
+NO_REVISION = re.compile(r"\.\.|//|^/|/$|[\x00-\x20\x7f~^:?*\[\\]")  # what git allows in no name
 NO_ROOM = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT)
 NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
 
@@ -29,6 +32,9 @@ class Repo:
         cache_dir, token: of huggingface_hub, if not its own.
         offline: make no request.
         force: download again, whatever is in the cache.
+
+    Raises:
+        NotOnHubError: a revision that no repository can have; the client makes a path of it.
     """
 
     name: str
@@ -37,6 +43,12 @@ class Repo:
     token: str | None = None
     offline: bool = False
     force: bool = False
+
+    def __post_init__(self) -> None:
+        if NO_REVISION.search(self.revision):
+            raise NotOnHubError(
+                f"{self.name} cannot have a revision {self.revision!r:.200}. Give a branch, a tag or a 40-digit commit hash."
+            )
 
     @property
     def asked(self) -> str:
@@ -70,7 +82,7 @@ def translate(error: Exception, repo: Repo, name: str) -> HubError:
     from huggingface_hub import errors as client
 
     file, status = file_of(repo, name), getattr(getattr(error, "response", None), "status_code", 0)
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    reason = escaped((str(error).strip().splitlines() or [type(error).__name__])[0])[:300]  # it may quote the server
     if isinstance(error, client.GatedRepoError):
         return NoAccessError(
             f"{repo.name} is gated. Request access on its Hub page, then log in (`hf auth login`) or give `token`."

@@ -1,0 +1,84 @@
+"""What one cell says of its numbers of chromosomes, or why it cannot be relied on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gricol_zoo.karyotype.case.iscn import sets_of, sex_of, steps_of
+from gricol_zoo.karyotype.checked import checked_by
+from gricol_zoo.karyotype.document import DOUBTFUL, Chromosome, Karyotype
+from gricol_zoo.spec import CHROMOSOMES
+
+MOST_CHANGES = 6  # of a cell that is taken as counted; with more, nobody can tell a clone from an incomplete cell
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The numbers of chromosomes of one cell.
+
+    Attributes:
+        cell: its name.
+        counts: how many of each class it has.
+        unclear: why nothing may be concluded from them; "" where it may.
+    """
+
+    cell: str
+    counts: Mapping[str, int]
+    unclear: str = ""
+
+
+def counted(karyotype: Karyotype) -> Counted:
+    """Return what a cell says of its numbers of chromosomes."""
+    return Counted(karyotype.cell, karyotype.counts(), unclear(karyotype))
+
+
+def unclear(karyotype: Karyotype) -> str:
+    """Say why nothing may be concluded from the numbers of a cell; "" where it may.
+
+    What a person has checked is taken as it stands, but for images without a class: a marker has no name here.
+    """
+    counts = karyotype.counts()
+    if set(karyotype.labels) != set(CHROMOSOMES):
+        return "its classes are not the 24 human chromosomes"
+    unread = sum(bool(item.error) for item in karyotype.chromosomes)
+    if unread:
+        return f"{_images(unread)} could not be read"
+    loose = sum(not item.assigned for item in karyotype.chromosomes)
+    if loose:
+        return f"{_images(loose)} unassigned"
+    if not sex_of(counts):
+        return "no sex chromosome found"
+    return "" if checked_by(karyotype) else _of_unchecked(karyotype, counts)
+
+
+def _of_unchecked(karyotype: Karyotype, counts: Mapping[str, int]) -> str:
+    sets = sets_of(counts)
+    changes = len(steps_of(counts, sets, sex_of(counts)))
+    if changes > MOST_CHANGES:
+        return f"{changes} chromosomes more or fewer than {sets} of each: incomplete, or counted wrongly"
+    doubtful = len(classes_in_doubt(karyotype))
+    if doubtful:
+        return f"the class of {doubtful} chromosome{'' if doubtful == 1 else 's'} is in doubt"
+    if karyotype.warnings:
+        return f"warned of: {karyotype.warnings[0]}"
+    return ""
+
+
+def classes_in_doubt(karyotype: Karyotype) -> list[Chromosome]:
+    """Return the chromosomes whose class is in doubt, the least sure first.
+
+    A third 21 that is clearly a 21 is none of them: it is the number that was not expected, and clones are there to tell.
+    """
+    counts = karyotype.counts()
+    changed = {label for label, _ in steps_of(counts, sets_of(counts), sex_of(counts))}
+    return [item for item in karyotype.doubtful() if not (item.assigned in changed and _clear(item))]
+
+
+def _clear(item: Chromosome) -> bool:
+    """Return whether a chromosome's class is sure by itself, whatever the others of its cell are."""
+    return item.predicted == item.assigned and item.probabilities.get(item.assigned, 0.0) >= DOUBTFUL
+
+
+def _images(number: int) -> str:
+    return f"{number} image{'' if number == 1 else 's'}"

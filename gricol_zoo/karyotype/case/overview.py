@@ -1,0 +1,56 @@
+"""All cells of a case, or of several, at a glance: a small picture of each karyogram, as one HTML file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gricol_zoo.karyotype.case.content import RESEARCH
+from gricol_zoo.karyotype.case.page import text, to_page
+from gricol_zoo.karyotype.case.summary import Case, in_a_line
+from gricol_zoo.karyotype.case.thumbnails import data_url, open_karyogram, to_small_png
+from gricol_zoo.karyotype.checked import checked_by
+from gricol_zoo.karyotype.document import Karyotype
+
+WIDTH = 420  # pixels of a thumbnail
+MOST = 3_500_000  # bytes of thumbnails in a page
+Drawn = Callable[[Karyotype], bytes]
+"""Gives the karyogram of a cell as PNG, b"" where there is none."""
+
+
+def overview_html(cases: Sequence[Case], drawn: Drawn, title: str = "Overview") -> str:
+    """Return a page with all cells: picture, draft, what is open.
+
+    Args:
+        cases: with their cells.
+        drawn: gives each karyogram.
+        title: of the page.
+
+    Raises:
+        GricolZooError: a karyogram that is not a PNG.
+    """
+    parts, room = [f"<h1>{text(title)}</h1>", f'<p class="strong loud">{RESEARCH}.</p>'], MOST
+    for case in cases:
+        items = []
+        for cell in case.cells:
+            data = drawn(cell) if room > 0 else b""
+            small = to_small_png(open_karyogram(data, cell.cell), WIDTH) if data else b""
+            room -= len(small) * 4 // 3
+            items.append(_cell(case, cell, small if room >= 0 else b""))
+        items += [
+            f'<li><b>{text(one.cell)}</b><br><span class="loud">failed: {text(one.why)}</span></li>' for one in case.failed
+        ]
+        parts += [f"<h2>{text(case.name or 'No case named')}</h2>", f'<p class="strong">{text(in_a_line(case))}</p>']
+        parts.append(f'<ul class="cells">{"".join(items)}</ul>')
+    if room < 0:
+        parts.append('<p class="soft">Only the first cells have a picture, so that the page stays small.</p>')
+    return to_page(title, "\n".join(parts))
+
+
+def _cell(case: Case, cell: Karyotype, picture: bytes) -> str:
+    image = f'<img src="{data_url(picture)}" alt="karyogram of {text(cell.cell)}" loading="lazy">' if picture else ""
+    doubtful, checked = len(cell.doubtful()), checked_by(cell)
+    state = f"{doubtful or 'none'} in doubt; {f'checked: {checked}' if checked else 'not checked'}"
+    lines = [f"<b>{text(cell.cell)}</b>", text(cell.draft), f'<span class="soft">{text(state)}</span>']
+    if unclear := dict(case.proposal.unclear).get(cell.cell, ""):
+        lines.append(f'<span class="loud">{text(unclear)}</span>')
+    return f"<li>{image}{'<br>'.join(lines)}</li>"

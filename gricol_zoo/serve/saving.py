@@ -1,0 +1,133 @@
+"""A cell to take away: one file at a time, or all of the work in a zip that the page opens again."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from gricol_zoo.data.rows import to_csv
+from gricol_zoo.data.store import DOCUMENT
+from gricol_zoo.data.table import ImageSet
+from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.karyotype.checked import checked_by
+from gricol_zoo.karyotype.draw import to_png, to_svg
+from gricol_zoo.karyotype.layout import Sheet, lay_out
+from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
+from gricol_zoo.serve.session import ZOOM, Cell, Session
+
+UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]+')  # in the name of a file, on one system or another
+MAX_SAVED = 64 * 2**20  # bytes of a zip: it goes to the browser in one piece
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file to take away: its name, MIME type and bytes."""
+
+    name: str
+    kind: str
+    data: bytes
+
+
+def table_of(cell: Cell) -> bytes:
+    """Return a cell's CSV, one row a chromosome."""
+    return to_csv(chromosome_rows(cell.karyotype), COLUMNS).encode()
+
+
+def document_of(cell: Cell) -> bytes:
+    """Return a cell's karyotype.json."""
+    return cell.karyotype.to_json().encode(errors="backslashreplace")
+
+
+def _sheet(cell: Cell) -> Sheet:
+    return lay_out(cell.karyotype, cell.pictures, ZOOM, checked=checked_by(cell.karyotype))
+
+
+KINDS: Mapping[str, tuple[str, Callable[[Cell], bytes]]] = {
+    "CSV": ("text/csv", table_of),
+    "JSON": ("application/json", document_of),
+    "PNG": ("image/png", lambda cell: to_png(_sheet(cell), ZOOM)),
+    "SVG": ("image/svg+xml", lambda cell: to_svg(_sheet(cell), ZOOM).encode()),
+}
+"""What one file of a cell may be: its MIME type, and how it is made."""
+
+
+def file_of(cell: Cell, kind: str) -> Download:
+    """Return one of a cell's files.
+
+    Raises:
+        GricolZooError: not a kind of ``KINDS``.
+    """
+    if kind not in KINDS:
+        raise GricolZooError(f"Expected one of {', '.join(KINDS)}, but got {kind!r:.40}.")
+    mime, make = KINDS[kind]
+    return Download(f"{plain_name(cell)}.{kind.lower()}", mime, make(cell))
+
+
+def files_of(cell: Cell) -> list[Download]:
+    """Return a cell's files: CSV (one row a chromosome), JSON (karyotype.json), PNG and SVG (the karyogram)."""
+    return [file_of(cell, kind) for kind in KINDS]
+
+
+def plain_name(cell: Cell) -> str:
+    """Return what a cell's files are called, without their ending."""
+    return UNSAFE.sub("_", cell.karyotype.cell).strip(" .") or "cell"
+
+
+def save_all(session: Session) -> Download:
+    """Return a zip of all cells that were classified, each with its images, that the page opens as it was left.
+
+    The images have the paths that the records have, so ``verify RECORD --images ZIP`` finds them. What is in it
+    counts as saved.
+
+    Raises:
+        GricolZooError: nothing was classified, or more than ``MAX_SAVED``.
+    """
+    if not session.cells or session.upload is None:
+        raise GricolZooError("There is nothing to save yet. Drop a cell's crops, or a zip, and run a model first.")
+    members: dict[str, bytes] = {}
+    folders: set[str] = set()
+    for name, cell in session.cells.items():
+        folder = _apart(plain_name(cell), folders)
+        begin = "" if len(session.cells) == 1 else f"{folder}/"
+        members[f"{begin}{DOCUMENT}"] = document_of(cell)
+        if cell.signature is not None:
+            members[f"{begin}{DOCUMENT}.sig"] = json.dumps(dict(cell.signature), indent=1).encode()
+        members |= _images(session.upload.cells[name])
+        if sum(map(len, members.values())) > MAX_SAVED:
+            raise GricolZooError(
+                f"The cells together have more than {MAX_SAVED // 2**20} MiB. Save their JSON files, and keep the images."
+            )
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, data in members.items():
+            archive.writestr(path, data)
+    for cell in session.cells.values():
+        cell.saved = len(cell.karyotype.edits)
+    name = plain_name(next(iter(session.cells.values()))) if len(session.cells) == 1 else f"{len(session.cells)} cells"
+    return Download(f"{name}.zip", "application/zip", stream.getvalue())
+
+
+def _images(images: ImageSet) -> dict[str, bytes]:
+    found = {}
+    for record in images.records:
+        path = PurePosixPath(record.path)
+        safe = not path.is_absolute() and ".." not in path.parts and "\\" not in record.path
+        try:
+            found[record.path if safe else path.name] = images.read(record)
+        except (ImageError, OSError):
+            continue  # it could not be read before either, and its record says so
+    return found
+
+
+def _apart(name: str, taken: set[str]) -> str:
+    plain, number = name, 1
+    while plain.lower() in taken:
+        number += 1
+        plain = f"{name} ({number})"
+    taken.add(plain.lower())
+    return plain

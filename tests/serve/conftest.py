@@ -1,0 +1,68 @@
+"""A real browser at the real command."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The path of a Chromium; the test that asks for it is skipped where there is none, unless there has to be."""
+    found = os.environ.get("GRICOL_ZOO_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None and os.environ.get("GRICOL_ZOO_NEED_BROWSER"):
+        pytest.fail("no Chromium, and GRICOL_ZOO_NEED_BROWSER is set: install one, or set GRICOL_ZOO_CHROMIUM")
+    if found is None:
+        pytest.skip("no Chromium here: install one, or set GRICOL_ZOO_CHROMIUM")
+    return found
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The real command in a process of its own: its address, and the folder that it may write to."""
+    tmp_path = tmp_path_factory.mktemp("server")
+    places = {name: tmp_path / name for name in ("home", "temporary")}
+    for place in places.values():
+        place.mkdir()
+    changes = {"HOME": str(places["home"]), "TMPDIR": str(places["temporary"]), "GRADIO_SHARE": "True"}
+    environment = {**os.environ, **changes, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment.pop("MPLCONFIGDIR", None)
+    command = [sys.executable, "-m", "gricol_zoo", "serve", "--port", "0"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path)
+    try:
+        line = process.stderr.readline()
+        assert line.startswith("Serving on http://127.0.0.1:"), line + (process.stderr.read() if process.poll() else "")
+        yield line.split()[2], places["temporary"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert process.stderr.read().strip() == "stopped"
+        assert not list(places["temporary"].iterdir()), "an upload outlived the server"
+        assert not list(places["home"].rglob("*")), "something was written outside the temporary folder"
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    """A page of a headless Chromium at the server, and the addresses that it asked for."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        running = play.chromium.launch(executable_path=browser, args=FLAGS.split())
+        context = running.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+        tab = context.new_page()
+        tab.set_default_timeout(30_000)
+        asked = []
+        context.on("request", lambda request: asked.append(request.url))
+        tab.goto(server[0])
+        tab.wait_for_selector("#files input[type=file]", state="attached")
+        yield tab, asked
+        running.close()
