@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gricol_zoo.data.table import ImageSet
     from gricol_zoo.inference.classifier import Classifier
     from gricol_zoo.karyotype.document import Karyotype
+    from gricol_zoo.karyotype.pictures import Straighten
     from gricol_zoo.spec import Preprocess
 
 OF_CLASSES = ("model", "cell", "ground", "extra", "missing", "unassigned", "preparation", "scale")
@@ -48,6 +49,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
         command.add_argument(f"--{name}", type=float, metavar="NATS", help=f"cost of {what} (default: fitted on the val part)")
     command.add_argument("--images", type=Path, metavar="PATH", help="where the images of a karyotype.json are now")
     command.add_argument("--by", default="", metavar="NAME", help="who made the edits in a karyotype.json")
+    command.add_argument("--straighten", action="store_true", help="draw strongly bent chromosomes straight")
+    command.add_argument(
+        "--bright", action="store_true", help="draw bright bands on black, as Q-bands are seen (default: dark on white)"
+    )
     preparation_options(command, "auto")
     run_options(command)
 
@@ -101,12 +106,19 @@ def run(options: argparse.Namespace) -> int:
             rivals=lambda: [one for one in (classifier, *rivals()) if one.name != chosen.name],
             fit=fit,
         )
-        write_karyotype(result, members, folder)
+        write_karyotype(result, members, folder, _straighten(options), options.bright)
         _say(result, folder)
         return result
 
     _each_cell(cells, folders, work, options.out)
     return 0
+
+
+def _straighten(options: argparse.Namespace) -> Straighten | None:
+    """Return what straightens pictures, None where nothing is to be straightened."""
+    from gricol_zoo.commands.straight import straightened
+
+    return straightened if options.straighten else None
 
 
 def _each_cell(
@@ -197,7 +209,7 @@ def _draw_again(options: argparse.Namespace) -> int:
     if (options.out / DOCUMENT).resolve() != options.source.resolve():
         _keep_edits(options.out)
     result = read_karyotype(options.source).note_edits(options.by)
-    write_karyotype(result, find_cell(result, options.images), options.out)
+    write_karyotype(result, find_cell(result, options.images), options.out, _straighten(options), options.bright)
     write_cells([result], options.out / CELLS_FILE)
     _say(result, options.out)
     return 0

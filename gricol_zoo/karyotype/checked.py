@@ -14,7 +14,7 @@ from typing import Any
 from gricol_zoo.data.store import some
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.karyotype.document import CELL, TURNED, Chromosome, Edit, Karyotype, now
-from gricol_zoo.weights.signing import canonical
+from gricol_zoo.weights.ed25519 import canonical
 
 CHECKED = "checked"  # what an entry of the log is of
 

@@ -1,89 +1,50 @@
 """Where everything of a karyogram goes: a list of simple shapes, in units that ``draw`` turns into PNG or SVG.
 
-ISCN order, Denver groups in rows, homologues side by side, the doubtful listed below with the least sure first.
+ISCN order, Denver groups in rows, homologues side by side with their centromeres on one line; after the sex chromosomes what
+has no class, markers among it; below that what a person should look at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from textwrap import wrap
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 import numpy as np
 
+from gricol_zoo.karyotype.captions import SURE_FROM, closing, heading, legend, review_list
 from gricol_zoo.karyotype.document import DOUBTFUL, Chromosome, Karyotype
-from gricol_zoo.karyotype.draft import NOTE
-from gricol_zoo.karyotype.pictures import WIDTH
-
-ROWS = (
-    (("A", ("1", "2", "3")), ("B", ("4", "5"))),
-    (("C", ("6", "7", "8", "9", "10", "11", "12")),),
-    (("D", ("13", "14", "15")), ("E", ("16", "17", "18"))),
-    (("F", ("19", "20")), ("G", ("21", "22")), ("sex", ("X", "Y"))),
+from gricol_zoo.karyotype.doubts import percent
+from gricol_zoo.karyotype.placing import (
+    GAP,
+    GROUP_GAP,
+    LEAST_HEIGHT,
+    Block,
+    Extent,
+    broken,
+    extent_of,
+    rows_of,
+    width_of_block,
 )
-"""Groups and their classes, row by row. X belongs to group C and Y to G by shape; they stand apart, as ISCN has it."""
+from gricol_zoo.karyotype.shapes import (
+    BLACK,
+    DOUBTFUL_COLOUR,
+    EDITED,
+    FAIR,
+    GREY,
+    MARGIN,
+    PALE,
+    SURE,
+    Bar,
+    Picture,
+    Sheet,
+    Text,
+    width_of,
+)
 
-SURE, FAIR, DOUBTFUL_COLOUR, EDITED, GREY = "#2166ac", "#f4a582", "#b2182b", "#762a83", "#777777"
-SURE_FROM = 0.99
-MARGIN, GAP, GROUP_GAP, LINE = 24, 18, 48, 19
-LEAST_HEIGHT = 36.0  # of a row; also of the box that stands for an unreadable image
-MOST_LISTED = 12
-LETTERS = 100  # of a line of a warning
+__all__ = ["Bar", "Picture", "Sheet", "Text", "colour_of", "lay_out", "percent"]
 
-
-@dataclass(frozen=True)
-class Text:
-    """Words at a point; ``anchor`` is start, middle or end of them."""
-
-    x: float
-    y: float
-    words: str
-    size: int = 14
-    anchor: str = "start"
-    colour: str = "#000000"
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A filled or outlined box."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    fill: str = ""
-    outline: str = ""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A grey image whose middle of the lower edge is at a point; ``id`` is the chromosome's."""
-
-    x: float
-    y: float
-    pixels: np.ndarray
-    id: int
-
-
-@dataclass
-class Sheet:
-    """A karyogram: shapes in the order of drawing, its size, and the box of each chromosome as (x, y, width, height).
-
-    ``places`` has the box of each class, its chromosomes and its name, where a page lets things be dropped.
-    """
-
-    width: float = 0
-    height: float = 0
-    shapes: list[Text | Bar | Picture] = field(default_factory=list)
-    boxes: dict[int, tuple[float, float, float, float]] = field(default_factory=dict)
-    places: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
-
-    def at(self, x: float, y: float) -> int | None:
-        """Return the id of the chromosome at a point, None where there is none."""
-        for id, (left, top, width, height) in self.boxes.items():
-            if left <= x < left + width and top <= y < top + height:
-                return id
-        return None
+NAMED, BELOW = 50.0, 82.0  # what the bars and names of a row take below it; from there to the next row
+LOOSE = "unassigned, markers or unreadable"
 
 
 def colour_of(item: Chromosome) -> str:
@@ -95,7 +56,9 @@ def colour_of(item: Chromosome) -> str:
     return SURE if item.confidence >= SURE_FROM else FAIR
 
 
-def lay_out(karyotype: Karyotype, pictures: Mapping[int, np.ndarray], zoom: int = 2, bare: bool = False) -> Sheet:
+def lay_out(
+    karyotype: Karyotype, pictures: Mapping[int, np.ndarray], zoom: int = 2, bare: bool = False, checked: str = ""
+) -> Sheet:
     """Lay out a cell's karyogram.
 
     Args:
@@ -103,170 +66,106 @@ def lay_out(karyotype: Karyotype, pictures: Mapping[int, np.ndarray], zoom: int 
         pictures: of its chromosomes, ``zoom`` pixels a unit, by id.
         zoom: of the pictures.
         bare: without title, list and note, for a page that says these itself.
+        checked: who checked the cell, and when; "" leaves a line to sign on.
     """
     sheet = Sheet()
-    y = _legend(sheet, 16) if bare else _heading(sheet, karyotype)
-    members: dict[str, list[Chromosome]] = {}
-    for item in karyotype.chromosomes:
-        members.setdefault(item.assigned, []).append(item)
-    rows = [row for row in (_known(row, karyotype) for row in ROWS) if row]
-    placed = {label for row in rows for _, labels in row for label in labels}
-    others = tuple(label for label in karyotype.labels if label not in placed)
-    if others:  # a model of other classes than the 24
-        rows.append([("", others)])
-    for row in rows:
-        inside = [item for _, labels in row for label in labels for item in members.get(label, [])]
-        base, x, top = y + _tallest(inside, pictures, zoom), float(MARGIN), y
-        for group, labels in row:
-            x = _group(sheet, x, base, group, [(label, members.get(label, [])) for label in labels], pictures, zoom)
-            x += GROUP_GAP
-        for label in (label for _, labels in row for label in labels):
-            left, _, width, _ = sheet.places[label]
-            sheet.places[label] = (left, top, width, base + 50 - top)
-        y = base + 82
-    if members.get(""):
-        y = _loose(sheet, y, members[""], pictures, zoom)
+    y = legend(sheet, 16) if bare else heading(sheet, karyotype, checked)
+    extents = {item.id: extent_of(item, pictures.get(item.id), zoom) for item in karyotype.chromosomes}
+    for row in rows_of(karyotype):
+        for line in broken(row, extents):
+            y = _line(sheet, y, line, extents, pictures)
+    loose = [item for item in karyotype.chromosomes if not item.assigned]
+    if loose:
+        for line in broken([Block("", "", loose, LOOSE)], extents):
+            y = _line(sheet, y, line, extents, pictures)
     if not bare:
-        y = _list(sheet, y, karyotype)
-        sheet.shapes.append(Text(MARGIN, y + 4, NOTE, 12, colour=GREY))
-    sheet.width = max([720.0, *(left + width + MARGIN for left, _, width, _ in sheet.boxes.values())])
-    sheet.height = y if bare else y + 24
+        y = closing(sheet, review_list(sheet, y, karyotype))
+    sheet.width, sheet.height = max(_ends(sheet)) + MARGIN, y
     return sheet
 
 
-def _known(row: tuple[tuple[str, tuple[str, ...]], ...], karyotype: Karyotype) -> list[tuple[str, tuple[str, ...]]]:
-    groups = [(group, tuple(label for label in labels if label in karyotype.labels)) for group, labels in row]
-    return [(group, labels) for group, labels in groups if labels]
+def _ends(sheet: Sheet) -> Iterator[float]:
+    """Yield how far to the right each shape reaches."""
+    yield 720.0 - MARGIN
+    yield from (left + width for left, _, width, _ in sheet.boxes.values())
+    for shape in sheet.shapes:
+        if isinstance(shape, Text):
+            yield shape.x + width_of(shape.words, shape.size) * {"start": 1.0, "middle": 0.5, "end": 0.0}[shape.anchor]
+        elif isinstance(shape, Bar):
+            yield shape.x + shape.width
 
 
-def _tallest(items: Sequence[Chromosome], pictures: Mapping[int, np.ndarray], zoom: int) -> float:
-    return max([LEAST_HEIGHT, *(len(pictures[item.id]) / zoom for item in items if item.id in pictures)])
-
-
-def _heading(sheet: Sheet, karyotype: Karyotype) -> float:
-    sheet.shapes.append(Text(MARGIN, 34, f"{karyotype.draft}   (draft)", 24))
-    count = len(karyotype.chromosomes)
-    counted = f"{karyotype.cell} · {count} image{'' if count == 1 else 's'} · {karyotype.model.get('name', '')}"
-    sheet.shapes.append(Text(MARGIN, 58, counted, 14, colour=GREY))
-    y = 79.0
-    for warning in warned(karyotype):
-        sheet.shapes.append(Text(MARGIN, y, warning, 13, colour=DOUBTFUL_COLOUR))
-        y += LINE
-    return _legend(sheet, y)
-
-
-def warned(karyotype: Karyotype) -> list[str]:
-    """Return the warnings of a cell as lines that fit the sheet."""
-    return [line for warning in karyotype.warnings for line in wrap(f"Warning: {warning}", LETTERS)]
-
-
-def _legend(sheet: Sheet, y: float) -> float:
-    """Say what the colours mean, on the baseline y; return where the legend ends."""
+def _line(
+    sheet: Sheet, y: float, blocks: Sequence[Block], extents: Mapping[int, Extent], pictures: Mapping[int, np.ndarray]
+) -> float:
+    """Draw one line of classes from y down; return where it ends."""
+    inside = [extents[item.id] for block in blocks for item in block.items]
+    above = max([one.above for one in inside], default=0.0)
+    base = y + max(LEAST_HEIGHT, above + max([one.below for one in inside], default=0.0))
+    level = base - max([one.below for one in inside], default=0.0)
     x = float(MARGIN)
-    for colour, words in (
-        (SURE, f"sure (from {SURE_FROM:.0%})"),
-        (FAIR, f"from {DOUBTFUL:.0%}"),
-        (DOUBTFUL_COLOUR, "doubtful"),
-        (EDITED, "edited by hand"),
-    ):
-        sheet.shapes += [Bar(x, y - 8, 18, 6, fill=colour), Text(x + 24, y, words, 12, colour=GREY)]
-        x += 46 + 6.4 * len(words)
-    return y + 17
+    for group, members in groupby(blocks, lambda block: block.group):
+        start = x
+        for block in members:
+            _class(sheet, x, level, base, block, extents, pictures)
+            width = width_of_block(block, extents)
+            if block.label:
+                sheet.places.setdefault(block.label, (x, y, width, base + NAMED - y))
+            x += width + GAP
+        if group:
+            sheet.shapes.append(Text((start + x - GAP) / 2, base + 60, group, 12, "middle", GREY))
+        x += GROUP_GAP - GAP
+    return base + BELOW
 
 
-def _group(
+def _class(
     sheet: Sheet,
     x: float,
+    level: float,
     base: float,
-    group: str,
-    classes: list[tuple[str, list[Chromosome]]],
+    block: Block,
+    extents: Mapping[int, Extent],
     pictures: Mapping[int, np.ndarray],
-    zoom: int,
-) -> float:
-    """Draw one group from x to the right; return where it ends."""
-    start = x
-    for label, items in classes:
-        places = max(2, len(items))
-        for place, item in enumerate(items):
-            _chromosome(sheet, x + place * WIDTH, base, item, pictures, zoom)
-        foot = base + 26
-        width = places * WIDTH
-        sheet.places[label] = (x, base, width, 50)
-        sheet.shapes.append(Bar(x + 4, foot, width - 8, 1, fill="#000000"))
-        wanting = "" if len(items) == 2 or label in ("X", "Y") else f" ({len(items)})"
-        sheet.shapes.append(Text(x + width / 2, foot + 17, label + wanting, 15, "middle"))
-        x += width + GAP
-    end = x - GAP
-    sheet.shapes.append(Text((start + end) / 2, base + 60, group, 12, "middle", GREY))
-    return end
+) -> None:
+    """Draw the chromosomes of a class from x to the right.
+
+    Args:
+        sheet: to draw on.
+        x: left end of the class.
+        level: y of the centromeres, or of the lower ends where a chromosome has none.
+        base: y below all of the line's chromosomes.
+        block: the class.
+        extents: of its chromosomes.
+        pictures: of them.
+    """
+    width = width_of_block(block, extents)
+    if any(extents[item.id].below for item in block.items):
+        sheet.shapes.append(Bar(x, level - 0.25, width, 0.5, fill=PALE))
+    left = x
+    for item in block.items:
+        _chromosome(sheet, left, level, base, item, extents[item.id], pictures.get(item.id))
+        left += extents[item.id].width
+    if block.label:
+        sheet.shapes.append(Bar(x + 4, base + 26, width - 8, 1, fill=BLACK))
+        sheet.shapes.append(Text(x + width / 2, base + 43, block.name, 15, "middle"))
+    else:
+        sheet.shapes.append(Text(x, base + 43, block.name, 12, colour=GREY))
 
 
 def _chromosome(
-    sheet: Sheet, left: float, base: float, item: Chromosome, pictures: Mapping[int, np.ndarray], zoom: int
+    sheet: Sheet, left: float, level: float, base: float, item: Chromosome, extent: Extent, picture: np.ndarray | None
 ) -> None:
-    middle, height = left + WIDTH / 2, _tallest([item], pictures, zoom)
-    if item.id in pictures:
-        sheet.shapes.append(Picture(middle, base, pictures[item.id], item.id))
+    middle, foot = left + extent.width / 2, level + extent.below
+    if picture is not None:
+        sheet.shapes.append(Picture(middle, foot, picture, item.id))
     else:
         sheet.shapes += [
-            Bar(left + 8, base - LEAST_HEIGHT, WIDTH - 16, LEAST_HEIGHT, outline=GREY),
-            Text(middle, base - 12, "?", 18, "middle", GREY),
+            Bar(left + 8, foot - LEAST_HEIGHT, extent.width - 16, LEAST_HEIGHT, outline=GREY),
+            Text(middle, foot - 12, "?", 18, "middle", GREY),
         ]
-    sheet.shapes.append(Bar(left + 6, base + 5, WIDTH - 12, 5, fill=colour_of(item)))
+    sheet.shapes.append(Bar(left + 6, base + 5, extent.width - 12, 5, fill=colour_of(item)))
     if item.doubtful or not item.assigned:  # the list below calls it by this number
         sheet.shapes.append(Text(middle, base + 21, f"no. {item.id}", 10, "middle", GREY))
-    sheet.boxes[item.id] = (left, base - height, WIDTH, height + 14)
-
-
-def _loose(sheet: Sheet, y: float, items: list[Chromosome], pictures: Mapping[int, np.ndarray], zoom: int) -> float:
-    """Draw what has no class in rows; return where they end."""
-    across = 16
-    for start in range(0, len(items), across):
-        row = items[start : start + across]
-        base = y + _tallest(row, pictures, zoom)
-        for place, item in enumerate(row):
-            _chromosome(sheet, MARGIN + place * WIDTH, base, item, pictures, zoom)
-        y = base + 42
-    sheet.shapes.append(Text(MARGIN, y, "unassigned or unreadable", 12, colour=GREY))
-    return y + 30
-
-
-def _list(sheet: Sheet, y: float, karyotype: Karyotype) -> float:
-    """Write the doubtful, least sure first, what could not be read, and warnings; return where the list ends."""
-    doubtful = karyotype.doubtful()
-    unread = [item for item in karyotype.chromosomes if item.error]
-    lines = [describe_doubt(item) for item in doubtful[:MOST_LISTED]]
-    if len(doubtful) > MOST_LISTED:
-        lines.append(f"and {len(doubtful) - MOST_LISTED} more, in karyotype.json")
-    lines += [f"no. {item.id}: {item.error}" for item in unread[:MOST_LISTED]]
-    if len(unread) > MOST_LISTED:
-        lines.append(f"and {len(unread) - MOST_LISTED} more that could not be read")
-    warnings = [f"no. {item.id}: {warning}" for item in karyotype.chromosomes for warning in item.warnings]
-    warnings = [warning for warning in warnings if warning not in karyotype.warnings]  # which stand above
-    lines += [line for warning in warnings[:MOST_LISTED] for line in wrap(warning, LETTERS)]
-    if len(warnings) > MOST_LISTED:
-        lines.append(f"and {len(warnings) - MOST_LISTED} more warnings, in karyotype.json")
-    title = "To review, least certain first" if lines else "Nothing doubtful"
-    sheet.shapes.append(Text(MARGIN, y + 6, title, 15))
-    y += 10
-    for line in lines:
-        y += LINE
-        sheet.shapes.append(Text(MARGIN, y + 4, line, 13))
-    return y + LINE + 8
-
-
-def describe_doubt(item: Chromosome) -> str:
-    """Return one line that says what speaks for a chromosome's class, and for which other."""
-    others = sorted(item.probabilities.items(), key=lambda pair: -pair[1])
-    seen = ", ".join(f"{label} {percent(value)}" for label, value in others[:3] if value >= 0.005)
-    where = f"{item.assigned}, confidence {percent(item.confidence)}" if item.assigned else "unassigned"
-    return f"no. {item.id}: {where}; on its own {seen}"
-
-
-def percent(value: float) -> str:
-    """Return a share as whole percents, and never as 100: no network is that sure.
-
-    >>> percent(0.873), percent(0.9996)
-    ('87%', 'over 99%')
-    """
-    return f"{value:.0%}" if value < 0.995 else "over 99%"
+    sheet.boxes[item.id] = (left, level - extent.above, extent.width, base - level + extent.above + 14)
+    if extent.below:
+        sheet.centromeres[item.id] = level

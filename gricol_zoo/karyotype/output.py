@@ -12,42 +12,53 @@ from gricol_zoo.data.rows import to_csv
 from gricol_zoo.data.store import DOCUMENT, PICTURE
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.files import write_atomically
+from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import Karyotype
-from gricol_zoo.karyotype.draw import to_png, to_svg
+from gricol_zoo.karyotype.draw import PRINT_ZOOM, to_png, to_svg
 from gricol_zoo.karyotype.layout import lay_out
-from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
+from gricol_zoo.karyotype.pictures import Straighten, draw_chromosomes, open_greys
 from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 
 MOST_NAME = 60  # characters of a folder's name; a file system has 255 bytes
 FILES = (DOCUMENT, f"{PICTURE}.png", f"{PICTURE}.svg", "chromosomes.csv")
 
 
-def karyotype_files(karyotype: Karyotype, pictures: Mapping[int, np.ndarray]) -> dict[str, bytes]:
+def karyotype_files(
+    karyotype: Karyotype, pictures: Mapping[int, np.ndarray], zoom: int = 2, bright: bool = False
+) -> dict[str, bytes]:
     """Return the files of a cell by their names.
 
     Args:
         karyotype: of the cell.
         pictures: of its chromosomes, by id (``draw_chromosomes``).
+        zoom: of the pictures.
+        bright: draw bright bands on black.
     """
-    sheet = lay_out(karyotype, pictures)
+    sheet = lay_out(karyotype, pictures, zoom, checked=checked_by(karyotype))
     rows = to_csv(chromosome_rows(karyotype), COLUMNS)
-    contents = (karyotype.to_json().encode(errors="backslashreplace"), to_png(sheet), to_svg(sheet).encode(), rows.encode())
+    drawn = (to_png(sheet, zoom, bright), to_svg(sheet, zoom, bright).encode())
+    contents = (karyotype.to_json().encode(errors="backslashreplace"), *drawn, rows.encode())
     return dict(zip(FILES, contents, strict=True))
 
 
-def write_karyotype(karyotype: Karyotype, images: ImageSet, folder: Path) -> None:
+def write_karyotype(
+    karyotype: Karyotype, images: ImageSet, folder: Path, straighten: Straighten | None = None, bright: bool = False
+) -> None:
     """Draw a cell and write all of its files.
 
     Args:
         karyotype: of the cell.
         images: where its images are.
         folder: made if need be.
+        straighten: as for ``draw_chromosomes``.
+        bright: draw bright bands on black.
 
     Raises:
         GricolZooError: an image is gone, or another than it was; then nothing is written.
         OSError: a file cannot be written.
     """
-    files = karyotype_files(karyotype, draw_chromosomes(karyotype, open_greys(karyotype, images)))
+    pictures = draw_chromosomes(karyotype, open_greys(karyotype, images), PRINT_ZOOM, straighten)
+    files = karyotype_files(karyotype, pictures, PRINT_ZOOM, bright)
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         write_atomically(folder / name, data)

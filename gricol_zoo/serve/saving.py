@@ -14,6 +14,7 @@ from gricol_zoo.data.rows import to_csv
 from gricol_zoo.data.store import DOCUMENT
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.draw import to_png, to_svg
 from gricol_zoo.karyotype.layout import Sheet, lay_out
 from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
@@ -43,7 +44,7 @@ def document_of(cell: Cell) -> bytes:
 
 
 def _sheet(cell: Cell) -> Sheet:
-    return lay_out(cell.karyotype, cell.pictures, ZOOM)
+    return lay_out(cell.karyotype, cell.pictures, ZOOM, checked=checked_by(cell.karyotype))
 
 
 KINDS: Mapping[str, tuple[str, Callable[[Cell], bytes]]] = {

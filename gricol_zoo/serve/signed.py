@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gricol_zoo.karyotype.document import Karyotype
-from gricol_zoo.weights.signing import canonical, sign
+from gricol_zoo.weights.ed25519 import canonical, sign
 
 
 def sign_checked(karyotype: Karyotype, key: Path) -> Mapping[str, str]:

@@ -164,15 +164,15 @@ def test_everything_is_drawn_once(done, cell):
     assert len([node for node in svg.iter() if node.tag.endswith("image")]) == 46
     words = [node.text for node in svg.iter() if node.tag.endswith("text")]
     assert words[0] == "46,XY   (draft)"
-    assert words[1].startswith("клетка 1 ")
+    assert words[1].startswith("Cell клетка 1 ")
     assert [word for word in words if word in gricol_zoo.CHROMOSOMES] == list(gricol_zoo.CHROMOSOMES)  # ISCN order
 
 
 def test_homologues_stand_side_by_side(done, cell):
     sheet = lay_out(done, draw_chromosomes(done, open_greys(done, open_images(cell[0]))))
     first, second = (sheet.boxes[item.id] for item in done.chromosomes if item.assigned == "3")
-    assert abs(first[0] - second[0]) == first[2]
-    assert first[1] + first[3] == second[1] + second[3]  # on one line
+    assert abs(first[0] - second[0]) == pytest.approx(first[2])
+    assert first[1] + first[3] == pytest.approx(second[1] + second[3])  # on one line
 
 
 def test_a_turned_chromosome_is_drawn_upside_down(done, cell):
@@ -180,7 +180,7 @@ def test_a_turned_chromosome_is_drawn_upside_down(done, cell):
     plain, turned = draw_chromosomes(done, greys), draw_chromosomes(done.turn(2), greys)
     assert np.array_equal(plain[2][::-1, ::-1], turned[2])
     assert np.array_equal(plain[3], turned[3])
-    assert plain[2].min() < 64  # dark
+    assert min(picture.min() for picture in plain.values()) < 8  # black, the darkest of the cell
     assert np.median(plain[2][[0, -1]]) > 250  # on white
 
 

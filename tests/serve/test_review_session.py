@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from gricol_zoo.weights.signing import check, make_keys, read_signature
 
 from gricol_zoo import GricolZooError
 from gricol_zoo.data.store import Store
@@ -18,6 +17,7 @@ from gricol_zoo.serve import board, page, saving
 from gricol_zoo.serve.session import Cell, Session
 from gricol_zoo.serve.sessions import Sessions
 from gricol_zoo.serve.uploads import Upload
+from gricol_zoo.weights.ed25519 import check, make_keys, read_signature
 
 
 def filled(session, folder):

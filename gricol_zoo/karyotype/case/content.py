@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from gricol_zoo import __version__
 from gricol_zoo.karyotype.case.clones import GAIN, LOSS
-from gricol_zoo.karyotype.case.counted import CHECKED, checked_of
 from gricol_zoo.karyotype.case.summary import Case, sentences
+from gricol_zoo.karyotype.checked import CHECKED, checked_by
 from gricol_zoo.karyotype.document import Edit, Karyotype, now
 
 RESEARCH = "Research, not a finding"
@@ -107,7 +107,7 @@ def _looked_at(case: Case) -> list[Block]:
 
 def chosen(case: Case) -> list[Karyotype]:
     """Return the cells whose karyograms a report shows: one of each clone, the checked and the surest before others."""
-    ranked = sorted(case.cells, key=lambda cell: (not checked_of(cell), len(cell.doubtful()), len(cell.warnings)))
+    ranked = sorted(case.cells, key=lambda cell: (not checked_by(cell), len(cell.doubtful()), len(cell.warnings)))
     by_clone = [[cell for cell in ranked if cell.cell in clone.cells] for clone in case.proposal.clones]
     first = [cells[0] for cells in by_clone if cells]
     rest = [cell for cells in [*by_clone, ranked] for cell in cells]
@@ -129,7 +129,7 @@ def _cells(case: Case) -> list[Block]:
             str(len(cell.chromosomes)),
             str(len(cell.doubtful())),
             str(len(cell.edits)),
-            checked_of(cell) or "no",
+            checked_by(cell) or "no",
         ]
         for cell in case.cells
     ]
@@ -174,7 +174,7 @@ def _made_with(case: Case, time: str) -> list[Block]:
 
 
 def _checked(case: Case) -> list[Block]:
-    rows = [[cell.cell, by] for cell in case.cells if (by := checked_of(cell))]
+    rows = [[cell.cell, by] for cell in case.cells if (by := checked_by(cell))]
     said: list[Block] = [Paragraph("No cell was checked by a person.")]
     if rows:
         said = [Grid(["cell", "checked by"], rows, [0.4, 0.6])]

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gricol_zoo.karyotype.case.iscn import sets_of, sex_of, steps_of
+from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import DOUBTFUL, Chromosome, Karyotype
 from gricol_zoo.spec import CHROMOSOMES
 
-CHECKED = "checked"  # what the entry of a log is of, by which a person checked the cell
 MOST_CHANGES = 6  # of a cell that is taken as counted; with more, nobody can tell a clone from an incomplete cell
 
 
@@ -26,15 +26,6 @@ class Counted:
     cell: str
     counts: Mapping[str, int]
     unclear: str = ""
-
-
-def checked_of(karyotype: Karyotype) -> str:
-    """Return who checked a cell as it is now, and when: "AB, 2026-01-31T12:00:00Z"; "" if nobody has.
-
-    A check is the last entry of its log; whatever is changed afterwards opens the cell again.
-    """
-    last = karyotype.edits[-1] if karyotype.edits else None
-    return f"{last.by}, {last.time}" if last and last.what == CHECKED and last.after else ""
 
 
 def counted(karyotype: Karyotype) -> Counted:
@@ -58,7 +49,7 @@ def unclear(karyotype: Karyotype) -> str:
         return f"{_images(loose)} unassigned"
     if not sex_of(counts):
         return "no sex chromosome found"
-    return "" if checked_of(karyotype) else _of_unchecked(karyotype, counts)
+    return "" if checked_by(karyotype) else _of_unchecked(karyotype, counts)
 
 
 def _of_unchecked(karyotype: Karyotype, counts: Mapping[str, int]) -> str:

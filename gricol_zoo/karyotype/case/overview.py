@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gricol_zoo.karyotype.case.content import RESEARCH
-from gricol_zoo.karyotype.case.counted import checked_of
 from gricol_zoo.karyotype.case.page import text, to_page
 from gricol_zoo.karyotype.case.summary import Case, in_a_line
 from gricol_zoo.karyotype.case.thumbnails import data_url, open_karyogram, to_small_png
+from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import Karyotype
 
 WIDTH = 420  # pixels of a thumbnail
@@ -48,7 +48,7 @@ def overview_html(cases: Sequence[Case], drawn: Drawn, title: str = "Overview") 
 
 def _cell(case: Case, cell: Karyotype, picture: bytes) -> str:
     image = f'<img src="{data_url(picture)}" alt="karyogram of {text(cell.cell)}" loading="lazy">' if picture else ""
-    doubtful, checked = len(cell.doubtful()), checked_of(cell)
+    doubtful, checked = len(cell.doubtful()), checked_by(cell)
     state = f"{doubtful or 'none'} in doubt; {f'checked: {checked}' if checked else 'not checked'}"
     lines = [f"<b>{text(cell.cell)}</b>", text(cell.draft), f'<span class="soft">{text(state)}</span>']
     if unclear := dict(case.proposal.unclear).get(cell.cell, ""):

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from gricol_zoo.karyotype.case.clones import USUAL, Proposal, propose
-from gricol_zoo.karyotype.case.counted import checked_of, counted
+from gricol_zoo.karyotype.case.counted import counted
+from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import Karyotype
 
 
@@ -65,7 +66,7 @@ class Case:
             len(self.cells) + len(self.failed),
             sum(not any(item.error for item in cell.chromosomes) for cell in self.cells),
             len(analysed),
-            sum(bool(checked_of(cell)) for cell in analysed),
+            sum(bool(checked_by(cell)) for cell in analysed),
         )
 
     def clone_of(self, cell: str) -> str:

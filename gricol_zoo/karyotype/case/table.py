@@ -8,8 +8,8 @@ from typing import Any
 
 from gricol_zoo.data.rows import to_csv
 from gricol_zoo.files import write_atomically
-from gricol_zoo.karyotype.case.counted import checked_of
 from gricol_zoo.karyotype.case.summary import Case, Failed, cases_of
+from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import Karyotype
 
 CELLS = ["case", "cell", "draft", "images", "unassigned", "unreadable", "doubtful", "scale", "warnings", "checked"]
@@ -44,7 +44,7 @@ def _row(case: Case, cell: Karyotype, unclear: str) -> dict[str, Any]:
         "doubtful": len(cell.doubtful()),
         "scale": f"{cell.scale:g}",
         "warnings": "; ".join(cell.warnings),
-        "checked": checked_of(cell),
+        "checked": checked_by(cell),
         "edits": len(cell.edits),
         "clone": case.clone_of(cell.cell),
         "unclear": unclear,

@@ -116,12 +116,12 @@ def test_a_third_copy_that_is_clear_by_itself_is_no_doubt_of_a_class():
 def test_a_check_is_the_last_entry_of_the_log():
     cell = made_up("a", doubtful=("4",), warnings=["blurred"])
     checked = dataclasses.replace(cell, edits=[Edit("2026-01-31T12:00:00Z", "AB", 0, "", "seal", "checked")])
-    assert counted.checked_of(checked) == "AB, 2026-01-31T12:00:00Z"
+    assert counted.checked_by(checked) == "AB, 2026-01-31T12:00:00Z"
     assert Case("p1", [checked]).totals == (1, 1, 1, 1)
     assert Case("p1", [checked]).proposal.text == "46,XX[1]"
-    assert counted.checked_of(checked.turn(3)) == counted.checked_of(cell) == ""
+    assert counted.checked_by(checked.turn(3)) == counted.checked_by(cell) == ""
     reopened = dataclasses.replace(cell, edits=[*checked.edits, Edit("", "AB", 0, "seal", "", "checked")])
-    assert counted.checked_of(reopened) == ""
+    assert counted.checked_by(reopened) == ""
 
 
 def test_where_most_cells_are_in_doubt_there_is_no_string():

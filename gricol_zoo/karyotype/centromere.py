@@ -1,0 +1,67 @@
+"""Where the centromere is in the upright picture of a chromosome: the waist, near where its class has it.
+
+Measured against marks by eye on crops of the val parts: ``benchmarks/results/released/centromere.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gricol_zoo.spec import CHROMOSOMES
+
+FOREGROUND = 0.3  # of the 99th percentile of the stain: what counts as chromosome
+SMOOTHING = 0.13  # of the chromosome's width: standard deviation of the Gaussian along it
+DISTANCE = 20.0  # by which a waist must be deeper per squared share of the length that it lies from its class's place
+
+_TO_12 = (0.501, 0.384, 0.460, 0.264, 0.268, 0.357, 0.376, 0.311, 0.347, 0.297, 0.398, 0.267)
+_FROM_13 = (0.155, 0.164, 0.185, 0.405, 0.296, 0.220, 0.448, 0.437, 0.274, 0.287, 0.390, 0.210)
+INDEX: Mapping[str, float] = dict(zip(CHROMOSOMES, (*_TO_12, *_FROM_13), strict=True))
+"""Centromere index, short arm by whole length: the border of p11 and q11 in the bands of ISCN as they lie on the sequence
+(UCSC Genome Browser, table cytoBand of GRCh37; Furey and Haussler, Hum Mol Genet 12:1037, 2003)."""
+
+
+def find_centromere(picture: np.ndarray, label: str) -> float | None:
+    """Return the row of the centromere, in pixels from the top; None where there is nothing to tell it by.
+
+    A row is scored by how deep its waist is, from which its distance from the class's place is subtracted. Without a class the
+    waist alone is not sure enough (see the benchmark).
+
+    Args:
+        picture: (H, W) uint8, dark on white, upright, short arm up.
+        label: its class.
+    """
+    first, waist = waists(picture)
+    if label not in INDEX or len(waist) < 3:
+        return None
+    place = np.arange(len(waist)) / (len(waist) - 1)
+    return float(first + (waist - DISTANCE * (place - INDEX[label]) ** 2).argmax())
+
+
+def waists(picture: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return the first row of a chromosome, and how deep the waist at each of its n rows is, (n,) from 0 to 1.
+
+    That is how much narrower it is there than at its widest places above and below.
+
+    Args:
+        picture: (H, W) uint8, dark on white, upright.
+    """
+    from scipy import ndimage
+
+    value = 255.0 - picture
+    mask = value > FOREGROUND * _brightest(value)
+    rows = np.flatnonzero(mask.any(1))
+    if not len(rows):
+        return 0, np.zeros(0)
+    first, last = int(rows[0]), int(rows[-1])
+    width = mask[first : last + 1].sum(1).astype(float)
+    width = ndimage.gaussian_filter1d(width, max(SMOOTHING * float(np.median(width)), 0.1), mode="nearest")
+    above, below = np.maximum.accumulate(width), np.maximum.accumulate(width[::-1])[::-1]
+    return first, 1 - width / np.maximum(np.minimum(above, below), 1e-9)
+
+
+def _brightest(value: np.ndarray) -> float:
+    """Return the 99th percentile of what stands out of a background of 0."""
+    inside = value[value > 0.1 * float(value.max(initial=0.0))]
+    return float(np.percentile(inside, 99)) if inside.size else 0.0
