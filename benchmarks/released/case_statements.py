@@ -108,7 +108,7 @@ def words(proposal: Proposal) -> str:
 
 
 def verdict(should: Proposal, said: Proposal) -> str:
-    """Compare what was said with what should be: "same", "silent", "fewer" (of the cells, each as it should be) or "wrong"."""
+    """Return how what was said stands to what should be: "same", "silent", "fewer" cells with none wrong, or "wrong"."""
     if words(should) == words(said):
         return "same"
     if not said.text:

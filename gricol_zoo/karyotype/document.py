@@ -323,8 +323,8 @@ def _check_nested(karyotype: Karyotype, where: str) -> None:
         for value in values:
             if isinstance(value, bool) or not isinstance(value, kind):
                 raise GricolZooError(f"{where} is damaged: expected a {called}, but got {value!r:.200}.")
-    probabilities += [value for item in karyotype.chromosomes for value in (item.confidence, item.polarity)]
-    if not all(value is None or 0 <= value <= 1 for value in probabilities):
+    told = [value for item in karyotype.chromosomes for value in (item.confidence, item.polarity)]
+    if not all(value is None or 0 <= value <= 1 for value in [*probabilities, *told]):
         raise GricolZooError(f"{where} is damaged: a probability is not in 0..1.")
 
 

@@ -609,7 +609,7 @@ def test_records_from_before_still_hold(plain, tmp_path, capsys):
     assert "was reproduced: 46,XY" in capsys.readouterr().out
     assert run("karyotype", record, "--out", tmp_path) == 0
     assert [row["turned"] + row["warnings"] for row in read_csv(tmp_path / "chromosomes.csv")] == [""] * 46
-    assert [list(row) for row in read_csv(tmp_path / "cells.csv")] == [CELLS]
+    assert [list(row)[: len(CELLS)] for row in read_csv(tmp_path / "cells.csv")] == [CELLS]
 
 
 def doubled(source, folder, names=("crop 03.png",), copies=1):
@@ -766,7 +766,7 @@ def test_a_cell_of_one_image(cell, measured, tmp_path, capsys):
         "warning: cell: scale taken as 1: too few crops to estimate it (1, needs at least 20 of one cell or case)"
     )
     (row,) = read_csv(tmp_path / "out" / "cells.csv")
-    assert list(row) == CELLS
+    assert list(row)[: len(CELLS)] == CELLS  # later versions add theirs behind
     assert (row["cell"], row["images"], row["scale"], row["checked"]) == ("cell", "1", "1", "")
     assert row["draft"] == "not reliable: 1 of 46 chromosomes, incomplete"
     assert run("verify", tmp_path / "out" / "karyotype.json") == 0
@@ -824,7 +824,7 @@ def test_drawing_again_writes_the_cell_anew(done, tmp_path):
     done.move(5, "").write(tmp_path / "karyotype.json")
     assert run("karyotype", tmp_path / "karyotype.json", "--out", tmp_path) == 0
     (row,) = read_csv(tmp_path / "cells.csv")
-    assert list(row) == CELLS
+    assert list(row)[: len(CELLS)] == CELLS  # later versions add theirs behind
     assert row["draft"].endswith(" and 1 unassigned")
 
 

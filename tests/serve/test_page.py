@@ -36,7 +36,7 @@ def test_a_lab_uses_the_page(page, server, crops, tmp_path):
     assert top[0] == tab.inner_text(".now-class")
     assert float(top[1]) > 50
     assert "a {{b}} ß.png" in tab.inner_text("#details")
-    assert tab.locator("#details figure").count() == 3
+    assert tab.locator("#details figure").count() == 4  # ideogram, this one, its homologue, Grad-CAM
     tab.fill("#by input, #by textarea", "AB")
     tab.click("#details [data-move='21']")
     say(tab, f"No. 1 moved: {top[0]} to 21.")

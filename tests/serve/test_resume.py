@@ -168,7 +168,7 @@ def test_a_record_of_other_classes_is_not_explained_by_the_model(tab, left, crop
     tab.take(as_files(tmp_path / "in", changed(left, relabel), crops))
     tab.select(1)
     assert tab.network is None
-    assert "not offered here" in show(tab, "", False)[7]
+    assert "not offered here" in show(tab, "", False)["details"]
 
 
 def test_other_cells_of_the_zip_stay(tmp_path, models, left, crops):

@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Mapping
 from itertools import zip_longest
+from typing import Any
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import escaped
@@ -54,7 +55,8 @@ def _write(report: Report, pictures: Mapping[str, bytes], width: int) -> bytes:
     from matplotlib.backends.backend_pdf import PdfPages
 
     stream = io.BytesIO()
-    with rc_context(LOOK), warnings.catch_warnings():
+    look: Any = LOOK  # matplotlib's stubs know its settings as literals alone
+    with rc_context(look), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sheets = Sheets(report.footer)
         sheets.text(report.title, TITLE, bold=True)

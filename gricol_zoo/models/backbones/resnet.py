@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -34,8 +35,11 @@ def conv_with_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     A batch-norm of fixed statistics is linear, so it can scale the kernels instead of the maps, which are far larger. Weights
     and biases of both still get their gradients.
     """
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # type: ignore[operator]
-    shift = torch.addcmul(norm.bias, norm.running_mean, scale, value=-1)  # type: ignore[call-overload]
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert variance is not None
+    scale = norm.weight / torch.sqrt(variance + norm.eps)
+    shift = torch.addcmul(norm.bias, mean, scale, value=-1)
     return conv._conv_forward(x, conv.weight * scale.view(-1, 1, 1, 1), shift)
 
 
@@ -46,8 +50,10 @@ def run_frozen(block: BasicBlock | Bottleneck, x: Tensor) -> Tensor:
     if isinstance(block, Bottleneck):
         y = conv_with_norm(block.conv3, block.bn3, block.act2(y))
     last = block.act3 if isinstance(block, Bottleneck) else block.act2
-    shortcut = x if isinstance(block.downsample, nn.Identity) else conv_with_norm(*block.downsample, x)  # type: ignore[misc]
-    return last(y + shortcut)
+    if isinstance(block.downsample, nn.Sequential):
+        conv, norm = block.downsample
+        x = conv_with_norm(cast(nn.Conv2d, conv), cast(nn.BatchNorm2d, norm), x)
+    return last(y + x)
 
 
 class BasicBlock(nn.Module):

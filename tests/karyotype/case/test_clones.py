@@ -10,6 +10,7 @@ from gricol_zoo.karyotype.case.clones import propose, usual_sex
 from gricol_zoo.karyotype.case.counted import Counted
 from gricol_zoo.karyotype.case.iscn import complement, mosaic, sets_of, steps_of, written
 from gricol_zoo.karyotype.case.summary import Case, Failed, cases_of, in_a_line, sentences
+from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import Edit
 
 
@@ -116,12 +117,12 @@ def test_a_third_copy_that_is_clear_by_itself_is_no_doubt_of_a_class():
 def test_a_check_is_the_last_entry_of_the_log():
     cell = made_up("a", doubtful=("4",), warnings=["blurred"])
     checked = dataclasses.replace(cell, edits=[Edit("2026-01-31T12:00:00Z", "AB", 0, "", "seal", "checked")])
-    assert counted.checked_by(checked) == "AB, 2026-01-31T12:00:00Z"
+    assert checked_by(checked) == "AB, 2026-01-31T12:00:00Z"
     assert Case("p1", [checked]).totals == (1, 1, 1, 1)
     assert Case("p1", [checked]).proposal.text == "46,XX[1]"
-    assert counted.checked_by(checked.turn(3)) == counted.checked_by(cell) == ""
+    assert checked_by(checked.turn(3)) == checked_by(cell) == ""
     reopened = dataclasses.replace(cell, edits=[*checked.edits, Edit("", "AB", 0, "seal", "", "checked")])
-    assert counted.checked_by(reopened) == ""
+    assert checked_by(reopened) == ""
 
 
 def test_where_most_cells_are_in_doubt_there_is_no_string():
