@@ -33,6 +33,7 @@ SAYS = {
     "models": "parts, two forms, names",
     "progress": "output, clean stop",
     "registry": "a name to a part",
+    "runtimes": "engines beside torch",
     "serve": "the page in the browser",
     "spec": "what describes a model",
     "testing": "checks of the contracts",
