@@ -47,7 +47,10 @@ def card(name: str) -> str:
     model: Any = gricol_zoo.create_model(f"local-dir:{HUB / name}", pretrained=True)
     use = f"""`gricol-zoo predict crops/ --model hf-hub:gricol-zoo/{name} --out predictions.csv` reads image files, with the preprocessing that is in
 `config.json`: one chromosome a crop, lighter or darker than its background, at about the training set's scale. It is turned upright by its principal
-axis, not upside down: val accuracy as the crops are {turned["as they are"]}, mirrored {turned["mirrored"]}, short arm down {turned["short arm down"]}."""
+axis, not upside down."""
+    if turned:
+        ways = f"as the crops are {turned['as they are']}, mirrored {turned['mirrored']}, short arm down {turned['short arm down']}"
+        use = f"{use[:-1]}: val accuracy {ways}."
     text = {
         "Results": f"{sections.results(name)}\n{sections.other_cameras(name)}",
         "Subgroups": sections.subgroups(name),

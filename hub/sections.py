@@ -111,7 +111,10 @@ def other_cameras(name: str) -> str:
 
 def trust(name: str) -> str:
     """Return what is known of the probability."""
-    row = table("trust", name)[0]
+    rows = table("trust", name)
+    if not rows:
+        return "It is calibrated on the val part; how far that holds on other images has not been measured for these weights."
+    row = rows[0]
     lines = [
         f"Calibration on the {row['part']} part: ECE {float(row['ece_before']):.3f} before the temperature, {float(row['ece_after']):.3f} after. "
         f"`predict` marks an image for review below a probability of {float(row['review_threshold']):.3f} (set so that four of five wrong val images "
