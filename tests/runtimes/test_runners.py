@@ -208,8 +208,9 @@ def test_the_words_of_the_commands_are_those_of_the_package():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", OTHERS)
-@pytest.mark.parametrize("name", MODELS.names())
-def test_every_named_model(name, runtime):
+@pytest.mark.parametrize("name", ["gricol_r50half_n3", "r18half_128", "r18half_192", "resnet50"])
+def test_every_lower_branch_of_our_own(name, runtime):
+    """Models that differ in their grid or heads alone share one of these."""
     changes = {} if MODELS.get(name).image_size < (200, 200) else SMALL
     torch.manual_seed(0)
     model = create_model(name, **changes).eval()
