@@ -42,7 +42,7 @@ class OnnxRuntime:
     """ONNX Runtime on the processor, in fp32: it has no bf16 there."""
 
     extra = "export"
-    dtypes = ("fp32",)
+    dtypes: tuple[str, ...] = ("fp32",)
 
     def version(self) -> str:
         """Return its version, "" where it is not installed."""
@@ -68,7 +68,7 @@ class OpenVino:
     """OpenVINO on the processor, in bf16 where it has it."""
 
     extra = "openvino"
-    dtypes = ("bf16", "fp32")
+    dtypes: tuple[str, ...] = ("bf16", "fp32")
 
     def version(self) -> str:
         """Return its version, "" where it is not installed."""

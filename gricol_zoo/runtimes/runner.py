@@ -153,7 +153,7 @@ def check(net: DeployedModel, runner: Runner) -> float:
     """
     images = example_images(net)
     with torch.inference_mode():
-        expected = net.both(images) if net.polarity else (net(images),)
+        expected: tuple[Tensor, ...] = net.both(images) if net.polarity else (net(images),)
     got = runner._run(images)
     for part in got:
         check_finite(part, net.name)

@@ -74,7 +74,7 @@ def processor() -> str:
     with contextlib.suppress(OSError):
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         known = dict(re.findall(r"^(\w[\w ]*?)\s*: (.*)$", text, re.MULTILINE))
-        abilities = hashlib.sha256(known.get("flags", known.get("Features", "")).encode()).hexdigest()
+        abilities = hashlib.sha256((known.get("flags") or known.get("Features") or "").encode()).hexdigest()
         return f"{known.get('model name', name)} {abilities[:8]}"
     return name
 
