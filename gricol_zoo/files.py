@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import codecs
 import csv
 import hashlib
@@ -270,3 +271,12 @@ def git_blob_sha1(file: Path) -> str:
     """Return what git calls a file's content, as 40 hex digits: the ETag that the Hub gives for small files."""
     data = file.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def data_url(data: bytes, kind: str) -> str:
+    """Return bytes of a MIME type as an address that holds them, for a page that needs no other file.
+
+    >>> data_url(b"hi", "text/plain")
+    'data:text/plain;base64,aGk='
+    """
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -15,7 +15,7 @@ from gricol_zoo.evaluation.out_of_fold import FOLDS, PREDICTIONS, QUESTION, note
 from gricol_zoo.files import on_another_machine, parse_json, read_json, what_differs, write_atomically, write_json
 from gricol_zoo.files import read_table as read_rows
 from gricol_zoo.inference.shards import RUN_FILE, join_run
-from gricol_zoo.karyotype.document import read_karyotype
+from gricol_zoo.karyotype.reading import read_karyotype
 from gricol_zoo.models.presets import read_table
 from gricol_zoo.training.recipes import get_recipe
 from gricol_zoo.weights.config import read_config

@@ -20,7 +20,7 @@ from benchmarks.common.weights import create
 from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.evaluation.metrics import bootstrap_mean
-from gricol_zoo.karyotype.centromere import INDEX, find_centromere, waists
+from gricol_zoo.karyotype.centromere import find_centromere, index_of, waists
 
 MARKS = Path(__file__).parent.parent / "marks" / "centromeres.csv"
 NEAR = 3.0  # canvas pixels
@@ -46,8 +46,9 @@ about 1/73 of a chromosome's mean length. The interval is a bootstrap over metap
 
 def alone(picture: np.ndarray, label: str) -> float:
     """Return the row that the class has its centromere at, whatever the picture looks like there."""
-    first, waist = waists(picture)
-    return first + INDEX[label] * (len(waist) - 1)
+    (first, waist), index = waists(picture), index_of(label)
+    assert index is not None  # every class has an ideogram
+    return first + index * (len(waist) - 1)
 
 
 def deepest(picture: np.ndarray, label: str) -> float:

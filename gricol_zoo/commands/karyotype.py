@@ -187,7 +187,7 @@ def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier
 def _keep_edits(folder: Path) -> None:
     """Refuse to write over a person's work."""
     from gricol_zoo.data.store import DOCUMENT
-    from gricol_zoo.karyotype.document import read_karyotype
+    from gricol_zoo.karyotype.reading import read_karyotype
 
     file = folder / DOCUMENT
     if file.is_file() and read_karyotype(file).note_edits().edits:
@@ -197,8 +197,8 @@ def _keep_edits(folder: Path) -> None:
 def _draw_again(options: argparse.Namespace) -> int:
     from gricol_zoo.data.store import DOCUMENT
     from gricol_zoo.karyotype.case.table import CELLS_FILE, write_cells
-    from gricol_zoo.karyotype.document import read_karyotype
     from gricol_zoo.karyotype.output import write_karyotype
+    from gricol_zoo.karyotype.reading import read_karyotype
     from gricol_zoo.karyotype.run import find_cell
 
     for name in OF_CLASSES:
@@ -215,24 +215,16 @@ def _draw_again(options: argparse.Namespace) -> int:
     return 0
 
 
-def _model_of(result: Karyotype) -> str:
-    """Return the model with its band, and how well it fits where it was chosen by that."""
-    from gricol_zoo.karyotype.fit import with_band
-
-    name = result.model.get("name", "")
-    fit = result.options.get("fit", {}).get(name)
-    return escaped(with_band(name)) + (f", chosen by fit {fit:.2f}" if fit is not None else "")
-
-
 def _say(result: Karyotype, folder: Path) -> None:
     from gricol_zoo.data.images import pages_left_out
+    from gricol_zoo.karyotype.bands import say_model
 
     unread = sum(bool(item.error) for item in result.chromosomes)
     parts = [count_of(len(result.chromosomes), "image"), f"{len(result.doubtful())} to review"]
     parts += [f"{unread} could not be read"] * bool(unread)
     parts += [count_of(len(result.edits), "edit")] * bool(result.edits)
     parts += [f"scale {result.scale:g}"] * (result.scale != 1)
-    parts.append(_model_of(result))
+    parts.append(escaped(say_model(result)))
     for warning in result.warnings:
         warn(f"{result.cell}: {warning}")
     pages = [pages_left_out("; ".join(item.warnings)) for item in result.chromosomes]

@@ -40,23 +40,15 @@ def kind_of(name: str) -> Kind:
     return next(kind for kind in KINDS if kind.holds(name))
 
 
-def load_classifier(
-    name: str,
-    device: str = "cpu",
-    dtype: str = "fp32",
-    full: bool = False,
-    preparation: int = 0,
-    ground: str = "",
-    runtime: str = "torch",
-) -> Classifier:
-    """Load whatever a name or a folder stands for, "" for the packaged model; but for the name the arguments are of networks.
+def load_classifier(name: str, **how: Any) -> Classifier:
+    """Load whatever a name or a folder stands for, "" for the packaged model; ``how`` is for networks (``networks.load``).
 
     Raises:
         GricolZooError: unknown, without weights, or a device that is not there.
     """
     if classical.holds(name):
         return classical.load(name)
-    return networks.load(name, device, dtype, full, preparation, ground, runtime)
+    return networks.load(name, **how)
 
 
 def check_options(command: argparse.ArgumentParser, options: argparse.Namespace) -> None:

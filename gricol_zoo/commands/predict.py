@@ -124,7 +124,7 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
 def load(options: argparse.Namespace, device: str) -> Classifier:
     """Return the model that the options name."""
     how = {"dtype": options.dtype, "preparation": options.preparation, "ground": options.ground, "runtime": options.runtime}
-    return load_classifier(options.model, device, **how)
+    return load_classifier(options.model, device=device, **how)
 
 
 def run_shards(options: argparse.Namespace) -> int:

@@ -20,7 +20,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
-    from gricol_zoo.karyotype.document import read_karyotype, signature_file, to_sign
+    from gricol_zoo.karyotype.document import signature_file, to_sign
+    from gricol_zoo.karyotype.reading import read_karyotype
     from gricol_zoo.weights.ed25519 import make_keys, sign, write_signature
 
     if not options.new and options.record is None:

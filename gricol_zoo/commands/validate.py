@@ -45,8 +45,8 @@ def run(options: argparse.Namespace) -> int:
     images, part, split = read_part(options, labels=True)
     name = options.model or DEFAULT_MODEL
     scale = read_scale(options.scale)
-    how = {"preparation": options.preparation, "ground": options.ground, "runtime": options.runtime}
-    classifier = load_classifier(options.model, options.device, options.dtype, options.full, **how)
+    named = ("device", "dtype", "full", "preparation", "ground", "runtime")
+    classifier = load_classifier(options.model, **{name: getattr(options, name) for name in named})
     report, _ = evaluate(
         classifier,
         images,

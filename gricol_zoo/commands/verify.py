@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it; return 0 if everything is as the record says, else 1."""
     from gricol_zoo.errors import CorruptWeightsError
     from gricol_zoo.karyotype.audit import differences, other_versions, written
-    from gricol_zoo.karyotype.document import read_karyotype
+    from gricol_zoo.karyotype.reading import read_karyotype
     from gricol_zoo.karyotype.rerun import Terms, how_to_rerun, terms_of
     from gricol_zoo.karyotype.run import find_cell
 

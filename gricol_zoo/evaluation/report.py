@@ -96,6 +96,7 @@ def evaluate(
         "part": part,
         "inference": classifier.inference,
         "dtype": classifier.dtype,
+        **({} if classifier.runtime == "torch" else {"runtime": classifier.runtime}),
         **score(logits, labels, images.records, classifier.labels, classifier.calibration.temperature),
         **seen_in_training(images, classifier.info, classifier.training_pixels).counts(),
         "seconds": round(seconds, 3),
@@ -103,8 +104,6 @@ def evaluate(
         "scale": scale,
         "polarity_accuracy": polarity,
     }
-    if classifier.runtime != "torch":
-        report["runtime"] = classifier.runtime
     if variables := changing_variables():
         report["environment"] = variables
     return report, logits

@@ -7,7 +7,7 @@ import io
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def export_model(
         if format == "pt2":
             _write_pt2(program, made, info)
         else:
-            _write_onnx(program, made, info)
+            write_onnx(program, made, info)
         if format == "int8":
             plain = made.rename(made.with_name("fp32.onnx"))
             quantize(plain, made, canvases_of(model, calibrate))
@@ -84,7 +84,14 @@ def export_model(
     return agreement
 
 
-def _write_onnx(program: Any, file: Path, info: dict[str, str]) -> None:
+def write_onnx(program: Any, file: Path, info: Mapping[str, str]) -> None:
+    """Write a traced network as an ONNX file.
+
+    Args:
+        program: as ``torch.export.export`` gives it.
+        file: to write.
+        info: what travels in the file, names to texts; "inputs" and "outputs" are JSON lists of their names.
+    """
     import onnx
     import torch
 
@@ -101,7 +108,7 @@ def _write_onnx(program: Any, file: Path, info: dict[str, str]) -> None:
         assert made is not None
         made.save(str(file), external_data=False)
     written = onnx.load(str(file))
-    onnx.helper.set_model_props(written, info)
+    onnx.helper.set_model_props(written, dict(info))
     onnx.save(written, str(file))
 
 

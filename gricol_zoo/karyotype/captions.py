@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-from gricol_zoo.errors import GricolZooError
+from gricol_zoo.karyotype.bands import band_of
 from gricol_zoo.karyotype.document import DOUBTFUL, Karyotype
 from gricol_zoo.karyotype.doubts import describe_doubt, odd_counts, of_class, of_count, say_counts
 from gricol_zoo.karyotype.draft import NOTE
@@ -22,14 +22,11 @@ from gricol_zoo.karyotype.shapes import (
     shortened,
     width_of,
 )
-from gricol_zoo.models.names import parse_model_name
 
 SURE_FROM = 0.99
 WIDTH = 752.0  # of a line of words; the sheet is wider by the margins
 LETTERS = 88  # of a line of a warning
 MOST_LISTED = 12
-BANDS = {"qband": "Q-bands", "pki3": "G-bands"}
-"""Tag of the weights -> the banding that they are for."""
 ALIGNED = "All at one scale, short arm up where it is known, centromeres on the grey line as software found them."
 TO_SIGN = "_" * 24
 
@@ -67,7 +64,7 @@ def _about(karyotype: Karyotype) -> str:
     count = len(karyotype.chromosomes)
     name = karyotype.cell if len(karyotype.cell) < 50 else karyotype.cell[:48] + "…"
     parts = [f"Case {karyotype.case}"] * bool(karyotype.case) + [f"Cell {name}"] * bool(name)
-    parts += [band_of(karyotype), karyotype.time[:10], f"{count} image{'' if count == 1 else 's'}"]
+    parts += [band_of(str(karyotype.model.get("name", ""))), karyotype.time[:10], f"{count} image{'' if count == 1 else 's'}"]
     return " · ".join(filter(None, parts))
 
 
@@ -75,14 +72,6 @@ def _made_by(karyotype: Karyotype, checked: str) -> str:
     name, sha = karyotype.model.get("name", ""), karyotype.model.get("weights_sha256", "")
     weights = f"Weights {name or 'of no name'}" + f" (sha256 {sha[:12]})" * bool(sha)
     return f"{weights} · Checked by: {checked or TO_SIGN}"
-
-
-def band_of(karyotype: Karyotype) -> str:
-    """Return the banding that the weights are for, as far as their name tells; else ""."""
-    try:
-        return BANDS.get(parse_model_name(karyotype.model.get("name", "")).tag, "")
-    except GricolZooError:  # a record of before names were checked
-        return ""
 
 
 def legend(sheet: Sheet, y: float) -> float:

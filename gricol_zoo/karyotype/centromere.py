@@ -5,21 +5,19 @@ Measured against marks by eye on crops of the val parts: ``benchmarks/results/re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from gricol_zoo.spec import CHROMOSOMES
+from gricol_zoo.karyotype.ideogram import ideograms
 
 FOREGROUND = 0.3  # of the 99th percentile of the stain: what counts as chromosome
 SMOOTHING = 0.13  # of the chromosome's width: standard deviation of the Gaussian along it
 DISTANCE = 20.0  # by which a waist must be deeper per squared share of the length that it lies from its class's place
 
-_TO_12 = (0.501, 0.384, 0.460, 0.264, 0.268, 0.357, 0.376, 0.311, 0.347, 0.297, 0.398, 0.267)
-_FROM_13 = (0.155, 0.164, 0.185, 0.405, 0.296, 0.220, 0.448, 0.437, 0.274, 0.287, 0.390, 0.210)
-INDEX: Mapping[str, float] = dict(zip(CHROMOSOMES, (*_TO_12, *_FROM_13), strict=True))
-"""Centromere index, short arm by whole length: the border of p11 and q11 in the bands of ISCN as they lie on the sequence
-(UCSC Genome Browser, table cytoBand of GRCh37; Furey and Haussler, Hum Mol Genet 12:1037, 2003)."""
+
+def index_of(label: str) -> float | None:
+    """Return the centromere index of a class, short arm by whole length on the sequence; None where it has no ideogram."""
+    one = ideograms().get(label)
+    return one.centromere / one.length if one else None
 
 
 def find_centromere(picture: np.ndarray, label: str) -> float | None:
@@ -32,11 +30,12 @@ def find_centromere(picture: np.ndarray, label: str) -> float | None:
         picture: (H, W) uint8, dark on white, upright, short arm up.
         label: its class.
     """
+    index = index_of(label)
     first, waist = waists(picture)
-    if label not in INDEX or len(waist) < 3:
+    if index is None or len(waist) < 3:
         return None
     place = np.arange(len(waist)) / (len(waist) - 1)
-    return float(first + (waist - DISTANCE * (place - INDEX[label]) ** 2).argmax())
+    return float(first + (waist - DISTANCE * (place - index) ** 2).argmax())
 
 
 def waists(picture: np.ndarray) -> tuple[int, np.ndarray]:

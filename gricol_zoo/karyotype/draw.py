@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from functools import cache
 from xml.sax.saxutils import escape
@@ -10,6 +9,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gricol_zoo.files import data_url
 from gricol_zoo.karyotype.shapes import BLACK, DOUBTFUL_COLOUR, EDITED, GREY, PALE, SURE, Bar, Picture, Sheet, Text
 
 ANCHORS = {"start": "ls", "middle": "ms", "end": "rs"}  # Pillow's names; s: y is the baseline, as in SVG
@@ -96,10 +96,10 @@ def _element(shape: Text | Bar | Picture, zoom: int, bright: bool, colours: dict
     height, width = (side / zoom for side in shape.pixels.shape)
     box = f'x="{shape.x - width / 2:g}" y="{shape.y - height:g}" width="{width:g}" height="{height:g}"'
     pixels = 255 - shape.pixels if bright else shape.pixels
-    return f'<image id="chromosome-{shape.id}" {box} href="data:image/png;base64,{_encode(pixels)}"/>'
+    return f'<image id="chromosome-{shape.id}" {box} href="{data_url(_encode(pixels), "image/png")}"/>'
 
 
-def _encode(pixels: np.ndarray) -> str:
+def _encode(pixels: np.ndarray) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
-    return base64.b64encode(stream.getvalue()).decode()
+    return stream.getvalue()

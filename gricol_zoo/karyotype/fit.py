@@ -17,23 +17,6 @@ from gricol_zoo.inference.classifier import Classifier
 from gricol_zoo.karyotype.looking import Greys, read_cell, scale_of
 
 SAMPLE = 16  # chromosomes of a cell that are asked about, spread over it
-BANDS = {"qband": "Q-bands", "pki3": "G-bands"}
-"""What the released weights were trained on, by the tag of their name."""
-
-
-def band_of(name: str) -> str:
-    """Return the band that a model's name tells: "Q-bands", "G-bands"; "" where it tells none."""
-    return BANDS.get(name.rpartition(".")[2], "") if "." in name else ""
-
-
-def with_band(name: str) -> str:
-    """Return a model's name with its band, where it tells one.
-
-    >>> with_band("r18half_192.qband")
-    'r18half_192.qband (Q-bands)'
-    """
-    band = band_of(name)
-    return f"{name} ({band})" if band else name
 
 
 def fits(

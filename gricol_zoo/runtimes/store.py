@@ -23,11 +23,11 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from gricol_zoo.errors import CacheError, GricolZooError
+from gricol_zoo.export.write import OPSET, quiet, write_onnx
 from gricol_zoo.models.deployed import DeployedModel
 
-FORMAT = "1"  # of the graph that is written; a change of it makes all files anew
+FORMAT = "2"  # of the graph that is written; a change of it makes all files anew
 VARIABLE = "GRICOL_ZOO_CACHE"
-OPSET = 18
 
 
 def folder() -> Path:
@@ -97,8 +97,7 @@ def write_network(model: DeployedModel, file: Path) -> None:
     Raises:
         GricolZooError: the exporter is not installed, or cannot write this model.
     """
-    from gricol_zoo.export.write import quiet
-
+    names = ["logits", "short_arm_up"] if model.polarity else ["logits"]
     images = torch.zeros(2, model.in_chans, *model.spec.image_size)
     made = file.with_suffix(f".{os.getpid()}.tmp")
     try:
@@ -106,11 +105,7 @@ def write_network(model: DeployedModel, file: Path) -> None:
             program = torch.export.export(
                 Portable(model), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False
             )
-            exported = torch.onnx.export(
-                program, (), dynamo=True, opset_version=OPSET, input_names=["images"], external_data=False
-            )
-        assert exported is not None
-        exported.save(str(made), external_data=False)
+        write_onnx(program, made, {"inputs": json.dumps(["images"]), "outputs": json.dumps(names)})
         made.replace(file)
     except ImportError as error:
         raise GricolZooError(

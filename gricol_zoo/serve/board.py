@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from gricol_zoo.files import data_url
 from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draw import to_svg
 from gricol_zoo.karyotype.layout import Sheet, lay_out, percent
-from gricol_zoo.serve.markup import as_url, text
+from gricol_zoo.serve.markup import text
 from gricol_zoo.serve.saving import KINDS, Download
 from gricol_zoo.serve.session import ZOOM, Cell, Session
 
@@ -138,4 +139,4 @@ def check_button(session: Session) -> str:
 
 def file_link(file: Download) -> str:
     """Return a link that holds a file: nothing is written for it on the server's side. The page follows it at once."""
-    return f'<a download="{text(file.name)}" href="{as_url(file.data, file.kind)}">{text(file.name)}</a>'
+    return f'<a download="{text(file.name)}" href="{data_url(file.data, file.kind)}">{text(file.name)}</a>'

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import html
-
-from gricol_zoo.files import escaped
+from gricol_zoo.files import data_url
+from gricol_zoo.karyotype.bands import say_model, with_band
+from gricol_zoo.karyotype.case.page import text as as_html
 from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draft import NOTE
-from gricol_zoo.karyotype.fit import with_band
 from gricol_zoo.karyotype.ideogram import to_svg as to_ideogram
 from gricol_zoo.karyotype.layout import colour_of, percent
 from gricol_zoo.karyotype.review import corrections
@@ -28,7 +26,7 @@ EMPTY = (
 
 def text(words: str) -> str:
     """Return words as HTML text without control characters; also the signs that Gradio's templates read are taken from them."""
-    return html.escape(escaped(words)).translate(TEMPLATE_SIGNS)
+    return as_html(words).translate(TEMPLATE_SIGNS)
 
 
 def heading(karyotype: Karyotype | None) -> str:
@@ -37,7 +35,7 @@ def heading(karyotype: Karyotype | None) -> str:
         return EMPTY
     count = f"{len(karyotype.chromosomes)} image{'' if len(karyotype.chromosomes) == 1 else 's'}"
     edits = len(corrections(karyotype.edits))
-    said = [karyotype.cell, count, _model_of(karyotype)]
+    said = [karyotype.cell, count, say_model(karyotype)]
     said += [f"{edits} correction{'' if edits == 1 else 's'} by hand"] * bool(edits)
     by = checked_by(karyotype)
     tag = f'<span class="tag checked">checked: {text(by)}</span>' if by else '<span class="tag">draft</span>'
@@ -46,15 +44,6 @@ def heading(karyotype: Karyotype | None) -> str:
         f'<span title="{text(_fits_of(karyotype))}">{text(" · ".join(said))}</span></div>'
         f'<p class="note">{text(NOTE)}</p>{warnings_of(karyotype)}'
     )
-
-
-def _model_of(karyotype: Karyotype) -> str:
-    """Return the model with its band, and how well it fitted where it was chosen by that."""
-    name = str(karyotype.model.get("name", ""))
-    fit = karyotype.options.get("fit")
-    if not isinstance(fit, dict) or not isinstance(fit.get(name), float):
-        return with_band(name)
-    return f"{with_band(name)}, chosen by fit {fit[name]:.2f}"
 
 
 def _fits_of(karyotype: Karyotype) -> str:
@@ -142,9 +131,8 @@ def _now(item: Chromosome) -> str:
 
 
 def _figure(png: bytes, caption: str, kind: str = "") -> str:
-    return (
-        f'<figure class="{kind}"><img alt="" src="{as_url(png, "image/png")}"><figcaption>{text(caption)}</figcaption></figure>'
-    )
+    image = f'<img alt="" src="{data_url(png, "image/png")}">'
+    return f'<figure class="{kind}">{image}<figcaption>{text(caption)}</figcaption></figure>'
 
 
 def _bar(label: str, value: float) -> str:
@@ -152,11 +140,6 @@ def _bar(label: str, value: float) -> str:
         f'<div class="bar"><b>{text(label)}</b><span><i style="width:{max(100 * value, 0.5):.1f}%"></i></span>'
         f"<em>{100 * value:.1f} %</em></div>"
     )
-
-
-def as_url(data: bytes, kind: str) -> str:
-    """Return a file as an address that holds it."""
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def status(words: str, bad: bool = False) -> str:

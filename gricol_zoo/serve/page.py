@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import escaped
-from gricol_zoo.karyotype.fit import with_band
+from gricol_zoo.karyotype.bands import with_band
 from gricol_zoo.karyotype.review import Confirm, Move, Swap, Turn
 from gricol_zoo.serve import board, markup
 from gricol_zoo.serve.details import Details, look_at

@@ -19,7 +19,8 @@ from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.files import escaped, parse_json
 from gricol_zoo.karyotype.assign import MAX_CHROMOSOMES
 from gricol_zoo.karyotype.checked import broken_seals, reopen
-from gricol_zoo.karyotype.document import Chromosome, Karyotype, to_karyotype
+from gricol_zoo.karyotype.document import Chromosome, Karyotype
+from gricol_zoo.karyotype.reading import to_karyotype
 
 MAX_DOCUMENT = 2**20  # bytes; one of 46 chromosomes has some 50 KiB
 MAX_DOCUMENTS = 20  # at once, a cell each

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import re
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -14,13 +11,14 @@ from gricol_zoo.data.rows import to_csv
 from gricol_zoo.data.store import DOCUMENT
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError, ImageError
+from gricol_zoo.karyotype.case.batch import to_zip
 from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.draw import to_png, to_svg
 from gricol_zoo.karyotype.layout import Sheet, lay_out
+from gricol_zoo.karyotype.output import folder_names
 from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 from gricol_zoo.serve.session import ZOOM, Cell, Session
 
-UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]+')  # in the name of a file, on one system or another
 MAX_SAVED = 64 * 2**20  # bytes of a zip: it goes to the browser in one piece
 
 
@@ -68,14 +66,9 @@ def file_of(cell: Cell, kind: str) -> Download:
     return Download(f"{plain_name(cell)}.{kind.lower()}", mime, make(cell))
 
 
-def files_of(cell: Cell) -> list[Download]:
-    """Return a cell's files: CSV (one row a chromosome), JSON (karyotype.json), PNG and SVG (the karyogram)."""
-    return [file_of(cell, kind) for kind in KINDS]
-
-
 def plain_name(cell: Cell) -> str:
     """Return what a cell's files are called, without their ending."""
-    return UNSAFE.sub("_", cell.karyotype.cell).strip(" .") or "cell"
+    return folder_names([cell.karyotype.cell])[0]
 
 
 def save_all(session: Session) -> Download:
@@ -90,9 +83,8 @@ def save_all(session: Session) -> Download:
     if not session.cells or session.upload is None:
         raise GricolZooError("There is nothing to save yet. Drop a cell's crops, or a zip, and run a model first.")
     members: dict[str, bytes] = {}
-    folders: set[str] = set()
-    for name, cell in session.cells.items():
-        folder = _apart(plain_name(cell), folders)
+    folders = folder_names(cell.karyotype.cell for cell in session.cells.values())
+    for folder, (name, cell) in zip(folders, session.cells.items(), strict=True):
         begin = "" if len(session.cells) == 1 else f"{folder}/"
         members[f"{begin}{DOCUMENT}"] = document_of(cell)
         if cell.signature is not None:
@@ -102,14 +94,10 @@ def save_all(session: Session) -> Download:
             raise GricolZooError(
                 f"The cells together have more than {MAX_SAVED // 2**20} MiB. Save their JSON files, and keep the images."
             )
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, data in members.items():
-            archive.writestr(path, data)
     for cell in session.cells.values():
         cell.saved = len(cell.karyotype.edits)
     name = plain_name(next(iter(session.cells.values()))) if len(session.cells) == 1 else f"{len(session.cells)} cells"
-    return Download(f"{name}.zip", "application/zip", stream.getvalue())
+    return Download(f"{name}.zip", "application/zip", to_zip(members.items()))
 
 
 def _images(images: ImageSet) -> dict[str, bytes]:
@@ -122,12 +110,3 @@ def _images(images: ImageSet) -> dict[str, bytes]:
         except (ImageError, OSError):
             continue  # it could not be read before either, and its record says so
     return found
-
-
-def _apart(name: str, taken: set[str]) -> str:
-    plain, number = name, 1
-    while plain.lower() in taken:
-        number += 1
-        plain = f"{name} ({number})"
-    taken.add(plain.lower())
-    return plain

@@ -21,7 +21,7 @@ from gricol_zoo.inference.classifier import Classifier, of_network
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.fit import choose
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
-from gricol_zoo.karyotype.review import Action, Check, Move, Review, Turn, perform, redo, undo
+from gricol_zoo.karyotype.review import Action, Check, Review, perform, redo, undo
 from gricol_zoo.karyotype.run import karyotype
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.serve.signed import sign_checked
@@ -218,14 +218,6 @@ class Session:
         """Do again what was taken back last; errors as for ``do``."""
         return self._go_to(redo(self._classified().review, self._named(by)))
 
-    def move(self, label: str, by: str = "") -> str:
-        """Give the chosen chromosome another class, "" for none; errors as for ``do``."""
-        return self.do(Move(self._chosen(), label), by)
-
-    def turn(self, by: str = "") -> str:
-        """Turn the chosen chromosome upside down; errors as for ``do``."""
-        return self.do(Turn(self._chosen()), by)
-
     def check(self, by: str = "") -> str:
         """Note that the cell in view is checked, and sign it where there is a key; errors as for ``do``."""
         line = self.do(Check(), by)
@@ -255,12 +247,6 @@ class Session:
         if self.cell not in self.cells:
             raise GricolZooError("There is no karyotype yet. Drop a cell's crops, or a zip, and run a model first.")
         return self.cells[self.cell]
-
-    def _chosen(self) -> int:
-        self._classified()
-        if self.selected is None:
-            raise GricolZooError("No chromosome is selected. Click one in the karyogram first.")
-        return self.selected
 
     def end(self) -> None:
         """Forget everything, and delete the uploaded files."""

@@ -13,7 +13,7 @@ from helpers.synthetic import write_cell
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.karyotype.case.summary import Failed
 from gricol_zoo.karyotype.case.table import CELLS, LATER, write_cells
-from gricol_zoo.karyotype.document import read_karyotype
+from gricol_zoo.karyotype.reading import read_karyotype
 
 CONTRACT = "case,cell,draft,images,unassigned,unreadable,doubtful,scale,warnings,checked"
 

@@ -13,7 +13,8 @@ from PIL import Image
 import gricol_zoo
 from gricol_zoo import DEFAULT_MODEL, GricolZooError
 from gricol_zoo.karyotype.audit import differences, written
-from gricol_zoo.karyotype.document import Chromosome, Edit, Karyotype, read_karyotype
+from gricol_zoo.karyotype.document import Chromosome, Edit, Karyotype
+from gricol_zoo.karyotype.reading import read_karyotype
 from gricol_zoo.karyotype.rerun import Terms
 from gricol_zoo.karyotype.run import find_cell
 from gricol_zoo.karyotype.unprotected import FROM_BEFORE, SLIGHTLY, UNPROTECTED, WHERE_MOVED, unprotected

@@ -11,7 +11,7 @@ import gricol_zoo
 from gricol_zoo import DEFAULT_MODEL, GricolZooError
 from gricol_zoo.karyotype import rerun
 from gricol_zoo.karyotype.audit import differences
-from gricol_zoo.karyotype.document import read_karyotype, to_karyotype
+from gricol_zoo.karyotype.reading import read_karyotype, to_karyotype
 from gricol_zoo.karyotype.rerun import Rerun, how_to_rerun
 from gricol_zoo.karyotype.run import find_cell
 from gricol_zoo.karyotype.unprotected import NUMBERS

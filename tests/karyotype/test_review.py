@@ -8,7 +8,8 @@ import pytest
 
 from gricol_zoo import GricolZooError
 from gricol_zoo.karyotype.checked import broken_seals, checked_by, last_check
-from gricol_zoo.karyotype.document import Chromosome, Karyotype, to_karyotype
+from gricol_zoo.karyotype.document import Chromosome, Karyotype
+from gricol_zoo.karyotype.reading import to_karyotype
 from gricol_zoo.karyotype.review import Check, Confirm, Move, Review, Swap, Turn, corrections, perform, redo, undo
 
 LABELS = [*map(str, range(1, 23)), "X", "Y"]

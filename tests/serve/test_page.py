@@ -12,7 +12,7 @@ from helpers.uploads import as_png, bomb, encrypted, write_files, write_zip
 from PIL import Image
 
 from gricol_zoo.data.synthetic import render_cell
-from gricol_zoo.karyotype.document import read_karyotype
+from gricol_zoo.karyotype.reading import read_karyotype
 from gricol_zoo.serve import uploads
 
 

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 from helpers.pictures import encode
+from helpers.review import files_of, move, turn
 from helpers.uploads import write_files, write_zip
 from PIL import Image
 
@@ -14,7 +15,7 @@ from gricol_zoo import DEFAULT_MODEL, GricolZooError, create_model
 from gricol_zoo.cli import main
 from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.karyotype.checked import checked_by
-from gricol_zoo.karyotype.document import read_karyotype
+from gricol_zoo.karyotype.reading import read_karyotype
 from gricol_zoo.karyotype.review import Confirm, Turn
 from gricol_zoo.serve import markup, resume, saving, session
 from gricol_zoo.serve.details import look_at
@@ -54,9 +55,9 @@ def left(tmp_path_factory, models, crops):
     tab.take([write_zip(folder / "case 7.zip", in_folder(crops))])
     tab.run(DEFAULT_MODEL)
     tab.select(3)
-    tab.move("21", by="AB")
-    tab.turn()
-    document = saving.files_of(tab.cells["cell 1"])[1]
+    move(tab, "21", by="AB")
+    turn(tab)
+    document = files_of(tab.cells["cell 1"])[1]
     assert document.name == "cell 1.json"
     return document.data
 
@@ -107,8 +108,8 @@ def test_a_correction_goes_on(drop, tab, left, crops, tmp_path):
     before = json.loads(left)
     assert (tab.karyotype.to_json(), tab.model) == (left.decode(), DEFAULT_MODEL)
     tab.select(5)
-    assert tab.move("22", by="CD").startswith("No. 5 moved")
-    after = json.loads(saving.files_of(tab.cells["cell 1"])[1].data)
+    assert move(tab, "22", by="CD").startswith("No. 5 moved")
+    after = json.loads(files_of(tab.cells["cell 1"])[1].data)
     assert after["edits"][:2] == before["edits"]
     assert [(edit["id"], edit["after"], edit["by"]) for edit in after["edits"][2:]] == [(5, "22", "CD")]
     for key in ("cell", "source", "time", "model", "options", "versions", "labels"):
@@ -120,8 +121,8 @@ def test_a_correction_goes_on(drop, tab, left, crops, tmp_path):
 def test_what_was_gone_on_with_is_drawn_again_and_verified(tab, left, crops, tmp_path):
     tab.take(as_files(tmp_path / "in", left, crops))
     tab.select(5)
-    tab.move("22")
-    (tmp_path / "k.json").write_bytes(saving.files_of(tab.cells["cell 1"])[1].data)
+    move(tab, "22")
+    (tmp_path / "k.json").write_bytes(files_of(tab.cells["cell 1"])[1].data)
     images = write_zip(tmp_path / "kept.zip", in_folder(crops))
     assert main(["karyotype", str(tmp_path / "k.json"), "--images", str(images), "--out", str(tmp_path / "out")]) == 0
     assert len(read_karyotype(tmp_path / "out" / "karyotype.json").edits) == 3
@@ -194,7 +195,7 @@ def test_two_cells_of_a_zip_go_on(tmp_path, models, monkeypatch, left, crops):
     tab.take(zips[:1])
     tab.choose_cell("cell 2")
     tab.run(DEFAULT_MODEL)
-    second = saving.files_of(tab.cells["cell 2"])[1].data
+    second = files_of(tab.cells["cell 2"])[1].data
     monkeypatch.setattr(session, "karyotype", None)  # nothing is classified from here on
     assert "93 images of 2 cells" in tab.take([zips[1], *write_files(tmp_path / "in", {"1.json": left, "2.json": second})])
     assert tab.karyotype.to_json() == left.decode()
@@ -256,7 +257,7 @@ DAMAGED = {
 def test_a_damaged_record_is_refused_in_a_line_and_what_was_there_stays(drop, tab, left, crops, tmp_path):
     tab.take(as_files(tmp_path / "in", left, crops))
     tab.select(5)
-    tab.move("22")
+    move(tab, "22")
     for name, (damage, message) in DAMAGED.items():
         with pytest.raises(GricolZooError) as caught:
             tab.take(drop(tmp_path / "in" if drop is as_files else tmp_path, damage(left), crops))
@@ -312,7 +313,7 @@ def test_what_was_changed_after_it_was_checked_is_open_again(tab, left, crops, t
     for item in tab.karyotype.doubtful():
         tab.do(Confirm(item.id), "AB")
     assert tab.check("AB") == "Checked by AB."
-    checked = saving.files_of(tab.cells["cell 1"])[1].data
+    checked = files_of(tab.cells["cell 1"])[1].data
     tab.take(as_files(tmp_path / "in", checked, crops))
     assert checked_by(tab.karyotype).startswith("AB, ")
     altered = checked.replace(b'"by": "AB"', b'"by": "AC"', 1)

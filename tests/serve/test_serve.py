@@ -13,6 +13,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from helpers.review import files_of, move, turn
 from helpers.uploads import bomb, encrypted, write_files, write_zip
 from PIL import Image
 
@@ -21,11 +22,12 @@ from gricol_zoo.cli import main
 from gricol_zoo.data.store import MAX_FILE, Store
 from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.errors import ImageError
-from gricol_zoo.karyotype.document import read_karyotype
+from gricol_zoo.karyotype.reading import read_karyotype
 from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
-from gricol_zoo.serve import board, markup, saving, uploads
+from gricol_zoo.serve import board, markup, uploads
 from gricol_zoo.serve import sessions as sessions_module
 from gricol_zoo.serve.details import look_at, overlay
+from gricol_zoo.serve.page import act
 from gricol_zoo.serve.server import without_proxies
 from gricol_zoo.serve.session import Session
 from gricol_zoo.serve.sessions import Sessions
@@ -80,19 +82,19 @@ def test_a_zip_becomes_a_karyotype(done):
 def test_a_move_changes_draft_list_and_files_at_once(done):
     first = done.karyotype.find(1)
     with pytest.raises(GricolZooError, match="No chromosome is selected"):
-        done.move("21")
+        act(done, "move", {"id": None, "label": "21"}, "")
     done.select(1)
-    assert done.move("21", by="  A\n B ") == f"No. 1 moved: {first.assigned} to 21."
+    assert move(done, "21", by="  A\n B ") == f"No. 1 moved: {first.assigned} to 21."
     assert done.karyotype.draft == f"46,XY,-{first.assigned},+21"
     (edit,) = done.karyotype.edits
     assert (edit.id, edit.before, edit.after, edit.by) == (1, first.assigned, "21", "A B")
     assert "by hand" in board.karyogram(done.cells["cell 1"], 1)
-    assert "already" in done.move("21")
-    done.move("")
+    assert "already" in move(done, "21")
+    move(done, "")
     assert done.karyotype.draft == f"45,XY,-{first.assigned} and 1 unassigned"
     assert 'data-id="1"' not in markup.doubts(done.karyotype, None)  # a person has looked at it already
     with pytest.raises(GricolZooError, match="Expected a class"):
-        done.move("25")
+        move(done, "25")
     with pytest.raises(GricolZooError, match="Expected a chromosome"):
         done.select(99)
 
@@ -100,15 +102,15 @@ def test_a_move_changes_draft_list_and_files_at_once(done):
 def test_turning_turns_the_picture(done):
     done.select(2)
     before = done.cells["cell 1"].pictures[2].copy()
-    done.turn()
+    turn(done)
     np.testing.assert_array_equal(done.cells["cell 1"].pictures[2], before[::-1, ::-1])
     assert done.karyotype.find(2).turned
 
 
 def test_the_files_agree_with_each_other(done, tmp_path):
     done.select(1)
-    done.move("21", by="AB")
-    table, document, picture, drawing = saving.files_of(done.cells["cell 1"])
+    move(done, "21", by="AB")
+    table, document, picture, drawing = files_of(done.cells["cell 1"])
     assert [file.name for file in (table, document, picture, drawing)] == [
         f"cell 1.{kind}" for kind in ("csv", "json", "png", "svg")
     ]
@@ -127,10 +129,10 @@ def test_the_files_agree_with_each_other(done, tmp_path):
 
 def test_what_the_page_gives_can_be_verified(done, crops, tmp_path, capsys):
     done.select(1)
-    done.move("21", by="AB")
+    move(done, "21", by="AB")
     names = [f"cell 1/{ODD}", *(f"cell 1/{number:02d}.png" for number in range(1, 46))]
     kept = write_zip(tmp_path / "kept.zip", dict(zip(names, crops, strict=True)))  # the upload itself was moved
-    (tmp_path / "k.json").write_bytes(saving.files_of(done.cells["cell 1"])[1].data)
+    (tmp_path / "k.json").write_bytes(files_of(done.cells["cell 1"])[1].data)
     assert main(["verify", str(tmp_path / "k.json")]) == 2
     assert "with --images" in capsys.readouterr().err
     assert main(["verify", str(tmp_path / "k.json"), "--images", str(kept)]) == 0
@@ -171,9 +173,9 @@ def test_an_unreadable_chromosome_keeps_its_place(tab, crops, tmp_path):
     page = markup.details(look_at(tab.models[DEFAULT_MODEL], tab.images, tab.karyotype, 2), ready=True)
     assert "Could not be read: not a readable image" in page
     with pytest.raises(GricolZooError, match="could not be read"):
-        tab.move("1")
+        move(tab, "1")
     with pytest.raises(GricolZooError, match="cannot be turned"):
-        tab.turn()
+        turn(tab)
     row = chromosome_rows(tab.karyotype)[2]
     assert (row["error"], row["probability"], row["assigned"]) == ("the file is empty (0 bytes)", "", "")
 
@@ -194,7 +196,7 @@ def test_several_cells(tab, crops, tmp_path):
     assert "12 images of 2 cells" in tab.take([write_zip(tmp_path / "a.zip", members)])
     tab.run(DEFAULT_MODEL)
     tab.select(1)
-    tab.move("21")
+    move(tab, "21")
     tab.choose_cell("c2")
     assert (tab.selected, len(tab.karyotype.chromosomes), len(tab.karyotype.edits)) == (None, 8, 0)
     tab.choose_cell("c1")

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gricol_zoo.karyotype.case.counted import Counted
-from gricol_zoo.karyotype.case.iscn import Step, complement, mosaic, sets_of, sex_of, steps_of, written
+from gricol_zoo.karyotype.case.iscn import Step, complement, mosaic, sex_of, steps_of, written
+from gricol_zoo.karyotype.draft import sets_of
 
 GAIN, LOSS = 2, 3
 """In how many cells a gain, and a loss, must be seen to be a clone's."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gricol_zoo.karyotype.case.iscn import sets_of, sex_of, steps_of
+from gricol_zoo.karyotype.case.iscn import sex_of, steps_of
 from gricol_zoo.karyotype.checked import checked_by
-from gricol_zoo.karyotype.document import DOUBTFUL, Chromosome, Karyotype
+from gricol_zoo.karyotype.document import Karyotype
+from gricol_zoo.karyotype.doubts import of_class
+from gricol_zoo.karyotype.draft import sets_of
 from gricol_zoo.spec import CHROMOSOMES
 
 MOST_CHANGES = 6  # of a cell that is taken as counted; with more, nobody can tell a clone from an incomplete cell
@@ -57,27 +59,12 @@ def _of_unchecked(karyotype: Karyotype, counts: Mapping[str, int]) -> str:
     changes = len(steps_of(counts, sets, sex_of(counts)))
     if changes > MOST_CHANGES:
         return f"{changes} chromosomes more or fewer than {sets} of each: incomplete, or counted wrongly"
-    doubtful = len(classes_in_doubt(karyotype))
+    doubtful = len(of_class(karyotype))
     if doubtful:
         return f"the class of {doubtful} chromosome{'' if doubtful == 1 else 's'} is in doubt"
     if karyotype.warnings:
         return f"warned of: {karyotype.warnings[0]}"
     return ""
-
-
-def classes_in_doubt(karyotype: Karyotype) -> list[Chromosome]:
-    """Return the chromosomes whose class is in doubt, the least sure first.
-
-    A third 21 that is clearly a 21 is none of them: it is the number that was not expected, and clones are there to tell.
-    """
-    counts = karyotype.counts()
-    changed = {label for label, _ in steps_of(counts, sets_of(counts), sex_of(counts))}
-    return [item for item in karyotype.doubtful() if not (item.assigned in changed and _clear(item))]
-
-
-def _clear(item: Chromosome) -> bool:
-    """Return whether a chromosome's class is sure by itself, whatever the others of its cell are."""
-    return item.predicted == item.assigned and item.probabilities.get(item.assigned, 0.0) >= DOUBTFUL
 
 
 def _images(number: int) -> str:

@@ -11,8 +11,9 @@ from gricol_zoo.data.store import DOCUMENT, PICTURE
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.karyotype.case.summary import Failed
 from gricol_zoo.karyotype.case.table import CELLS_FILE, FAILED
-from gricol_zoo.karyotype.document import Karyotype, read_karyotype, signature_file
+from gricol_zoo.karyotype.document import Karyotype, signature_file
 from gricol_zoo.karyotype.output import FILES
+from gricol_zoo.karyotype.reading import read_karyotype
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from gricol_zoo.karyotype.draft import sets_of
 from gricol_zoo.spec import CHROMOSOMES
 
 AUTOSOMES = tuple(label for label in CHROMOSOMES if label not in ("X", "Y"))
 Step = tuple[str, int]
 """One chromosome more or fewer than expected: ("21", 2) is the second extra 21, ("7", -1) the first 7 that is lost."""
-
-
-def sets_of(counts: Mapping[str, int]) -> int:
-    """Return how many sets of chromosomes a cell has, at least 2: of its autosomes, so that X and Y don't weigh in.
-
-    >>> sets_of(dict.fromkeys(AUTOSOMES, 2) | {"21": 3})
-    2
-    """
-    return max(2, round(sum(counts.get(label, 0) for label in AUTOSOMES) / len(AUTOSOMES)))
 
 
 def sex_of(counts: Mapping[str, int]) -> str:

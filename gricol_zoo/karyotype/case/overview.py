@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from gricol_zoo.files import data_url
 from gricol_zoo.karyotype.case.content import RESEARCH
 from gricol_zoo.karyotype.case.page import text, to_page
 from gricol_zoo.karyotype.case.summary import Case, in_a_line
-from gricol_zoo.karyotype.case.thumbnails import data_url, open_karyogram, to_small_png
+from gricol_zoo.karyotype.case.thumbnails import open_karyogram, to_small_png
 from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import Karyotype
 
@@ -47,7 +48,9 @@ def overview_html(cases: Sequence[Case], drawn: Drawn, title: str = "Overview") 
 
 
 def _cell(case: Case, cell: Karyotype, picture: bytes) -> str:
-    image = f'<img src="{data_url(picture)}" alt="karyogram of {text(cell.cell)}" loading="lazy">' if picture else ""
+    image = (
+        f'<img src="{data_url(picture, "image/png")}" alt="karyogram of {text(cell.cell)}" loading="lazy">' if picture else ""
+    )
     doubtful, checked = len(cell.doubtful()), checked_by(cell)
     state = f"{doubtful or 'none'} in doubt; {f'checked: {checked}' if checked else 'not checked'}"
     lines = [f"<b>{text(cell.cell)}</b>", text(cell.draft), f'<span class="soft">{text(state)}</span>']

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gricol_zoo.files import data_url
 from gricol_zoo.karyotype.case.content import Block, Grid, Heading, Karyogram, Paragraph, Report
 from gricol_zoo.karyotype.case.page import text, to_page
-from gricol_zoo.karyotype.case.thumbnails import data_url, open_karyogram, to_small_png
+from gricol_zoo.karyotype.case.thumbnails import open_karyogram, to_small_png
 
 WIDTH = 1600  # pixels of a karyogram
 
@@ -47,5 +48,5 @@ def _figure(block: Karyogram, data: bytes) -> str:
     caption = text(block.caption)
     if not data:
         return f"<figure><figcaption>{caption}: there is no picture of it.</figcaption></figure>"
-    picture = data_url(to_small_png(open_karyogram(data, block.cell), WIDTH))
+    picture = data_url(to_small_png(open_karyogram(data, block.cell), WIDTH), "image/png")
     return f'<figure><img src="{picture}" alt="karyogram, {caption}"><figcaption>{caption}</figcaption></figure>'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 
 from PIL import Image, UnidentifiedImageError
@@ -45,8 +44,3 @@ def to_small_png(image: Image.Image, width: int, colours: int = 64) -> bytes:
     few = shrink(image, width).quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     few.save(stream, "PNG", optimize=True)
     return stream.getvalue()
-
-
-def data_url(png: bytes) -> str:
-    """Return a PNG as what an ``img`` element can show without another file."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
