@@ -142,7 +142,7 @@ def plain_form(model: GridModel | DeployedModel) -> DeployedModel:
 
 def _checked(place: Path, digest: str) -> set[str]:
     """Return the hashes of a network's file that any check was made with."""
-    return {str(store.read_record(file).get("sha256")) for file in place.glob(f"{digest}.*.json")} - {"", "None"}
+    return {store.read_record(file).get("sha256", "") for file in place.glob(f"{digest}.*.json")} - {""}
 
 
 def check(net: DeployedModel, runner: Runner) -> float:
