@@ -440,7 +440,7 @@ def test_a_file_without_says_so(tmp_path):
 
 
 def test_a_file_that_tells_another_polarity_is_not_kept(trained_like, tmp_path, monkeypatch):
-    write = exporting._write_onnx
+    write = exporting.write_onnx
 
     def swapped(program, file, info):
         write(program, file, info)
@@ -452,7 +452,7 @@ def test_a_file_that_tells_another_polarity_is_not_kept(trained_like, tmp_path, 
                 each.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(pairs), each.name))
         onnx.save(graph, file)
 
-    monkeypatch.setattr(exporting, "_write_onnx", swapped)  # the logits stay what they were
+    monkeypatch.setattr(exporting, "write_onnx", swapped)  # the logits stay what they were
     with pytest.raises(GricolZooError, match=r"does not match the polarity of the Python model.*Nothing was written"):
         export_model(trained_like, tmp_path / "m.onnx", check=synthetic_crops(12))
     assert not list(tmp_path.iterdir())

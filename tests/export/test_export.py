@@ -54,7 +54,7 @@ def made(tmp_path_factory):
         if key not in known:
             portable = PortableModel(model)
             program, file = trace(portable), folder / f"{len(known)}.onnx"
-            exporting._write_onnx(program, file, file_metadata(portable, "onnx"))
+            exporting.write_onnx(program, file, file_metadata(portable, "onnx"))
             known[key] = model, program, open_exported(file, threads=1)
         return known[key]
 
@@ -217,7 +217,7 @@ def tampered(plain, monkeypatch):
     bias = next(each for each in graph.graph.initializer if each.name.endswith("classifier.bias"))
     bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.1), bias.name))
     monkeypatch.setattr(exporting, "trace", lambda portable: None)
-    monkeypatch.setattr(exporting, "_write_onnx", lambda program, file, info: onnx.save(graph, file))
+    monkeypatch.setattr(exporting, "write_onnx", lambda program, file, info: onnx.save(graph, file))
 
 
 @pytest.mark.usefixtures("tampered")

@@ -41,9 +41,3 @@ def test_the_first_of_equals_and_one_alone_is_not_asked():
     assert fit.best({"a": 0.9, "b": 0.9}) == "a"
     nobody = model("a", 0.8)._replace(prepare=None)
     assert fit.choose([nobody], ImageSet("cell", [Record("a.png")], None)) == (nobody, {})
-
-
-def test_the_band_is_told_by_the_name():
-    assert fit.with_band("r18half_192.pki3") == "r18half_192.pki3 (G-bands)"
-    assert fit.with_band("runs/mine") == "runs/mine"
-    assert fit.band_of("r18half_192.qband") == "Q-bands"
