@@ -86,6 +86,7 @@ def test_one_process(data, expected, tmp_path, capsys):
     assert [file.stat().st_mtime_ns for file in tmp_path.glob("*.csv")] == before
 
 
+@pytest.mark.slow
 def test_three_processes_share_the_shards(data, expected, tmp_path):
     runs = [start(data, tmp_path, *SLOWLY) for _ in range(3)]
     said = [run.communicate(timeout=120)[1] for run in runs]
