@@ -73,7 +73,7 @@ def page(browser, server):
         running = play.chromium.launch(executable_path=browser, args=FLAGS.split())
         context = running.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
         tab = context.new_page()
-        tab.set_default_timeout(30_000)
+        tab.set_default_timeout(60_000)
         asked = []
         context.on("request", lambda request: asked.append(request.url))
         tab.goto(server[0])
