@@ -525,6 +525,7 @@ def test_whatever_a_decoder_raises_is_the_files_fault(monkeypatch, error):
 
     data = encode(Image.fromarray(GREY))
     monkeypatch.setattr(Image, "open", fail)
+    monkeypatch.setattr(Image, "frombytes", fail)
     with pytest.raises(ImageError, match=r"^damaged or truncated: \S.*$"):
         read_grey(data)
 
