@@ -32,7 +32,9 @@ PACKED = {
     34892: "lossy JPEG",
     50002: "JPEG XL",
 }
-PLAIN_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x08\0\0\0\0IDAT\0\0\0\0IEND\xaeB`\x82"  # of 8-bit grey, but for its numbers and pixels
+PLAIN_PNG = (
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x08\0\0\0\0IDAT\0\0\0\0IEND\xaeB`\x82"  # of 8-bit grey, but for its numbers and pixels
+)
 SHORTEST_PNG = 57  # bytes of it
 ORIENTATION = 274  # the tag, of TIFF and EXIF
 

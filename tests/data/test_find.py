@@ -306,7 +306,9 @@ def test_the_plane_is_of_least_squares():
     columns = np.stack([np.ones(len(ys)), ys, xs], 1)
     level, down, across = np.linalg.lstsq(columns, value[~near].astype(float), rcond=None)[0]
     rows, places = np.mgrid[: value.shape[0], : value.shape[1]]
-    np.testing.assert_allclose(fit_plane(value, np.sort(ring(value)), near, 0.8), level + down * rows + across * places, atol=1e-5)
+    np.testing.assert_allclose(
+        fit_plane(value, np.sort(ring(value)), near, 0.8), level + down * rows + across * places, atol=1e-5
+    )
     assert fit_plane(draw("9"), np.sort(ring(draw("9"))), near, 0.8) is None  # even
     assert fit_plane(value, np.sort(ring(value)), np.ones_like(near), 0.8) is None  # no ground seen
 
