@@ -135,7 +135,7 @@ def arms_up(records: Sequence[Record]) -> np.ndarray:
 
 def normalise(canvases: Tensor, spec: ModelSpec) -> Tensor:
     """(B, H, W) uint8 or float 0..255 -> (B, in_chans, H, W) float32, standardised as the weights expect."""
-    x = (canvases.float() / 255).sub_(spec.preprocess.mean).div_(spec.preprocess.std)
+    x = (canvases.float() / 255 - spec.preprocess.mean) / spec.preprocess.std
     return x.unsqueeze(1).expand(-1, spec.in_chans, -1, -1)
 
 
