@@ -253,6 +253,8 @@ def escaped(text: str) -> str:
 
     So are line ends and bytes of a file's name that are not UTF-8 (\udcXX): a name is one line, and can be written.
     """
+    if text.isascii() and text.isprintable():
+        return text
     return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 

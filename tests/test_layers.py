@@ -56,6 +56,7 @@ def test_creating_a_model_needs_no_timm():
     modules = loaded_by("import gricol_zoo; gricol_zoo.create_model('r18half_128')")
     assert "torch" in modules
     assert not modules & {"timm", "torchvision", "matplotlib", "sklearn", "accelerate", "huggingface_hub", "fvcore"}
+    assert not modules & {"sympy", "torch._dynamo"}  # the two cost as much as torch itself
 
 
 def test_help_needs_no_torch():

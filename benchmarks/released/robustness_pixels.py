@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from gricol_zoo.data.find import box_of, ring
+from gricol_zoo.data.images import box_of, ring
 
 Pixels = np.ndarray
 STAIN = 0.12  # of the contrast, above which a pixel is the chromosome's

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gricol_zoo.data.images import percentile
+from gricol_zoo.data.images import box_of, percentile, percentile_of_sorted, ring
 from gricol_zoo.data.pieces import main_piece
 
 FOREGROUND = 0.15  # of the 99th percentile of the chromosome
@@ -62,24 +62,22 @@ def find_chromosome(grey: np.ndarray, ground: str = "auto") -> Found:
         grey: (H, W) float32, any range.
         ground: "auto", or whether the background was "light" (G-bands) or "dark" (Q-bands, other fluorescence).
     """
-    value, edge, light, bright = stand_out(grey[inner_box(grey)], ground)
-    mask, near, reach = foreground(value, edge, bright)
+    value, ordered, edge, light = stand_out(grey[inner_box(grey)], ground)
+    mask, near, reach, inside = foreground(value, ordered, edge)
     for _ in range(ROUNDS):
-        plane = fit_plane(value, edge, near, bright)
+        plane = fit_plane(value, edge, near, extremes(ordered)[1])
         if plane is None:
             break
         value = value - plane
-        edge, bright = ring(value), extremes(value)[1]
-        mask, near, reach = foreground(value, edge, bright)
+        ordered, edge = np.sort(value, axis=None), np.sort(ring(value))
+        mask, near, reach, inside = foreground(value, ordered, edge)
     others, box = 0, box_of_one_piece(near)
     if box is None:
         mask, near, others = main_piece(value, mask, near)
-        box = box_of(near)
-    value, mask, near = value[box], mask[box], near[box]
-    inside = value[mask]
-    top = percentile(inside, 99) if inside.size else 0.0
-    value = value * near
-    return Found(np.maximum(value, 0, out=value) / np.float32(top or 1), top, mask, light, others, reach)
+        box, inside = box_of(near), np.sort(value[mask])
+    value = value[box] * near[box]
+    top = percentile_of_sorted(inside, 99) if inside.size else 0.0
+    return Found(np.maximum(value, 0, out=value) / np.float32(top or 1), top, mask[box], light, others, reach)
 
 
 def box_of_one_piece(near: np.ndarray) -> tuple[slice, slice] | None:
@@ -102,19 +100,6 @@ def box_of_one_piece(near: np.ndarray) -> tuple[slice, slice] | None:
     return slice(int(first[0]) // row, int(last[-1]) // row + 1), columns
 
 
-def box_of(mask: np.ndarray) -> tuple[slice, slice]:
-    """Return the rows and the columns that a mask, (H, W) bool, reaches; all of them where it is empty."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return slice(None), slice(None)
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def ring(grey: np.ndarray) -> np.ndarray:
-    """Return the outermost pixels, the corners twice."""
-    return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-
-
 def inner_box(grey: np.ndarray) -> tuple[slice, slice]:
     """Return the rows and columns of what lies inside a flat frame with a background of another grey; else all of them."""
     whole = slice(None), slice(None)
@@ -132,46 +117,49 @@ def inner_box(grey: np.ndarray) -> tuple[slice, slice]:
     return whole
 
 
-def stand_out(grey: np.ndarray, ground: str = "auto") -> tuple[np.ndarray, np.ndarray, bool, float]:
+def stand_out(grey: np.ndarray, ground: str = "auto") -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
     """Bring the background to 0 and the stain above it.
 
     Returns:
-        The value, (H, W) float32; its ``ring``; whether the background was light; and the value's 99.5th percentile.
+        The value, (H, W) float32; its pixels in rising order, and those of its ``ring``; whether the background was light.
     """
-    edge = ring(grey)
-    level = np.float32(percentile(edge, 50))
-    value, edge = grey - level, edge - level
-    low, high = extremes(value)
+    edge = np.sort(ring(grey))
+    level = np.float32(percentile_of_sorted(edge, 50))
+    value, ordered, edge = grey - level, np.sort(grey, axis=None) - level, edge - level
+    low, high = extremes(ordered)
     light = -low > high if ground == "auto" else ground == "light"
-    return (-value, -edge, True, -low) if light else (value, edge, False, high)
+    return (-value, -ordered[::-1], -edge[::-1], True) if light else (value, ordered, edge, False)
 
 
-def extremes(values: np.ndarray) -> tuple[float, float]:
-    """Return the 0.5th and the 99.5th percentile, to the pixel."""
-    last = values.size - 1
-    low, high = round(0.005 * last), last - round(0.005 * last)
-    ordered = np.partition(values, (low, high), axis=None)
-    return float(ordered[low]), float(ordered[high])
+def extremes(ordered: np.ndarray) -> tuple[float, float]:
+    """Return the 0.5th and the 99.5th percentile of values in rising order, to the pixel."""
+    rank = round(0.005 * (ordered.size - 1))
+    return float(ordered[rank]), float(ordered[-1 - rank])
 
 
-def foreground(value: np.ndarray, edge: np.ndarray, bright: float) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the foreground, it dilated until its pieces are whole, (H, W) bool both, and by how many steps it was.
+def foreground(value: np.ndarray, ordered: np.ndarray, edge: np.ndarray) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
+    """Find the foreground.
 
     It is looked for twice, so that it does not depend on how much background there is around it. Of a grainy background only
     what stands ``GRAIN`` standard deviations out of it counts, as far as that leaves a chromosome.
 
     Args:
         value: (H, W) float32, the background at 0.
-        edge: its ``ring``.
-        bright: its 99.5th percentile.
+        ordered: its pixels in rising order.
+        edge: its ``ring`` in rising order.
+
+    Returns:
+        The foreground; it dilated until its pieces are whole, (H, W) bool both; by how many steps; its pixels in rising order.
     """
     grainy = 2 * np.count_nonzero(edge) > edge.size  # else the median is 0
     grain = GRAIN * 1.4826 * percentile(np.abs(edge), 50) if grainy else 0.0  # by it, which a tip at the edge does not raise
-    inside = value[value > min(max(FOREGROUND * bright, grain), MOST_GRAIN * bright)]
-    top = percentile(inside, 99) if inside.size else 0.0
-    mask = value > np.float32(min(max(FOREGROUND * top, grain), MOST_GRAIN * top))
-    reach = reach_of(int(np.count_nonzero(mask)))
-    return mask, grow(mask, reach), reach
+    top = extremes(ordered)[1]
+    for _ in range(2):
+        bound = np.float32(min(max(FOREGROUND * top, grain), MOST_GRAIN * top))
+        inside = ordered[ordered.searchsorted(bound, "right") :]
+        top = percentile_of_sorted(inside, 99) if inside.size else 0.0
+    mask, reach = value > bound, reach_of(inside.size)
+    return mask, grow(mask, reach), reach, inside
 
 
 def fit_plane(value: np.ndarray, edge: np.ndarray, near: np.ndarray, bright: float) -> np.ndarray | None:
@@ -181,11 +169,13 @@ def fit_plane(value: np.ndarray, edge: np.ndarray, near: np.ndarray, bright: flo
 
     Args:
         value: (H, W) float32.
-        edge: its ``ring``.
+        edge: its ``ring`` in rising order.
         near: (H, W) bool.
         bright: the contrast of the crop.
     """
-    bare = edge[~ring(near)]
+    if edge[-1] - edge[0] <= UNEVEN * bright:
+        return None
+    bare = ring(value)[~ring(near)]
     if not bare.size or bare.max() - bare.min() <= UNEVEN * bright:
         return None
     height, width = value.shape
@@ -215,17 +205,16 @@ def grow(mask: np.ndarray, steps: int) -> np.ndarray:
     row = width + 2 * steps
     wide = np.zeros((height + 2 * steps, row), bool)
     wide[steps:-steps, steps:-steps] = mask
-    line = wide.ravel()  # shifting all of it at once is sooner done than row by row, and what crosses an edge stays in the rim
+    # As one long number all of it is shifted at once, and what crosses an edge stays in the rim.
+    line = int.from_bytes(np.packbits(wide).tobytes(), "big")
     for pixel in (1, row):
         done = 0
         while done < steps:
             step = min(2 * done + 1, steps - done)
-            shifted = line.copy()
-            shifted[step * pixel :] |= line[: -step * pixel]
-            shifted[: -step * pixel] |= line[step * pixel :]
-            line = shifted
+            line |= line << step * pixel | line >> step * pixel
             done += step
-    return line.reshape(wide.shape)[steps:-steps, steps:-steps]
+    bits = np.unpackbits(np.frombuffer(line.to_bytes(-(-wide.size // 8), "big"), np.uint8), count=wide.size)
+    return bits.view(bool).reshape(wide.shape)[steps:-steps, steps:-steps]
 
 
 def reach_of(area: int) -> int:

@@ -1,4 +1,4 @@
-"""From a file's grey levels to 0..1, by the rule that ``gricol_zoo.data.images`` states."""
+"""From a file's grey levels to 0..1, by the rule that ``gricol_zoo.data.images`` states; and from 0..1 to 256 levels."""
 
 from __future__ import annotations
 
@@ -41,6 +41,13 @@ def scale(levels: np.ndarray, seen: np.ndarray | None = None) -> tuple[np.ndarra
     if seen is not None:
         grey = np.clip(np.nan_to_num(grey, nan=0.0), 0, 1)
     return grey, "" if white else f"values range from {low:.6g} to {high:.6g} and were scaled by that range"
+
+
+def to_levels(grey: np.ndarray) -> np.ndarray:
+    """Round (H, W) float in 0..1 to 256 levels, uint8; what lies outside is cut."""
+    levels = grey * 255
+    levels += 0.5
+    return np.minimum(np.maximum(levels, 0, out=levels), 255, out=levels).astype(np.uint8)
 
 
 def _white(low: float, high: float, floats: bool) -> float:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from gricol_zoo.data.find import find_chromosome
 from gricol_zoo.data.images import border_median, percentile
+from gricol_zoo.data.levels import to_levels
 from gricol_zoo.spec import Preprocess
 
 FOREGROUND = 0.15  # of the 99.5th percentile above background: what counts as chromosome
@@ -97,7 +98,8 @@ def place_alone(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, in
         size: (height, width).
         rim: how far from the chromosome's mask the value is not 0, in its pixels.
     """
-    far = math.sqrt(2) * (rim + 1) + max(1.0, 1 / scale)  # the corner of a square of dilation, and what sampling and blur reach
+    # As far as the corner of a square reaches that is as wide as dilation, sampling and blur.
+    far = (abs(math.sin(pose.angle)) + math.cos(pose.angle)) * (rim + 1 + (1 / scale if scale < 1 else 0))
     rows, columns = (
         min(math.ceil((extent / 2 + far) * scale), side // 2)
         for extent, side in zip((pose.length, pose.width), size, strict=True)
@@ -108,12 +110,6 @@ def place_alone(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, in
     window = canvas[size[0] // 2 - rows : size[0] // 2 + rows, size[1] // 2 - columns : size[1] // 2 + columns]
     window[:] = to_levels(place(value, pose, scale, (2 * rows, 2 * columns)))
     return canvas
-
-
-def to_levels(canvas: np.ndarray) -> np.ndarray:
-    """Round (h, w) float in 0..1 to 256 levels, uint8; what lies outside is cut."""
-    levels = canvas * 255 + 0.5
-    return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
 
 def as_it_lies(grey: np.ndarray, how: Preprocess, size: tuple[int, int], scale: float) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from gricol_zoo.data.images import box_of
 from gricol_zoo.data.scale import AS_IT_IS, LEAST_CROPS
 
 if TYPE_CHECKING:  # a config is checked without the libraries that find chromosomes
@@ -106,18 +107,17 @@ def measure(prepared: Prepared, reference_length: float = 0.0, scale: float = 1.
         scale: by which the crop's pixels were multiplied.
     """
     canvas = prepared.canvas
-    rows = np.flatnonzero(canvas.max(1) > BAND)
-    if not len(rows):
+    there = canvas > BAND
+    count = np.count_nonzero(there)
+    if not count:
         return Measures(0.0, 0.0, 0.0, 0.0)
-    columns = np.flatnonzero(canvas.max(0) > BAND)
-    inside = canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.int16)
+    inside = canvas[box_of(there)].astype(np.int16)
     total = float(inside.sum())
     change = float(np.abs(inside[1:] - inside[:-1]).sum())
-    there = inside > BAND
     unit = reference_length or 1.0
     return Measures(
         sharpness=change / total if total else 0.0,
-        tone=total / (255 * float(there.sum())),
+        tone=total / (255 * count),
         length=prepared.length * scale / unit,
         area=prepared.area * (scale / unit) ** 2,
     )

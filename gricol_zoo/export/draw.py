@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -79,7 +77,7 @@ def window_of(pose: Pose, scale: Tensor, size: tuple[int, int], rim: Tensor) -> 
     """
     if size[0] % 2 or size[1] % 2:
         return size
-    far = math.sqrt(2) * (rim + 1) + ratio(1, scale).clamp_min(1)
+    far = (pose.sin.abs() + pose.cos) * (rim + 1 + torch.where(scale < 1, ratio(1, scale), 0))
     rows, columns = (
         torch.ceil((extent / 2 + far) * scale).clamp_max(side // 2)
         for extent, side in zip((pose.length, pose.width), size, strict=True)

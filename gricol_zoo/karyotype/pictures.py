@@ -11,7 +11,8 @@ import numpy as np
 from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.find import Found, find_chromosome
 from gricol_zoo.data.images import percentile
-from gricol_zoo.data.preprocess import Pose, place, pose_of, smooth, to_levels
+from gricol_zoo.data.levels import to_levels
+from gricol_zoo.data.preprocess import Pose, place, pose_of, smooth
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.karyotype.document import Karyotype

@@ -12,6 +12,7 @@ from helpers.pictures import blob, byte_difference, encode, lzw, packbits, png, 
 from PIL import Image, ImageOps
 
 from gricol_zoo import GricolZooError
+from gricol_zoo.data import decode
 from gricol_zoo.data.images import frames, read_crop, read_grey, size_of
 from gricol_zoo.errors import ImageError
 
@@ -525,8 +526,30 @@ def test_whatever_a_decoder_raises_is_the_files_fault(monkeypatch, error):
 
     data = encode(Image.fromarray(GREY))
     monkeypatch.setattr(Image, "open", fail)
+    monkeypatch.setattr(Image, "frombytes", fail)
     with pytest.raises(ImageError, match=r"^damaged or truncated: \S.*$"):
         read_grey(data)
+
+
+def outcome(data):
+    try:
+        return read_grey(data).tolist()
+    except ImageError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    ("start", "change"),
+    [(0, b""), (19, b"\x01"), (23, b"\x01"), (28, b"\x01"), (29, b"!"), (33, b"\xff"), (45, b"!!!!"), (-20, b""), (-1, b"!")],
+)
+def test_a_plain_png_is_read_as_pillow_reads_it(monkeypatch, start, change):
+    """Whole, with another byte at some place, or cut there."""
+    whole = encode(Image.fromarray(RANDOM.integers(0, 256, (30, 20), np.uint8)))
+    assert decode._plain_png(whole) is not None
+    data = whole[:start] + change + whole[start:][len(change) :] if change or not start else whole[:start]
+    quickly = outcome(data)
+    monkeypatch.setattr(decode, "_plain_png", lambda data: None)
+    assert outcome(data) == quickly
 
 
 def seconds(action):
