@@ -7,7 +7,10 @@ from helpers.models import LIGHTER, SMALL
 from gricol_zoo import MODELS, SPLITTERS, GricolZooError, create_model, is_model, list_models
 from gricol_zoo.testing import check_model, check_splitter
 
-HEAVY = ("bcnn_vgg16", "cirnet", "cirnet_pooled", "gricol_r50half_n2", "gricol_r50half_n4", "gricol_r50half_n3_nooverlap")
+HEAVY = (
+    *("bcnn_vgg16", "cirnet", "cirnet_pooled", "gricol_r50half_n2", "gricol_r50half_n4", "gricol_r50half_n3_nooverlap"),
+    *("hrnet_w18_joints", "racnn_r50"),
+)
 
 
 @pytest.mark.parametrize(

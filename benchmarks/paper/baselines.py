@@ -29,6 +29,11 @@ REFERENCES: dict[str, tuple[str, float | None, float | None, str]] = {
     "bcnn_vgg16": ("bilinear CNN [23], introduction", 21.0, None, ""),
     "dcl_r50": ("DCL [24], introduction", 23.66, 16.7, ""),
     "abn_r50": ("ABN [27], method", 38.6, None, "approximate"),
+    "kernelpool_r50": ("kernel pooling [22], introduction", 23.85, 16.67, "Fourier transforms are not counted"),
+    "maskcnn_r50": ("Mask-CNN [26], introduction", None, None, "no reference: its authors' networks are VGG-16"),
+    "racnn_r50": ("RA-CNN [25], introduction", None, None, "no reference: its authors' networks are VGG-19"),
+    "varifocal_r50": ("Varifocal-Net [17], introduction", None, None, "no reference"),
+    "hrnet_w18_joints": ("high-resolution net with joints [16], introduction", 19.3, 5.62, ""),
 }
 """Name -> which system of the paper, parameters (M), Gflops, a note."""
 COLUMNS = {
