@@ -14,7 +14,7 @@ from gricol_zoo.classical.mask import find_mask
 from gricol_zoo.classical.profiles import SAMPLES, centromere, sample
 
 REACH = SAMPLES // 8  # samples of the axis before and after a point, whose directions are compared there
-CALM = 0.5  # radians that a bend must gain to be taken at the far end of its half rather than in the half's middle
+CALM = 0.5  # radians by which a bend at the end of its half must be sharper to be taken rather than one in the half's middle
 
 
 class Parts(NamedTuple):
@@ -60,7 +60,7 @@ def find_bends(axis: np.ndarray) -> tuple[int, int]:
     angle = np.arctan2(steps[:, 1], steps[:, 0])
     turn = np.abs(np.angle(np.exp(1j * (angle[REACH:] - angle[:-REACH]))))  # of the points REACH .. n - REACH - 1
     half = len(turn) // 2
-    off = np.abs(np.arange(half) - (half - 1) / 2) / half  # 0 in the middle of the half, 0.5 at its ends
+    off = np.abs(np.arange(half) - (half - 1) / 2) / ((half - 1) / 2)  # 0 in the middle of the half, 1 at its ends
     first = (turn[:half] - CALM * off).argmax()
     second = (turn[-half:] - CALM * off).argmax()
     return REACH + int(first), len(axis) - REACH - half + int(second)
