@@ -99,6 +99,7 @@ SYSTEMS = {
     "hrnet": _on_light_trunk("high-resolution net [16]", "hrnet_w18_joints", "hrnet", {"trunk": "timm/hrnet_w18_small"}),
     "poletti2012": System("Poletti 2012", "poletti2012", light="poletti2012", classical=True),
     "wang2009": System("Wang 2009 [30]", "wang2009", light="wang2009", paper={"qband": 94.0}, classical=True),
+    "control": System("control: GRiCoL's trunk, no grid", "r50half"),
     "gril": System("GRiL", "gril_r50half", light="gril_r18half_128", paper=_paper(98.3, 95.8, 95.9)),
     "gricol": System("GRiCoL, N = 3", "gricol_r50half_n3", light=GRICOL, paper=_paper(99.5, 97.2, 97.3)),
     "gricol_nooverlap": System(
@@ -121,6 +122,7 @@ TABLE2 = ("gricol_n2", "gricol", "gricol_n4")
 CHEAPER = ("gricol", *(f"gricol_cut{stage}" for stage in range(1, 4)))
 INTRODUCTION = ("varifocal", "hrnet", "kernelpool", "racnn", "maskcnn")
 TABLE3 = ("mmhpn", "multiregion", "cirnet", "resnet50", "hu2019", "wang2009", "poletti2012", *INTRODUCTION, "gril", "gricol")
+FULL_ONLY = ("control",)  # at the light budget it is the same as `resnet50`
 
 
 @dataclass(frozen=True)

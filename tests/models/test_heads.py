@@ -115,7 +115,7 @@ def test_contract(name):
     check_head(name)
 
 
-@pytest.mark.parametrize(("option", "value"), [("gate", "matrix"), ("chain", "cyclic")])
+@pytest.mark.parametrize(("option", "value"), [("gate", "matrix"), ("chain", "cyclic"), ("first", "one")])
 def test_unknown_options(option, value):
     with pytest.raises(GricolZooError, match=f"`{option}` to be one of"):
         ReconstructionHead(4, 4, 4, **{option: value})
