@@ -3,16 +3,18 @@
 import dataclasses
 
 import pytest
+import torch
 from helpers.synthetic import tiny_set
 
 from benchmarks.common.sets import SPLITS
 from benchmarks.make import full_queue, train_queue
 from benchmarks.make.train_weights import recipe_of
 from benchmarks.paper import systems
-from gricol_zoo import MODELS
+from gricol_zoo import MODELS, GridLoss, TrainingTask, create_model
 from gricol_zoo.data.folds import assign_folds, fold_split
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.split import read_split
+from gricol_zoo.training.checks import check_phases
 
 
 def test_the_committed_queue_is_what_the_script_makes_and_can_be_read():
@@ -35,6 +37,14 @@ def test_it_trains_by_the_tables_recipe(monkeypatch):
         assert (one["model"], one["changes"]) == systems.of_budget(system, "full")
         assert (SPLITS / one["split"]).exists()
         MODELS.get(one["model"]).replace(**one["changes"])
+
+
+@pytest.mark.parametrize("name", ["racnn", "varifocal"])
+def test_phases_fit_into_its_epochs(name):
+    model, changes = systems.of_budget(systems.SYSTEMS[name], "full")
+    with torch.device("meta"):
+        built = create_model(model, **changes)
+    check_phases(TrainingTask(built, GridLoss()), name, systems.BUDGETS["full"].recipe)
 
 
 def test_splits_are_those_of_the_tables_folds(tmp_path, monkeypatch):
