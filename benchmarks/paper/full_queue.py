@@ -1,6 +1,6 @@
 """What is left to train of Tables 1 to 3 at full size, in which order, and for how many hours?
 
-    python -m benchmarks.make.full_queue [--data FOLDER]
+    python -m benchmarks.paper.full_queue [--data FOLDER]
 
 Writes queues/full.qband.json, which train_queue.py works off, its recipe, and results/paper/full_queue.csv and .md: the
 hours of each system, an **estimate**. With --data it also writes the splits of the five folds, splits/qband.fold1.csv and on.
