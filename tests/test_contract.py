@@ -9,7 +9,7 @@ from gricol_zoo.testing import check_model, check_splitter
 
 HEAVY = (
     *("bcnn_vgg16", "cirnet", "cirnet_pooled", "gricol_r50half_n2", "gricol_r50half_n4", "gricol_r50half_n3_nooverlap"),
-    *("hrnet_w18_joints", "racnn_r50"),
+    *("hrnet_w18_joints", "racnn_r50", "varifocal_r50"),
 )
 
 

@@ -37,8 +37,8 @@ def chromosomes(size, classes=("1", "9", "16", "21"), copies=2):
     return (batch - batch.mean()) / batch.std(), torch.arange(len(classes)).repeat_interleave(copies)
 
 
-# Sigmoids over dropout, which take the most steps; and the networks that see an image more than once.
-SLOW = {"sharma2017", "ntsnet_r50", "racnn_r50", "varifocal_r50"}
+# Sigmoids over dropout, which take the most steps; networks that see an image more than once, or measure it each step.
+SLOW = {"sharma2017", "ntsnet_r50", "racnn_r50", "varifocal_r50", "maskcnn_r50", "hrnet_w18_joints"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in SYSTEMS])
