@@ -63,3 +63,7 @@ class CacheError(HubError):
 
 class QualityWarning(UserWarning):
     """An image or a cell that is not like those that the weights were trained on, or could not be checked."""
+
+
+class ShapeWarning(QualityWarning):
+    """A chromosome whose mask or medial axis cannot be measured, where a training would have learnt from it."""

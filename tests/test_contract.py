@@ -7,7 +7,10 @@ from helpers.models import LIGHTER, SMALL
 from gricol_zoo import MODELS, SPLITTERS, GricolZooError, create_model, is_model, list_models
 from gricol_zoo.testing import check_model, check_splitter
 
-HEAVY = ("bcnn_vgg16", "cirnet", "cirnet_pooled", "gricol_r50half_n2", "gricol_r50half_n4", "gricol_r50half_n3_nooverlap")
+HEAVY = (
+    *("bcnn_vgg16", "cirnet", "cirnet_pooled", "gricol_r50half_n2", "gricol_r50half_n4", "gricol_r50half_n3_nooverlap"),
+    *("hrnet_w18_joints", "racnn_r50", "varifocal_r50"),
+)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,8 @@ def test_splitter(name, grid):
         {"overview": "resize"},
         {"overview": "none"},
         {"head_options": {"gate": "channel", "chain": "recursive"}},
+        {"head_options": {"first": "cyclic", "merged_linear": False}},
+        {"splitter_options": {"order": "raster", "row_starts": [0, 20, 48], "column_starts": [0, 25, 50]}},
         {"cell_size": (40, 30)},
         {"image_size": (64, 64), "cell_size": (64, 64), "overview": "none"},
         {"drop_rate": 0.5},
@@ -87,7 +92,7 @@ def test_mistakes_are_named(name, changes, message):
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 96, 98), (2, 1, 98, 96), (1, 96, 98), (2, 1, 448, 456)])
-@pytest.mark.parametrize("method", ["forward", "branches", "full", "upper"])
+@pytest.mark.parametrize("method", ["forward", "branches", "full", "upper", "merged"])
 def test_wrong_images_are_named(shape, method):
     model = create_model("gricol_r18half_n3_128", **SMALL)
     with pytest.raises(GricolZooError, match=r"Expected images of shape \(B, 1, 96, 98\), but got"):
@@ -111,6 +116,15 @@ def test_full_is_the_mean_of_every_classifiers_probability():
     assert len(each) == 11
     expected = torch.stack([logits.softmax(-1) for logits in each]).mean(0)
     torch.testing.assert_close(model.full(images).exp(), expected)
+
+
+def test_the_merged_cells_answer_alone():
+    model = create_model("gricol_r18half_n3_128", **SMALL).eval()
+    images = torch.randn(2, 1, 96, 98)
+    torch.testing.assert_close(model.merged(images), model.branches(images).merged_logits)
+    for name in ("gril_r18half_128", "r18half_128"):
+        with pytest.raises(GricolZooError, match="has no Y_0"):
+            create_model(name, **SMALL).merged(images)
 
 
 def test_the_conv_overview_starts_as_a_blur_and_crops_the_centre():

@@ -1,19 +1,20 @@
 """Parameters and Gflops of every comparison system beside the figures that it should have.
 
-    python -m benchmarks.paper.baselines
+    python -m benchmarks.paper.baselines [NAME ...]
 
 Writes results/paper/baselines.csv and .md. Gflops are multiply-adds (one multiply-add = 1), counted by fvcore at the stated
 image size with one channel and 24 classes, batch-norm and pooling included, as it runs at inference; parameters are the full
 form's. The reference figures were computed from the published descriptions before this package had the systems; the note says
-which of them were given as approximate.
+which of them were given as approximate. Names that are not given keep their rows.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 
 import gricol_zoo
-from benchmarks.common.record import write
+from benchmarks.common.record import kept, write
 from gricol_zoo.models.flops import Cost
 
 REFERENCES: dict[str, tuple[str, float | None, float | None, str]] = {
@@ -29,6 +30,11 @@ REFERENCES: dict[str, tuple[str, float | None, float | None, str]] = {
     "bcnn_vgg16": ("bilinear CNN [23], introduction", 21.0, None, ""),
     "dcl_r50": ("DCL [24], introduction", 23.66, 16.7, ""),
     "abn_r50": ("ABN [27], method", 38.6, None, "approximate"),
+    "kernelpool_r50": ("kernel pooling [22], introduction", 23.85, 16.67, "Fourier transforms are not counted"),
+    "maskcnn_r50": ("Mask-CNN [26], introduction", None, None, "no reference: its authors' networks are VGG-16"),
+    "racnn_r50": ("RA-CNN [25], introduction", None, None, "no reference: its authors' networks are VGG-19"),
+    "varifocal_r50": ("Varifocal-Net [17], introduction", None, None, "no reference"),
+    "hrnet_w18_joints": ("high-resolution net with joints [16], introduction", 19.3, 5.62, ""),
 }
 """Name -> which system of the paper, parameters (M), Gflops, a note."""
 COLUMNS = {
@@ -79,5 +85,14 @@ def rows(names: Sequence[str] = tuple(REFERENCES)) -> list[dict[str, object]]:
     return out
 
 
+def main() -> None:
+    """Count them and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[[], *REFERENCES], metavar="NAME", help="default: all")
+    names = parser.parse_args().names or list(REFERENCES)
+    counted = [*kept("paper/baselines", names), *rows(names)]
+    write("paper/baselines", sorted(counted, key=lambda row: list(REFERENCES).index(row["name"])), COLUMNS)
+
+
 if __name__ == "__main__":
-    write("paper/baselines", rows(), COLUMNS)
+    main()

@@ -5,8 +5,8 @@
 Writes results/paper/overfit.csv and .md. 32 images of the Q-band train part (four of each of eight classes, seed 0), without
 augmentation, by Adam, all 32 a step; every ten steps the accuracy on them in evaluation mode, until it is 100 % or the steps
 are used up. Running batch-norm statistics would trail the weights by tens of steps, so before each look they are set to those
-of one pass over the same 32 images. A step counts as an epoch, so siamese2017 learns from pairs for 35 steps first. Image
-sizes are small, for processors.
+of one pass over the same 32 images. A step counts as an epoch, so those that learn in phases, siamese2017, racnn_r50 and
+varifocal_r50, go through all of them. Image sizes are small, for processors.
 Names that are not given keep their rows.
 """
 
@@ -52,6 +52,11 @@ SETTINGS = {
     "multiregion_r50": Setting((96, 96), 1e-3),
     "bcnn_vgg16": Setting((64, 64), 1e-4),
     "cirnet": Setting((96, 96), 1e-3),
+    "kernelpool_r50": Setting((64, 64), 1e-3),
+    "maskcnn_r50": Setting((96, 96), 1e-3),
+    "racnn_r50": Setting((96, 96), 1e-3),
+    "varifocal_r50": Setting((96, 96), 1e-3),
+    "hrnet_w18_joints": Setting((96, 96), 1e-3),
 }
 COLUMNS = {
     "name": ("model", ""),

@@ -97,15 +97,18 @@ def read_rows(file: Path) -> list[dict[str, str]]:
     return read_csv(file) if file.exists() else []
 
 
-def do_missing(doc: str | None, systems: Sequence[str]) -> tuple[str, str]:
-    """Read the command line that the three tables share, and do what runs are missing; return the budget and the image set."""
+def do_missing(doc: str | None, systems: Sequence[str], full_only: Sequence[str] = ()) -> tuple[str, str]:
+    """Read the command line that the three tables share, and do what runs are missing; return the budget and the image set.
+
+    ``full_only`` are systems of the full budget alone.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with qband.zip and pki3.zip; without it nothing is trained")
     parser.add_argument("--set", choices=sorted(NAMES), default="qband")
     parser.add_argument("--budget", choices=sorted(BUDGETS), default="light")
     parser.add_argument("--runs", type=Path, default=Path("runs/tables"))
     parser.add_argument(
-        "--only", nargs="+", choices=systems, default=systems, help="these systems now; two processes share the work"
+        "--only", nargs="+", choices=(*systems, *full_only), help="these systems now; two processes share the work"
     )
     parser.add_argument("--seeds", type=int, nargs="+", help="these seeds now")
     parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds; the same command goes on")
@@ -117,7 +120,7 @@ def do_missing(doc: str | None, systems: Sequence[str]) -> tuple[str, str]:
     seeds = tuple(options.seeds or BUDGETS[options.budget].seeds)
     deadline = time.monotonic() + options.time_limit
     images, folder = open_set(options.set, options.data), options.runs / f"{options.budget}.{options.set}"
-    only = tuple(options.only)
+    only = tuple(options.only or (*systems, *(full_only if options.budget == "full" else ())))
     do_runs(Work(options.budget, options.set, images, folder, only, seeds, deadline, options.device))
     return options.budget, options.set
 

@@ -2,7 +2,8 @@
 
 At full size each is its named model. The light budget puts the light family's trunk (`r18half`) wherever a system has a
 ResNet-50, whole or half, and gives all of them 128x96 images, so that it compares the forms of the systems on one trunk;
-CIR-Net and Hu's network have trunks of their own and keep them. `resnet50` is then the light control.
+CIR-Net and Hu's network have trunks of their own and keep them; the high-resolution net has the smallest of its kind.
+`resnet50` is then the light control. Systems of the paper's introduction have no figures in its tables.
 """
 
 from __future__ import annotations
@@ -54,6 +55,14 @@ def _cut_after(stage: int) -> System:
 
 
 ON_LIGHT_TRUNK = {"trunk": "r18half"}
+
+
+def _on_light_trunk(label: str, full: str, backbone: str, light: Mapping[str, Any], **full_options: Any) -> System:
+    """Return a system that the paper's introduction names, so without figures of the paper, and its backbone's options."""
+    changes = {"backbone": backbone, "backbone_options": {**ON_LIGHT_TRUNK, **light}}
+    return System(label, full, light_changes=changes, full_changes={"backbone_options": full_options} if full_options else {})
+
+
 SYSTEMS = {
     "resnet50": System("ResNet-50", "resnet50", paper=_paper(86.4, 92.6, 95.3)),
     "mmhpn": System(
@@ -76,8 +85,21 @@ SYSTEMS = {
         precision="fp32",  # its batch-norm gives NaN in bf16 on a processor, now and then, on maps of 2x1 (torch 2.14.1)
     ),
     "hu2019": System("Hu 2019 [29]", "hu2019", light_changes={"backbone": "hu2019"}, paper=_paper(94.7, 93.7, 87.7)),
+    "kernelpool": _on_light_trunk("kernel pooling [22]", "kernelpool_r50", "kernelpool", {}),
+    "maskcnn": _on_light_trunk("Mask-CNN [26]", "maskcnn_r50", "maskcnn", {}),
+    "racnn": _on_light_trunk("RA-CNN [25]", "racnn_r50", "racnn", {"choice_epochs": 2}),
+    "varifocal": _on_light_trunk(
+        "Varifocal-Net [17]",
+        "varifocal_r50",
+        "varifocal",
+        {"box_epochs": 1, "network_epochs": 6},
+        box_epochs=10,
+        network_epochs=45,
+    ),
+    "hrnet": _on_light_trunk("high-resolution net [16]", "hrnet_w18_joints", "hrnet", {"trunk": "timm/hrnet_w18_small"}),
     "poletti2012": System("Poletti 2012", "poletti2012", light="poletti2012", classical=True),
     "wang2009": System("Wang 2009 [30]", "wang2009", light="wang2009", paper={"qband": 94.0}, classical=True),
+    "control": System("control: GRiCoL's trunk, no grid", "r50half"),
     "gril": System("GRiL", "gril_r50half", light="gril_r18half_128", paper=_paper(98.3, 95.8, 95.9)),
     "gricol": System("GRiCoL, N = 3", "gricol_r50half_n3", light=GRICOL, paper=_paper(99.5, 97.2, 97.3)),
     "gricol_nooverlap": System(
@@ -98,7 +120,9 @@ SYSTEMS = {
 TABLE1 = ("gricol", "gricol_nooverlap")
 TABLE2 = ("gricol_n2", "gricol", "gricol_n4")
 CHEAPER = ("gricol", *(f"gricol_cut{stage}" for stage in range(1, 4)))
-TABLE3 = ("mmhpn", "multiregion", "cirnet", "resnet50", "hu2019", "wang2009", "poletti2012", "gril", "gricol")
+INTRODUCTION = ("varifocal", "hrnet", "kernelpool", "racnn", "maskcnn")
+TABLE3 = ("mmhpn", "multiregion", "cirnet", "resnet50", "hu2019", "wang2009", "poletti2012", *INTRODUCTION, "gril", "gricol")
+FULL_ONLY = ("control",)  # at the light budget it is the same as `resnet50`
 
 
 @dataclass(frozen=True)

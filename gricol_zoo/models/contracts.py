@@ -7,7 +7,7 @@ is a protocol: a part that has its methods is taken at its word.
 # No `from __future__ import annotations` here: TorchScript reads the annotations of modules as objects.
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol, TypedDict, TypeVar, cast, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypedDict, TypeVar, cast, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -17,6 +17,36 @@ Classify = Callable[[Tensor], Tensor]
 """A map, (B, F, h, w), to the model's logits, (B, classes)."""
 Criterion = Callable[[Tensor, Tensor], Tensor]
 """(B, classes) logits of one classifier and (B,) classes or (B, classes) probabilities to the recipe's loss, a scalar."""
+
+
+class Shapes(NamedTuple):
+    """The shapes of the chromosomes of a batch, as classical image analysis sees them: one row an image, on its device.
+
+    Attributes:
+        errors: (B,) why a chromosome could not be measured, "" where it was.
+        measured: (B,) bool, the same.
+        box: (B, 4) the mask's bounding box as (top, left, bottom, right), in shares of the image's sides.
+        joints: (B, 5, 2) points of the medial axis as (y, x), in shares of the image's sides, from the short arm's end on: the
+            tip, the bend of the first half, the centromere, the bend of the second half, the other tip.
+        arms: (B, 2, h, w) in 0..1, the short and the long arm, on an image that may be smaller.
+
+    What was not measured is 0.
+    """
+
+    errors: tuple[str, ...]
+    measured: Tensor
+    box: Tensor
+    joints: Tensor
+    arms: Tensor
+
+    def mean(self, losses: Tensor) -> Tensor:
+        """Return the mean of (B,) losses over the chromosomes that were measured, a scalar; 0 where none was."""
+        kept = self.measured.to(losses.dtype)
+        return (losses * kept).sum() / kept.sum().clamp(min=1)
+
+
+Measure = Callable[[Tensor], Shapes]
+"""(B, C, h, w) images as a network sees them to the shapes of their chromosomes."""
 
 
 class Level(TypedDict):
@@ -39,11 +69,13 @@ class Backbone(nn.Module):
         gives_map: False where it pools by itself, so that h' = w' = 1.
         phases: first epochs of the phases of an objective of its own (``OwnObjective``), not all of which train every
             parameter. A recipe that ends before the last one is refused.
+        looks_at_shape: its own objective learns from the chromosomes' shapes, and is given ``measure`` (``OwnObjective``).
     """
 
     num_features: int
     first_conv: ClassVar[str] = "conv1"
     gives_map: ClassVar[bool] = True
+    looks_at_shape: ClassVar[bool] = False
     phases = ()  # type: tuple[int, ...]  # TorchScript reads annotations, and cannot read this one
 
 
@@ -154,7 +186,9 @@ class Initialising(Protocol):
 class OwnObjective(Protocol):
     """A backbone with a training objective of its own, which takes the place of cross entropy on the logits.
 
-    What only that objective needs is in the submodule ``auxiliary``, which the deployed form leaves out.
+    What only that objective needs is in the submodule ``auxiliary``, which the deployed form leaves out. With
+    ``looks_at_shape`` it is called with one argument more, ``measure``, which tells the shapes of images (``Measure``); an
+    image that cannot be measured must not stop the training.
     """
 
     def training_loss(self, images: Tensor, labels: Tensor, epoch: float, classify: Classify, criterion: Criterion) -> Tensor:

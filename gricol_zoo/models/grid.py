@@ -100,6 +100,17 @@ class TwoBranchModel(LowerBranch):
         log_probabilities = torch.cat(logits, dim=1).float().log_softmax(-1)
         return log_probabilities.logsumexp(1) - math.log(log_probabilities.shape[1])
 
+    def merged(self, x: Tensor) -> Tensor:
+        """Return the logits of Y_0 alone, of the merged cells: (B, C, H, W) -> (B, classes). The lower branch is not run.
+
+        Raises:
+            GricolZooError: images of another shape than the spec's, or a head without Y_0.
+        """
+        logits = self.upper(x)[1] if self.splitter.num_cells else None
+        if logits is None:
+            raise GricolZooError(f"The head {self.spec.head!r} has no Y_0. Take a model with the head 'reconstruction'.")
+        return logits
+
     @torch.jit.ignore
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace every classifier, as ``DeployedModel``'s does the one; the pooling is the lower branch's."""

@@ -33,6 +33,11 @@ MODELS.add("abn_r50", ModelSpec("abn"))
 MODELS.add("bcnn_vgg16", ModelSpec("bcnn"))
 MODELS.add("dcl_r50", ModelSpec("dcl"))
 MODELS.add("ntsnet_r50", ModelSpec("ntsnet"))
+MODELS.add("kernelpool_r50", ModelSpec("kernelpool"))
+MODELS.add("maskcnn_r50", ModelSpec("maskcnn"))
+MODELS.add("racnn_r50", ModelSpec("racnn"))
+MODELS.add("varifocal_r50", ModelSpec("varifocal", image_size=(256, 256)))
+MODELS.add("hrnet_w18_joints", ModelSpec("hrnet", image_size=(256, 256)))
 
 # Light family. The crop is turned upright and enlarged 1.5 times, so a canvas of 128x96 holds a chromosome of
 # up to 84 crop pixels unshrunk (`train` sets the scale by the data's own lengths). The lower branch sees it whole: halving it

@@ -10,6 +10,7 @@ from gricol_zoo.models.contracts import OwnObjective
 from gricol_zoo.models.lower import check_images, sum_polarities
 from gricol_zoo.spec import GridOutput
 from gricol_zoo.training.losses import GridLoss
+from gricol_zoo.training.shapes import measure_shapes
 
 
 class TrainingTask(nn.Module):
@@ -41,9 +42,9 @@ class TrainingTask(nn.Module):
         if isinstance(backbone, OwnObjective) and not num_cells:
             if polarity is not None:
                 raise GricolZooError(f"The objective of {self.model.spec.backbone!r} does not support polarity. Leave it out.")
-            return backbone.training_loss(
-                self.model.overview(images), labels, epoch, self.model.forward_head, self.loss.criterion
-            )
+            more = (measure_shapes,) if self.model.backbone.looks_at_shape else ()
+            seen = self.model.overview(images)
+            return backbone.training_loss(seen, labels, epoch, self.model.forward_head, self.loss.criterion, *more)
         if self.loss.uses_upper(epoch, num_cells):
             return self.loss(self.model.branches(images), labels, epoch, polarity)
         return self.loss(self._lower_alone(images), labels, epoch, polarity)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from helpers.models import LIGHT, ON_R50, SMALL
+from helpers.models import SMALL, WITH_TRUNK
 from helpers.synthetic import tiny_set
 from torch import nn
 
@@ -23,7 +23,7 @@ from gricol_zoo.export.int8 import Int8, quantize
 
 NAME = "gricol_r18half_n3_128.qband"
 VARIANTS = {"gricol_r50half_n2", "gricol_r50half_n4", "gricol_r50half_n3_nooverlap", "gril_r50half"}  # of gricol_r50half_n3
-SLOW = {"cirnet", "cirnet_pooled", "bcnn_vgg16", "gricol_r50half_n3", "resnet50", "siamese2017", *VARIANTS, *ON_R50}
+SLOW = {"cirnet", "cirnet_pooled", "bcnn_vgg16", "gricol_r50half_n3", "resnet50", "siamese2017", *VARIANTS, *WITH_TRUNK}
 
 
 def awake(model):
@@ -46,7 +46,7 @@ def made(tmp_path_factory):
     known, folder = {}, tmp_path_factory.mktemp("exported")
 
     def make(name):
-        model = awake(create_model(name, **SMALL, **({"backbone_options": LIGHT} if name in ON_R50 else {})))
+        model = awake(create_model(name, **SMALL, **({"backbone_options": WITH_TRUNK[name]} if name in WITH_TRUNK else {})))
         spec = model.spec
         key = json.dumps(
             [spec.backbone, spec.overview, spec.in_chans, dict(spec.backbone_options), spec.preprocess.mean, spec.polarity]

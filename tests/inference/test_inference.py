@@ -33,13 +33,14 @@ def assert_close(got, expected):
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
+HEAVY = {"cirnet_pooled", "racnn_r50", "varifocal_r50"}
 NO_NORMS = {"hu2019", "sharma2017", "bcnn_vgg16"}
 AFTER_RELU = {"abn_r50": 1, "siamese2017": 2}  # norms that follow no convolution, and so stay
 
 
 @pytest.mark.parametrize("deployed", [False, True])
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "cirnet_pooled" else name for name in MODELS.names()]
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in MODELS.names()]
 )
 def test_same_logits_without_batch_norm(name, deployed):
     model = lived_in(create_model(name, deployed=deployed, **SMALL, **LIGHTER.get(name, {})))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers.models import LIGHT_BACKBONES
 from timm.models.resnet import Bottleneck, ResNet
 
 from gricol_zoo import BACKBONES, GricolZooError, create_model
@@ -39,13 +40,13 @@ def test_sizes_the_paper_gives():
 
 @pytest.mark.parametrize("name", BACKBONES.names())
 def test_contract(name):
-    check_backbone(name, (96, 98))  # the least that Inception-ResNet-v2 takes is 75 pixels
+    check_backbone(name, (96, 98), LIGHT_BACKBONES.get(name))  # the least that Inception-ResNet-v2 takes is 75 pixels
 
 
 @pytest.mark.parametrize("name", BACKBONES.names())
 def test_it_can_be_scripted(name):
     size = (96, 98)
-    net = build_backbone(name, 1, size, num_classes=5).eval()
+    net = build_backbone(name, 1, size, 5, LIGHT_BACKBONES.get(name)).eval()
     x = torch.randn(1, 1, *size)
     with torch.no_grad():
         torch.testing.assert_close(torch.jit.script(net)(x), net(x), rtol=1e-3, atol=1e-4)

@@ -17,7 +17,7 @@ def linear(layer, vector):
     return [sum(w * x for w, x in zip(row, vector, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
 
 
-def naive(head, cells, gate, chain):
+def naive(head, cells, gate, chain, first="zero", merged_linear=True):
     """One image: cells is a list of K feature lists. Returns K logit lists and the merged one."""
     previous, gated, logits = [0.0] * FEATURES, [], []
     for k, y in enumerate(cells):
@@ -33,8 +33,12 @@ def naive(head, cells, gate, chain):
         logits.append(linear(head.classifiers[k], rebuilt))
         gated.append(v)
         previous = v
+    if first == "cyclic":
+        logits[0] = linear(
+            head.classifiers[0], linear(head.reconstruct[0], [a + b for a, b in zip(cells[0], previous, strict=True)])
+        )
     largest = [max(v[c] for v in gated) for c in range(FEATURES)]  # Eq. 4
-    return logits, linear(head.merged_classifier, linear(head.merge, largest))
+    return logits, linear(head.merged_classifier, linear(head.merge, largest) if merged_linear else largest)
 
 
 @pytest.mark.parametrize("grid", [2, 3, 4])
@@ -50,6 +54,22 @@ def test_reconstruction_against_the_equations(grid, gate, chain):
         logits, whole = naive(head, features[image].tolist(), gate, chain)
         torch.testing.assert_close(cell_logits[image], torch.tensor(logits, dtype=torch.float64))
         torch.testing.assert_close(merged[image], torch.tensor(whole, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("chain", ["literal", "recursive"])
+@pytest.mark.parametrize(("first", "merged_linear"), [("cyclic", True), ("zero", False), ("cyclic", False)])
+def test_other_readings_against_the_equations(chain, first, merged_linear):
+    head = ReconstructionHead(FEATURES, 4, CLASSES, "scalar", chain, first, merged_linear).double()
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter)
+    features = torch.randn(2, 4, FEATURES, dtype=torch.float64)
+    cell_logits, merged = head(features)
+    for image in range(2):
+        logits, whole = naive(head, features[image].tolist(), "scalar", chain, first, merged_linear)
+        torch.testing.assert_close(cell_logits[image], torch.tensor(logits, dtype=torch.float64))
+        torch.testing.assert_close(merged[image], torch.tensor(whole, dtype=torch.float64))
+    maps = sum(name.startswith("merge.") for name, _ in head.named_parameters())
+    assert maps == (2 if merged_linear else 0)
 
 
 @pytest.mark.parametrize("gate", ["scalar", "channel"])
@@ -95,7 +115,7 @@ def test_contract(name):
     check_head(name)
 
 
-@pytest.mark.parametrize(("option", "value"), [("gate", "matrix"), ("chain", "cyclic")])
+@pytest.mark.parametrize(("option", "value"), [("gate", "matrix"), ("chain", "cyclic"), ("first", "one")])
 def test_unknown_options(option, value):
     with pytest.raises(GricolZooError, match=f"`{option}` to be one of"):
         ReconstructionHead(4, 4, 4, **{option: value})

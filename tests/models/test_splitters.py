@@ -112,6 +112,33 @@ def test_rows_are_as_wide_as_the_image(grid, tops):
     assert splitter.boxes() == [(top, 0, 96, 96) for top in tops]
 
 
+@pytest.mark.parametrize("make", [OverlapSplitter, TilesSplitter])
+def test_cells_in_another_order_are_the_same_cells(make):
+    spiral, raster = make(3, SIZE, CELL), make(3, SIZE, CELL, order="raster")
+    assert raster.boxes() == sorted(spiral.boxes())
+    images = torch.randn(1, 1, *SIZE)
+    assert torch.equal(raster(images)[:, 4], spiral(images)[:, 8])  # the centre
+    with pytest.raises(GricolZooError, match="`order` to be one of spiral, raster, but got 'snake'"):
+        make(3, SIZE, CELL, order="snake")
+
+
+def test_cells_start_where_they_are_told():
+    splitter = OverlapSplitter(2, SIZE, CELL, row_starts=[10, 200], column_starts=[0, 100])
+    assert splitter.boxes() == [(y, x, 224, 224) for y, x in ((10, 0), (10, 100), (200, 100), (200, 0))]
+    assert OverlapSplitter(2, SIZE, CELL, row_starts=[10, 200]).corners[1] == (10, 232)
+    for starts in ([0], [0, 225], [-1, 3], [0, 1.5], [True, 1]):
+        with pytest.raises(GricolZooError, match=r"`row_starts` to be 2 integers in 0\.\.224"):
+            OverlapSplitter(2, SIZE, CELL, row_starts=starts)
+
+
+def test_a_grid_of_two_leaves_columns_uncovered():
+    count = torch.zeros(*SIZE)
+    for top, left, height, width in OverlapSplitter(2, SIZE, CELL).boxes():
+        count[top : top + height, left : left + width] += 1
+    assert (count == 0).all(0).nonzero()[:, 0].tolist() == list(range(224, 232))
+    assert (count[:, :224] == 1).all()
+
+
 def test_a_row_higher_than_the_image_is_refused():
     with pytest.raises(GricolZooError, match="no higher than the image"):
         RowsSplitter(3, (100, 100), (224, 100))

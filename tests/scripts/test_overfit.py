@@ -18,6 +18,11 @@ SYSTEMS = {
     "mmhpn_r50": {"image_size": (64, 64), "backbone_options": LIGHT},
     "multiregion_r50": {"image_size": (96, 96), "backbone_options": LIGHT},
     "ntsnet_r50": {"image_size": (64, 64), "backbone_options": LIGHT},
+    "kernelpool_r50": {"image_size": (64, 64), "backbone_options": {**LIGHT, "sketch": 64}},
+    "maskcnn_r50": {"image_size": (64, 64), "backbone_options": LIGHT},
+    "hrnet_w18_joints": {"image_size": (64, 64), "backbone_options": LIGHT},
+    "racnn_r50": {"image_size": (64, 64), "backbone_options": {**LIGHT, "choice_epochs": 2, "width": 4}},
+    "varifocal_r50": {"image_size": (64, 64), "backbone_options": {**LIGHT, "box_epochs": 2, "network_epochs": 12}},
 }
 
 
@@ -32,7 +37,8 @@ def chromosomes(size, classes=("1", "9", "16", "21"), copies=2):
     return (batch - batch.mean()) / batch.std(), torch.arange(len(classes)).repeat_interleave(copies)
 
 
-SLOW = {"sharma2017", "ntsnet_r50"}  # sigmoids over dropout, which take the most steps; and the largest network
+# Sigmoids over dropout, which take the most steps; networks that see an image more than once, or measure it each step.
+SLOW = {"sharma2017", "ntsnet_r50", "racnn_r50", "varifocal_r50", "maskcnn_r50", "hrnet_w18_joints"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in SYSTEMS])

@@ -19,7 +19,14 @@ def test_every_model_and_every_weight_is_kept():
     assert names >= {*list_models(), *list_models(pretrained=True)}, "run python -m hub.keep (see its help)"
 
 
-@pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
+HEAVY = {"hrnet_w18_joints", "racnn_r50", "varifocal_r50"}
+
+
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(file, marks=pytest.mark.slow) if file.stem in HEAVY else file for file in KEPT],
+    ids=lambda file: file.stem,
+)
 def test_it_still_loads(file, tmp_path):
     kept = json.loads(file.read_text())
     tensors = {key: torch.full(shape, 0.01).to(DTYPES[dtype]) for key, (dtype, shape) in kept["tensors"].items()}

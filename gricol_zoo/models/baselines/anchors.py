@@ -89,17 +89,18 @@ def choose(scores: Tensor, boxes: Tensor, count: int, overlap: float = 0.25) -> 
     return torch.stack(taken, dim=1)
 
 
-def crop(images: Tensor, boxes: Tensor) -> Tensor:
-    """Cut out boxes and bring each to half the image's size (bilinear): what lies beyond the image is 0.
+def crop(images: Tensor, boxes: Tensor, shrink: int = 2) -> Tensor:
+    """Cut out boxes and bring each to one size (bilinear), with a gradient to the boxes: what lies beyond the image is 0.
 
     Args:
         images: (B, C, H, W).
         boxes: (B, M, 4), as (top, left, bottom, right) in pixels.
+        shrink: how many times smaller than the images' that size is.
 
     Returns:
-        (B * M, C, H // 2, W // 2), in the images' dtype.
+        (B * M, C, H // shrink, W // shrink), in the images' dtype.
     """
-    ones = torch.ones_like(images[0, 0, 1::2, 1::2], dtype=torch.float32)
+    ones = torch.ones_like(images[0, 0, shrink - 1 :: shrink, shrink - 1 :: shrink], dtype=torch.float32)
     rows = (ones.cumsum(0) - 0.5) / ones.shape[0]  # the pixels' centres, in 0..1 of a box
     columns = (ones.cumsum(1) - 0.5) / ones.shape[1]
     top, left, bottom, right = boxes.float()[..., None, None].unbind(2)  # (B, M, 1, 1) each

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gricol_zoo.models.backbones import BACKBONES
-from gricol_zoo.models.baselines.vector import as_map
+from gricol_zoo.models.baselines.vector import as_map, power_normalised
 from gricol_zoo.models.contracts import Backbone
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -34,15 +33,11 @@ def vgg16(in_chans: int) -> nn.Sequential:
 
 
 def bilinear(x: Tensor) -> Tensor:
-    """(B, F, h, w) -> (B, F * F): mean outer product over the positions, signed square root, length 1; float32.
-
-    The square root is taken 1e-5 off 0, where its slope has no bound.
-    """
+    """(B, F, h, w) -> (B, F * F): mean outer product over the positions, signed square root, length 1; float32."""
     x = x.flatten(2)
     products = torch.bmm(x, x.transpose(1, 2)).flatten(1)
     # bfloat16 has 8 bits: enough for the products, whose sums are float32 inside, and too few for their norm.
-    products = products.float() / x.shape[2]
-    return F.normalize(products.sign() * (products.abs() + 1e-5).sqrt())
+    return power_normalised(products.float() / x.shape[2])
 
 
 @BACKBONES.register("bcnn")

@@ -35,6 +35,11 @@ def map_size(net: nn.Module, in_chans: int, input_size: tuple[int, int]) -> tupl
     return features.shape[1], features.shape[2], features.shape[3]
 
 
+def power_normalised(x: Tensor) -> Tensor:
+    """(B, F) -> (B, F): signed square root, then length 1. The root is taken 1e-5 off 0, where its slope has no bound."""
+    return F.normalize(x.sign() * (x.abs() + 1e-5).sqrt())
+
+
 class Flat(nn.Module):
     """(B, F, h, w) -> (B, F * rows * columns): the map of any image, brought to the size of the model's own, in one row.
 

@@ -4,7 +4,7 @@ With y_k the pooled features of cell k (k = 1..K) and v_0 = 0:
 
     v_k = sigmoid(w_k . y_k + b_k) * y_k           Eq. 2; the printed sign is absorbed by w_k and b_k
     Y_k = W'_k (y_k + v_{k-1}) + b'_k              Eq. 3
-    Y_0 = W'_0 max_k(v_k) + b'_0                   Eq. 4, with the linear map that Table 2's parameters demand
+    Y_0 = W'_0 max_k(v_k) + b'_0                   Eq. 4, with the linear map that Table 2's parameters demand (an option)
 
 and one linear classifier each for Y_1..Y_K and Y_0. What the paper leaves open is an option;
 docs/reference/method.md has the why.
@@ -46,6 +46,7 @@ class ChannelGate(nn.Module):
 
 GATES: dict[str, type[ScalarGate] | type[ChannelGate]] = {"scalar": ScalarGate, "channel": ChannelGate}
 CHAINS = ("literal", "recursive")
+FIRSTS = ("zero", "cyclic")
 
 
 @HEADS.register("reconstruction")
@@ -59,23 +60,36 @@ class ReconstructionHead(nn.Module):
         gate: "scalar" (one number a cell) or "channel" (one a channel); Table 2 admits both.
         chain: "literal" gates y_k as Eq. 2 is printed; "recursive" gates y_k + v_{k-1}, as the text's "v_k always
             contains v_{k-1}" suggests.
+        first: v_0, which Y_1 is given: "zero", or "cyclic", the v of the last cell. (A recursive chain starts from 0 all the
+            same.)
+        merged_linear: the linear map before Y_0's classifier; without it Y_0 is the maximum itself, as Eq. 4 is printed.
 
     Raises:
-        GricolZooError: an unknown gate or chain.
+        GricolZooError: an unknown gate, chain or first.
     """
 
     def __init__(
-        self, num_features: int, num_cells: int, num_classes: int, gate: str = "scalar", chain: str = "literal"
+        self,
+        num_features: int,
+        num_cells: int,
+        num_classes: int,
+        gate: str = "scalar",
+        chain: str = "literal",
+        first: str = "zero",
+        merged_linear: bool = True,
     ) -> None:
         super().__init__()
         if gate not in GATES:
             raise GricolZooError(f"Expected `gate` to be one of {', '.join(GATES)}, but got {gate!r}.")
         if chain not in CHAINS:
             raise GricolZooError(f"Expected `chain` to be one of {', '.join(CHAINS)}, but got {chain!r}.")
+        if first not in FIRSTS:
+            raise GricolZooError(f"Expected `first` to be one of {', '.join(FIRSTS)}, but got {first!r}.")
         self.recursive = chain == "recursive"
+        self.cyclic = first == "cyclic"
         self.gates = nn.ModuleList(GATES[gate](num_features) for _ in range(num_cells))
         self.reconstruct = nn.ModuleList(nn.Linear(num_features, num_features) for _ in range(num_cells))
-        self.merge = nn.Linear(num_features, num_features)
+        self.merge = nn.Linear(num_features, num_features) if merged_linear else nn.Identity()
         self.classifiers = nn.ModuleList(nn.Linear(num_features, num_classes) for _ in range(num_cells))
         self.merged_classifier = nn.Linear(num_features, num_classes)
 
@@ -83,7 +97,7 @@ class ReconstructionHead(nn.Module):
         """(B, K, F) -> (B, K, classes), (B, classes)."""
         gated = self.gated(features)
         logits = []
-        previous = torch.zeros_like(features[:, 0])
+        previous = gated[:, -1] if self.cyclic else torch.zeros_like(features[:, 0])
         for k, (reconstruct, classify) in enumerate(zip(self.reconstruct, self.classifiers, strict=True)):
             logits.append(classify(reconstruct(features[:, k] + previous)))
             previous = gated[:, k]

@@ -13,18 +13,24 @@ from torch.nn import functional as F
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.contracts import Splitter
 from gricol_zoo.models.splitters.registry import SPLITTERS
-from gricol_zoo.models.splitters.spiral import spiral_order
+from gricol_zoo.models.splitters.spiral import cells_in_order
 
 
 @SPLITTERS.register("tiles")
 class TilesSplitter(Splitter):
     """Partition the image; every pixel is in exactly one tile.
 
+    Args:
+        grid: N.
+        image_size: (height, width) in pixels.
+        cell_size: what each tile is resized to.
+        order: of the tiles, "spiral" or "raster".
+
     Raises:
-        GricolZooError: the image has fewer rows or columns than the grid.
+        GricolZooError: the image has fewer rows or columns than the grid, or an unknown order.
     """
 
-    def __init__(self, grid: int, image_size: tuple[int, int], cell_size: tuple[int, int]) -> None:
+    def __init__(self, grid: int, image_size: tuple[int, int], cell_size: tuple[int, int], order: str = "spiral") -> None:
         super().__init__()
         if grid > min(image_size):
             raise GricolZooError(f"Expected `grid` to be at most the image's {min(image_size)} pixels, but got {grid}.")
@@ -33,7 +39,7 @@ class TilesSplitter(Splitter):
         self.num_cells = grid * grid
         rows = [index * image_size[0] // grid for index in range(grid + 1)]
         columns = [index * image_size[1] // grid for index in range(grid + 1)]
-        self.spans = [(rows[r], rows[r + 1], columns[c], columns[c + 1]) for r, c in spiral_order(grid)]
+        self.spans = [(rows[r], rows[r + 1], columns[c], columns[c + 1]) for r, c in cells_in_order(grid, order)]
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, K, C, h, w)."""

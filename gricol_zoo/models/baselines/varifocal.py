@@ -1,0 +1,114 @@
+"""Varifocal-Net, Qin et al., IEEE TMI 2019, 38(11):2569-2581; [17] in the paper: (B, C, h, w) -> (B, 512, 1, 1).
+
+A global network sees the image and says where to look closer, a local one sees that part enlarged, and both are classified
+together. It learns in phases, as its abstract describes: the global network its classes and, supervised, a rough box; then the
+local network, through whose picture the box goes on learning from the classes alone; then, both frozen, a small network on what
+they give. Rough boxes were drawn by hand there; here they come from the mask of ``gricol_zoo.classical``. Its last step, the
+assignment within a case, is ``gricol_zoo.karyotype``'s, of any model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gricol_zoo.errors import GricolZooError
+from gricol_zoo.models.backbones import BACKBONES, build_backbone
+from gricol_zoo.models.baselines.vector import as_map
+from gricol_zoo.models.baselines.zoom import box_losses, enlarge, frozen, square_around, to_boxes
+from gricol_zoo.models.contracts import Backbone, Classify, Criterion, Measure, Shapes
+
+WIDTH = 512  # of the hidden layers of the box's and of the last network
+
+
+@BACKBONES.register("varifocal")
+class Varifocal(Backbone):
+    """50.3 M parameters with 24 classes.
+
+    Args:
+        in_chans, input_size: of the images.
+        num_classes: of the auxiliary classifiers.
+        trunk: the registered backbone inside, once for the image and once for the part.
+        box_epochs: how long the box is taught by the mask; the local network learns from then on.
+        network_epochs: how long the two networks learn; from that epoch on they are frozen, and the last network learns.
+        least: smallest side of the box, in shares of the image's.
+        part: side of the box that the mask teaches, in shares of the mask's longer side.
+
+    Raises:
+        GricolZooError: phases that do not follow each other.
+    """
+
+    first_conv = "global_net.conv1"
+    gives_map = False
+    looks_at_shape = True
+
+    def __init__(
+        self,
+        in_chans: int,
+        input_size: tuple[int, int],
+        num_classes: int,
+        trunk: str = "r50",
+        box_epochs: int = 5,
+        network_epochs: int = 20,
+        least: float = 0.25,
+        part: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if not 0 < box_epochs < network_epochs:
+            raise GricolZooError(f"Expected 0 < `box_epochs` < `network_epochs`, but got {box_epochs} and {network_epochs}.")
+        self.global_net = build_backbone(trunk, in_chans, input_size)
+        self.local_net = build_backbone(trunk, in_chans, input_size)
+        features = int(self.global_net.num_features)
+        self.trunk_features = features
+        self.box = nn.Sequential(nn.Linear(features, WIDTH), nn.Tanh(), nn.Linear(WIDTH, 3))
+        self.num_features = WIDTH
+        self.fc = nn.Sequential(nn.Linear(2 * features, WIDTH), nn.ReLU(), nn.Dropout(0.5))
+        self.least, self.part = least, part
+        self.phases = (0, box_epochs, network_epochs)
+        self.reset_classes(num_classes)
+
+    def reset_classes(self, num_classes: int) -> None:
+        """Renew the classifiers of the image alone and of the part alone."""
+        if num_classes:
+            sizes = self.trunk_features, num_classes
+            self.auxiliary: Any = nn.ModuleDict({"image": nn.Linear(*sizes), "part": nn.Linear(*sizes)})
+        else:
+            self.auxiliary = nn.Identity()
+
+    def boxes(self, whole: Tensor) -> Tensor:
+        """Return where to look closer: (B, F) features of the image -> (B, 4), in shares of its sides."""
+        return to_boxes(self.box(whole), self.least)
+
+    def look(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features of the image and of its part, (B, F) each."""
+        whole = self.global_net(x).mean((-2, -1))
+        return whole, self.local_net(enlarge(x, self.boxes(whole), 1)).mean((-2, -1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, 512, 1, 1)."""
+        return as_map(self.fc(torch.cat(self.look(x), dim=1)))
+
+    def training_loss(
+        self, images: Tensor, labels: Tensor, epoch: float, classify: Classify, criterion: Criterion, measure: Measure
+    ) -> Tensor:
+        """Return the loss of the epoch's phase: classes of the image and box; classes of image and part; classes of both."""
+        _, box_epochs, network_epochs = self.phases
+        if epoch < box_epochs:
+            whole = self.global_net(images).mean((-2, -1))
+            shapes = measure(images)
+            box = shapes.mean(box_losses(self.boxes(whole), self._rough_boxes(shapes)))
+            return criterion(self.auxiliary["image"](whole), labels) + box
+        if epoch < network_epochs:
+            whole, part = self.look(images)
+            return criterion(self.auxiliary["image"](whole), labels) + criterion(self.auxiliary["part"](part), labels)
+        with frozen(self.global_net, self.local_net, self.box), torch.no_grad():
+            seen = torch.cat(self.look(images), dim=1)
+        return criterion(classify(as_map(self.fc(seen))), labels)
+
+    def _rough_boxes(self, shapes: Shapes) -> Tensor:
+        """Return (B, 4) squares in the middle of the masks' bounding boxes, a part of their longer sides."""
+        corner, end = shapes.box[:, :2], shapes.box[:, 2:]
+        size = (self.part * (end - corner).amax(1, keepdim=True)).clamp(self.least, 1.0)
+        return square_around((corner + end) / 2, size)
