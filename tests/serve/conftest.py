@@ -33,7 +33,7 @@ def server(tmp_path_factory):
     changes = {"HOME": str(places["home"]), "TMPDIR": str(places["temporary"]), "GRADIO_SHARE": "True"}
     environment = {**os.environ, **changes, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     environment.pop("MPLCONFIGDIR", None)
-    command = [sys.executable, "-m", "gricol_zoo", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "gricol_zoo", "serve", "--port", "0", "--runtime", "torch"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path)
     try:
         line = process.stderr.readline()

@@ -29,6 +29,7 @@ from gricol_zoo.serve import sessions as sessions_module
 from gricol_zoo.serve.details import look_at, overlay
 from gricol_zoo.serve.page import act
 from gricol_zoo.serve.server import without_proxies
+from gricol_zoo.serve.offered import Offered
 from gricol_zoo.serve.session import Session
 from gricol_zoo.serve.sessions import Sessions
 from gricol_zoo.serve.uploads import MAX_CELLS, MAX_IMAGES, MAX_MEMBERS, check_cell, check_zip, open_upload
@@ -51,7 +52,7 @@ def crops():
 @pytest.fixture(scope="module")
 def models():
     names = (DEFAULT_MODEL, "r18half_128.pki3")
-    return {name: create_model(name, pretrained=True, deployed=True) for name in names}
+    return Offered({name: create_model(name, pretrained=True, deployed=True) for name in names})
 
 
 @pytest.fixture
