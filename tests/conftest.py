@@ -9,7 +9,9 @@ import pytest
 from helpers.hub import ENVIRONMENT, LOCAL_HUB
 
 os.environ.update(ENVIRONMENT)  # before huggingface_hub is first imported
-os.environ.setdefault("GRICOL_ZOO_CACHE", tempfile.mkdtemp("gricol_zoo"))  # processes that test side by side share their parent's
+os.environ.setdefault(
+    "GRICOL_ZOO_CACHE", tempfile.mkdtemp("gricol_zoo")
+)  # processes that test side by side share their parent's
 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:  # tests side by side, and what they start, get a core each
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from gricol_zoo.commands.common import count_of, not_negative, runtime_option
+from gricol_zoo.commands.common import not_negative, runtime_option
 from gricol_zoo.commands.networks import load_model
 
 HELP = "open a browser page that karyotypes crops and lets you check and correct the result; this machine only"
@@ -38,8 +37,5 @@ def run(options: argparse.Namespace) -> int:
     packaged = [f"{name}.{tag}" for name, tags in WEIGHTS.items() for tag, weights in tags.items() if weights.packaged]
     names = dict.fromkeys([*options.model, DEFAULT_MODEL, *packaged])
     networks = {name: load_model(name, deployed=True) for name in names}
-    offered = Offered(networks, options.runtime)
-    print(f"Preparing {count_of(len(offered), 'model')} for this processor; the first time it takes minutes.", file=sys.stderr)
-    offered.prepare()
-    serve(offered, options.port, options.open, options.key)
+    serve(Offered(networks, options.runtime), options.port, options.open, options.key)
     return 0

@@ -50,14 +50,14 @@ def make_runner(model: GridModel | DeployedModel, runtime: str = "auto", dtype: 
     return open_runner(model, runtime, ENGINES[runtime], dtype_for(runtime, dtype))
 
 
-def dtype_for(runtime: str, dtype: str) -> str:
-    """Return what a runtime is to compute in.
+def dtype_for(runtime: str, dtype: str, device: str = "cpu") -> str:
+    """Return what a runtime is to compute in, on a device where it is torch.
 
     Raises:
         GricolZooError: it is not installed, or does not have that.
     """
     if runtime == "torch":
-        return choose_dtype(dtype)
+        return choose_dtype(dtype, device)
     engine = ENGINES[runtime]
     if not engine.version():
         raise GricolZooError(f"The runtime {runtime} is not installed. Run: pip install 'gricol_zoo[{engine.extra}]'")

@@ -102,19 +102,29 @@ class Portable(nn.Module):
 
 
 def write_network(model: DeployedModel, file: Path) -> None:
-    """Write a model's lower branch as an ONNX file of any batch; the file is there whole or not at all.
-
-    Raises:
-        GricolZooError: the exporter is not installed, or cannot write this model.
-    """
+    """Write a model's lower branch as an ONNX file of any batch; errors as for ``write_graph``."""
     names = ["logits", "short_arm_up"] if model.polarity else ["logits"]
     images = torch.zeros(2, model.in_chans, *model.spec.image_size)
+    write_graph(Portable(model), images, names, file, model.name or "This model")
+
+
+def write_graph(net: nn.Module, images: Tensor, names: list[str], file: Path, name: str) -> None:
+    """Write a network as an ONNX file of any batch; the file is there whole or not at all.
+
+    Args:
+        net: in evaluation mode, (B, C, H, W) -> a tensor, or a tuple of them.
+        images: an example, with B = 2.
+        names: of the outputs.
+        file: what to write.
+        name: of the network, for messages.
+
+    Raises:
+        GricolZooError: the exporter is not installed, or cannot write this network.
+    """
     made = file.with_suffix(f".{os.getpid()}.tmp")
     try:
         with quiet(), torch.no_grad():
-            program = torch.export.export(
-                Portable(model), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False
-            )
+            program = torch.export.export(net, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False)
         write_onnx(program, made, {"inputs": json.dumps(["images"]), "outputs": json.dumps(names)})
         made.replace(file)
     except ImportError as error:
@@ -123,7 +133,7 @@ def write_network(model: DeployedModel, file: Path) -> None:
         ) from error
     except Exception as error:  # whatever a third party's part stumbles over
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise GricolZooError(f"{model.name or 'This model'} cannot be written for another runtime: {reason}") from error
+        raise GricolZooError(f"{name} cannot be written for another runtime: {reason}") from error
     finally:
         made.unlink(missing_ok=True)
 

@@ -61,6 +61,9 @@ def serve(models: Offered, port: int = 7860, open_browser: bool = False, key: Pa
         os.environ.update(ENVIRONMENT, GRADIO_TEMP_DIR=str(place / UPLOADS), MPLCONFIGDIR=str(place))
         with without_proxies():
             page = build_page(Sessions(place / SESSIONS, models, key))
+        if models.runtime != "torch":
+            print(f"Preparing {len(models)} models; the first time it takes minutes.", file=sys.stderr, flush=True)
+        models.prepare()
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the files would outlive the server
         try:

@@ -19,8 +19,8 @@ from gricol_zoo.karyotype.reading import read_karyotype
 from gricol_zoo.karyotype.review import Confirm, Turn
 from gricol_zoo.serve import markup, resume, saving, session
 from gricol_zoo.serve.details import look_at
-from gricol_zoo.serve.page import show
 from gricol_zoo.serve.offered import Offered
+from gricol_zoo.serve.page import show
 from gricol_zoo.serve.session import Session
 
 OTHER_MODEL = "r18half_128.pki3"
