@@ -20,7 +20,7 @@ from gricol_zoo.inference.precision import DTYPES
 from gricol_zoo.models.backbones.from_timm import create_timm
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.flops import count_forward, image_size_of
-from gricol_zoo.models.names import parse_backbone_name
+from gricol_zoo.models.names import parse_backbone_name, parse_model_name
 from gricol_zoo.runtimes.choose import candidates, dtype_for, make_runner
 from gricol_zoo.training.losses import GridLoss
 from gricol_zoo.training.optim import make_optimizer
@@ -61,11 +61,12 @@ class Subject:
 
 
 def load(subject: Subject) -> tuple[Any, tuple[int, int, int]]:
-    """Return the model, with random weights, and its (channels, height, width)."""
+    """Return the model and its (channels, height, width); a name with a tag has its weights, any other random ones."""
     torch.manual_seed(0)
     is_timm, name = parse_backbone_name(subject.name)
     if not is_timm:
-        model: Any = create_model(subject.name, **{"in_chans": subject.in_chans or None, **subject.changes})
+        tagged = bool(parse_model_name(subject.name).tag)
+        model: Any = create_model(subject.name, tagged, **{"in_chans": subject.in_chans or None, **subject.changes})
         return model.to(subject.device), image_size_of(model)
     net = create_timm(name, {"in_chans": subject.in_chans or 3, **subject.changes})
     return net.to(subject.device), image_size_of(net)

@@ -138,7 +138,11 @@ def _named(sets: Sequence[ImageSet], size: int) -> list[Any]:
 
 
 def _run(ray: Any, tasks: Tasks, work: Work, workers: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows of all tasks, in order, worked on by processes that stay: ``work`` is sent to each once."""
+    """Yield the rows of all tasks, in order, worked on by processes that stay: ``work`` is sent to each once.
+
+    Raises:
+        GricolZooError: a worker failed otherwise than by dying.
+    """
     processors = int(ray.cluster_resources().get("CPU", 1))
     workers = workers or processors
     answers = ray.data.from_arrow(list(tasks.blocks)).map_batches(
@@ -149,8 +153,12 @@ def _run(ray: Any, tasks: Tasks, work: Work, workers: int) -> Iterator[list[dict
         concurrency=workers,
         num_cpus=min(1, processors / workers),  # or those for whom there is no room would be waited for
     )
-    for table in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
-        yield table.to_pylist()
+    try:
+        for table in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
+            yield table.to_pylist()
+    except ray.exceptions.RayError as error:
+        reason = [line for line in str(error).splitlines() if line.strip()][-1].strip()
+        raise GricolZooError(f"A worker of Ray failed: {reason}") from error
 
 
 class Worker:

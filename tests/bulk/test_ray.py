@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 
 import pytest
 from helpers.commands import run
@@ -13,11 +14,11 @@ from gricol_zoo.bulk.columns import ColumnClassifier
 from gricol_zoo.data.rows import read_csv
 
 pytestmark = pytest.mark.slow
-ray = pytest.importorskip("ray", reason="needs the extra ray")
 
 
 @pytest.fixture(scope="module")
 def cluster():
+    ray = pytest.importorskip("ray", reason="needs the extra ray")
     ray.init(num_cpus=2, object_store_memory=100 * 2**20, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield ray
     ray.shutdown()
@@ -44,7 +45,7 @@ def alone(crops, tmp_path_factory):
 def test_it_writes_what_predict_writes(cluster, crops, alone, tmp_path, capsys):
     paths = crops, alone.with_name("crops.zip")
     assert run("predict", *paths, "--out", tmp_path / "o.csv", "--dtype", "fp32", "--engine", "ray", "--batch-size", 5) == 0
-    assert read_csv(tmp_path / "o.csv") == read_csv(alone)
+    assert (tmp_path / "o.csv").read_bytes() == alone.read_bytes()
     assert "48 images" in capsys.readouterr().err
 
 
@@ -106,6 +107,7 @@ class Deadly(ColumnClassifier):
 def test_each_image_once_after_a_killed_worker(cluster, crops, alone, tmp_path):
     from gricol_zoo.bulk.ray_data import How, predict
 
+    cluster.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not have the tests
     classify = Deadly(DEFAULT_MODEL, dtype="fp32", threads=1)
     classify.notes = str(tmp_path / "notes")
     out = tmp_path / "out.csv"
