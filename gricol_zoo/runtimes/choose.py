@@ -12,7 +12,7 @@ import torch
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
-from gricol_zoo.inference.fast import optimize
+from gricol_zoo.inference import fast
 from gricol_zoo.inference.logits import best_batch_size
 from gricol_zoo.inference.precision import choose_dtype
 from gricol_zoo.inference.workers import usable_cores
@@ -44,10 +44,32 @@ def make_runner(model: GridModel | DeployedModel, runtime: str = "auto", dtype: 
     if runtime not in RUNTIMES:
         raise GricolZooError(f"Expected the runtime to be one of {', '.join(RUNTIMES)}, but got {runtime!r}.")
     if runtime == "torch":
-        return optimize(model, dtype)
+        return fast.optimize(model, dtype)
     if runtime == "auto":
         return fastest(model, dtype)
     return open_runner(model, runtime, ENGINES[runtime], dtype_for(runtime, dtype))
+
+
+def optimize(model: GridModel | DeployedModel, dtype: str = "auto", compile: bool = False, runtime: str = "torch") -> Any:
+    """Return a fast copy of a model, for inference alone, on any runtime; the model itself stays as it is.
+
+    Args:
+        model: either form.
+        dtype: "auto", "fp32", "bf16" or "int8", as for ``make_runner``.
+        compile: also run the backbone through torch.compile (``gricol_zoo.inference.fast.optimize``); of torch alone.
+        runtime: "torch", "onnxruntime", "openvino", or "auto" for the fastest that is installed and answers as torch does.
+
+    Returns:
+        What is called like the model: on torch it is of the model's class, elsewhere a ``Runner``, whose ``full`` raises.
+
+    Raises:
+        GricolZooError: as for ``make_runner``, or ``compile`` on another runtime.
+    """
+    if runtime == "torch":
+        return fast.optimize(model, dtype, compile)
+    if compile:
+        raise GricolZooError(f"`compile` is of torch alone, but the runtime is {runtime!r}. Leave one of them out.")
+    return make_runner(model, runtime, dtype)
 
 
 def dtype_for(runtime: str, dtype: str, device: str = "cpu") -> str:
@@ -94,7 +116,7 @@ def fastest(model: GridModel | DeployedModel, dtype: str) -> Any:
     except GricolZooError as error:
         if next(model.parameters()).device.type == "cpu":
             warnings.warn(f"Only torch can be used: {error}", stacklevel=3)
-        return optimize(model, dtype)
+        return fast.optimize(model, dtype)
     conditions = {
         "versions": {"torch": torch.__version__, **{name: engine.version() for name, engine in ENGINES.items()}},
         "processor": store.processor(),
@@ -105,7 +127,7 @@ def fastest(model: GridModel | DeployedModel, dtype: str) -> Any:
         return make_runner(model, record["runtime"], record["dtype"])
     best = _measured(model, dtype)
     if best is None:
-        return optimize(model, dtype)
+        return fast.optimize(model, dtype)
     chosen, runtime, kind = best
     store.write_record(noted, {**conditions, "runtime": runtime, "dtype": kind})
     return chosen

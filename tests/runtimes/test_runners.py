@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers.synthetic import tiny_set
 
-from gricol_zoo import MODELS, GricolZooError, create_model
+from gricol_zoo import MODELS, GricolZooError, create_model, optimize
 from gricol_zoo.cli import main
 from gricol_zoo.commands.common import runtime_option
 from gricol_zoo.errors import CheckpointError
@@ -91,6 +91,15 @@ def test_int8_that_changes_classes_is_refused(model, monkeypatch, unchecked):
     monkeypatch.setattr(store, "quantize", lambda plain, made, images: right(plain, made, images * 0 - 1))
     with pytest.raises(CheckpointError, match=r"in int8. A logit differs by .* of the images get another class"):
         make_runner(model, "onnxruntime", "int8")
+
+
+def test_the_public_door_opens_every_runtime(model):
+    assert optimize(model, "fp32", runtime="onnxruntime").runtime == "onnxruntime"
+    assert isinstance(optimize(model, "fp32"), type(model))
+    with pytest.raises(GricolZooError, match="`compile` is of torch alone"):
+        optimize(model, compile=True, runtime="openvino")
+    with pytest.raises(GricolZooError, match="For int8 take another runtime"):
+        optimize(model, "int8")
 
 
 @pytest.mark.parametrize("runtime", OTHERS)
