@@ -6,7 +6,6 @@ from .factory import GridModel as GridModel
 from .factory import create_model as create_model
 from .factory import from_pretrained as from_pretrained
 from .factory import model_entrypoint as model_entrypoint
-from .inference.fast import optimize as optimize
 from .inference.fast import parity as parity
 from .inference.transform import Prediction as Prediction
 from .inference.transform import classify as classify
@@ -19,6 +18,7 @@ from .models.presets import DEFAULT_MODEL as DEFAULT_MODEL
 from .models.presets import MODELS as MODELS
 from .models.presets import WEIGHTS as WEIGHTS
 from .models.splitters import SPLITTERS as SPLITTERS
+from .runtimes.choose import optimize as optimize
 from .spec import CHROMOSOMES as CHROMOSOMES
 from .spec import GridOutput as GridOutput
 from .spec import ModelSpec as ModelSpec

@@ -30,7 +30,7 @@ def test_names_and_folders_below():
     from gricol_zoo.weights import tensors
 
     assert taken("backbones.resnet", "Bottleneck") is resnet.Bottleneck
-    assert taken("inference", "optimize") is gricol_zoo.optimize
+    assert taken("inference", "optimize") is gricol_zoo.inference.fast.optimize
     assert taken("model", "GridModel") is gricol_zoo.GridModel
     assert taken("weights", "load_weights") is tensors.load_weights
 

@@ -18,6 +18,7 @@ PICTURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "architectur
 
 SAYS = {
     "benchmark": "speed and memory",
+    "bulk": "columns, Ray Data",
     "classical": "before deep learning",
     "cli": "gricol-zoo",
     "commands": "one file per command",

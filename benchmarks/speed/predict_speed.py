@@ -91,9 +91,9 @@ def zip_of(data: Path, chosen: slice, target: Path) -> Path:
     return target
 
 
-def run_command(data: Path, model: str, out: Path) -> tuple[float, float]:
-    """Run ``gricol-zoo predict``; return seconds and the peak memory in MiB."""
-    command = [sys.executable, "-m", "gricol_zoo", "predict", str(data), "--model", model, "--out", str(out)]
+def run_command(data: Path, model: str, out: Path, *more: str, what: str = "predict") -> tuple[float, float]:
+    """Run ``gricol-zoo predict``, or another command, with more options; return seconds and the peak memory in MiB."""
+    command = [sys.executable, "-m", "gricol_zoo", what, str(data), "--model", model, "--out", str(out), *more]
     started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", WATCHED, *command], capture_output=True, text=True, check=True)
     return time.perf_counter() - started, float(done.stdout)

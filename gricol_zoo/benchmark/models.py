@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,14 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gricol_zoo.benchmark.timing import Step, finish
-from gricol_zoo.errors import GricolZooError
+from gricol_zoo.benchmark.peers import on_runtime
+from gricol_zoo.benchmark.timing import Step, finish, time_in_turn
+from gricol_zoo.errors import CheckpointError, GricolZooError
 from gricol_zoo.factory import GridModel, create_model
 from gricol_zoo.inference.fast import for_inference, optimize
 from gricol_zoo.inference.precision import DTYPES
 from gricol_zoo.models.backbones.from_timm import create_timm
+from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.models.flops import count_forward, image_size_of
-from gricol_zoo.models.names import parse_backbone_name
+from gricol_zoo.models.names import parse_backbone_name, parse_model_name
+from gricol_zoo.runtimes.choose import candidates, dtype_for, make_runner
 from gricol_zoo.training.losses import GridLoss
 from gricol_zoo.training.optim import make_optimizer
 from gricol_zoo.training.recipes import LIGHT
@@ -34,10 +38,11 @@ class Subject:
         name: one of our names, or ``timm/<name>`` for one of timm's own.
         form: "as is" (fp32, as ``create_model`` gives it), "optimized" (channels-last, batch-norm folded for inference,
             ``dtype``), or "compiled" (that, through torch.compile).
-        dtype: "fp32" or "bf16"; "as is" is always fp32.
+        dtype: "fp32", "bf16", or "int8" on another runtime than torch; "as is" is always fp32.
         in_chans: 0 takes the model's own.
         device: "cpu" or "cuda".
         changes: fields of the spec, as for ``create_model``; of a timm model, arguments of timm's.
+        runtime: what computes an "optimized" form for inference (``gricol_zoo.runtimes``).
     """
 
     name: str
@@ -46,18 +51,22 @@ class Subject:
     in_chans: int = 0
     device: str = "cpu"
     changes: Mapping[str, Any] = field(default_factory=dict)
+    runtime: str = "torch"
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:
             raise GricolZooError(f"Expected `form` to be one of {', '.join(FORMS)}, but got {self.form!r}.")
+        if self.runtime != "torch" and (self.form != "optimized" or self.device != "cpu"):
+            raise GricolZooError(f"{self.runtime} only runs optimized models on the processor. Use the runtime torch.")
 
 
 def load(subject: Subject) -> tuple[Any, tuple[int, int, int]]:
-    """Return the model, with random weights, and its (channels, height, width)."""
+    """Return the model and its (channels, height, width); a name with a tag has its weights, any other random ones."""
     torch.manual_seed(0)
     is_timm, name = parse_backbone_name(subject.name)
     if not is_timm:
-        model: Any = create_model(subject.name, **{"in_chans": subject.in_chans or None, **subject.changes})
+        tagged = bool(parse_model_name(subject.name).tag)
+        model: Any = create_model(subject.name, tagged, **{"in_chans": subject.in_chans or None, **subject.changes})
         return model.to(subject.device), image_size_of(model)
     net = create_timm(name, {"in_chans": subject.in_chans or 3, **subject.changes})
     return net.to(subject.device), image_size_of(net)
@@ -66,16 +75,11 @@ def load(subject: Subject) -> tuple[Any, tuple[int, int, int]]:
 def inference_step(subject: Subject, batch_size: int) -> Step:
     """Return a forward pass of the lower branch, or of a timm model, on random images."""
     model, size = load(subject)
+    model = model.deploy() if isinstance(model, GridModel) else model
     model.eval()
     x = torch.randn(batch_size, *size, device=subject.device)
     if subject.form != "as is":
-        compiled = subject.form == "compiled"
-        if isinstance(model, GridModel):
-            model = optimize(model.deploy(), subject.dtype, compiled)
-        else:
-            model = for_inference(model, x[:2], DTYPES[subject.dtype], compiled)
-    elif isinstance(model, GridModel):
-        model = model.deploy()
+        model = _fast(model, x, subject)
 
     def step() -> Tensor:
         with torch.inference_mode():
@@ -84,6 +88,35 @@ def inference_step(subject: Subject, batch_size: int) -> Step:
         return output
 
     return step
+
+
+def _fast(model: Any, x: Tensor, subject: Subject) -> Any:
+    """Return a model in its form for inference, ours or timm's; x is (B, C, H, W)."""
+    compiled, ours = subject.form == "compiled", isinstance(model, DeployedModel)
+    if subject.runtime != "torch":
+        if ours:
+            return make_runner(model, subject.runtime, subject.dtype)
+        return on_runtime(model, torch.randn(8, *x.shape[1:]), subject.runtime, subject.dtype)
+    return optimize(model, subject.dtype, compiled) if ours else for_inference(model, x[:2], DTYPES[subject.dtype], compiled)
+
+
+def settled(subject: Subject, batch_size: int) -> Subject:
+    """Return a subject with the dtype that its runtime computes in; of "auto", with the fastest runtime.
+
+    Raises:
+        GricolZooError: the runtime is not installed, or does not have the dtype.
+    """
+    if subject.form == "as is":
+        return subject
+    if subject.runtime != "auto":
+        return replace(subject, dtype=dtype_for(subject.runtime, subject.dtype, subject.device))
+    steps: list[tuple[Subject, Step]] = []
+    for runtime, dtype in candidates(subject.dtype):
+        one = replace(subject, runtime=runtime, dtype=dtype)
+        with contextlib.suppress(CheckpointError):  # one that answers otherwise is none to choose
+            steps.append((one, inference_step(one, batch_size)))
+    times = time_in_turn({index: step for index, (_, step) in enumerate(steps)}, rounds=3)
+    return steps[min(times, key=lambda index: times[index].median)][0]
 
 
 def training_step(subject: Subject, batch_size: int, grad_checkpointing: bool = False) -> Step:

@@ -10,14 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gricol_zoo.benchmark.machine import best_convolution, describe_machine, peak_steps
-from gricol_zoo.benchmark.models import Subject, cost_of, inference_step, training_step
+from gricol_zoo.benchmark.models import Subject, cost_of, inference_step, settled, training_step
 from gricol_zoo.benchmark.timing import Spread, peak_memory_of, time_in_turn
+from gricol_zoo.inference.precision import DTYPES
 
 INFER = "infer"
 TRAIN = "train"
 MARKDOWN = {  # column: heading and digits of the table for people
     "model": ("model", ""),
     "form": ("form", ""),
+    "runtime": ("runtime", ""),
     "dtype": ("dtype", ""),
     "infer_batch_size": ("batch", ""),
     "infer_img_size": ("image", ""),
@@ -50,6 +52,7 @@ def benchmark(
         memory: also find each one's peak memory (a process each, some seconds).
     """
     device = subjects[0].device
+    subjects = [settled(subject, batch_size) for subject in subjects]
     rows = []
     for subject in subjects:
         cost = cost_of(subject)
@@ -57,6 +60,7 @@ def benchmark(
             {
                 "model": subject.name,
                 "form": subject.form,
+                "runtime": subject.runtime,
                 "dtype": "fp32" if subject.form == "as is" else subject.dtype,
                 "in_chans": cost["size"][0],
                 "param_count": round(cost["params"], 3),
@@ -75,31 +79,32 @@ def benchmark(
 def _infer(
     rows: list[dict[str, Any]], subjects: Sequence[Subject], batch_size: int, rounds: int, memory: bool, device: str
 ) -> None:
-    dtypes = sorted({str(row["dtype"]) for row in rows})
+    dtypes = sorted({str(row["dtype"]) for row in rows} & set(DTYPES))  # torch has no peak of another
     peaks = {dtype: peak_steps(dtype, device) for dtype in dtypes}
     steps: dict[Any, Any] = {(i, "batch"): inference_step(subject, batch_size) for i, subject in enumerate(subjects)}
     steps |= {(i, "one"): inference_step(subject, 1) for i, subject in enumerate(subjects)}
     steps |= {(dtype, name): step for dtype in dtypes for name, step in peaks[dtype][0].items()}
     times = time_in_turn(steps, rounds)
     for index, (row, subject) in enumerate(zip(rows, subjects, strict=True)):
-        dtype = str(row["dtype"])
-        own = {name: times[dtype, name] for name in peaks[dtype][0]}
-        peak = best_convolution(own, peaks[dtype][1])
         speed = row["infer_gmacs"] * batch_size / times[index, "batch"].median
-        row.update(
-            {
-                **_step_columns(INFER, times[index, "batch"], batch_size),
-                "infer_latency": round(times[index, "one"].median * 1e3, 3),
-                "infer_gmacs_per_sec": round(speed, 2),
-                "infer_peak_fraction": round(speed / peak, 4),
-                "conv_peak_gmacs_per_sec": round(peak, 2),
-                "matrix_peak_gmacs_per_sec": round(
-                    max(peaks[dtype][1][n] / s.median for n, s in own.items() if "matrix" in n), 2
-                ),
-            }
-        )
+        row |= _step_columns(INFER, times[index, "batch"], batch_size)
+        row |= {"infer_latency": round(times[index, "one"].median * 1e3, 3), "infer_gmacs_per_sec": round(speed, 2)}
+        dtype = str(row["dtype"])
+        if dtype in peaks:
+            own = {name: times[dtype, name] for name in peaks[dtype][0]}
+            row |= _of_peak(speed, own, peaks[dtype][1])
         if memory:
             row["infer_peak_memory"] = round(peak_memory_of(inference_step, subject, batch_size, device=device), 1)
+
+
+def _of_peak(speed: float, own: Mapping[str, Spread], gmacs: Mapping[str, float]) -> dict[str, float]:
+    peak = best_convolution(own, gmacs)
+    matrix = max(gmacs[name] / spread.median for name, spread in own.items() if "matrix" in name)
+    return {
+        "infer_peak_fraction": round(speed / peak, 4),
+        "conv_peak_gmacs_per_sec": round(peak, 2),
+        "matrix_peak_gmacs_per_sec": round(matrix, 2),
+    }
 
 
 def _train(

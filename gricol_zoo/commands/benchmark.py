@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from gricol_zoo.commands.common import change_option, parse_changes, positive, run_options
+from gricol_zoo.errors import GricolZooError
 
 HELP = "compare the speed of models: images per second, memory, Gflops"
 
@@ -25,6 +26,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-memory", action="store_true", help="do not measure peak memory; saves a few seconds per model")
     command.add_argument("--out", type=Path, metavar="CSV", help="write all columns, and the printed table next to it as .md")
     run_options(command, "auto")
+    names = ["torch", "onnxruntime", "openvino", "auto"]
+    what = "what computes the optimized forms for inference; several are timed in turn (default: torch)"
+    command.add_argument("--runtime", nargs="+", choices=names, default=names[:1], help=what)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,15 +37,16 @@ def run(options: argparse.Namespace) -> int:
     from gricol_zoo.benchmark.rows import INFER, TRAIN, benchmark, to_markdown
     from gricol_zoo.data.rows import to_csv
     from gricol_zoo.files import write_atomically
-    from gricol_zoo.inference.precision import choose_dtype
 
     kinds = {"inference": [INFER], "train": [TRAIN], "both": [INFER, TRAIN]}[options.bench]
-    dtype = choose_dtype(options.dtype, options.device)
+    if TRAIN in kinds and options.runtime != ["torch"]:
+        raise GricolZooError("--runtime only applies to inference. Leave --bench out.")
     changes = parse_changes(options.change)
     subjects = [
-        Subject(name, form, dtype, options.in_chans, options.device, changes)
+        Subject(name, form, options.dtype, options.in_chans, options.device, changes, runtime)
         for name in options.names
         for form in options.forms
+        for runtime in (options.runtime if form == "optimized" else ["torch"])
     ]
     rows = benchmark(subjects, kinds, options.batch_size, options.rounds, not options.no_memory)
     table = to_markdown(rows)

@@ -98,8 +98,8 @@ def read_part(options: argparse.Namespace, labels: bool = False) -> tuple[ImageS
 
 def run_options(command: argparse.ArgumentParser, dtype: str = "fp32") -> None:
     """Add --dtype and --device."""
-    text = f"auto: bf16 where the hardware supports it (default: {dtype})"
-    option = command.add_argument("--dtype", choices=["auto", "fp32", "bf16"], default=dtype, help=text)
+    text = f"auto: bf16 where the hardware supports it; int8 is for other runtimes than torch (default: {dtype})"
+    option = command.add_argument("--dtype", choices=["auto", "fp32", "bf16", "int8"], default=dtype, help=text)
     networks_only(option, "auto", "fp32")  # less than the float64 of a classical system may be asked for
     device_option(command)
 

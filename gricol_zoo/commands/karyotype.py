@@ -16,6 +16,7 @@ from gricol_zoo.commands.common import (
     model_option,
     preparation_options,
     run_options,
+    runtime_option,
     say_notes,
     say_pages,
     say_unchecked,
@@ -55,6 +56,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
     preparation_options(command, "auto")
     run_options(command)
+    runtime_option(command)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -81,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     folders = [options.out] if len(cells) == 1 else [options.out / name for name in folder_names(cells)]
     for folder in folders:
         _keep_edits(folder)
-    how = {"device": options.device, "dtype": options.dtype, "preparation": options.preparation, "ground": options.ground}
+    how = {name: getattr(options, name) for name in ("device", "dtype", "preparation", "ground", "runtime")}
     name = options.model or DEFAULT_MODEL
     classifier = load_classifier(options.model, **how)._replace(name=name)
     say_unchecked(classifier)
@@ -171,8 +173,8 @@ def _factor_of_case(images: ImageSet, how: Preprocess | None, case: str) -> floa
 
 def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier]:
     """Yield the packaged weights other than those in use, to see whether they fit a cell better."""
-    from gricol_zoo.inference.classifier import of_network
     from gricol_zoo.models.presets import WEIGHTS
+    from gricol_zoo.runtimes.load import classifier_on
 
     for arch, tags in WEIGHTS.items():
         for tag, weights in tags.items():
@@ -181,7 +183,7 @@ def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier
                 rival = load_model(other, options.device, True, options.preparation, options.ground)
                 if rival.info.reference is None:
                     continue  # of an older preparation, which other cameras confuse
-                yield of_network(rival, options.dtype)._replace(name=other)
+                yield classifier_on(rival, options.dtype, options.runtime)._replace(name=other)
 
 
 def _keep_edits(folder: Path) -> None:

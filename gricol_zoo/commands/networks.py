@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gricol_zoo.commands import classical
@@ -54,19 +53,9 @@ def load_model(
             f"{name!r} is a classical system, but this command only takes neural networks. Classical systems work with train, "
             "validate, predict, crossval, karyotype, verify and info."
         )
-    import torch
+    from gricol_zoo.runtimes.load import load_network
 
-    from gricol_zoo.factory import create_model
-    from gricol_zoo.inference.preparation import prepare_as
-    from gricol_zoo.models.presets import DEFAULT_MODEL
-
-    name = name or DEFAULT_MODEL
-    model = create_model(f"local-dir:{name}" if Path(name).is_dir() else name, pretrained=True, deployed=deployed)
-    prepare_as(model, preparation, ground)
-    try:
-        return model.to(torch.device(device))
-    except (RuntimeError, AssertionError) as error:
-        raise GricolZooError(f"The device {device!r} is not available: {str(error).splitlines()[0]}") from error
+    return load_network(name, device, deployed, preparation, ground)
 
 
 def load(
@@ -78,17 +67,10 @@ def load(
     ground: str = "",
     runtime: str = "torch",
 ) -> Classifier:
-    """Load a network as a classifier; see ``load_model``, ``of_network`` and ``gricol_zoo.runtimes.make_runner``."""
-    from gricol_zoo.inference.classifier import of_network
+    """Load a network as a classifier; see ``gricol_zoo.runtimes.load``."""
+    from gricol_zoo.runtimes.load import classifier_on
 
-    if full and runtime not in ("torch", "auto"):
-        raise GricolZooError(f"--full needs all classifiers, but {runtime} runs the lower branch alone. Use --runtime torch.")
-    model = load_model(name, device, not full, preparation, ground)
-    if runtime == "torch" or full:
-        return of_network(model, dtype, full)
-    from gricol_zoo.runtimes import make_runner
-
-    return of_network(make_runner(model, runtime, dtype))
+    return classifier_on(load_model(name, device, not full, preparation, ground), dtype, runtime, full)
 
 
 def train(options: argparse.Namespace) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
     where.add_argument("--out", type=Path, metavar="CSV", help="write all rows to this file")
     shards = "write one CSV per PATH into DIR; rerun to resume; several processes may share the work"
     networks_only(where.add_argument("--shards", type=Path, metavar="DIR", help=shards))
+    engine = "what spreads the work: local, or ray for a cluster (Ray Data), which also reads and writes Parquet"
+    networks_only(
+        command.add_argument("--engine", choices=["local", "ray"], default="local", help=f"{engine} (default: local)")
+    )
     size, workers = "images per batch (default: chosen for the model)", "parallel workers (default: one per core)"
     networks_only(command.add_argument("--batch-size", type=positive, default=0, help=size))
     networks_only(command.add_argument("--workers", type=positive, default=0, help=workers))
@@ -54,7 +59,21 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
+    _check(options)
     return run_shards(options) if options.shards else run_one(options)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what only goes with another engine.
+
+    Raises:
+        GricolZooError: says with which.
+    """
+    if options.engine == "ray":
+        if options.shards or options.device != "cpu":
+            raise GricolZooError("--engine ray writes one file and computes on processors. Use --out, and leave out --device.")
+    elif any(Path(path).suffix.lower() == ".parquet" for path in (*options.paths, options.out or "")):
+        raise GricolZooError("Parquet is read and written by --engine ray alone.")
 
 
 def run_one(options: argparse.Namespace) -> int:
@@ -62,21 +81,15 @@ def run_one(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from gricol_zoo.data.images import pages_left_out
-    from gricol_zoo.inference.predict import open_paths, write_predictions
 
     given = settings(options)
-    sets = open_paths(options.paths, options.layout)
-    say_notes(sets)
-    classifier = load(options, options.device)
-    total, failed, review, warned = sum(map(len, sets)), 0, 0, 0
+    total, failed, review, warned = 0, 0, 0, 0
     pages: list[int] = []
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+    images, classifier, batches = ENGINES[options.engine](options, given)
     say_unchecked(classifier)
-    with (
-        options.out.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
-        tqdm(total=total, unit="image", disable=None) as bar,
-    ):
-        for rows in write_predictions(classifier, sets, stream, **given):
+    with tqdm(total=images, unit="image", disable=None) as bar:
+        for rows in batches:
+            total += len(rows)
             failed += sum(bool(row["error"]) for row in rows)
             review += sum(row["review"] == 1 for row in rows)
             warned += sum(bool(row["warnings"]) for row in rows)
@@ -89,6 +102,39 @@ def run_one(options: argparse.Namespace) -> int:
     for line in doubts(review, total - failed, classifier.info):
         warn(line)
     return 0
+
+
+Work = tuple[int | None, "Classifier", "Iterator[list[dict[str, Any]]]"]
+"""How many images there are, if that is known; what classifies; and rows, batch by batch, as they are written."""
+
+
+def _here(options: argparse.Namespace, given: dict[str, Any]) -> Work:
+    """Predict in this process."""
+    from gricol_zoo.inference.predict import open_paths, write_predictions
+
+    sets = open_paths(options.paths, options.layout)
+    say_notes(sets)
+    classifier = load(options, options.device)
+
+    def rows() -> Iterator[list[dict[str, Any]]]:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        with options.out.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+            yield from write_predictions(classifier, sets, stream, **given)
+
+    return sum(map(len, sets)), classifier, rows()
+
+
+def _on_ray(options: argparse.Namespace, given: dict[str, Any]) -> Work:
+    """Predict on Ray."""
+    from gricol_zoo.bulk.columns import ColumnClassifier
+    from gricol_zoo.bulk.ray_data import How, predict
+
+    named = ("model", "runtime", "dtype", "preparation", "ground")
+    classify = ColumnClassifier(threads=1, **{name: getattr(options, name) for name in named})
+    return None, classify.classifier, predict(options.paths, options.out, How(classify, **given), options.layout)
+
+
+ENGINES = {"local": _here, "ray": _on_ray}
 
 
 def to_review(count: int, classifier: Classifier) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gricol_zoo.commands.common import not_negative
+from gricol_zoo.commands.common import not_negative, runtime_option
 from gricol_zoo.commands.networks import load_model
 
 HELP = "open a browser page that karyotypes crops and lets you check and correct the result; this machine only"
@@ -23,16 +23,19 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
     signed = "sign cells that are checked on the page with this private key (see `sign`)"
     command.add_argument("--key", type=Path, metavar="FILE", help=signed)
+    runtime_option(command, "auto")
     command.add_argument("--open", action="store_true", help="open the page in the default browser")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it; return the exit status."""
     from gricol_zoo.models.presets import DEFAULT_MODEL, WEIGHTS
+    from gricol_zoo.serve.offered import Offered
     from gricol_zoo.serve.server import find_port, serve
 
     find_port(options.port)
     packaged = [f"{name}.{tag}" for name, tags in WEIGHTS.items() for tag, weights in tags.items() if weights.packaged]
     names = dict.fromkeys([*options.model, DEFAULT_MODEL, *packaged])
-    serve({name: load_model(name, deployed=True) for name in names}, options.port, options.open, options.key)
+    networks = {name: load_model(name, deployed=True) for name in names}
+    serve(Offered(networks, options.runtime), options.port, options.open, options.key)
     return 0

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     moved, renamed, rerun = options.images is not None, bool(options.model), how_to_rerun(record)
     terms = Terms(moved, renamed)
     try:
-        classifier = load_classifier(options.model or _name_in(record), dtype=rerun.dtype, **how)
+        classifier = load_classifier(options.model or _name_in(record), dtype=rerun.dtype, runtime=rerun.runtime, **how)
         terms = terms_of(record, classifier, moved, renamed)
         found = [*written(options.record, record), *differences(record, classifier, images, moved, renamed)]
     except CorruptWeightsError as error:

@@ -41,6 +41,8 @@ def choose_dtype(name: str, device: str | torch.device = "cpu") -> str:
     """
     if name == "auto":
         return "bf16" if has_bf16(device) else "fp32"
+    if name == "int8":
+        raise GricolZooError("torch computes in fp32 or bf16. For int8 take another runtime: onnxruntime or openvino.")
     if name not in DTYPES:
         raise GricolZooError(f"Expected `dtype` to be one of auto, {', '.join(DTYPES)}, but got {name!r}.")
     return name

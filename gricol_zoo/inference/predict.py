@@ -93,7 +93,7 @@ def predict_rows(
         start: leave out as many images at the beginning, which have their rows already.
     """
     classifier = to_classifier(model, dtype)
-    work = partial(_predict_batch, classifier, images)
+    work = partial(predict_batch, classifier, images)
     size, left_out = (batch_size or classifier.batch_size, start) if classifier.batch_size else (len(images), 0)
     records = islice(zip(images.records, repeat(1.0) if factors is None else factors, strict=False), left_out, None)
     batches = iter(lambda: list(islice(records, size)), [])
@@ -139,7 +139,7 @@ class Seen:
                     self.before(_row(record), pixel_hash(read_crop(images.read(record), ground).grey))
 
 
-def _predict_batch(
+def predict_batch(
     classifier: Classifier, images: ImageSet, batch: Sequence[tuple[Record, float]]
 ) -> list[tuple[dict[str, Any], bytes]]:
     """Return each image's row, its warnings still a list, and a hash of its pixels, b"" where they are not looked over."""

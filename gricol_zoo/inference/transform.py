@@ -96,18 +96,28 @@ def read_any(image: AnyImage, ground: str = "auto") -> Crop:
     Raises:
         ImageError: it cannot be read, or is none of these.
     """
+    try:
+        return read_crop(bytes_of(image), ground)
+    except ImageError as error:
+        if isinstance(image, (str, PathLike)):
+            raise ImageError(f"{image!s}: {error}") from error
+        raise
+
+
+def bytes_of(image: AnyImage) -> bytes:
+    """Return a path, bytes, a PIL image or an array as the bytes of a file; errors as for ``read_any``, without the path."""
     if isinstance(image, (bytes, bytearray)):
-        return read_crop(bytes(image), ground)
+        return bytes(image)
     if isinstance(image, (str, PathLike)):
         try:
-            return read_crop(Path(image).read_bytes(), ground)
+            return Path(image).read_bytes()
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-            raise ImageError(f"{image!s}: {getattr(error, 'strerror', None) or error}") from error
+            raise ImageError(getattr(error, "strerror", None) or str(error)) from error
     if isinstance(image, np.ndarray):
         image = from_array(image)
     if not isinstance(image, Image.Image):
         raise ImageError(f"Expected a path, bytes, a PIL image or an array, but got {type(image).__name__}.")
-    return read_crop(to_tiff(image), ground)
+    return to_tiff(image)
 
 
 def to_tiff(image: Image.Image) -> bytes:

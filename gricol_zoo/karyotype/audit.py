@@ -13,18 +13,20 @@ from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
 from gricol_zoo.files import read_json
-from gricol_zoo.inference.classifier import Classifier, of_network
+from gricol_zoo.inference.classifier import Classifier
 from gricol_zoo.inference.precision import DTYPES
 from gricol_zoo.inference.preparation import prepare_as
 from gricol_zoo.karyotype.assign import Costs
 from gricol_zoo.karyotype.checked import CHECKED, broken_seals
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draft import NOTE
-from gricol_zoo.karyotype.rerun import MARGIN, Terms, how_to_rerun, terms_of
+from gricol_zoo.karyotype.rerun import MARGIN, TORCH, Terms, how_to_rerun, terms_of
 from gricol_zoo.karyotype.run import karyotype
 from gricol_zoo.karyotype.unprotected import NUMBERS
 from gricol_zoo.karyotype.versions import versions
 from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.runtimes.engines import ENGINES
+from gricol_zoo.runtimes.load import classifier_on
 
 NOT_AGAIN = ("scale taken as", "fits these images better")
 """Warnings of what a rerun does not look at."""
@@ -62,7 +64,8 @@ def differences(
     spec = model.spec
     try:
         prepare_as(model, record.options.get("preparation", 0), record.options.get("ground", ""))
-        classifier = of_network(model, how_to_rerun(record).dtype)
+        rerun = how_to_rerun(record)
+        classifier = classifier_on(model, rerun.dtype, rerun.runtime)
         return _differences(record, classifier, images, terms_of(record, classifier, moved, renamed))
     finally:
         model.spec = spec
@@ -147,7 +150,8 @@ def _endless(value: Any, where: str) -> Iterator[tuple[str, float]]:
 
 def other_versions(record: Karyotype) -> list[str]:
     """Return which versions are not those of the record's run, one line each: no fault, but a reason for small differences."""
-    here: dict[str, Any] = versions()
+    runtime = str(record.options.get("runtime", TORCH))
+    here: dict[str, Any] = versions(f"{runtime} {ENGINES[runtime].version()}" if runtime in ENGINES else TORCH)
     return [f"{name} was {old}, is now {here.get(name)}" for name, old in record.versions.items() if here.get(name) != old]
 
 

@@ -8,11 +8,12 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.inference.classifier import Classifier
 from gricol_zoo.inference.precision import DTYPES, has_bf16
 from gricol_zoo.karyotype.document import Karyotype
+from gricol_zoo.runtimes.engines import ENGINES
 
 TORCH = "torch"
-RUNTIMES = (TORCH, "onnxruntime", "openvino")
+RUNTIMES = (TORCH, *ENGINES)
 """What a run may have computed with; records that do not say are of torch."""
-ROUNDING = {"fp32": 1e-4, "bf16": 1e-3}
+ROUNDING = {"fp32": 1e-4, "bf16": 1e-3, "int8": 1e-3}
 """Of a probability: another processor, or number of threads, rounds otherwise. Of one cell in bf16, 7e-5 was seen."""
 MARGIN = 10  # times as much of a confidence or polarity, which follow from several
 
@@ -21,19 +22,21 @@ class Rerun(NamedTuple):
     """How a run is repeated.
 
     Attributes:
-        dtype: that a network computes in, on torch.
+        dtype: that a network computes in.
         why_classes_only: why numbers cannot be compared here; "" where they can.
+        runtime: what computes.
     """
 
     dtype: str
     why_classes_only: str = ""
+    runtime: str = TORCH
 
 
 def how_to_rerun(record: Karyotype) -> Rerun:
     """Return how a record's network is run again.
 
-    Numbers of another runtime, or of bf16 on a processor that only emulates it, differ by more than rounding. Classes do not,
-    but for a chromosome between two of them.
+    A runtime that is not installed, and bf16 on a processor that only emulates it, cannot be had. Numbers of another differ by
+    more than rounding. Classes do not, but for a chromosome between two of them.
 
     Raises:
         GricolZooError: a runtime that no version has.
@@ -44,11 +47,13 @@ def how_to_rerun(record: Karyotype) -> Rerun:
             f"Expected the record's runtime to be one of {', '.join(RUNTIMES)}, but got {runtime!r:.100}. "
             "The file was altered, or is of a newer version."
         )
-    if runtime != TORCH:
-        return Rerun("fp32", f"its run used {runtime} in {dtype}, and this version reruns on {TORCH} alone")
     if dtype == "bf16" and not has_bf16():
         return Rerun("fp32", "its run used bf16, which this processor does not have")
-    return Rerun(dtype if dtype in ("auto", *DTYPES) else "fp32")
+    if runtime == TORCH:
+        return Rerun(dtype if dtype in ("auto", *DTYPES) else "fp32")
+    if dtype not in ENGINES[runtime].dtypes or not ENGINES[runtime].version():
+        return Rerun("fp32", f"its run used {runtime} in {dtype}, which is not installed here")
+    return Rerun(dtype, runtime=runtime)
 
 
 def is_from_before(record: Karyotype, classifier: Classifier) -> bool:

@@ -11,11 +11,17 @@ from gricol_zoo.inference.variables import changing_variables
 LIBRARIES = ("torch", "numpy", "scipy", "pillow")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python, of this package and of the libraries that compute, and variables that change results."""
+def versions(runtime: str = "torch") -> dict[str, str]:
+    """Return the versions of Python, of this package and of the libraries that compute, and variables that change results.
+
+    Args:
+        runtime: what computes, with its version if it is not torch: "openvino 2026.1".
+    """
+    name, _, number = runtime.partition(" ")
     return {
         "gricol_zoo": __version__,
         "python": platform.python_version(),
         **{library: version(library) for library in LIBRARIES},
+        **({name: number} if number else {}),
         **changing_variables(),
     }

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gricol_zoo.errors import GricolZooError
 from gricol_zoo.inference.workers import usable_cores
 
 Network = Callable[[np.ndarray], list[np.ndarray]]
@@ -25,7 +26,7 @@ class Engine(Protocol):
 
     Attributes:
         extra: the package's extra that installs it.
-        dtypes: what it computes in, best first; "bf16" only counts where the processor has it.
+        dtypes: what it computes in, best first; "bf16" only counts where the processor has it, "int8" where it is asked for.
     """
 
     extra: str
@@ -39,10 +40,10 @@ class Engine(Protocol):
 
 
 class OnnxRuntime:
-    """ONNX Runtime on the processor, in fp32: it has no bf16 there."""
+    """ONNX Runtime on the processor; it has no bf16 there."""
 
     extra = "export"
-    dtypes: tuple[str, ...] = ("fp32",)
+    dtypes: tuple[str, ...] = ("fp32", "int8")
 
     def version(self) -> str:
         """Return its version, "" where it is not installed."""
@@ -64,11 +65,15 @@ class OnnxRuntime:
         return lambda images: list(session.run(None, {name: images}))
 
 
+PRECISION = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+"""OpenVINO's words. A quantized file says itself which of its layers are in 8 bits; the others are in this."""
+
+
 class OpenVino:
     """OpenVINO on the processor, in bf16 where it has it."""
 
     extra = "openvino"
-    dtypes: tuple[str, ...] = ("bf16", "fp32")
+    dtypes: tuple[str, ...] = ("bf16", "fp32", "int8")
 
     def version(self) -> str:
         """Return its version, "" where it is not installed."""
@@ -79,17 +84,23 @@ class OpenVino:
         return str(openvino.__version__).partition("-")[0]
 
     def open(self, file: Path, dtype: str, threads: int) -> Network:
-        """Open an ONNX file in a precision that is set, for left to itself it takes another on another processor."""
+        """Open an ONNX file in a precision that is set, for left to itself it takes another on another processor.
+
+        Raises:
+            GricolZooError: a precision that the processor does not have.
+        """
         import openvino
 
         core = openvino.Core()
         settings: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[dtype],
+            "INFERENCE_PRECISION_HINT": PRECISION[dtype],
             "INFERENCE_NUM_THREADS": usable_cores(),
             "NUM_STREAMS": max(1, usable_cores() // threads),
             "ENABLE_CPU_PINNING": False,  # else two processes pin themselves to the same cores
         }
         compiled = core.compile_model(str(file), "CPU", settings)
+        if compiled.get_property("INFERENCE_PRECISION_HINT").to_string() != PRECISION[dtype]:
+            raise GricolZooError(f"OpenVINO has no {dtype} on this processor. Leave --dtype at auto, or take fp32.")
         mine = threading.local()  # a request serves one thread at a time
 
         def run(images: np.ndarray) -> list[np.ndarray]:

@@ -18,11 +18,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor, nn
 
 from gricol_zoo.errors import CacheError, GricolZooError
+from gricol_zoo.export.int8 import quantize
 from gricol_zoo.export.write import OPSET, quiet, write_onnx
 from gricol_zoo.models.deployed import DeployedModel
 
@@ -62,9 +64,17 @@ def digest_of(model: DeployedModel) -> str:
 
 
 def hash_of(file: Path) -> str:
-    """Return the SHA-256 of a file."""
+    """Return the SHA-256 of a file, "" where there is none."""
+    if not file.is_file():
+        return ""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_vouched_for(file: Path) -> bool:
+    """Say whether a network's file is there, and is one that some check was made with."""
+    checked = {read_record(note).get("sha256", "") for note in file.parent.glob(f"{file.stem}.*.json")}
+    return hash_of(file) in checked - {""}
 
 
 @cache
@@ -92,19 +102,29 @@ class Portable(nn.Module):
 
 
 def write_network(model: DeployedModel, file: Path) -> None:
-    """Write a model's lower branch as an ONNX file of any batch; the file is there whole or not at all.
-
-    Raises:
-        GricolZooError: the exporter is not installed, or cannot write this model.
-    """
+    """Write a model's lower branch as an ONNX file of any batch; errors as for ``write_graph``."""
     names = ["logits", "short_arm_up"] if model.polarity else ["logits"]
     images = torch.zeros(2, model.in_chans, *model.spec.image_size)
+    write_graph(Portable(model), images, names, file, model.name or "This model")
+
+
+def write_graph(net: nn.Module, images: Tensor, names: list[str], file: Path, name: str) -> None:
+    """Write a network as an ONNX file of any batch; the file is there whole or not at all.
+
+    Args:
+        net: in evaluation mode, (B, C, H, W) -> a tensor, or a tuple of them.
+        images: an example, with B = 2.
+        names: of the outputs.
+        file: what to write.
+        name: of the network, for messages.
+
+    Raises:
+        GricolZooError: the exporter is not installed, or cannot write this network.
+    """
     made = file.with_suffix(f".{os.getpid()}.tmp")
     try:
         with quiet(), torch.no_grad():
-            program = torch.export.export(
-                Portable(model), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False
-            )
+            program = torch.export.export(net, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},), strict=False)
         write_onnx(program, made, {"inputs": json.dumps(["images"]), "outputs": json.dumps(names)})
         made.replace(file)
     except ImportError as error:
@@ -113,7 +133,30 @@ def write_network(model: DeployedModel, file: Path) -> None:
         ) from error
     except Exception as error:  # whatever a third party's part stumbles over
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise GricolZooError(f"{model.name or 'This model'} cannot be written for another runtime: {reason}") from error
+        raise GricolZooError(f"{name} cannot be written for another runtime: {reason}") from error
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def write_int8(plain: Path, file: Path, images: np.ndarray) -> None:
+    """Write a network's fp32 file in 8 bits (``gricol_zoo.export.int8``); the file is there whole or not at all.
+
+    Args:
+        plain: the fp32 file.
+        file: what to write.
+        images: (n, C, H, W) float32 as the network takes them, whose activations set the scales.
+
+    Raises:
+        GricolZooError: ONNX Runtime is not installed.
+    """
+    made = file.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        quantize(plain, made, images)
+        made.replace(file)
+    except ImportError as error:
+        raise GricolZooError(
+            f"int8 needs the package {error.name}. Run: pip install 'gricol_zoo[export]', or use another --dtype."
+        ) from error
     finally:
         made.unlink(missing_ok=True)
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.serve.gate import Gate
+from gricol_zoo.serve.offered import Offered
 from gricol_zoo.serve.page import STYLE, build_page
 from gricol_zoo.serve.place import SESSIONS, UPLOADS, own_place
-from gricol_zoo.serve.session import Models
 from gricol_zoo.serve.sessions import Sessions
 from gricol_zoo.serve.signed import check_key
 from gricol_zoo.serve.uploads import MAX_UPLOAD
@@ -37,7 +37,7 @@ ENVIRONMENT = {
 """What is set before gradio is imported; whatever a shell has set otherwise does not count here."""
 
 
-def serve(models: Models, port: int = 7860, open_browser: bool = False, key: Path | None = None) -> None:
+def serve(models: Offered, port: int = 7860, open_browser: bool = False, key: Path | None = None) -> None:
     """Serve the page until interrupted (SIGINT or SIGTERM); then delete every file that was uploaded.
 
     A server that was killed cannot; the next one deletes what it left.
@@ -61,6 +61,9 @@ def serve(models: Models, port: int = 7860, open_browser: bool = False, key: Pat
         os.environ.update(ENVIRONMENT, GRADIO_TEMP_DIR=str(place / UPLOADS), MPLCONFIGDIR=str(place))
         with without_proxies():
             page = build_page(Sessions(place / SESSIONS, models, key))
+        if models.runtime != "torch":
+            print(f"Preparing {len(models)} models; the first time it takes minutes.", file=sys.stderr, flush=True)
+        models.prepare()
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the files would outlive the server
         try:

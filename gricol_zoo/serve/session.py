@@ -17,17 +17,17 @@ from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
-from gricol_zoo.inference.classifier import Classifier, of_network
+from gricol_zoo.inference.classifier import Classifier
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.fit import choose
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.review import Action, Check, Review, perform, redo, undo
 from gricol_zoo.karyotype.run import karyotype
 from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.serve.offered import Offered
 from gricol_zoo.serve.signed import sign_checked
 from gricol_zoo.serve.uploads import Upload, check_cell, move_into, open_upload
 
-Models = Mapping[str, GridModel | DeployedModel]
 ZOOM = 2  # pixels a unit of the layout
 MAX_NAME = 40  # letters of whoever corrects
 BY_FIT = "the best fit"
@@ -81,7 +81,7 @@ class Session:
         by: who corrects, as last given.
     """
 
-    def __init__(self, root: Path, models: Models, key: Path | None = None) -> None:
+    def __init__(self, root: Path, models: Offered, key: Path | None = None) -> None:
         # A name that cannot be guessed: whoever has it could ask the server for the files.
         self.folder = Path(tempfile.mkdtemp(dir=root))
         self.models = models
@@ -137,19 +137,17 @@ class Session:
         check_cell(images)
         found: dict[str, float] = {}
         if model == BY_FIT:
-            able = [self._classifier(name) for name, one in self.models.items() if one.info.reference is not None]
-            able = able or [self._classifier(next(iter(self.models)))]
+            able = [self.models.classifier(name) for name, one in self.models.items() if one.info.reference is not None]
+            able = able or [self.models.classifier(next(iter(self.models)))]
             images = read_once(images, able[0].ground)
             chosen, found = choose(able, images)
             model = chosen.name
-        images = read_once(images, self.models[model].spec.preprocess.ground)
+        classifier = self.models.classifier(model)
+        images = read_once(images, classifier.ground)
         source = self.upload.source if self.upload else ""
         others = partial(self._others, model)
-        result = karyotype(self.models[model], images, cell=cell, name=model, source=source, rivals=others, fit=found)
+        result = karyotype(classifier, images, cell=cell, name=model, source=source, rivals=others, fit=found)
         return Cell(Review(result), draw_chromosomes(result, open_greys(result, images), ZOOM), model)
-
-    def _classifier(self, name: str) -> Classifier:
-        return of_network(self.models[name])._replace(name=name)
 
     def _reopen(self, karyotype: Karyotype, images: ImageSet) -> Cell:
         check_cell(images)
@@ -158,7 +156,7 @@ class Session:
         return Cell(Review(karyotype), pictures, next(makers, ""), len(karyotype.edits))
 
     def _others(self, model: str) -> Iterator[Classifier]:
-        return (self._classifier(name) for name in self.models if name != model)
+        return (self.models.classifier(name) for name in self.models if name != model)
 
     def choose_cell(self, cell: str) -> str:
         """Bring another cell into view, classified if it is not yet; return what it is, in a line.

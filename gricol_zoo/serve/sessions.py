@@ -8,7 +8,8 @@ from collections import OrderedDict, deque
 from pathlib import Path
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.serve.session import Models, Session
+from gricol_zoo.serve.offered import Offered
+from gricol_zoo.serve.session import Session
 
 MAX_SESSIONS = 30  # tabs that are remembered; the longest unused goes first
 GRACE = 60.0  # seconds that a closed tab's session waits for it to be loaded again
@@ -27,7 +28,7 @@ class Sessions:
         key: file of the private key that signs checked cells; None where there is none.
     """
 
-    def __init__(self, root: Path, models: Models, key: Path | None = None) -> None:
+    def __init__(self, root: Path, models: Offered, key: Path | None = None) -> None:
         self.root, self.models, self.key = root, models, key
         self._lock = threading.Lock()
         self._open: OrderedDict[str, Session] = OrderedDict()

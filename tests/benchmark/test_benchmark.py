@@ -12,13 +12,17 @@ from helpers.models import SMALL
 
 import gricol_zoo
 from benchmarks.speed.training_step import naive_loss
+from gricol_zoo.benchmark import models
 from gricol_zoo.benchmark.machine import CONVOLUTIONS, best_convolution, peak_steps
 from gricol_zoo.benchmark.models import Subject, cost_of, inference_step, training_step
+from gricol_zoo.benchmark.peers import on_runtime
 from gricol_zoo.benchmark.rows import benchmark, to_markdown
 from gricol_zoo.benchmark.timing import Spread, peak_memory_of, spread, time_in_turn
 from gricol_zoo.cli import main
 from gricol_zoo.data.rows import to_csv
+from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.flops import count_forward
+from gricol_zoo.runtimes.engines import ENGINES
 
 MEBIBYTE = 2**20
 
@@ -98,6 +102,38 @@ def test_forms_agree_on_what_they_compute(name, in_chans):
     torch.testing.assert_close(fast, plain, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize(("name", "runtime"), [("r18half_128", "openvino"), ("timm/resnet10t", "onnxruntime")])
+def test_ours_and_timms_run_on_another_runtime(name, runtime):
+    plain = inference_step(Subject(name, "as is"), 2)()
+    there = inference_step(Subject(name, "optimized", "fp32", runtime=runtime), 2)()
+    assert not torch.equal(there, plain)
+    torch.testing.assert_close(there, plain, rtol=1e-3, atol=1e-3 * float(plain.abs().max()))
+
+
+def test_a_network_that_answers_otherwise_there_is_refused(monkeypatch):
+    monkeypatch.setattr(ENGINES["onnxruntime"], "open", lambda *_: lambda images: [np.ones((len(images), 4), np.float32)])
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
+    with pytest.raises(GricolZooError, match="gives other answers than torch"):
+        on_runtime(net, torch.randn(2, 1, 8, 8), "onnxruntime", "fp32")
+
+
+def test_auto_is_the_fastest_of_what_is_there(monkeypatch):
+    asked = []
+    monkeypatch.setattr(models, "inference_step", lambda one, _: asked.append(one) or one)
+    seconds = {("torch", "fp32"): 3, ("onnxruntime", "fp32"): 2, ("openvino", "fp32"): 1}
+    times = lambda steps, rounds: {key: spread([seconds[one.runtime, one.dtype]]) for key, one in steps.items()}  # noqa: E731
+    monkeypatch.setattr(models, "time_in_turn", times)
+    best = models.settled(Subject("r18half_128", "optimized", "fp32", runtime="auto"), 2)
+    assert (best.runtime, best.dtype, len(asked)) == ("openvino", "fp32", 3)
+
+
+def test_a_runtime_is_for_optimized_models_and_inference(capsys):
+    with pytest.raises(GricolZooError, match="only runs optimized models on the processor"):
+        Subject("r18half_128", "as is", runtime="openvino")
+    assert main(["benchmark", "r18half_128", "--bench", "train", "--runtime", "openvino"]) == 2
+    assert "only applies to inference" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("form", ["as is", "optimized"])
 def test_a_training_step_trains(form, monkeypatch):
     seen = {}
@@ -140,9 +176,11 @@ def test_markdown_leaves_out_what_no_row_has():
 
 def test_command(tmp_path, capsys):
     out = tmp_path / "new" / "speed.csv"
-    assert main(["benchmark", "r18half_128", "--batch-size", "2", "--rounds", "1", "--no-memory", "--out", str(out)]) == 0
+    short = ["--batch-size", "2", "--rounds", "1", "--no-memory"]
+    assert main(["benchmark", "r18half_128", *short, "--runtime", "torch", "openvino", "--out", str(out)]) == 0
     assert capsys.readouterr().out == out.with_suffix(".md").read_text()
-    assert [row["form"] for row in csv.DictReader(out.open())] == ["as is", "optimized"]
+    rows = [(row["form"], row["runtime"]) for row in csv.DictReader(out.open())]
+    assert rows == [("as is", "torch"), ("optimized", "torch"), ("optimized", "openvino")]
 
 
 @pytest.mark.parametrize("name", ["r18haf_128", "timm/no_such_model"])

@@ -3,6 +3,7 @@
 import csv
 import io
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from helpers.synthetic import write_cell, zip_folder
 from PIL import Image
 
 from gricol_zoo import MODELS, GricolZooError, create_model
+from gricol_zoo.cli import main
 from gricol_zoo.data.arrays import as_batch, load_canvases
 from gricol_zoo.data.images import pixel_hash
 from gricol_zoo.data.readers import open_images
@@ -342,3 +344,21 @@ def test_what_a_spreadsheet_takes_for_a_formula_is_text(model, tmp_path):
     assert sorted(written) == ["'+c.png", "'-b.png", "'=1+1.png", "'@a.png", "d.png"]
     assert [row["path"] for row in read_csv(tmp_path / "p.csv")] == [record.path for record in images.records]
     assert whole_rows(tmp_path / "p.csv", images) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--engine", "ray", "--shards", "out"), "writes one file"),
+        (("--engine", "ray", "--device", "cuda", "--out", "o.csv"), "computes on processors"),
+        (("--out", "o.parquet"), "Parquet is read and written by --engine ray alone"),
+        (("--engine", "ray", "--out", "o.csv"), "The engine ray is not installed. Run: pip install 'gricol_zoo[ray]'"),
+    ],
+)
+def test_what_another_engine_does_is_said(options, said, chromosomes, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
+    assert main(["predict", str(chromosomes), *options]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.strip().count("\n") == 0

@@ -15,6 +15,7 @@ from gricol_zoo.karyotype.reading import read_karyotype, to_karyotype
 from gricol_zoo.karyotype.rerun import Rerun, how_to_rerun
 from gricol_zoo.karyotype.run import find_cell
 from gricol_zoo.karyotype.unprotected import NUMBERS
+from gricol_zoo.runtimes.engines import ENGINES
 
 
 @pytest.fixture(scope="module")
@@ -52,19 +53,22 @@ def compared(data, model):
 
 
 @pytest.fixture
-def no_bf16(monkeypatch):
+def torch_alone(monkeypatch):
+    """A processor without bf16, and no other runtime."""
     monkeypatch.setattr(rerun, "has_bf16", lambda: False)
+    for engine in ENGINES.values():
+        monkeypatch.setattr(type(engine), "version", lambda self: "")
 
 
 ELSEWHERE = [
-    ({"runtime": "onnxruntime"}, "its run used onnxruntime in fp32"),
+    ({"runtime": "onnxruntime"}, "its run used onnxruntime in fp32, which is not installed here"),
     ({"runtime": "openvino", "dtype": "int8"}, "its run used openvino in int8"),
     ({"dtype": "bf16"}, "its run used bf16, which this processor does not have"),
 ]
 
 
 @pytest.mark.parametrize(("options", "why"), ELSEWHERE)
-def test_classes_alone_are_compared_and_that_is_said(data, tmp_path, no_bf16, capsys, options, why):
+def test_classes_alone_are_compared_and_that_is_said(data, tmp_path, torch_alone, capsys, options, why):
     record = tmp_path / "karyotype.json"
     record.write_text(json.dumps(as_elsewhere(data, **options)))
     assert run("verify", record) == 0
@@ -75,7 +79,7 @@ def test_classes_alone_are_compared_and_that_is_said(data, tmp_path, no_bf16, ca
 
 
 @pytest.mark.parametrize(("options", "why"), ELSEWHERE)
-def test_another_class_is_found_all_the_same(data, model, no_bf16, options, why):
+def test_another_class_is_found_all_the_same(data, model, torch_alone, options, why):
     altered = as_elsewhere(data, **options)
     assert compared(altered, model) == []
     item = altered["chromosomes"][3]
@@ -110,6 +114,26 @@ def test_a_run_in_bf16_holds_in_bf16_and_without_it(folder, tmp_path, monkeypatc
         assert how_to_rerun(record).dtype == ("bf16" if there else "fp32")
         assert run("verify", tmp_path / "karyotype.json") == 0
         assert ("classes only" in capsys.readouterr().out) != there
+
+
+def test_a_run_of_another_runtime_holds_there_and_without_it(folder, tmp_path, monkeypatch, capsys):
+    assert run("karyotype", folder / "cell", "--out", tmp_path, "--model", DEFAULT_MODEL, "--runtime", "onnxruntime") == 0
+    file = tmp_path / "karyotype.json"
+    record = read_karyotype(file)
+    assert (record.options["runtime"], record.options["dtype"]) == ("onnxruntime", "fp32")
+    assert record.versions["onnxruntime"] == ENGINES["onnxruntime"].version()
+    assert how_to_rerun(record) == Rerun("fp32", runtime="onnxruntime")
+    assert run("verify", file) == 0
+    said = capsys.readouterr()
+    assert "classes only" not in said.out
+    assert "note:" not in said.err
+    altered = as_elsewhere(json.loads(file.read_text()))
+    assert compared(altered, gricol_zoo.create_model(DEFAULT_MODEL, pretrained=True))
+    monkeypatch.setattr(type(ENGINES["onnxruntime"]), "version", lambda self: "")
+    assert run("verify", file) == 0
+    said = capsys.readouterr()
+    assert "classes only: its run used onnxruntime in fp32, which is not installed here" in said.out
+    assert "onnxruntime was" in said.err
 
 
 @pytest.mark.parametrize("runtime", ["magic", "", 7, None, "Torch", ["torch"]])

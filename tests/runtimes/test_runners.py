@@ -2,13 +2,14 @@
 
 import argparse
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from helpers.synthetic import tiny_set
 
-from gricol_zoo import MODELS, GricolZooError, create_model
+from gricol_zoo import MODELS, GricolZooError, create_model, optimize
 from gricol_zoo.cli import main
 from gricol_zoo.commands.common import runtime_option
 from gricol_zoo.errors import CheckpointError
@@ -16,9 +17,9 @@ from gricol_zoo.inference.classifier import of_network
 from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.inference.precision import choose_dtype, has_bf16
 from gricol_zoo.inference.workers import side_by_side
-from gricol_zoo.runtimes import RUNTIMES, Runner, choose, make_runner
+from gricol_zoo.runtimes import RUNTIMES, Runner, choose, make_runner, store
 from gricol_zoo.runtimes.engines import ENGINES
-from gricol_zoo.runtimes.runner import example_images
+from gricol_zoo.runtimes.runner import example_images, plain_form
 
 SMALL = {"image_size": (96, 98), "cell_size": (48, 48)}
 OTHERS = sorted(ENGINES)
@@ -29,16 +30,21 @@ def model():
     return create_model("r18half_192.qband", pretrained=True)
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    """The cache that the tests share, which is filled by the first."""
-    return tmp_path_factory.mktemp("cache")
+@pytest.fixture
+def own(model, tmp_path, monkeypatch):
+    """A cache of the test's own, with the model's file and what was checked with it."""
+    shutil.copytree(make_runner(model, "onnxruntime", "fp32")._file.parent, tmp_path / "runtimes")
+    monkeypatch.setenv("GRICOL_ZOO_CACHE", str(tmp_path))
+    return tmp_path / "runtimes"
 
 
-@pytest.fixture(autouse=True)
-def cache(kept, monkeypatch):
-    monkeypatch.setenv("GRICOL_ZOO_CACHE", str(kept))
-    return kept / "runtimes"
+@pytest.fixture
+def unchecked(own, monkeypatch):
+    """That, with nothing checked yet, and the file not written anew."""
+    for note in own.glob("*.json"):
+        note.unlink()
+    monkeypatch.setattr(store, "write_network", lambda net, file: None)
+    return own
 
 
 @pytest.mark.parametrize("runtime", OTHERS)
@@ -57,14 +63,43 @@ def test_it_answers_as_torch_does(runtime, model):
     assert not model.classifier.weight.is_meta
 
 
-@pytest.mark.skipif(not has_bf16(), reason="the processor has no bf16")
-def test_bf16_is_said_and_near(model):
+def test_bf16_is_computed_in_or_refused(model):
+    if not has_bf16():
+        with pytest.raises(GricolZooError, match="no bf16 on this processor"):
+            make_runner(model, "openvino", "bf16")
+        return
     runner = make_runner(model, "openvino", "auto")
     images = example_images(runner.model)
     with torch.inference_mode():
         expected = model(images)
     assert runner.dtype == choose_dtype("auto") == "bf16"
     assert 1e-5 < (runner(images) - expected).abs().max() / expected.abs().max() < 0.05
+
+
+@pytest.mark.parametrize("runtime", OTHERS)
+def test_int8_is_another_file_and_the_same_classes(runtime, model):
+    runner, plain = make_runner(model, runtime, "int8"), make_runner(model, runtime, "fp32")
+    images = example_images(runner.model)
+    assert runner.dtype == "int8"
+    assert 1e-3 < runner.difference < 0.25
+    assert (runner(images).argmax(1) == plain(images).argmax(1)).float().mean() > 0.9
+    assert runner._file.stat().st_size < 0.3 * plain._file.stat().st_size
+
+
+def test_int8_that_changes_classes_is_refused(model, monkeypatch, unchecked):
+    right = store.quantize
+    monkeypatch.setattr(store, "quantize", lambda plain, made, images: right(plain, made, images * 0 - 1))
+    with pytest.raises(CheckpointError, match=r"in int8. A logit differs by .* of the images get another class"):
+        make_runner(model, "onnxruntime", "int8")
+
+
+def test_the_public_door_opens_every_runtime(model):
+    assert optimize(model, "fp32", runtime="onnxruntime").runtime == "onnxruntime"
+    assert isinstance(optimize(model, "fp32"), type(model))
+    with pytest.raises(GricolZooError, match="`compile` is of torch alone"):
+        optimize(model, compile=True, runtime="openvino")
+    with pytest.raises(GricolZooError, match="For int8 take another runtime"):
+        optimize(model, "int8")
 
 
 @pytest.mark.parametrize("runtime", OTHERS)
@@ -90,7 +125,7 @@ def test_what_it_cannot_is_said(runtime, model):
 def test_unknown_and_absent_ones_are_said(model, monkeypatch):
     with pytest.raises(GricolZooError, match="one of torch, onnxruntime, openvino, auto, but got 'tensorrt'"):
         make_runner(model, "tensorrt")
-    with pytest.raises(GricolZooError, match="onnxruntime computes in fp32 here, but bf16"):
+    with pytest.raises(GricolZooError, match="onnxruntime computes in fp32 or int8 here, but bf16"):
         make_runner(model, "onnxruntime", "bf16")
     for runtime, engine in ENGINES.items():
         monkeypatch.setattr(type(engine), "version", lambda self: "")
@@ -109,8 +144,7 @@ def test_the_check_is_made_once(model, monkeypatch):
 
 
 @pytest.mark.parametrize("change", ["version", "processor"])
-def test_it_is_checked_again_where_something_else_computes(change, model, monkeypatch):
-    make_runner(model, "onnxruntime", "fp32")
+def test_it_is_checked_again_where_something_else_computes(change, model, monkeypatch, own):
     checks = []
     monkeypatch.setattr("gricol_zoo.runtimes.runner.check", lambda *_: checks.append(1) or 0.0)
     if change == "version":
@@ -121,9 +155,10 @@ def test_it_is_checked_again_where_something_else_computes(change, model, monkey
     assert checks
 
 
-def test_an_altered_file_is_made_anew(model, cache):
+def test_an_altered_file_is_made_anew(model, own):
     runner = make_runner(model, "onnxruntime", "fp32")
-    (file,) = [path for path in cache.glob("*.onnx") if runner._file == path]
+    file = runner._file
+    assert file.parent == own
     whole = file.read_bytes()
     place = whole.index(model.classifier.bias.detach().numpy().tobytes()[:8])
     file.write_bytes(whole[:place] + bytes(8) + whole[place + 8 :])
@@ -132,8 +167,7 @@ def test_an_altered_file_is_made_anew(model, cache):
     assert file.read_bytes() == whole
 
 
-def test_one_that_answers_otherwise_is_refused(model, monkeypatch, tmp_path):
-    monkeypatch.setenv("GRICOL_ZOO_CACHE", str(tmp_path))
+def test_one_that_answers_otherwise_is_refused(model, monkeypatch, unchecked):
     right = type(ENGINES["onnxruntime"]).open
 
     def wrong(self, *arguments):
@@ -143,16 +177,30 @@ def test_one_that_answers_otherwise_is_refused(model, monkeypatch, tmp_path):
     monkeypatch.setattr(type(ENGINES["onnxruntime"]), "open", wrong)
     with pytest.raises(CheckpointError, match="gives other answers than torch"):
         make_runner(model, "onnxruntime", "fp32")
-    assert not list(tmp_path.glob("runtimes/*.json"))  # so it will be checked the next time
+    assert not list(unchecked.glob("*.json"))  # so it will be checked the next time
     monkeypatch.setattr(type(ENGINES["openvino"]), "version", lambda self: "")
     with pytest.warns(UserWarning, match="other answers"):
         assert not isinstance(make_runner(model, "auto", "fp32"), Runner)
 
 
-def test_auto_takes_the_fastest(model, monkeypatch):
-    speeds = {"onnxruntime": 1.0, "openvino": 3.0}
-    monkeypatch.setattr(choose, "seconds_of", lambda one, _: speeds.get(getattr(one, "runtime", ""), 2.0))
+def test_auto_takes_the_fastest_and_remembers_it(model, monkeypatch, own):
+    speeds, timed = {"onnxruntime": 1.0, "openvino": 3.0}, []
+    monkeypatch.setattr(choose, "seconds_of", lambda one, _: timed.append(one) or speeds.get(getattr(one, "runtime", ""), 2.0))
     assert make_runner(model, "auto", "fp32").runtime == "onnxruntime"
+    assert len(timed) == 3
+    assert make_runner(model, "auto", "fp32").runtime == "onnxruntime"
+    assert len(timed) == 3
+    monkeypatch.setattr(type(ENGINES["openvino"]), "version", lambda self: "")
+    assert make_runner(model, "auto", "fp32").runtime == "onnxruntime"
+    assert len(timed) == 5
+
+
+def test_auto_tries_int8_where_the_precision_is_free(monkeypatch):
+    best = choose_dtype("auto")
+    free = [("torch", best), ("onnxruntime", "fp32"), ("onnxruntime", "int8"), ("openvino", best), ("openvino", "int8")]
+    assert choose.candidates("auto") == free
+    assert choose.candidates("fp32") == [("torch", "fp32"), ("onnxruntime", "fp32"), ("openvino", "fp32")]
+    assert choose.candidates("int8") == [("onnxruntime", "int8"), ("openvino", "int8")]
 
 
 def test_a_cache_that_cannot_be_written_is_said(model, monkeypatch, tmp_path):
@@ -162,12 +210,12 @@ def test_a_cache_that_cannot_be_written_is_said(model, monkeypatch, tmp_path):
         make_runner(model, "onnxruntime")
 
 
-def test_weights_that_differ_have_files_of_their_own(model, cache):
-    first = make_runner(model, "onnxruntime", "fp32")._file
+def test_weights_that_differ_have_files_of_their_own(model):
     other = create_model("r18half_192.qband", pretrained=True)
+    assert store.digest_of(plain_form(other)) == store.digest_of(plain_form(model))
     with torch.no_grad():
         other.classifier.bias[0] += 1
-    assert make_runner(other, "onnxruntime", "fp32")._file != first
+    assert store.digest_of(plain_form(other)) != store.digest_of(plain_form(model))
 
 
 def test_threads_share_an_open_file(model):

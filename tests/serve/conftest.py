@@ -36,7 +36,7 @@ def server(tmp_path_factory):
     changes = {"HOME": str(places["home"]), "TMPDIR": str(places["temporary"]), "GRADIO_SHARE": "True"}
     environment = {**os.environ, **changes, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     environment.pop("MPLCONFIGDIR", None)
-    command = [sys.executable, "-X", "faulthandler", "-c", START, "serve", "--port", "0"]
+    command = [sys.executable, "-X", "faulthandler", "-c", START, "serve", "--port", "0", "--runtime", "torch"]
     told = tmp_path / "stderr"  # a pipe that nobody reads would stop the server once it is full
     with told.open("w") as stderr:
         process = subprocess.Popen(command, stderr=stderr, env=environment, cwd=tmp_path)

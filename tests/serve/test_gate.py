@@ -17,6 +17,7 @@ from gricol_zoo import GricolZooError
 from gricol_zoo.serve import place
 from gricol_zoo.serve import sessions as sessions_module
 from gricol_zoo.serve.gate import API, MAX_JOINS, Gate, RefusedError, bytes_in, check_event, check_origin, check_place
+from gricol_zoo.serve.offered import Offered
 from gricol_zoo.serve.sessions import Sessions
 
 HOST = "127.0.0.1:7860"
@@ -173,7 +174,7 @@ def test_no_other_page_shows_this_one_inside_of_itself(tmp_path):
 
 
 def test_a_session_that_ended_is_not_made_again(tmp_path):
-    sessions = Sessions(tmp_path, {"x": None})
+    sessions = Sessions(tmp_path, Offered({"x": None}))
     sessions.get("a")
     sessions.end("a")
     assert list(tmp_path.iterdir()) == []
@@ -184,7 +185,7 @@ def test_a_session_that_ended_is_not_made_again(tmp_path):
 
 def test_a_tab_that_is_loaded_again_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(sessions_module, "GRACE", 0.05)
-    sessions, token = Sessions(tmp_path, {"x": None}), "0123456789abcdef" * 2
+    sessions, token = Sessions(tmp_path, Offered({"x": None})), "0123456789abcdef" * 2
     first = sessions.get("a")  # something was dropped before the page had said whose it is
     sessions.bind("a", token)
     assert sessions.get("a") is first
@@ -240,7 +241,7 @@ def test_only_dead_places_are_cleared(tmp_path, monkeypatch):
 
 def start(folder):
     environment = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "gricol_zoo", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "gricol_zoo", "serve", "--port", "0", "--runtime", "torch"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=folder)
     line = process.stderr.readline()
     assert line.startswith("Serving on"), line

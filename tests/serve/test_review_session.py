@@ -14,6 +14,7 @@ from gricol_zoo.errors import SignatureError
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, signature_file, to_sign
 from gricol_zoo.karyotype.review import Review
 from gricol_zoo.serve import board, page, saving
+from gricol_zoo.serve.offered import Offered
 from gricol_zoo.serve.session import Cell, Session
 from gricol_zoo.serve.sessions import Sessions
 from gricol_zoo.serve.uploads import Upload
@@ -41,7 +42,7 @@ def filled(session, folder):
 def tab(tmp_path):
     (tmp_path / "crops").mkdir()
     (tmp_path / "sessions").mkdir()
-    return filled(Session(tmp_path / "sessions", {"x": None}), tmp_path / "crops")
+    return filled(Session(tmp_path / "sessions", Offered({"x": None})), tmp_path / "crops")
 
 
 def told(what, **more):
@@ -98,7 +99,7 @@ def test_the_board_has_a_button_a_place_and_an_order(tab):
 
 def test_a_window_that_is_behind_is_told(tmp_path):
     (tmp_path / "crops").mkdir()
-    sessions, token = Sessions(tmp_path / "crops", {"x": None}), "ab" * 16
+    sessions, token = Sessions(tmp_path / "crops", Offered({"x": None})), "ab" * 16
     one, two = (SimpleNamespace(session_hash=name) for name in "ab")
     for window in (one, two):
         sessions.bind(window.session_hash, token)

@@ -1,0 +1,183 @@
+"""Batches of columns, as Ray Data, Spark and Hugging Face datasets hand them out: images in, classes out.
+
+A batch is a mapping of column to n values. Images are in one column, as bytes of files, paths, PIL images, arrays, or mappings
+with ``bytes`` and ``path`` (what Hugging Face stores). Or they are named by two, ``root`` (a folder or zip) and ``file`` in it.
+
+The scale of a metaphase cell follows from all of its chromosomes, which a batch does not have. So it is a column too,
+``factor``, worked out before: ``ColumnMeasurer`` gives lengths, and ``gricol_zoo.data.scale.find_scales`` the factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gricol_zoo.data.arrays import measure_lengths
+from gricol_zoo.data.store import Store
+from gricol_zoo.data.table import ImageSet, Record
+from gricol_zoo.errors import ImageError
+from gricol_zoo.factory import GridModel
+from gricol_zoo.inference.classifier import Classifier
+from gricol_zoo.inference.predict import predict_batch
+from gricol_zoo.inference.transform import bytes_of
+from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.runtimes.load import classifier_on, load_network
+from gricol_zoo.spec import Preprocess
+
+IMAGE, ROOT, FILE, FACTOR, LENGTH, PIXELS = "image", "root", "file", "factor", "length", "pixels"
+Batch = Mapping[str, Sequence[Any]]
+NUMBERS = {"probability": float, "second_probability": float, "review": int, "turned": int}
+WORDS = ("prediction", "second", "error")
+
+
+class ColumnClassifier:
+    """Classifies batches of columns: for ``map_batches`` of Ray Data, ``map(batched=True)`` of datasets, pandas UDFs of Spark.
+
+    A call returns the columns that came, but for the images, and those of predictions.csv: prediction, probability, second,
+    second_probability, review, turned (these None where the weights or the file say nothing), warnings, error; and
+    ``pixels``, a hash by which the same picture is found twice. A bad image gives a row with an error.
+
+    It may be pickled: a worker that gets it loads the model at its first batch.
+
+    Args:
+        model: a name or folder that has weights, "" for the packaged one; or a network.
+        runtime: what computes (``gricol_zoo.runtimes``).
+        dtype: of it.
+        image: the column with the images; without it, ``root`` and ``file``.
+        threads: of torch in the worker's process; 0 leaves them as they are.
+        preparation: of the crops; 0 leaves the weights' own.
+        ground: their background; "" leaves the weights' own.
+    """
+
+    def __init__(
+        self,
+        model: str | GridModel | DeployedModel = "",
+        runtime: str = "torch",
+        dtype: str = "auto",
+        image: str = IMAGE,
+        threads: int = 0,
+        preparation: int = 0,
+        ground: str = "",
+    ) -> None:
+        self.model, self.runtime, self.dtype, self.image = model, runtime, dtype, image
+        self.threads, self.preparation, self.ground = threads, preparation, ground
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "classifier"}
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The model, loaded at its first use.
+
+        Raises:
+            GricolZooError: it cannot be had, or the runtime cannot.
+        """
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        model = self.model
+        if isinstance(model, str):
+            model = load_network(model, "cpu", True, self.preparation, self.ground)
+        return classifier_on(model, self.dtype, self.runtime)
+
+    def __call__(self, batch: Batch) -> dict[str, list[Any]]:
+        """Return a batch's columns with the answers, a list each.
+
+        Raises:
+            GricolZooError: the model cannot be had.
+            KeyError: the batch has no images.
+        """
+        columns = {name: list(values) for name, values in batch.items()}
+        images = images_of(columns, self.image)
+        factors = columns.get(FACTOR) or [1.0] * len(images)
+        answers = predict_batch(self.classifier, images, list(zip(images.records, factors, strict=True)))
+        kept = {name: values for name, values in columns.items() if name != self.image}
+        typed = [answer(row, digest) for row, digest in answers]
+        return kept | {name: [row[name] for row in typed] for name in answer({}, b"")}
+
+    def frames(self, frames: Iterable[Any]) -> Iterator[Any]:
+        """Yield pandas frames of the answers to pandas frames, one each: for ``mapInPandas`` of Spark."""
+        for frame in frames:
+            yield type(frame)(self({name: frame[name].tolist() for name in frame.columns}))
+
+
+class ColumnMeasurer:
+    """Adds ``length`` to batches of columns: the length of each chromosome in crop pixels, NaN where there is none.
+
+    Args:
+        how: how the model prepares crops: ``model.spec.preprocess``.
+        image: the column with the images; without it, ``root`` and ``file``.
+    """
+
+    def __init__(self, how: Preprocess, image: str = IMAGE) -> None:
+        self.how, self.image = how, image
+
+    def __call__(self, batch: Batch) -> dict[str, list[Any]]:
+        """Return a batch's columns, but for the images, with the lengths, a list each."""
+        columns = {name: list(values) for name, values in batch.items()}
+        lengths = measure_lengths(images_of(columns, self.image), self.how).tolist()
+        return {name: values for name, values in columns.items() if name != self.image} | {LENGTH: lengths}
+
+
+def answer(row: Mapping[str, Any], digest: bytes) -> dict[str, Any]:
+    """Return what one row of predictions.csv says of its image, numbers as numbers and None for what it leaves empty."""
+    numbers = {name: kind(row[name]) if row.get(name, "") != "" else None for name, kind in NUMBERS.items()}
+    words = {name: row.get(name, "") for name in WORDS}
+    return {**words, **numbers, "warnings": "; ".join(row.get("warnings", [])), PIXELS: digest.hex()}
+
+
+class Column(Store):
+    """The images of a batch, each called by its number."""
+
+    def __init__(self, images: Sequence[Any]) -> None:
+        super().__init__(Path("the batch"), [])
+        self.crops = images
+
+    def read(self, name: str) -> bytes:
+        """Return an image as bytes of a file.
+
+        Raises:
+            ImageError: there is none, or it is no image.
+        """
+        image = self.crops[int(name)]
+        if isinstance(image, Mapping):
+            image = image.get("bytes") or image.get("path")
+        return bytes_of(image)
+
+
+class Named(Store):
+    """The images that a batch names by root and file, each called by its number."""
+
+    def __init__(self, roots: Sequence[str], files: Sequence[str]) -> None:
+        super().__init__(Path("the batch"), [])
+        self.roots, self.files = roots, files
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes; errors as for ``Store``, and a root that cannot be opened is an ImageError."""
+        try:
+            store = opened(self.roots[int(name)])
+        except ValueError as error:
+            raise ImageError(str(error)) from error
+        return store.read(self.files[int(name)])
+
+
+@lru_cache(maxsize=64)
+def opened(root: str) -> Store:
+    """Return a folder or zip, kept open by the process; a folder is not listed."""
+    return Store(Path(root), [] if Path(root).is_dir() else None)
+
+
+def images_of(columns: Batch, image: str = IMAGE) -> ImageSet:
+    """Return a batch as a set, each image called by its number.
+
+    Raises:
+        KeyError: it has neither the column with images nor ``root`` and ``file``.
+    """
+    store = Column(columns[image]) if image in columns else Named(columns[ROOT], columns[FILE])
+    count = len(columns[image if image in columns else FILE])
+    cells, cases = (columns.get(name) or [""] * count for name in ("cell", "case"))
+    known = enumerate(zip(cells, cases, strict=True))
+    return ImageSet("the batch", [Record(str(at), cell=str(cell), case=str(case)) for at, (cell, case) in known], store)

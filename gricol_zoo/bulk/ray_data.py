@@ -1,0 +1,233 @@
+"""Prediction on Ray Data: batches go to workers on one machine or many, rows come back in order, to one file.
+
+The driver lists the images and writes the rows; workers read, prepare and classify. A worker that dies takes nothing along:
+Ray gives its batch to another, and the driver sees each batch once, so each image has one row.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gricol_zoo.bulk.columns import FACTOR, FILE, LENGTH, PIXELS, ROOT, Batch, ColumnClassifier, ColumnMeasurer
+from gricol_zoo.bulk.tables import PARQUET, RowGroups, open_table, row_groups
+from gricol_zoo.data.scale import find_scales
+from gricol_zoo.data.table import ImageSet, Record
+from gricol_zoo.errors import GricolZooError, QualityWarning
+from gricol_zoo.inference.predict import Seen, open_paths
+from gricol_zoo.progress import LOGGER
+
+MOST_BLOCKS = 4096  # of names: few enough to keep track of, many enough that little is lost with a worker
+Work = Callable[[Batch], dict[str, Any]]
+
+
+class How(NamedTuple):
+    """How to predict.
+
+    Attributes:
+        classify: what each worker does.
+        workers: how many; 0 takes one for each processor of the cluster.
+        batch_size: images at once; 0 takes what suits the model.
+        scale: "auto", "none" or a number (``gricol_zoo.data.scale``).
+    """
+
+    classify: ColumnClassifier
+    workers: int = 0
+    batch_size: int = 0
+    scale: str | float = "none"
+
+
+def predict(paths: Sequence[str | Path], out: Path, how: How, layout: str = "auto") -> Iterator[list[dict[str, Any]]]:
+    """Classify images on Ray, and yield rows as they are written: as predictions.csv has them, numbers as numbers.
+
+    A cluster is found as Ray finds it (``RAY_ADDRESS``); without one, processes of this machine are it. Files must be at the
+    same place for all workers.
+
+    Args:
+        paths: images, folders, zips and CSVs, as for ``open_paths``; or Parquet with a column ``image`` (bytes, or a mapping
+            with bytes), and perhaps path, case, cell and label.
+        out: a CSV, or Parquet by its suffix.
+        how: see ``How``.
+        layout: of folders and zips.
+
+    Raises:
+        GricolZooError: Ray is not installed, nothing to predict, or Parquet among other inputs.
+    """
+    ray = _start()
+    classifier = how.classify.classifier
+    size = how.batch_size or classifier.batch_size
+    tasks = _tasks(paths, layout, size, how)
+    scaled = how.classify if how.scale == "none" or classifier.preprocess is None else _scaled(ray, tasks, how)
+    twice = Twice()
+    with open_table(out) as write:
+        for rows in _run(ray, tasks, scaled, how.workers):
+            known = [twice.look(row) for row in rows]
+            write(known)
+            yield known
+
+
+def _start() -> Any:
+    """Return Ray, started.
+
+    Raises:
+        GricolZooError: it is not installed.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise GricolZooError("The engine ray is not installed. Run: pip install 'gricol_zoo[ray]'") from error
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.execution_options.preserve_order = True
+    context.enable_progress_bars = False
+    return ray
+
+
+class Tasks(NamedTuple):
+    """What is spread over the workers: tables, a block each, of which a worker takes so many rows at once."""
+
+    blocks: Sequence[Any]
+    rows: int
+    prepare: Callable[[Work], Any]
+
+
+def _tasks(paths: Sequence[str | Path], layout: str, size: int, how: How) -> Tasks:
+    """Return the images that paths name, in batches, or the row groups of Parquet; neither has pixels yet.
+
+    Raises:
+        GricolZooError: as for ``open_paths`` and ``row_groups``, or Parquet among other inputs.
+    """
+    tables = [Path(path) for path in paths if Path(path).suffix.lower() == PARQUET]
+    if not tables:
+        return Tasks(_named(open_paths(paths, layout), size), size, lambda work: work)
+    if len(tables) < len(paths):
+        raise GricolZooError("Give Parquet files alone, or images, folders, zips and CSVs alone.")
+    image = how.classify.image
+    return Tasks(row_groups(tables, image), 1, lambda work: RowGroups(work, size))
+
+
+def _named(sets: Sequence[ImageSet], size: int) -> list[Any]:
+    """Return the images of sets as tables of names, a row each, in blocks of whole batches."""
+    import pyarrow as pa
+
+    for images in sets:
+        for note in images.notes:
+            LOGGER.info(f"{images.store.root}: {note}")
+    rows = [
+        {
+            "path": images.prefix + record.path,
+            "case": record.case,
+            "cell": record.cell,
+            "label": record.label,
+            ROOT: str(images.store.root.absolute()),
+            FILE: record.path,
+        }
+        for images in sets
+        for record in images.records
+    ]
+    block = max(1, len(rows) // (size * MOST_BLOCKS)) * size
+    return [pa.Table.from_pylist(rows[start : start + block]) for start in range(0, len(rows), block)]
+
+
+def _run(ray: Any, tasks: Tasks, work: Work, workers: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of all tasks, in order, worked on by processes that stay: ``work`` is sent to each once.
+
+    Raises:
+        GricolZooError: a worker failed otherwise than by dying.
+    """
+    processors = int(ray.cluster_resources().get("CPU", 1))
+    workers = workers or processors
+    answers = ray.data.from_arrow(list(tasks.blocks)).map_batches(
+        Worker,
+        fn_constructor_args=(tasks.prepare(work),),
+        batch_size=tasks.rows,
+        batch_format="numpy",
+        concurrency=workers,
+        num_cpus=min(1, processors / workers),  # or those for whom there is no room would be waited for
+    )
+    try:
+        for table in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
+            yield table.to_pylist()
+    except ray.exceptions.RayError as error:
+        reason = [line for line in str(error).splitlines() if line.strip()][-1].strip()
+        raise GricolZooError(f"A worker of Ray failed: {reason}") from error
+
+
+class Worker:
+    """What a process of Ray has: any callable of batches."""
+
+    def __init__(self, work: Any) -> None:
+        self.work = work
+
+    def __call__(self, batch: Batch) -> Any:
+        """Return a batch, worked on; or yield several."""
+        return self.work(batch)
+
+
+def _scaled(ray: Any, tasks: Tasks, how: How) -> Work:
+    """Return the work with a column of factors before it; for "auto" the images are measured now, each cell's together."""
+    if how.scale != "auto":
+        return Scaled(how.classify, {}, float(how.scale))
+    preprocess = how.classify.classifier.preprocess
+    assert preprocess is not None  # a network
+    measured = _run(ray, tasks, ColumnMeasurer(preprocess, how.classify.image), how.workers)
+    rows = [row for batch in measured for row in batch]
+    records = [Record("", cell=_word(row, "cell"), case=_word(row, "case")) for row in rows]
+    scales = find_scales(records, np.array([row[LENGTH] for row in rows], float), preprocess.length)
+    for note in scales.notes:
+        warnings.warn(note, QualityWarning, stacklevel=3)
+    factors = {(one.case, one.cell): float(factor) for one, factor in zip(records, scales.factors, strict=True)}
+    return Scaled(how.classify, factors, 1.0)
+
+
+class Scaled:
+    """Work on batches that get the column ``factor`` before.
+
+    Args:
+        work: what follows.
+        factors: by case and cell.
+        rest: of all others.
+    """
+
+    def __init__(self, work: Work, factors: Mapping[tuple[str, str], float], rest: float) -> None:
+        self.work, self.factors, self.rest = work, factors, rest
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:
+        """Return a batch, worked on."""
+        return self.work(self.with_factors(batch))
+
+    def with_factors(self, batch: Batch) -> dict[str, Any]:
+        """Return a batch with the column."""
+        columns = {name: list(values) for name, values in batch.items()}
+        count = len(next(iter(columns.values())))
+        keys = zip(*(map(str, columns.get(name) or [""] * count) for name in ("case", "cell")), strict=True)
+        return columns | {FACTOR: [self.factors.get(key, self.rest) for key in keys]}
+
+
+def _word(row: Mapping[str, Any], name: str) -> str:
+    return "" if row.get(name) is None else str(row[name])
+
+
+class Twice:
+    """Finds the same picture twice in a cell, each input by itself, and numbers the images that have no path."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Seen] = {}
+        self.count = 0
+
+    def look(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a row with all that a table needs."""
+        self.count += 1
+        known = {name: _word(row, name) for name in ("path", "case", "cell", "label")}
+        known["path"] = known["path"] or f"image {self.count}"
+        seen = self.seen.setdefault(_word(row, ROOT), Seen())
+        before = seen.before({**known, "path": _word(row, FILE) or known["path"]}, bytes.fromhex(row[PIXELS]))
+        return {**row, **known, "warnings": "; ".join(filter(None, (row["warnings"], before)))}
