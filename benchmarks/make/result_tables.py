@@ -77,16 +77,10 @@ def worst_rows() -> list[dict[str, Any]]:
 
 def main() -> None:
     """Write them."""
-    shared = {"what": ("images", ""), "system": ("system", "")}
-    scores = {"accuracy": ("accuracy, %", ".1f"), "interval": ("95 %", ""), "runs": ("runs", ""), "images": ("number", "")}
-    write("make/grid", grid_rows(), {**shared, **scores}, GRID_NOTE)
-    lost = {
-        "training": ("weights", ""),
-        "classifiers": ("classifiers", ""),
-        "points": ("points", "+.1f"),
-        "interval": ("95 %", ""),
-    }
-    write("make/bend", bend_rows(), {"what": ("chromosomes", ""), **lost}, BEND_NOTE)
+    scores = {"accuracy": ("accuracy, %", ".1f"), "interval": ("95 %", ""), "runs": ("runs", ""), "images": ("images", "")}
+    write("make/grid", grid_rows(), {"what": ("set", ""), "system": ("system", ""), **scores}, GRID_NOTE)
+    kinds = {"what": ("chromosomes", ""), "training": ("weights", ""), "classifiers": ("classifiers", "")}
+    write("make/bend", bend_rows(), {**kinds, "points": ("points", "+.1f"), "interval": ("95 %", "")}, BEND_NOTE)
     each = {
         f"{tag}_{key}": (f"{name}, {what}", form)
         for tag, name in (("qband", "Q-band"), ("pki3", "Pki-3"))
