@@ -135,7 +135,7 @@ def make_accelerator(config: TrainConfig) -> Any:
 
     recipe, device = config.recipe, config.device
     dtype = choose_dtype(recipe.precision, device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    # With beta 0 the upper branch sits out the first epochs, which data-parallel training must be told.
+    # With beta 0 the upper branch sits out the first epochs, which data-parallel training has to know.
     unused = DistributedDataParallelKwargs(find_unused_parameters=recipe.beta == 0)
     precision = "bf16" if dtype == "bf16" else "no"
     AcceleratorState._reset_state()  # it keeps the precision of whatever trained before in this process
