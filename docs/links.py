@@ -1,7 +1,7 @@
 """A hook of mkdocs: links from the pages to files of the repository that are outside docs/.
 
-A picture is copied into the site. Any other file is linked to ``extra.repository`` of mkdocs.yml; where that is empty, its
-name stands in the link's place.
+A picture is copied into the site. A notebook has a page in it. Any other file is linked to ``extra.repository`` of mkdocs.yml;
+where that is empty, its name stands in the link's place.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ def rewrite(markdown: str, page: str, repository: str, pictures: set[str]) -> st
             return found[0]
         if path.startswith("..") or not (ROOT / path).exists():
             raise FileNotFoundError(f"docs/{page} links to {target}: expected a file of the repository, but there is none.")
+        if path.endswith(".ipynb"):  # whose page docs/notebooks.py makes
+            return f"[{text}]({posixpath.relpath(path.removesuffix('.ipynb') + '.md', posixpath.dirname(page) or '.')})"
         if mark:
             pictures.add(path)
             up = posixpath.relpath(f"{COPIES}/{path}", posixpath.dirname(page) or ".")

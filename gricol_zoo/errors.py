@@ -1,4 +1,4 @@
-"""The one exception family for mistakes that the caller can mend, and for files that cannot be had or trusted.
+"""The one exception family for mistakes that the caller can fix, and for files that cannot be read or trusted.
 
 ``GricolZooError`` (a ValueError): ``ImageError``, ``LeakError`` and ``CheckpointError``. Kinds of ``CheckpointError``:
 ``NoWeightsError``, ``ConfigError``, ``CorruptWeightsError``, ``SignatureError`` and ``HubError``. Kinds of ``HubError``:

@@ -112,7 +112,7 @@ class ModelSpec:
         image_size, cell_size: (height, width) in pixels; one number means a square.
         in_chans, num_classes: image channels and classes.
         drop_rate: dropout before the lower branch's classifier, 0..1.
-        class_names: one name a class; empty means the 24 chromosomes, or "0", "1", ... for another number.
+        class_names: one name per class; empty means the 24 chromosomes, or "0", "1", ... for another number.
         backbone_options, splitter_options, head_options: extra keyword arguments of that part.
         cell_norm: "shared": cells and overview go through the same batch-norms, as the paper's one network does; "own":
             the cells have a second set of them (``gricol_zoo.models.cell_norm``).
@@ -169,7 +169,7 @@ class ModelSpec:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """One name a class, in the order of the logits."""
+        """One name per class, in the order of the logits."""
         if self.class_names:
             return self.class_names
         if self.num_classes == len(CHROMOSOMES):

@@ -55,7 +55,7 @@ def _hub_id(weights: Weights) -> str:
 
 
 def get_pretrained_cfg(name: str) -> PretrainedCfg:
-    """Return what timm is told of a name, with a tag or without, also of one that timm has already (resnet50).
+    """Return the config that timm gets for a name, with a tag or without, also of one that timm has already (resnet50).
 
     Raises:
         GricolZooError: an unknown name or tag.

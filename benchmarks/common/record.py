@@ -24,7 +24,7 @@ def commit() -> str:
 
 
 TEXTS = ("command", "commit", "name", "weights_sha256")
-"""Columns that are no numbers even where they look like one."""
+"""Columns that are text even where they look like a number."""
 
 COMMIT = commit()  # of what is imported now, whatever is checked out by the time of writing
 
@@ -55,7 +55,7 @@ def kept(name: str, scored: Collection[str]) -> list[dict[str, Any]]:
 
 
 def numbers(row: Mapping[str, str]) -> dict[str, Any]:
-    """Return a row with numbers as numbers; a commit such as 10e3066 is none."""
+    """Return a row with numbers as numbers; a commit such as 10e3066 is not one."""
     return {key: value if key in TEXTS else number(value) for key, value in row.items()}
 
 

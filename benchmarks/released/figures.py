@@ -21,7 +21,7 @@ import matplotlib
 import numpy as np
 
 from benchmarks.common.record import RESULTS
-from benchmarks.common.sets import NAMES, open_part, tag_of
+from benchmarks.common.sets import open_part, tag_of
 from benchmarks.common.weights import create, unseen
 from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.rows import read_csv
@@ -56,12 +56,10 @@ def confusion(name: str, images: ImageSet, logits: np.ndarray, labels: np.ndarra
     start, sizes = 0, [len(members) for members in DENVER_GROUPS.values()]
     for group, size in zip(DENVER_GROUPS, sizes, strict=True):
         left.add_patch(Rectangle((start - 0.5, start - 0.5), size, size, fill=False, edgecolor=RED, linewidth=1.2))
-        left.text(start + size / 2 - 0.5, -0.9, group, ha="center", color=RED)
+        left.text(start + size / 2 - 0.5, -0.9, group, ha="center", color=RED, fontsize=9)
         start += size
     accuracy = float(np.trace(matrix) / matrix.sum())
-    left.set_title(
-        f"{name}\n{NAMES[tag_of(name)]}, {part} part: {matrix.sum()} images, accuracy {100 * accuracy:.1f} %", pad=18
-    )
+    left.set_title(f"{name}: {part} part, {matrix.sum()} images, accuracy {100 * accuracy:.1f} %", pad=26)
     edges = np.cumsum([0, *sizes])[:-1]
     groups = np.add.reduceat(np.add.reduceat(matrix, edges, 0), edges, 1)
     right.imshow(groups / np.maximum(groups.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
@@ -86,7 +84,7 @@ def reliability(name: str, logits: np.ndarray, labels: np.ndarray, temperature: 
         points = [(confidence[index == b].mean(), correct[index == b].mean()) for b in filled]
         top.plot(*zip(*points, strict=True), marker="o", markersize=4, color=color, label=label)
         bottom.stairs(np.bincount(index, minlength=BINS), np.linspace(0, 1, BINS + 1), color=color, fill=False)
-    top.set(ylabel="share of right ones", title=f"{name}\n{NAMES[tag_of(name)]}, {part} part: {len(labels)} images")
+    top.set(ylabel="share of right ones", title=f"{name}: {part} part, {len(labels)} images")
     top.legend(frameon=False)
     bottom.set(xlabel="probability of the predicted class", ylabel="images", yscale="symlog", xlim=(0, 1))
     save(figure, f"{name}.reliability.png")

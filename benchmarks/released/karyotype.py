@@ -54,7 +54,7 @@ from gricol_zoo.spec import CHROMOSOMES
 
 GRID = {"extra": (2.0, 3.0, 4.0, 5.0, 7.0, 10.0), "missing": (1.0, 2.0, 3.0, 4.0, 6.0), "unassigned": (3.0, 5.0, 7.0, 10.0)}
 DRAWS, SEED = 2, 0
-Cell = tuple[np.ndarray, np.ndarray]  # (n, 24) probabilities, (n,) true classes, UNASSIGNED for what is no chromosome
+Cell = tuple[np.ndarray, np.ndarray]  # (n, 24) probabilities, (n,) true classes, UNASSIGNED for what is not a chromosome
 
 COSTS = {
     "extra": ("extra", "g"),

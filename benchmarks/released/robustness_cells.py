@@ -52,7 +52,7 @@ class Seen(NamedTuple):
         images_warned: share of images with one.
         odd: for each odd image, whether it is unassigned, doubtful, unreadable or warned of.
         named: whether a warning names other weights that fit better.
-        polarity: share of images whose short arm's end is told rightly; None for weights that do not tell.
+        polarity: share of images whose short arm's end is predicted correctly; None for weights without polarity.
         scale: what the pixels were multiplied by.
     """
 
@@ -126,7 +126,7 @@ def stays_up(crop: Pixels, data: bytes, angle: float) -> bool:
 
 
 def as_set(key: str, files: Files) -> ImageSet:
-    """Return a cell's files as a set of images; karyotype is told no class."""
+    """Return a cell's files as a set of images; no class is given to karyotype."""
     named = {f"{index:03d}": data for index, (data, _) in enumerate(files)}
     return ImageSet(key, [Record(name, cell=key) for name in named], Memory(named))
 

@@ -1,4 +1,4 @@
-"""Can the probability be trusted? Calibration, the review flag, and inputs that are no chromosome or of another band.
+"""Can the probability be trusted? Calibration, the review flag, and inputs that are not a chromosome or are of another band.
 
     python -m benchmarks.released.trust --data FOLDER                     # every released weight, test part
 

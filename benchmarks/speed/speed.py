@@ -1,8 +1,8 @@
 """Models side by side at inference: images per second, latency, memory, Gflops and the share of the machine's peak.
 
-    pip install '.[viz]' && python -m benchmarks.speed.speed [--rounds 9]
+    python -m benchmarks.speed.speed [--rounds 9]
 
-Writes results/speed/speed.csv, .md and .png: our names and timm's, each as a user gets it (fp32, torch's defaults) and
+Writes results/speed/speed.csv and .md: our names and timm's, each as a user gets it (fp32, torch's defaults) and
 optimized alike (channels-last, batch-norm folded, bf16 where the device has it), all timed in turn in one run, batch 8, random
 images. Ours are the lower branch, at their own image size; timm's at 224x224 with 3 channels, and resnet50 with grey input as
 well. Also results/speed/speed_ratios.csv (r50half against timm's resnet50), speed_batch.csv (batch sizes) and
@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import matplotlib
-
 from benchmarks.common import record
 from benchmarks.speed.training_step import PROFILE_COLUMNS, profile_step
 from gricol_zoo.benchmark.machine import describe_machine
@@ -23,9 +21,6 @@ from gricol_zoo.benchmark.models import Subject, inference_step
 from gricol_zoo.benchmark.rows import MARKDOWN, benchmark
 from gricol_zoo.benchmark.timing import time_in_turn
 from gricol_zoo.inference.precision import choose_dtype
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 OURS = ("gricol_r50half_n3", "r50half", "resnet50", "gricol_r18half_n3_128")
 TIMM = (
@@ -51,7 +46,6 @@ BATCHES = {
     "ms_low": ("lower quartile", ".2f"),
     "ms_high": ("upper quartile", ".2f"),
 }
-COLORS = {"as is": "#9aa5b1", "optimized": "#1f6f8b"}
 
 
 def subjects(dtype: str) -> list[Subject]:
@@ -102,31 +96,8 @@ def batches(dtype: str, rounds: int) -> list[dict[str, Any]]:
     ]
 
 
-def picture(rows: list[dict[str, Any]]) -> None:
-    """Draw the images per second of each model, in both forms."""
-    labels = list(dict.fromkeys((row["model"], row["in_chans"], row["infer_img_size"], row["infer_gmacs"]) for row in rows))
-    figure, axis = plt.subplots(figsize=(8, 0.62 * len(labels) + 1.3), layout="constrained")
-    for offset, form in ((-0.19, "as is"), (0.19, "optimized")):
-        values = [row["infer_samples_per_sec"] for row in rows if row["form"] == form]
-        title = "as created (fp32)" if form == "as is" else f"optimized ({rows[1]['dtype']})"
-        bars = axis.barh([place + offset for place in range(len(labels))], values, 0.36, color=COLORS[form], label=title)
-        axis.bar_label(bars, [f"{value:.0f}" for value in values], padding=3, fontsize=8)
-    axis.set_yticks(
-        range(len(labels)),
-        [f"{name}\n{size} px, {channels} ch, {gmacs:.2f} G" for name, channels, size, gmacs in labels],
-        fontsize=8,
-    )
-    axis.invert_yaxis()
-    axis.set_xscale("log")
-    axis.set_xlim(1, axis.get_xlim()[1] * 1.4)
-    axis.set_xlabel(f"images per second, log scale (batch 8; {rows[0]['device']}, {rows[0]['threads']} threads, medians)")
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=8, loc="lower right")
-    figure.savefig(record.RESULTS / "speed" / "speed.png", dpi=130)
-
-
 def main() -> None:
-    """Measure, write, draw."""
+    """Measure and write."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
@@ -138,7 +109,6 @@ def main() -> None:
         {key: MARKDOWN[key] for key in MARKDOWN if key != "infer_batch_size"} | {"in_chans": ("channels", "")},
     )
     record.write("speed/speed_ratios", [{**row, "dtype": dtype, **describe_machine()} for row in ratios(rows)], RATIOS)
-    picture(rows)
     record.write("speed/speed_batch", batches(dtype, options.rounds), BATCHES)
     record.write(
         "speed/speed_profile",

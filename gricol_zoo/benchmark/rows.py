@@ -1,6 +1,6 @@
 """Rows under timm's column names (benchmark.py of timm 1.0.31), with our own beside them; CSV and markdown.
 
-Units: samples a second; step times and latency in ms a batch, low and high being the quartiles; gmacs in 1e9 and macts in 1e6
+Units: samples per second; step times and latency in ms per batch, low and high are quartiles; gmacs in 1e9 and macts in 1e6
 an image; memory in MiB beyond weights and inputs; params in 1e6; peak_fraction of the best convolution timed in the same run.
 """
 

@@ -1,4 +1,4 @@
-"""The two feature sets: from the profiles of a cell's chromosomes to one row of numbers a chromosome.
+"""The two feature sets: from the profiles of a cell's chromosomes to one row of numbers per chromosome.
 
 What the papers' abstracts say is certain: profiles along the medial axis and shape, normalised within the cell (Poletti et al.,
 CMPB 2012; Wang et al., J Biomed Inform 2009). Which numbers exactly is our choice, for the full texts were not at hand.

@@ -90,7 +90,7 @@ def fit(
         val: images to fit the temperature and the review threshold on; None leaves them out.
         settings: None takes the system's own.
         seed: of the networks' first weights and the order of the images.
-        say: is told which images cannot be read or measured, how many, and why; they are left out. Default: a warning.
+        say: called with which images cannot be read or measured, how many, and why; they are left out. Default: a warning.
 
     Raises:
         GricolZooError: an unknown system or label, or nothing to train on.

@@ -43,7 +43,7 @@ def straighten(grey: np.ndarray, method: str = "medial_axis") -> np.ndarray:
 
 
 def _along_axis(value: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return (length, greatest width) values sampled at right angles to the axis, one row a pixel of its length."""
+    """Return (length, greatest width) values sampled at right angles to the axis, one row per pixel of its length."""
     from scipy import ndimage
 
     axis = find_axis(mask)

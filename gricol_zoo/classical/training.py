@@ -43,7 +43,7 @@ def train(
         system: a name of ``CLASSICAL``.
         out: the folder.
         seed: as ``fit``'s.
-        say: is told which images are left out, and why.
+        say: called with which images are left out, and why.
         split_name: what to write of the split into the config.
 
     Raises:

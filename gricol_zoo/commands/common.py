@@ -139,7 +139,7 @@ def change_option(command: argparse.ArgumentParser) -> argparse.Action:
 
 
 def training_options(command: argparse.ArgumentParser) -> argparse.Action:
-    """Add what every training is told; return --resume, which a classical system has in `crossval` alone."""
+    """Add the options of every training; return --resume, which a classical system has in `crossval` alone."""
     command.add_argument("--model", required=True, metavar="NAME", help="what to train: a name that `list` prints")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the result, made if need be")
     recipe = "a recipe name (paper, light, ...) or a JSON file (default: light)"

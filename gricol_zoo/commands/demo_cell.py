@@ -37,7 +37,7 @@ def demo(seed: int, bend: float, noise: float, out: Path) -> str:
     """Render, classify and draw one cell; write the picture, and return the table as text.
 
     Raises:
-        GricolZooError: a suffix that is no picture's, before any work; or an impossible look.
+        GricolZooError: a suffix that is not a picture format, before any work; or an impossible look.
     """
     format = Image.registered_extensions().get(out.suffix.lower(), "")
     if format not in Image.SAVE:

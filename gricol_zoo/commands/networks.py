@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def holds(name: str) -> bool:
-    """Say whether a name or folder is taken for a network: whatever is no classical system."""
+    """Say whether a name or folder is taken for a network: anything that is not a classical system."""
     return not classical.holds(name)
 
 

@@ -73,7 +73,7 @@ def measure_lengths(images: ImageSet, how: Preprocess) -> np.ndarray:
 def image_factors(how: Preprocess, images: ImageSet, scale: str | float) -> np.ndarray | None:
     """Return what the pixels of each image are multiplied by, (n,) float64; None where it is 1 for all.
 
-    What cannot be told is said by a ``QualityWarning``.
+    What cannot be determined is reported by a ``QualityWarning``.
 
     Args:
         how: of the weights.

@@ -67,7 +67,7 @@ def _spelt(name: str, label: bool) -> str:
 
 
 def _count(numbers: set[int], letters: bool, word: bool) -> tuple[int | None, bool]:
-    """Return from which number classes are counted, None where they are no classes, and whether that is certain."""
+    """Return from which number classes are counted, None where they are not classes, and whether that is certain."""
     if letters:
         return (1, word or bool(numbers)) if numbers <= set(range(1, 23)) else (None, False)
     if numbers == set(range(24)):

@@ -65,7 +65,7 @@ def _doubt(words: str) -> Guess:
 
 
 def cell_name(name: str) -> CellName | None:
-    """Read the name of a BioImLab file; None where it is no such name."""
+    """Read the name of a BioImLab file; None where it is not one."""
     match = CELL_NAME.match(PurePosixPath(name).name)
     if not match:
         return None

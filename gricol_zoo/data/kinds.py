@@ -74,7 +74,7 @@ COMPANIONS = (
     *(".csv", ".tsv", ".txt", ".json", ".md", ".xml", ".yaml", ".yml", ".ini", ".log", ".html", ".xlsx", ".xls", ".ods"),
     *(".py", ".sh", "license", "readme", "thumbs.db", "icon\r"),
 )
-"""Files beside images that are no images and need no word."""
+"""Files beside images that are skipped without a message."""
 IMAGE_SUFFIXES = tuple(
     suffix for one in FORMATS for suffix in one.suffixes if suffix not in (*COMPANIONS, *COMPRESSED, ".pdf", ".doc")
 )

@@ -24,7 +24,7 @@ TABLES = (".csv", ".tsv", ".txt")
 ARCHIVES = ("a RAR", "a 7z", "a gzip")
 TARS = (".tar", ".bz2", ".xz", ".tbz", ".txz")
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
-PARTS = ("train", "val", "valid", "validation", "test")  # folders above those of classes that are no cells
+PARTS = ("train", "val", "valid", "validation", "test")  # folders above those of classes that are not cells
 
 
 def is_image(path: Path) -> bool:

@@ -13,6 +13,7 @@ from gricol_zoo.errors import GricolZooError, LeakError
 from gricol_zoo.files import read_table, same_name, write_atomically
 
 PARTS = ("train", "val", "test")
+IMAGE_LEVEL = "image-level"  # how the name of a split begins that parts the images of a cell
 
 
 def group_of(record: Record) -> str:
@@ -65,8 +66,12 @@ def make_split(records: Sequence[Record], seed: int, fractions: tuple[float, flo
         raise GricolZooError(
             f"Expected enough cases or cells for train, val and test, but got {len(part_of)}. Add more, or write a split CSV."
         )
-    cells = sorted({(record.case, record.cell, part_of[group_of(record)]) for record in records})
-    return [{"case": case, "cell": cell, "part": part} for case, cell, part in cells]
+    return split_rows({(record.case, record.cell): part_of[group_of(record)] for record in records})
+
+
+def split_rows(split: dict[tuple[str, str], str]) -> list[dict[str, str]]:
+    """Return the rows of a split, (case, cell) -> part, sorted by name."""
+    return [{"case": case, "cell": cell, "part": part} for (case, cell), part in sorted(split.items())]
 
 
 def write_split(rows: Sequence[dict[str, str]], file: Path) -> None:
@@ -159,6 +164,6 @@ def split_for(images: ImageSet, seed: int) -> tuple[ImageSet, dict[tuple[str, st
         name = f"by case or cell, 80/10/10, seed {seed}"
     else:
         images = own_groups(images)
-        name = f"image-level (the images name no cells), 80/10/10, seed {seed}"
+        name = f"{IMAGE_LEVEL} (the images name no cells), 80/10/10, seed {seed}"
     rows = make_split(images.records, seed)
     return images, {(row["case"], row["cell"]): row["part"] for row in rows}, name

@@ -16,7 +16,7 @@ from gricol_zoo.files import same_name
 
 MANIFEST = "manifest.csv"
 DOCUMENT, PICTURE = "karyotype.json", "karyogram"
-"""What `karyotype` writes into a folder: a document, and pictures with suffixes, which are no images of the data."""
+"""What `karyotype` writes into a folder: a document, and pictures with suffixes, which are not images of the data."""
 MAX_FILE = 128 * 2**20  # bytes; the largest image that is read, 4096x4096 float pixels, has half of it
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of these alone zipfile unpacks no more than it is asked for
 IN_UTF8 = 0x800  # the flag of a zip's member whose name is; many programs write UTF-8 and do not set it
@@ -98,7 +98,7 @@ class Store:
         return [name for name in self._visible() if name.lower().endswith(SUFFIXES)]
 
     def _visible(self) -> list[str]:
-        """Return the names of the files that are not hidden, and are no pictures of a karyotype that was written here."""
+        """Return the names of the files that are not hidden, and are not pictures of a karyotype that was written here."""
         written = {name.removesuffix(DOCUMENT) + PICTURE for name in self.names if name.split("/")[-1] == DOCUMENT}
         return [name for name in self.names if not hidden(name) and name.rpartition(".")[0] not in written]
 

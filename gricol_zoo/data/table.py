@@ -45,10 +45,10 @@ class ImageSet:
 
     Attributes:
         name: the set's name, for messages and reports.
-        records: one an image.
+        records: one per image.
         store: where the files are.
         notes: what the reader had to decide, one line each.
-        prefix: what stands before a record's path where several sets are told apart.
+        prefix: what stands before a record's path where several sets are distinguished.
     """
 
     name: str

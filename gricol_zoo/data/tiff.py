@@ -20,7 +20,7 @@ MOST_TILES = 65536  # of a plane: 4096x4096 pixels in tiles of 16x16, the smalle
 
 
 class Page(NamedTuple):
-    """What the directory of a page says, the file's faults mended.
+    """What the directory of a page says, the file's faults corrected.
 
     Attributes:
         order: "<" or ">", the byte order.

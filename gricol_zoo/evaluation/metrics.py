@@ -44,7 +44,7 @@ def bootstrap_mean(values: np.ndarray, groups: Sequence[str], samples: int = 200
     Images of one group are not independent, so drawing single images would give too narrow an interval.
 
     Args:
-        values: (n,) one an image: whether it was right (bool), or by how much two classifiers differ on it.
+        values: (n,) one per image: whether it was right (bool), or by how much two classifiers differ on it.
         groups: (n,) case or cell; an image without one ("") is a group of its own.
         samples: how often to draw.
         seed: of the draws.

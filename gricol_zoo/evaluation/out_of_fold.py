@@ -6,7 +6,7 @@ leaves in one folder:
     crossval.json    what was asked for; another question is refused there
     fold1/, ...      one training each, and its out-of-fold logits
     predictions.csv  one row per image, out of fold: the columns of ``predict``, and ``fold``
-    folds.csv        one row a fold
+    folds.csv        one row per fold
     report.json      the pooled scores, and which protocol they follow
 """
 
@@ -184,7 +184,7 @@ def write_pooled(
     Args:
         plan: whose folds are all done.
         names: of the classes.
-        infos: one a fold, as for ``fold_row``.
+        infos: one per fold, as for ``fold_row``.
         inference: what the predictions are of.
         errors: why an image has no answer (its logits are NaN), by its index; its row has only that, and counts as wrong.
     """

@@ -27,7 +27,7 @@ from gricol_zoo.models.deployed import DeployedModel
 def polarity_accuracy(
     model: GridModel | DeployedModel, canvases: np.ndarray, arms: np.ndarray, up: np.ndarray, dtype: str = "fp32"
 ) -> float:
-    """Return how often the upper end is told rightly, of images as they lie and turned by 180 degrees, 0..1.
+    """Return how often the upper end is predicted correctly, of images as they lie and turned by 180 degrees, 0..1.
 
     Sets have nearly all short arms up, so without the turned ones a model that always says "up" would be right.
 

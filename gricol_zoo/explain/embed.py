@@ -30,7 +30,7 @@ def pooled_features(model: LowerBranch, canvases: np.ndarray, batch_size: int = 
         model: either form.
         canvases: (n, H, W) uint8, as ``gricol_zoo.data.arrays.load_canvases`` gives them.
         batch_size: images at once; 0 takes ``best_batch_size``.
-        workers: batches at once; 0 takes one a core.
+        workers: batches at once; 0 takes one per core.
 
     Raises:
         GricolZooError: no images.

@@ -105,7 +105,7 @@ def tsne_figure(maps: Sequence[FeatureMap], classes: Sequence[str], title: str =
     """Draw maps side by side, three a row, each class's name at the median of its points.
 
     Args:
-        maps: one a model.
+        maps: one per model.
         classes: every class's name, in the order of the colours.
         title: above all of them.
 

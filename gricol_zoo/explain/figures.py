@@ -60,7 +60,7 @@ def save_figure(figure: Figure, file: Path, dpi: int = 130) -> None:
 
 
 def explain_figure(explanations: Sequence[Explanation], title: str = "") -> Figure:
-    """Draw one row a model: the canvas, guided back-propagation, Grad-CAM over the canvas, and the grid's own evidence.
+    """Draw one row per model: the canvas, guided back-propagation, Grad-CAM over the canvas, and the grid's own evidence.
 
     Raises:
         GricolZooError: nothing to draw.

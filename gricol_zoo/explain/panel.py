@@ -27,7 +27,7 @@ class Explanation:
 
     Attributes:
         name: what to call the model.
-        labels: one name a class.
+        labels: one name per class.
         canvas: (H, W) uint8, as the network sees it.
         probabilities: (classes,) float32 of the lower branch, as ``predict`` gives them.
         target: index of the class that saliency and cells are about.

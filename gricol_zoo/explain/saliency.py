@@ -1,4 +1,4 @@
-"""Which pixels a class's logit hangs on: guided back-propagation and Grad-CAM of the lower branch.
+"""Which pixels a class's logit depends on: guided back-propagation and Grad-CAM of the lower branch.
 
 Both are pictures of a gradient, not proofs: guided back-propagation shows edges even with random weights (Adebayo et al.,
 NeurIPS 2018), so compare models, and look at the accuracy as well.
@@ -138,6 +138,6 @@ def _chosen(logits: Tensor, classes: Sequence[int] | None) -> Tensor:
         return logits.gather(1, logits.argmax(1, keepdim=True))[:, 0]  # not amax, which shares a tie out
     if len(classes) != len(logits) or not all(0 <= index < logits.shape[1] for index in classes):
         raise GricolZooError(
-            f"Expected {len(logits)} `classes`, one an image, in 0..{logits.shape[1] - 1}, but got {list(classes)}."
+            f"Expected {len(logits)} `classes`, one per image, in 0..{logits.shape[1] - 1}, but got {list(classes)}."
         )
     return logits.gather(1, torch.as_tensor(classes, device=logits.device).view(-1, 1))[:, 0]

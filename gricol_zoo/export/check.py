@@ -23,7 +23,7 @@ class Bound(NamedTuple):
 
     Attributes:
         difference: of a logit, as a share of the largest logit there is.
-        changed: share of the images that may get another class, and that may be told to lie the other way up.
+        changed: share of the images that may get another class, and that may be predicted to lie the other way up.
         probability: that the short arm is up, by how much it may differ.
     """
 
@@ -81,7 +81,7 @@ class Agreement(NamedTuple):
 
     @property
     def turned(self) -> int:
-        """How many are told to lie the other way up."""
+        """How many are predicted to lie the other way up."""
         other = (self.up_before > 0.5) != (self.up_after > 0.5)
         return int((other & (np.abs(self.up_after - self.up_before) > UNDECIDED)).sum())
 

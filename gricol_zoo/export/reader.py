@@ -30,7 +30,7 @@ class ExportedModel:
 
     Attributes:
         info: what the file says of itself (docs/reference/files.md).
-        labels: one name a class.
+        labels: one name per class.
         image_size: (height, width) of the canvas.
         takes_crops: whether it makes the canvas itself.
         inputs: what it takes, "images" first.

@@ -98,7 +98,7 @@ class Classifier(NamedTuple):
         Args:
             prepared: of n images, as ``prepare`` gives them.
             cells: (n,) the cell of each, "" if unknown; none where all are of one cell.
-            workers: batches at once; 0 takes one a core.
+            workers: batches at once; 0 takes one per core.
         """
         if not len(prepared):
             return np.zeros((0, len(self.labels))), None

@@ -87,7 +87,7 @@ def predict_logits(
         batch_size: images at once; 0 takes ``best_batch_size``.
         dtype: "auto", "fp32" or "bf16".
         full: all classifiers combined instead of the lower branch alone.
-        workers: batches at once; 0 takes one a core.
+        workers: batches at once; 0 takes one per core.
     """
     return np.concatenate(list(_by_batches(model, canvases, batch_size, make_classifying(model, dtype, full), full, workers)))
 

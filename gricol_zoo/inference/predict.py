@@ -88,7 +88,7 @@ def predict_rows(
         images: what to classify.
         batch_size: images at once; 0 takes what suits the model.
         dtype: of a network: "auto" (bf16 where the device has it), "fp32" or "bf16".
-        workers: batches at once; 0 takes one a core.
+        workers: batches at once; 0 takes one per core.
         factors: (n,) what each crop's pixels are multiplied by (``gricol_zoo.data.scale``); None for 1.
         start: leave out as many images at the beginning, which have their rows already.
     """
@@ -200,7 +200,7 @@ def write_predictions(
     """Write predictions.csv to a stream, flushed batch by batch, and yield the rows as they are written.
 
     Args and speed as for ``predict_rows``. With ``start`` a file that has a header and as many rows goes on. With ``scale``
-    "auto" the crops are read once before, to measure their lengths; what could not be told is then said by ``warnings.warn``.
+    "auto" the crops are read once before, to measure their lengths; what stays unknown is reported by ``warnings.warn``.
     """
     classifier = to_classifier(model, dtype)
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")

@@ -4,7 +4,7 @@
 - ``document``: what is known of a cell, as data; ``karyotype.json`` is it, edits and all; ``reading``: from that file.
 - ``review``, ``checked``: what a person does to a cell, and that it was checked; ``case``: many cells of a person.
 - ``draft``: the count, the sex and the departures as ISCN writes them.
-- ``doubts``: what a person should look at, counts told apart from classes.
+- ``doubts``: what a person should look at, counts separate from classes.
 - ``run``: images and a model in, a document out; ``fit``, ``bands``: which model fits a cell, and what it is for.
 - ``pictures``, ``centromere``, ``ideogram``: the chromosomes upright, at one scale; where each has its waist, and what its
   class looks like.

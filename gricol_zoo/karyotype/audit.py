@@ -195,7 +195,7 @@ def _edits(record: Karyotype) -> Iterator[str]:
 
 
 def _results(old: Chromosome, new: Chromosome, terms: Terms) -> Iterator[str]:
-    """Compare what is no number."""
+    """Compare what is not a number."""
     names = ["id", "error", "predicted", "automatic"]
     names += ["warnings"] * (not terms.from_before or bool(old.warnings))
     names += [name for name in ("label", "short_arm") if getattr(new, name) or not terms.moved]

@@ -1,4 +1,4 @@
-"""A karyotype as rows, one a chromosome: chromosomes.csv."""
+"""A karyotype as rows, one per chromosome: chromosomes.csv."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class LowerBranch(nn.Module):
     def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Backbone) -> None:
         super().__init__()
         self.spec = spec
-        self.name = ""  # the registered name, set by whoever created it by name
+        self.name = ""  # the registered name, set where it is created by name
         self._info = WeightsInfo()
         self.load_report: Any = None
         self.hub_ref = ""  # "org/repo@commit" of weights from the Hub

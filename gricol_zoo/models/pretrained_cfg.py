@@ -1,4 +1,4 @@
-"""What timm is told of a model: its ``pretrained_cfg``, with the input, the normalisation and the layers that it adapts."""
+"""The ``pretrained_cfg`` of a model, as timm expects it, with the input, the normalisation and the layers that it adapts."""
 
 from __future__ import annotations
 

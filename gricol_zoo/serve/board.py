@@ -20,7 +20,7 @@ TOOLS = (
     ("undo", "Undo", "Ctrl+Z"),
     ("redo", "Redo", "Ctrl+Shift+Z"),
 )
-"""The buttons above the karyogram: what the page is told, what is on them, and the key that does the same."""
+"""The buttons above the karyogram: the message they send, their label, and the key that does the same."""
 
 
 def karyogram(cell: Cell, selected: int | None) -> str:

@@ -47,7 +47,7 @@ def heading(karyotype: Karyotype | None) -> str:
 
 
 def _fits_of(karyotype: Karyotype) -> str:
-    """Return how well each model fitted, for whoever asks."""
+    """Return how well each model fitted, shown on request."""
     fit = karyotype.options.get("fit")
     known = fit.items() if isinstance(fit, dict) else ()
     return ", ".join(f"{with_band(str(name))} {value:.2f}" for name, value in known if isinstance(value, float))

@@ -83,7 +83,7 @@ def documents_in(store: Store) -> dict[str, bytes]:
     named = [name for name in names if PurePosixPath(name).name.lower() == DOCUMENT]
     _check_count(len(named))
     if len(names) > MAX_DOCUMENTS and not named:
-        return {}  # another program's, one an image
+        return {}  # another program's, one per image
     found = {}
     for name in named or names:
         try:

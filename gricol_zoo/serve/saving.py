@@ -32,7 +32,7 @@ class Download:
 
 
 def table_of(cell: Cell) -> bytes:
-    """Return a cell's CSV, one row a chromosome."""
+    """Return a cell's CSV, one row per chromosome."""
     return to_csv(chromosome_rows(cell.karyotype), COLUMNS).encode()
 
 

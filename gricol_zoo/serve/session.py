@@ -29,7 +29,7 @@ from gricol_zoo.serve.signed import sign_checked
 from gricol_zoo.serve.uploads import Upload, check_cell, move_into, open_upload
 
 ZOOM = 2  # pixels a unit of the layout
-MAX_NAME = 40  # letters of whoever corrects
+MAX_NAME = 40  # letters of the name of who corrects
 BY_FIT = "the best fit"
 """What the list of models has first: of those with a reference, the one that is surest of the cell's images."""
 

@@ -16,7 +16,7 @@ from gricol_zoo.spec import CHROMOSOMES, ModelSpec
 from gricol_zoo.training.recipes import Recipe
 from gricol_zoo.training.task import TrainingTask
 
-MOST_STRAYS = 0.05  # of the images: fewer that are no chromosomes, among chromosomes, are taken for slips
+MOST_STRAYS = 0.05  # of the images: fewer labels that are not chromosomes, among chromosomes, count as slips
 MANY = 10  # images that half of the classes have, where one of a single image is taken for a slip
 
 

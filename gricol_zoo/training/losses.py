@@ -83,7 +83,7 @@ def grid_loss(
             ``output.joint_logits``.
 
     Raises:
-        GricolZooError: a polarity, and no joint logits or no single class an image to go with it.
+        GricolZooError: a polarity, and no joint logits or no single class per image to go with it.
     """
     cell_weights, merged_weight = branch_weights(epoch, output.cell_logits.shape[1], beta, ramp_epoch)
     if polarity is None:

@@ -37,7 +37,7 @@ class Training:
         average: the exponential average of the model's state.
         epoch, step: whole epochs done, and steps done of the next.
         loss_sum: over those steps.
-        log: one row an epoch.
+        log: one row per epoch.
     """
 
     task: TrainingTask

@@ -22,7 +22,7 @@ from gricol_zoo.data.augment import mix
 from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.prepare import check_parts, missing_classes, prepare_data
-from gricol_zoo.data.split import group_of
+from gricol_zoo.data.split import IMAGE_LEVEL, group_of, split_rows, write_split
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel, build
@@ -56,8 +56,8 @@ def train(
     """Train a model on the train part of a split and write it to a folder.
 
     Writes model.safetensors and config.json (the averaged weights after the last epoch: nothing is selected),
-    log.csv (one row an epoch) and checkpoint.pt. The val part is measured after each epoch and calibrates the
-    probabilities at the end; the test part is never looked at.
+    log.csv (one row per epoch), checkpoint.pt, and split.csv where the split is by case or cell. The val part is measured
+    after each epoch and calibrates the probabilities at the end; the test part is never looked at.
 
     Args:
         images: the whole labelled set.
@@ -106,6 +106,9 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
         deadline=deadline,
         say=say,
     )
+    if accelerator.is_main_process and not config.split_name.startswith(IMAGE_LEVEL):
+        out.mkdir(parents=True, exist_ok=True)
+        write_split(split_rows(split), out / "split.csv")  # so that the test part can be scored when it was split here
     finished = train_epochs(job)
     if finished and accelerator.is_main_process:
         groups = data.groups | (start.groups or set())  # what the starting weights saw is seen
@@ -132,7 +135,7 @@ def make_accelerator(config: TrainConfig) -> Any:
 
     recipe, device = config.recipe, config.device
     dtype = choose_dtype(recipe.precision, device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    # With beta 0 the upper branch sits out the first epochs, which data-parallel training must be told.
+    # With beta 0 the upper branch sits out the first epochs, which data-parallel training has to know.
     unused = DistributedDataParallelKwargs(find_unused_parameters=recipe.beta == 0)
     precision = "bf16" if dtype == "bf16" else "no"
     AcceleratorState._reset_state()  # it keeps the precision of whatever trained before in this process

@@ -1,7 +1,7 @@
 """timm's door: ``timm.create_model("hf-hub:...")`` reads config.json itself, and believes it, before any code of ours runs.
 
 So timm's two readers are wrapped. The file goes through our own gate first: its bytes are compared with their hash, a damaged
-cache is mended, the commit is pinned, and whatever fails is one of this package's errors. A config of another library then goes
+cache is fixed, the commit is pinned, and whatever fails is one of this package's errors. A config of another library then goes
 on to timm as ever.
 """
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from helpers import ROOT
+from PIL import Image
 
 import gricol_zoo
 
@@ -15,14 +16,15 @@ DESCRIBED = {
     page.name: re.findall(r"^::: (gricol_zoo\.\S+)$", page.read_text(), re.MULTILINE)
     for page in (DOCS / "reference" / "api").glob("*.md")
 }
+LIMITS = "## What it cannot say\n"
 TRIPOD = (
     "1 2 3a 3b 3c 4 5a 5b 6a 6b 6c 7 8a 8b 8c 9a 9b 9c 10 11 12a 12b 12c 12d 12e 12f 12g 13 14 15 16 17 "
     "18a 18b 18c 18d 18e 18f 19 20a 20b 20c 21 22 23a 23b 24 25 26 27a 27b 27c"
 )
 
 
-def hook():
-    spec = importlib.util.spec_from_file_location("links", DOCS / "links.py")
+def hook(name="links"):
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -30,7 +32,8 @@ def hook():
 
 def test_every_page_is_in_the_navigation_once():
     navigation = (ROOT / "mkdocs.yml").read_text().split("\nnav:\n")[1]
-    assert sorted(re.findall(r"\S+\.md\b", navigation)) == PAGES
+    notebooks = [f"examples/{file.stem}.md" for file in (ROOT / "examples").glob("*.ipynb")]
+    assert sorted(re.findall(r"\S+\.md\b", navigation)) == sorted([*PAGES, *notebooks])
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -87,6 +90,22 @@ def test_other_links_stay(text):
     assert hook().rewrite(text, "results/a.md", "https://host", set()) == text
 
 
+def test_a_link_to_a_notebook_leads_to_its_page():
+    text = hook().rewrite("See [it](../../examples/quickstart.ipynb).", "how-to/train.md", "https://host", set())
+    assert text == "See [it](../examples/quickstart.md)."
+
+
+def test_a_notebook_becomes_a_page():
+    text = "[a](../docs/how-to/train.md#x) [b](other.ipynb) [c](own_training_loop.py) [d](https://x.y) [e](#f)"
+    outputs = [{"text": ["one\n"]}, {"data": {"image/png": "AAAA"}}, {"data": {"text/plain": ["2"]}}]
+    cells = [{"cell_type": "markdown", "source": [text]}, {"cell_type": "code", "source": ["x = 1\n", "x"], "outputs": outputs}]
+    page, pictures = hook("notebooks").page_of({"cells": cells}, "name")
+    links = "[a](../how-to/train.md#x) [b](other.md) [c](../../examples/own_training_loop.py) [d](https://x.y) [e](#f)"
+    shown = "```text\none\n```\n\n![what the code shows](name-1.png)\n\n```text\n2\n```\n"
+    assert page == f"{links}\n\n```python\nx = 1\nx\n```\n\n{shown}"
+    assert pictures == {"name-1.png": b"\0\0\0"}
+
+
 def test_a_name_that_is_its_path_stands_once():
     assert hook().rewrite("[README.md](../README.md)", "a.md", "", set()) == "README.md"
 
@@ -107,6 +126,37 @@ def test_code_is_left_alone():
 def test_a_link_to_nothing_stops_the_build(target):
     with pytest.raises(FileNotFoundError, match=f"docs/results/a.md links to {target}"):
         hook().rewrite(f"[a]({target})", "results/a.md", "", set())
+
+
+RESULT_PAGES = sorted((DOCS / "results").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES, ids=lambda page: page.stem)
+def test_a_results_page_has_question_picture_table_command_and_limits_in_this_order(page):
+    text = page.read_text()
+    picture = f"](../images/results/{page.stem}.png)\n\n*"  # and its caption below
+    parts = ("**Question.**", "**Answer.**", picture, "<!-- results: ", "**Command.** `python -m benchmarks.", LIMITS)
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+    assert text.split(LIMITS)[1].lstrip().startswith("- ")
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES, ids=lambda page: page.stem)
+def test_the_picture_of_a_results_page_is_of_its_files_as_they_are(page):
+    from benchmarks.make.result_pictures import FIGURES, source
+
+    with Image.open(DOCS / "images" / "results" / f"{page.stem}.png") as picture:
+        assert picture.text["Source"] == source(FIGURES[page.stem][1]), "run python -m benchmarks.make.result_pictures"
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 16)}
+    assert all(max(colour) - min(colour) < 8 for colour in colours)  # black, grey and white alone
+
+
+def test_the_short_tables_are_of_their_files_as_they_are():
+    from benchmarks.make.result_tables import bend_rows, grid_rows, rows_of, worst_rows
+
+    for name, rows in (("make/grid", grid_rows()), ("make/bend", bend_rows()), ("make/robustness", worst_rows())):
+        kept = [{key: row[key] for key in row if key not in ("command", "commit")} for row in rows_of(name)]
+        assert [list(map(str, row.values())) for row in kept] == [list(map(str, row.values())) for row in rows], name
 
 
 def test_every_item_of_the_checklists_is_answered():

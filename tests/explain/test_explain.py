@@ -194,7 +194,7 @@ def test_what_cannot_be_explained_says_so(packaged):
         with pytest.raises(GricolZooError, match="Expected images of shape"):
             method(packaged, images[..., :-1])
     for method in METHODS[:2]:
-        with pytest.raises(GricolZooError, match=r"Expected 2 `classes`, one an image, in 0..23"):
+        with pytest.raises(GricolZooError, match=r"Expected 2 `classes`, one per image, in 0..23"):
             method(packaged, images, [0])
         with pytest.raises(GricolZooError, match=r"in 0..23, but got \[0, 24\]"):
             method(packaged, images, [0, 24])

@@ -23,7 +23,7 @@ from gricol_zoo.cli import main
 from gricol_zoo.commands.common import STOPPED
 from gricol_zoo.data.augment import mix
 from gricol_zoo.data.readers import open_images
-from gricol_zoo.data.split import split_for
+from gricol_zoo.data.split import apply_split, read_split, split_for
 from gricol_zoo.training.recipes import LIGHT, PAPER, Recipe, get_recipe
 from gricol_zoo.training.train import learning_rate, make_optimizer, train, update_average
 
@@ -52,6 +52,18 @@ def test_what_a_training_writes(trained):
     rows = list(csv.DictReader((trained / "log.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[1]["train_loss"]) < float(rows[0]["train_loss"])
+
+
+def test_the_split_that_was_made_is_kept(trained, chromosomes):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    assert read_split(trained / "split.csv") == split
+    assert apply_split(images, split)["test"].records
+
+
+def test_an_image_level_split_is_not_kept_as_one_of_cells(chromosomes, tmp_path):
+    images, split, _ = split_for(open_images(chromosomes), 0)
+    train(images, split, MODEL, QUICK, tmp_path / "run", device="cpu", split_name="image-level, of a test")
+    assert not (tmp_path / "run" / "split.csv").exists()
 
 
 def test_a_used_folder_is_refused_without_resume(trained, chromosomes):

@@ -1,4 +1,4 @@
-"""``cells.csv``: one row a cell."""
+"""``cells.csv``: one row per cell."""
 
 from __future__ import annotations
 

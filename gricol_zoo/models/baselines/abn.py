@@ -21,7 +21,7 @@ class ABN(Backbone):
         in_chans, input_size: of the images.
         num_classes: of the auxiliary classifier.
         trunk: the registered ResNet inside.
-        maps: channels that the attention is drawn from. Its authors have one a class; here there are 24 whatever the classes,
+        maps: channels that the attention is drawn from. Its authors have one per class; here there are 24 whatever the classes,
             so that the attention, which is part of inference, survives a change of them.
     """
 

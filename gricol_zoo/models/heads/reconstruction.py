@@ -20,7 +20,7 @@ from gricol_zoo.models.heads.registry import HEADS
 
 
 class ScalarGate(nn.Module):
-    """One number a cell: (B, F) -> (B, 1) in (0, 1)."""
+    """One number per cell: (B, F) -> (B, 1) in (0, 1)."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class ReconstructionHead(nn.Module):
         num_features: F.
         num_cells: K.
         num_classes: classes.
-        gate: "scalar" (one number a cell) or "channel" (one a channel); Table 2 admits both.
+        gate: "scalar" (one number per cell) or "channel" (one per channel); Table 2 admits both.
         chain: "literal" gates y_k as Eq. 2 is printed; "recursive" gates y_k + v_{k-1}, as the text's "v_k always
             contains v_{k-1}" suggests.
         first: v_0, which Y_1 is given: "zero", or "cyclic", the v of the last cell. (A recursive chain starts from 0 all the

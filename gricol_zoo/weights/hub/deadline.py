@@ -10,7 +10,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 LEAST = 30.0  # seconds for any file, attempts and all
-RATE = 100_000  # bytes a second that a connection must give beyond that
+RATE = 100_000  # bytes per second that a connection must give beyond that
 
 
 class _StopError(BaseException):

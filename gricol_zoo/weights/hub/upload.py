@@ -19,7 +19,7 @@ def upload(folder: Path, repo: str, message: str, token: str | None, private: bo
         folder: with config.json, model.safetensors and README.md.
         repo: "org/name".
         message: of the commit.
-        token: None for whoever is logged in.
+        token: None uses the account that is logged in.
         private: whether a new repository is.
         branch: to upload to; it must exist.
         keep_card: leave a README.md that is there.

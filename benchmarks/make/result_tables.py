@@ -1,0 +1,93 @@
+"""Short tables for the pages in docs/results/, put together from larger committed results.
+
+    python -m benchmarks.make.result_tables
+
+Writes grid.csv, bend.csv and robustness.csv in results/make/, with a page beside each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.common.record import RESULTS, number, write
+from gricol_zoo.data.rows import read_csv
+
+Row = Mapping[str, Any]
+GRIDS = {"r18half_128": "control", "gril_r18half_128": "GRiL", "gricol_r18half_n3_128": "GRiCoL"}
+LIGHT = {"resnet50": "control", "gril": "GRiL", "gricol": "GRiCoL"}  # as the light tables name them
+PARTS = {"synthetic": "synthetic", "warped": "real, bent by an arc", "real": "real, as they lie"}
+KINDS = {("released", 0): "trained with bends", ("table_runs", "mean"): "trained without bends"}
+INFERENCE = {"lower": "lower branch", "full": "all classifiers"}
+WORST = 12
+GRID_NOTE = (
+    "Lower branch, which alone runs at inference. Intervals by bootstrap over cells (Q-band) or cases (Pki-3); one recipe for "
+    "the three systems of each set."
+)
+BEND_NOTE = "Points: what GRiCoL loses from straight to bent minus what the control loses; below 0 the grid weakens bending."
+WORST_NOTE = "Means over cells, after assignment. The twelve conditions that cost either set of weights most."
+
+
+def rows_of(name: str) -> list[dict[str, Any]]:
+    """Read a result file, numbers as numbers."""
+    return [{key: number(value) for key, value in row.items()} for row in read_csv(RESULTS / f"{name}.csv")]
+
+
+def grid_rows() -> list[dict[str, Any]]:
+    """Return the accuracies of control, GRiL and GRiCoL in percent, set by set, wherever all three were measured."""
+    tested = [row for row in rows_of("released/weights") if (row["part"], row["inference"]) == ("test", "lower")]
+    released = {(row["arch"], row["tag"]): row for row in tested}
+    found = []
+    for tag, what in (("qband", "Q-band, released"), ("pki3", "Pki-3 (G-banded), released")):
+        for arch, system in GRIDS.items():
+            row = released[arch, tag]
+            values = {key: 100 * row[key] for key in ("accuracy", "low", "high")}
+            found.append({"what": what, "system": system, **values, "runs": 1, "images": row["images"]})
+    light = {row["system"]: row for row in rows_of("paper/table3_comparison.light.qband")}
+    for name, system in LIGHT.items():
+        values = {key: light[name][key] for key in ("accuracy", "low", "high", "runs", "images")}
+        found.append({"what": "Q-band, 8 epochs", "system": system, **values})
+    return [{**row, "interval": f"{row['low']:.1f} to {row['high']:.1f}"} for row in found]
+
+
+def bend_rows() -> list[dict[str, Any]]:
+    """Return by how many points more GRiCoL loses than the control from straight to bent, all bent levels together."""
+    rows = [row for row in rows_of("paper/bend") if (row["level"], row["system"]) == ("all bent", "gricol")]
+    by = {(row["weights"], row["seed"], row["part"], row["inference"]): row for row in rows}
+    found = []
+    for kind, training in KINDS.items():
+        for inference, classifiers in INFERENCE.items():
+            for part, what in PARTS.items():
+                if row := by.get((*kind, part, inference)):
+                    points = {key: 100 * row[f"more{key}"] for key in ("", "_low", "_high")}
+                    values = {"points": round(points[""], 1) + 0.0, "low": points["_low"], "high": points["_high"]}
+                    found.append({"what": what, "training": training, "classifiers": classifiers, **values})
+    return [{**row, "interval": f"{row['low']:+.1f} to {row['high']:+.1f}"} for row in found]
+
+
+def worst_rows() -> list[dict[str, Any]]:
+    """Return the conditions that cost most, with the points lost and the cells warned of, by the weights' set."""
+    lines: dict[str, dict[str, Any]] = {}
+    for row in rows_of("released/robustness"):
+        tag = row["name"].rpartition(".")[2]
+        values = {f"{tag}_lost": max(0.0, -row["points"]), f"{tag}_warned": f"{row['warned']} of {row['cells']}"}
+        lines.setdefault(row["condition"], {"condition": row["condition"]}).update(values)
+    return sorted(lines.values(), key=lambda line: -max(line["qband_lost"], line["pki3_lost"]))[:WORST]
+
+
+def main() -> None:
+    """Write them."""
+    scores = {"accuracy": ("accuracy, %", ".1f"), "interval": ("95 %", ""), "runs": ("runs", ""), "images": ("images", "")}
+    write("make/grid", grid_rows(), {"what": ("set", ""), "system": ("system", ""), **scores}, GRID_NOTE)
+    kinds = {"what": ("chromosomes", ""), "training": ("weights", ""), "classifiers": ("classifiers", "")}
+    write("make/bend", bend_rows(), {**kinds, "points": ("points", "+.1f"), "interval": ("95 %", "")}, BEND_NOTE)
+    each = {
+        f"{tag}_{key}": (f"{name}, {what}", form)
+        for tag, name in (("qband", "Q-band"), ("pki3", "Pki-3"))
+        for key, what, form in (("lost", "points lost", ".1f"), ("warned", "cells warned of", ""))
+    }
+    write("make/robustness", worst_rows(), {"condition": ("condition", ""), **each}, WORST_NOTE)
+
+
+if __name__ == "__main__":
+    main()
