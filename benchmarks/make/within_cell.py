@@ -6,8 +6,8 @@ Writes gricol_zoo/assets/within_cell.json: 24 rows of means and one covariance a
 over its chromosomes of what each is more than its labelled class; means are medians over the cells, and both are found in
 turns. Values further than ``STRAY`` robust standard deviations from their class are left out of the covariance.
 
-Brightness is measured in a set only where it tells classes apart (``TELLS``): the crops of Pki-3 have been stretched one by one,
-and all are equally bright.
+Brightness is kept for a set only where it tells classes apart (``TELLS``): the crops of Pki-3 are all equally bright, as if
+each had been stretched by itself.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ FLAGS = {
     "right_flagged": ("right ones flagged", ".4f"),
 }
 NOTE = (
-    "A chromosome is flagged where its confidence in the cell is below the threshold, or it has no class. The label is suspected "
+    "A chromosome is flagged where its confidence in the cell is below the threshold, or it has no class. A label is suspected "
     "where two images of a cell are surely each other's label out of fold (suspected_labels.csv, of the Q-band set alone)."
 )
 
@@ -221,7 +221,7 @@ def compared(found: dict[float, list[Judged]]) -> dict[str, Any]:
 def flagged(found: dict[float, list[Judged]]) -> Iterator[dict[str, Any]]:
     """Yield how many wrong and right chromosomes each threshold flags."""
     for weight, cells in found.items():
-        right, sure, suspected = (np.concatenate([getattr(one, key) for one in cells]) for key in ("right", "sure", "suspected"))
+        right, sure, suspected = (np.concatenate(column) for column in zip(*(one[1:] for one in cells), strict=True))
         wrong, clean = ~right, ~right & ~suspected
         for threshold in THRESHOLDS:
             flag = sure < threshold

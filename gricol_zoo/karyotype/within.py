@@ -56,7 +56,7 @@ def tables() -> dict[str, Table]:
     """Return the tables by the tag of the weights that they are for."""
     sets = json.loads(TABLE.read_text(encoding="utf-8"))["sets"]
     return {
-        tag: Table(tuple(one["measures"]), np.array([one["means"][label] for label in CHROMOSOMES]), np.array(one["covariance"]))
+        tag: Table(tuple(one["measures"]), np.array([one["means"][name] for name in CHROMOSOMES]), np.array(one["covariance"]))
         for tag, one in sets.items()
     }
 

@@ -25,6 +25,7 @@ from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.spec import CHROMOSOMES, Preprocess
 
 CELL = np.array([*range(22), *range(22), 22, 22])
+SECOND = Preprocess(version=2)
 CANVAS = np.zeros((2, 2), np.uint8)
 
 
@@ -35,7 +36,7 @@ def sure(classes, probability=0.95):
     return out
 
 
-def classifier(tag="qband", labels=CHROMOSOMES, preprocess=Preprocess(version=2)):
+def classifier(tag="qband", labels=CHROMOSOMES, preprocess=SECOND):
     return Classifier("a", "00", "", "fp32", labels, None, None, preprocess, info=WeightsInfo({"tag": tag}))
 
 
@@ -113,7 +114,8 @@ def test_an_empty_crop_tells_nothing():
     values = table.means[CELL].copy()
     values[3] = np.nan
     told = evidence(values, sure(CELL), table)
-    assert not told[3].any() and told[4].any()
+    assert not told[3].any()
+    assert told[4].any()
     assert measured([], table).shape == (0, 2)
 
 

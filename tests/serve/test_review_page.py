@@ -195,3 +195,13 @@ def test_the_layout_does_not_jump_and_it_zooms(open_cell):
     assert tab.locator("#karyogram svg").bounding_box()["width"] == pytest.approx(1.25 * wide, rel=0.05)
     assert tab.locator("#karyogram .scroll").bounding_box() == before
     assert tab.evaluate("document.documentElement.scrollHeight <= window.innerHeight + 1")
+
+
+def test_two_thousand_files_are_cells_to_choose_from(page, tmp_path):
+    tab, _ = page
+    crops = [as_png(image) for _, _, image in render_cell(3, sex="F")[:40]]
+    members = {f"cell {cell:02d}/{number:02d}.png": data for cell in range(50) for number, data in enumerate(crops)}
+    drop(tab, [write_zip(tmp_path / "case.zip", members)], "2000 images of 50 cells")
+    tab.click("#run")
+    tab.wait_for_selector("#draft")
+    assert tab.locator(".hit").count() == 40
