@@ -40,7 +40,7 @@ from gricol_zoo.karyotype.within import WEIGHT, Table, evidence, measured, table
 
 MODELS = ("r18half_192.qband", "r18half_192.pki3")
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0)
-ALIKE = (0.0, 0.5, 1.0, 2.0)  # weights of the likeness
+ALIKE = (0.0, 0.5, 1.0)  # weights of the likeness
 SAME_CELL = 0.3  # correlation of what two homologues' sizes are off their class: by their differences in the train parts
 THRESHOLDS = (0.9, 0.95, 0.98, 0.99)
 USUAL = 46
@@ -229,9 +229,9 @@ def flagged(found: dict[float, list[Judged]]) -> Iterator[dict[str, Any]]:
                 "within": weight,
                 "threshold": threshold,
                 "wrong": int(wrong.sum()),
-                "caught": float(flag[wrong].mean()) if wrong.any() else 1.0,
+                "caught": float(flag[wrong].mean()) if wrong.any() else "",
                 "wrong_unsuspected": int(clean.sum()),
-                "caught_unsuspected": float(flag[clean].mean()) if clean.any() else 1.0,
+                "caught_unsuspected": float(flag[clean].mean()) if clean.any() else "",
                 "right_flagged": float(flag[right].mean()),
                 "used": int(threshold == DOUBTFUL and weight == WEIGHT),
             }
