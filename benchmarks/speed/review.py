@@ -216,7 +216,8 @@ def main() -> None:
         command = [sys.executable, "-m", "gricol_zoo", "serve", "--port", "0", "--key", str(root / "my.key")]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server, sync_playwright() as play:
             try:
-                address = (server.stderr.readline() if server.stderr else "").split()[2]
+                # What is said of the key comes first.
+                address = next(line.split()[2] for line in server.stderr or () if line.startswith("Serving on"))
                 running = play.chromium.launch(executable_path=browser, args=FLAGS)
                 for tag, name, cell in chosen_cells(options.data, 1 if options.pictures else options.cells):
                     source = pack([(name, cell)], root / f"{name}.zip")
