@@ -6,7 +6,7 @@ import pytest
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import ImageError
 from gricol_zoo.inference.classifier import Classifier
-from gricol_zoo.karyotype import fit
+from gricol_zoo.karyotype import bands, fit
 from gricol_zoo.models.calibration import Calibration
 
 GREYS = {id: np.full((4, 4), id / 100, np.float32) for id in range(1, 41)}
@@ -44,6 +44,6 @@ def test_the_first_of_equals_and_one_alone_is_not_asked():
 
 
 def test_the_band_is_told_by_the_name():
-    assert fit.with_band("r18half_192.pki3") == "r18half_192.pki3 (G-bands)"
-    assert fit.with_band("runs/mine") == "runs/mine"
-    assert fit.band_of("r18half_192.qband") == "Q-bands"
+    assert bands.with_band("r18half_192.pki3") == "r18half_192.pki3 (G-bands)"
+    assert bands.with_band("runs/mine") == "runs/mine"
+    assert bands.band_of("r18half_192.qband") == "Q-bands"
