@@ -231,9 +231,7 @@ def main() -> None:
                         tab = running.new_page(viewport={"width": 1280, "height": 800}, accept_downloads=True)
                         tab.set_default_timeout(120_000)
                         tab.goto(address)
-                        tab.wait_for_selector(
-                            ".empty"
-                        )  # the page's own first answer: before it, nothing that is dropped arrives
+                        tab.wait_for_selector(".empty")  # before it nothing that is dropped arrives
                         saved = root / f"{name}.{way}.zip"
                         row = review(tab, way, source, labels, saved)
                         tab.close()
