@@ -1,7 +1,7 @@
 """How many actions, and how much waiting, from a real cell's upload to its signed report, by mouse and by keyboard alone?
 
     pip install '.[test]'        # and a Chromium; GRICOL_ZOO_CHROMIUM says where it is if it is not on the path
-    python -m benchmarks.speed.review --data FOLDER [--cells 3] [--pictures FOLDER]
+    python -m benchmarks.speed.review --data FOLDER [--cells q010 ...] [--pictures FOLDER]
 
 The real command, a real headless browser, cells of the test parts. A reviewer who knows the labels looks at what is in doubt:
 confirms what is right and moves what is wrong, enters initials, checks the cell and saves. The saved files are then verified
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.karyotype.run import cells_of
 
+CELLS = ("q010", "q024", "p97002122.6", "p97002202.16", "p97002553.17")  # the last two have 45 and 47 chromosomes
 SIZES = ((1280, 800), (1920, 1080))
 FIXED = 5  # drop, run, initials, check, save
 COLUMNS = {
@@ -190,16 +191,17 @@ def look(running: Any, address: str, source: Path, out: Path) -> None:
         tab.close()
 
 
-def chosen_cells(data: Path, count: int) -> list[tuple[str, str, ImageSet]]:
-    """Return so many cells of the test part of each set: the set's tag, the cell's name and its images."""
-    return [(tag, *pair) for tag in FILES for pair in list(cells_of(open_part(tag, data, "test")).items())[:count]]
+def chosen_cells(data: Path, names: Collection[str]) -> list[tuple[str, str, ImageSet]]:
+    """Return cells of the test parts by name: the set's tag, the cell's name and its images."""
+    cells = [(tag, *pair) for tag in FILES for pair in cells_of(open_part(tag, data, "test")).items()]
+    return [cell for cell in cells if cell[1] in names]
 
 
 def main() -> None:
     """Start the server, review each cell both ways, prove what was saved."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
-    parser.add_argument("--cells", type=int, default=3, help="of each set (default: 3)")
+    parser.add_argument("--cells", nargs="+", default=CELLS, metavar="NAME", help=f"of test parts (default: {' '.join(CELLS)})")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="keep pictures of the page there, and review nothing")
     options = parser.parse_args()
     browser = os.environ.get("GRICOL_ZOO_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), "")
@@ -219,10 +221,10 @@ def main() -> None:
                 # What is said of the key comes first.
                 address = next(line.split()[2] for line in server.stderr or () if line.startswith("Serving on"))
                 running = play.chromium.launch(executable_path=browser, args=FLAGS)
-                for tag, name, cell in chosen_cells(options.data, 1 if options.pictures else options.cells):
+                for tag, name, cell in chosen_cells(options.data, options.cells):
                     source = pack([(name, cell)], root / f"{name}.zip")
                     if options.pictures:
-                        look(running, address, source, options.pictures / tag)
+                        look(running, address, source, options.pictures / name)
                         continue
                     known = {Path(record.path).name: record.label for record in cell.records}
                     order = enumerate(open_images(source).records, 1)
