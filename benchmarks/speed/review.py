@@ -76,15 +76,24 @@ class Reviewer:
         self.actions += 1
         self.tab.locator(selector).first.click()
 
-    def settle(self, act: Callable[[int, str], None]) -> None:
-        """Confirm or move one after the other until nothing is in doubt."""
+    def settle(self, pick: Callable[[], int], act: Callable[[int, str], None]) -> None:
+        """Confirm or move one after the other, as they are picked, until nothing is in doubt."""
         while left := self.tab.locator(".doubt").count():
-            id = int(self.tab.locator(".doubt").first.get_attribute("data-id"))
+            id = pick()
             self.doubtful += 1
             wrong = self.tab.get_attribute(f".hit[data-id='{id}']", "data-label") != self.labels[id]
             self.moved += wrong
             act(id, self.labels[id] if wrong else "")
             self.tab.wait_for_function("left => document.querySelectorAll('.doubt').length < left", arg=left)
+
+    def first(self) -> int:
+        """Return the number of the least certain one."""
+        return int(self.tab.locator(".doubt").first.get_attribute("data-id"))
+
+    def next(self) -> int:
+        """Go to the next doubtful one by its key; return its number."""
+        self.press("n")
+        return int(self.tab.get_attribute(".hit.chosen", "data-id"))
 
     def by_mouse(self, id: int, label: str) -> None:
         """Confirm one, or drag it to its class."""
@@ -104,8 +113,7 @@ class Reviewer:
         self.tab.mouse.up()
 
     def by_keyboard(self, id: int, label: str) -> None:
-        """Go to the least certain one and confirm it, or type its class."""
-        self.press("n")
+        """Confirm the chosen one, or type its class."""
         for key in [*label, "Enter"] if label in ("1", "2") else list(label) or ["Enter"]:  # 1 may become 10
             self.press(key)
 
@@ -124,7 +132,8 @@ def review(tab: Any, way: str, source: Path, labels: dict[int, str], saved: Path
     tab.wait_for_selector("#draft")
     shown = time.perf_counter() - started
     tab.evaluate("document.activeElement.blur()")
-    person.settle(person.by_mouse if way == "mouse" else person.by_keyboard)
+    ways = {"mouse": (person.first, person.by_mouse), "keyboard": (person.next, person.by_keyboard)}
+    person.settle(*ways[way])
     tab.fill("#by input, #by textarea", "AB")
     tab.evaluate("document.activeElement.blur()")
     if way == "mouse":
