@@ -83,7 +83,8 @@ def _differences(record: Karyotype, classifier: Classifier, images: ImageSet, te
     if dtype not in ("auto", *DTYPES, classifier.dtype) and not terms.classes_only:
         raise GricolZooError(f"The record's run used {dtype!r}, but its model uses {classifier.dtype}. The file was altered.")
     layout = str(options.get("layout", "auto"))
-    again = karyotype(classifier, images, costs=costs, layout=layout, scale=record.scale)
+    within = options.get("within_cell", 0.0)  # a record from before it was looked at does not say
+    again = karyotype(classifier, images, costs=costs, layout=layout, scale=record.scale, within=within)
     found += [*_of_the_cell(record, again, images, terms), *_options(record, again, terms), *_warnings(record, again, terms)]
     for old, new in zip(record.chromosomes, again.chromosomes, strict=True):
         compare = _results(old, new, terms), _classes(old) if terms.classes_only else _numbers(old, new, terms)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gricol_zoo.karyotype.document import DOUBTFUL, Chromosome, Karyotype
+from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draft import SEX, is_piece, sets_of
 
+ALONE = 0.9  # probability from which a chromosome is sure of its class by itself
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -36,7 +37,7 @@ def of_count(item: Chromosome, odd: Mapping[str, int]) -> bool:
         odd: of its cell, from ``odd_counts``.
     """
     alone = item.probabilities.get(item.assigned, 0.0)
-    return item.doubtful and item.assigned in odd and item.predicted == item.assigned and alone >= DOUBTFUL
+    return item.doubtful and item.assigned in odd and item.predicted == item.assigned and alone >= ALONE
 
 
 def of_class(karyotype: Karyotype) -> list[Chromosome]:

@@ -16,7 +16,7 @@ from gricol_zoo.data.scale import LEAST_CROPS, check_factor, factor_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.inference.classifier import Classifier
-from gricol_zoo.karyotype.document import DOUBTFUL, Chromosome
+from gricol_zoo.karyotype.document import Chromosome
 
 SHORT_ARMS = ("up", "down")
 TWO_CELLS = 60  # images; no diploid cell has as many
@@ -107,7 +107,12 @@ def prepare_cell(
 
 
 def look_over(
-    chromosomes: Sequence[Chromosome], prepared: Sequence[Any], classifier: Classifier, factor: float, scaled: bool
+    chromosomes: Sequence[Chromosome],
+    prepared: Sequence[Any],
+    classifier: Classifier,
+    factor: float,
+    scaled: bool,
+    unsure: float,
 ) -> tuple[list[Chromosome], list[str]]:
     """Return a cell's classified chromosomes with what is wrong with each, and what is wrong with the cell.
 
@@ -117,12 +122,12 @@ def look_over(
         classifier: that prepared and classified them.
         factor: by which the pixels were multiplied.
         scaled: whether their scale was looked after.
+        unsure: share of them, 0..1, of which the network is not sure.
     """
     readable = [item for item in chromosomes if not item.error]
     if not readable:
         return list(chromosomes), ["none of its images could be read: use the original files"]
     found = [f"{len(readable)} images: two cells in one heap, or a cell of more than two sets?"] * (len(readable) > TWO_CELLS)
-    doubtful = sum(not item.assigned or item.confidence < DOUBTFUL for item in readable) / len(readable)
     said: dict[int, list[Said]] = {item.id: [] for item in readable}
     measures: list[Measures] = []
     reference, light = classifier.reference, []
@@ -137,7 +142,7 @@ def look_over(
             said[id].append(Said(warning, True))
     else:  # preparation 1 measures nothing, so there is nothing to compare
         measures, reference, light = [], None, []
-    found += cell_warnings(measures, doubtful, reference, light, scaled)
+    found += cell_warnings(measures, unsure, reference, light, scaled)
     grave = [f"no. {item.id}: {one.text}" for item in readable for one in said[item.id] if one.serious]
     grave += [f"no. {item.id}: {text}" for item in readable for text in item.warnings if text.startswith(SAME)]
     found += [*grave[:MOST_NAMED], *[f"and {len(grave) - MOST_NAMED} more such images"] * (len(grave) > MOST_NAMED)]

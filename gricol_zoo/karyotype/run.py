@@ -19,7 +19,10 @@ from gricol_zoo.karyotype.assign import DEFAULT_COSTS, MAX_CHROMOSOMES, UNASSIGN
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, now
 from gricol_zoo.karyotype.looking import better, look_over, prepare_cell, read_cell, scale_of
 from gricol_zoo.karyotype.versions import versions
+from gricol_zoo.karyotype.within import WEIGHT, check_weight, evidence, measured, table_of, with_the_cell
 from gricol_zoo.models.deployed import DeployedModel
+
+UNSURE = 0.9  # confidence, by the network alone, below which a chromosome speaks against trusting the cell
 
 
 def cells_of(images: ImageSet) -> dict[str, ImageSet]:
@@ -89,6 +92,7 @@ def karyotype(
     of_case: Callable[[], float | None] = lambda: None,
     rivals: Callable[[], Iterable[Classifier]] = tuple,
     fit: Mapping[str, float] | None = None,
+    within: float = WEIGHT,
 ) -> Karyotype:
     """Classify the chromosomes of one cell, and assign them together. Unreadable images stay, with their error.
 
@@ -106,10 +110,12 @@ def karyotype(
         of_case: gives the factor of the cell's whole case; asked where the cell has too few.
         rivals: gives other models, to see if one of them fits better; asked only for a cell that is not trusted.
         fit: how well each model fitted, where this one was chosen by it (``gricol_zoo.karyotype.fit``); noted in the options.
+        within: weight, 0..1, of what only the whole cell tells (``gricol_zoo.karyotype.within``), where there is a table for
+            the weights; noted in the options then.
 
     Raises:
-        GricolZooError: too many images for a cell, a scale that no camera has, or a `short_arm` in the manifest that is neither
-            up nor down.
+        GricolZooError: too many images for a cell, a scale that no camera has, a weight outside 0..1, or a `short_arm` in the
+            manifest that is neither up nor down.
     """
     _check_size(cell or images.name, len(images))
     classifier = to_classifier(model, dtype)
@@ -118,9 +124,15 @@ def karyotype(
     items, prepared = prepare_cell(items, greys, classifier, factor)
     readable = [item for item in items if not item.error]
     probabilities, up = classifier.classify(prepared) if readable else (np.zeros((0, len(classifier.labels))), None)
-    classified, sex = _classify(readable, probabilities, up, costs, classifier.labels)
+    table, within = table_of(classifier), check_weight(within)
+    together = probabilities
+    if table and within and readable:
+        together = with_the_cell(probabilities, evidence(measured(prepared, table), probabilities, table), within)
+    classified, sex = _classify(readable, probabilities, together, up, costs, classifier.labels)
     chromosomes = [classified.get(item.id, item) for item in items]
-    chromosomes, found = look_over(chromosomes, prepared, classifier, factor, scale != "none")
+    # By the network alone: sizes fit a cell of another stain too, and would hide that the network does not know it.
+    unsure = _unsure_share(probabilities, costs, classifier.labels)
+    chromosomes, found = look_over(chromosomes, prepared, classifier, factor, scale != "none", unsure)
     if found:
         notes += [*found, *better(classifier, probabilities, rivals, greys, factor)]
     return Karyotype(
@@ -136,6 +148,7 @@ def karyotype(
             "layout": layout,
             **classifier.preparation,
             **({"fit": dict(fit)} if fit else {}),
+            **({"within_cell": within} if table and within else {}),
         },
         versions=versions(classifier.runtime),
         source=source,
@@ -155,11 +168,25 @@ def _described(classifier: Classifier, name: str) -> dict[str, str]:
 
 
 def _classify(
-    readable: Sequence[Chromosome], probabilities: np.ndarray, up: np.ndarray | None, costs: Costs, labels: Sequence[str]
+    readable: Sequence[Chromosome],
+    probabilities: np.ndarray,
+    together: np.ndarray,
+    up: np.ndarray | None,
+    costs: Costs,
+    labels: Sequence[str],
 ) -> tuple[dict[int, Chromosome], str]:
-    """Return the n chromosomes with their classes, by id, and the sex, from their (n, classes) probabilities."""
-    assignment = assign(probabilities, costs, labels)
-    sure = confidences(probabilities, assignment, costs, labels)
+    """Return the n chromosomes with their classes, by id, and the sex.
+
+    Args:
+        readable: the n chromosomes.
+        probabilities: (n, classes) of each by itself.
+        together: (n, classes) with what the cell tells, by which they are assigned.
+        up: (n,) the probability that the short arm is up; None where the model cannot tell.
+        costs: of departures.
+        labels: the classes.
+    """
+    assignment = assign(together, costs, labels)
+    sure = confidences(together, assignment, costs, labels)
     classified = {}
     for row, item in enumerate(readable):
         chosen = int(assignment.classes[row])
@@ -176,3 +203,10 @@ def _classify(
             turned=item.turned if item.short_arm or polarity is None else polarity < 0.5,
         )
     return classified, assignment.sex
+
+
+def _unsure_share(probabilities: np.ndarray, costs: Costs, labels: Sequence[str]) -> float:
+    """Return the share, 0..1, of a cell's chromosomes of which (n, classes) probabilities leave the class open."""
+    assignment = assign(probabilities, costs, labels)
+    open_ = (assignment.classes == UNASSIGNED) | (confidences(probabilities, assignment, costs, labels) < UNSURE)
+    return float(open_.mean()) if len(open_) else 0.0

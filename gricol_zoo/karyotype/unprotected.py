@@ -11,6 +11,7 @@ UNPROTECTED = {
     "model.name": "what the weights were loaded by; they are known by their hash",
     "options.layout": "how the images were read; each is known by its hash",
     "options.costs": "where others give the same classes and confidences",
+    "options.within_cell": "where another one gives the same classes and confidences",
     "options.ground": "where another one gives the same results",
     "scale": "where another one gives the same results",
     "chromosomes.assigned": "with an edit that fits",

@@ -120,6 +120,28 @@ def test_cells_of_a_run_are_reported_as_they_are_after_an_edit(tmp_path, capsys)
     row = next(row for row in read_csv(out / "cells.csv") if row["cell"] == "a")
     assert row["edits"] == "1"
     assert "AB" in (out / "report.html").read_text()
+    _sign_report_verify(out, tmp_path / "my.key", capsys)
+
+
+def _sign_report_verify(out, key, capsys):
+    """A signed cell is reported and verified; one changed byte of its record, or of an image, is found."""
+    pytest.importorskip("cryptography")
+    file = out / "a" / "karyotype.json"
+    assert run("sign", file, "--new", "--key", key) == 0
+    assert run("report", out) == 0
+    verify = ("verify", file, "--signed-by", f"{key}.pub")
+    assert run(*verify) == 0
+    record = file.read_bytes()
+    file.write_bytes(record.replace(b'"by": "AB"', b'"by": "AC"', 1))
+    assert run(*verify) == 1
+    file.write_bytes(record)
+    image = sorted((out.parent / "in" / "a").glob("*.png"))[4]
+    pixels = bytearray(image.read_bytes())
+    pixels[len(pixels) // 2] ^= 1
+    image.write_bytes(pixels)
+    capsys.readouterr()
+    assert run(*verify) == 1
+    assert f"{image.name} has changed" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -164,6 +164,11 @@ ALTERATIONS = {  # what is altered -> where, and how
     "ground light": ("options.ground", put("options", "ground", "light")),
     "another layout": ("options.layout", put("options", "layout", "nonsense")),
     "an option more": ("options", put("options", "checked", True)),
+    **{
+        f"what the cell tells of {value}": ("options.within_cell", put("options", "within_cell", value))
+        for value in (0.0, 1.0, 2, NAN, "0.5", True)
+    },
+    "what the cell tells left out": ("options.within_cell", lambda data: data["options"].pop("within_cell")),
     "no options": ("options", put("options", {})),
     **{
         f"cost {key} of {value}": ("options.costs", put("options", "costs", key, value))

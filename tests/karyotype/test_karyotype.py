@@ -1,5 +1,6 @@
 """From a cell's images to its files, the edits and the drawing again, and whether a record holds."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from gricol_zoo import DEFAULT_MODEL, GricolZooError
 from gricol_zoo.cli import main
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.rows import read_csv
+from gricol_zoo.karyotype.audit import differences
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draft import draft
 from gricol_zoo.karyotype.draw import to_image, to_svg
@@ -78,8 +80,25 @@ def test_a_synthetic_cell_is_put_right(done, cell):
     assert all(sum(item.probabilities.values()) == pytest.approx(1, abs=1e-4) for item in done.chromosomes)
     assert done.model["weights_sha256"]
     costs = {"extra": 4.0, "missing": 3.0, "unassigned": 5.0}
-    assert done.options == {"dtype": "fp32", "costs": costs, "layout": "auto", "preparation": 2, "ground": "auto"}
+    options = {"dtype": "fp32", "costs": costs, "layout": "auto", "preparation": 2, "ground": "auto", "within_cell": 0.5}
+    assert done.options == options
     assert (done.scale, done.warnings) == (1, [])
+
+
+def test_what_the_cell_tells_is_noted_and_can_be_left_out(done, cell, model):
+    """The network's own answers stay as they are; a record from before, which notes no weight, still verifies."""
+    images = open_images(cell[0])
+    before = karyotype(model, images, source=str(cell[0]), within=0.0)
+    assert "within_cell" not in before.options
+    for one, other in zip(done.chromosomes, before.chromosomes, strict=True):
+        assert one.probabilities == other.probabilities
+    assert [one.confidence for one in done.chromosomes] != [one.confidence for one in before.chromosomes]
+    assert differences(before, model, images) == []
+    assert differences(done, model, images) == []
+    for claimed in ({**done.options, "within_cell": 0.0}, before.options):
+        assert differences(dataclasses.replace(done, options=claimed), model, images)
+    with pytest.raises(GricolZooError, match="weight of what the cell tells"):
+        karyotype(model, images, within=2)
 
 
 def test_predicted_is_what_predict_says(done, cell, tmp_path):
@@ -514,7 +533,6 @@ def test_verify_goes_by_the_scale_and_preparation_of_the_record(cell, tmp_path, 
 
 def test_verify_leaves_a_model_as_it_was(cell, tmp_path, model):
     from gricol_zoo.inference.preparation import prepare_as
-    from gricol_zoo.karyotype.audit import differences
 
     other = prepare_as(gricol_zoo.create_model(DEFAULT_MODEL, pretrained=True, deployed=True), 1, "dark")
     record = karyotype(other, open_images(cell[0]))

@@ -195,3 +195,20 @@ def test_the_layout_does_not_jump_and_it_zooms(open_cell):
     assert tab.locator("#karyogram svg").bounding_box()["width"] == pytest.approx(1.25 * wide, rel=0.05)
     assert tab.locator("#karyogram .scroll").bounding_box() == before
     assert tab.evaluate("document.documentElement.scrollHeight <= window.innerHeight + 1")
+
+
+def test_two_thousand_files_are_cells_to_choose_from(page, tmp_path):
+    """The most that the page takes at once: 20 cells of 100 images. With more cells it says so, and keeps what it had."""
+    tab, _ = page
+    tab.wait_for_selector(".empty")
+    crops = [as_png(image) for _, _, image in render_cell(3, sex="F")]
+
+    def case(cells, images):
+        members = {f"cell {cell:02d}/{place:03d}.png": crops[place % 46] for cell in range(cells) for place in range(images)}
+        return write_zip(tmp_path / f"{cells} cells.zip", members)
+
+    drop(tab, [case(20, 100)], "2000 images of 20 cells")
+    drop(tab, [case(50, 40)], "at most 20 cells at once")
+    tab.click("#run")
+    tab.wait_for_selector("#draft")
+    assert tab.locator(".hit").count() == 100
