@@ -60,7 +60,7 @@ def pack(cells: Sequence[tuple[str, ImageSet]], file: Path) -> Path:
 def on_the_page(models: Models, source: Path, root: Path) -> None:
     """Do what the page's server does from the upload to the last cell's karyogram."""
     session = Session(root, models)
-    copy = root / source.name
+    copy = root / "dropped.zip"
     copy.write_bytes(source.read_bytes())  # an upload is moved
     session.take([copy])
     assert session.upload is not None
@@ -91,11 +91,11 @@ def main() -> None:
     models = {name: load_model(name, deployed=True) for name in MODELS}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        uploads = {count: pack(cells[:count], root / f"{count}.zip") for count in (1, len(cells))}
+        uploads = {count: pack(cells[:count], root / f"{count} cells kept.zip") for count in (1, len(cells))}
         steps: dict[tuple[str, int], Callable[[], Any]] = {}
         for count, file in uploads.items():
             steps["page", count] = lambda file=file: on_the_page(models, file, root)
-            steps["command", count] = lambda file=file: by_command(file, root / "out" / file.stem)
+            steps["command", count] = lambda file=file: by_command(file, Path(tempfile.mkdtemp(dir=root)) / "out")
         times = time_in_turn(steps, options.rounds, warm_up=1, least=0)
     rows = [
         {
