@@ -391,6 +391,7 @@ def test_weights_without_calibration_say_so(tmp_path, capsys):
     assert "3 images, not calibrated, none marked for review" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_run_goes_on_when_its_reader_has_gone(stream, tmp_path):
     for cell in "ab":

@@ -50,6 +50,7 @@ def test_the_warning_names_the_users_line(tmp_path):
     assert f"{script}:1: DeprecationWarning: gricol_zoo.significance is now gricol_zoo.evaluation.significance;" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_package_uses_none_of_them():
     code = "import pkgutil, importlib, gricol_zoo\nfor m in pkgutil.walk_packages(gricol_zoo.__path__, 'gricol_zoo.'):\n"
     code += "    m.name.endswith('__main__') or importlib.import_module(m.name)"

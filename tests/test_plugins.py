@@ -167,6 +167,7 @@ def plugin(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_an_installed_package_adds_one_of_each_and_passes_our_contract(plugin, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{plugin / 'site'}{os.pathsep}{ROOT}")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(plugin / "test_acme.py")]
@@ -180,6 +181,7 @@ def test_parts_by_decorator():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_downstream_project_fine_tunes_on_ten_classes(tmp_path):
     done = python(DOWNSTREAM, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -188,6 +188,16 @@ def grid() -> Any:
     return draw_dots(lines, "accuracy of single images, lower branch, %")
 
 
+def speed_runtimes() -> Any:
+    """Draw the accuracy that int8 loses on val, by weights and runtime."""
+    lines: dict[str, list[Dot]] = {}
+    for row in rows_of("speed/runtimes_accuracy"):
+        if row["dtype"] == "int8" and row["lost"] != "":
+            dot = Dot(row["lost"], row["low"], row["high"], row["runtime"] == "onnxruntime")
+            lines.setdefault(row["name"], []).append(dot)
+    return draw_dots(lines, "points of accuracy lost by int8", ("ONNX Runtime", "OpenVINO"), zero=True)
+
+
 FIGURES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "grid": (grid, ("released/weights", "paper/table3_comparison.light.qband")),
     "weights": (weights, ("released/weights",)),
@@ -200,6 +210,7 @@ FIGURES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "speed": (speed, ("speed/speed",)),
     "speed-training": (speed_training, ("speed/training_step",)),
     "speed-exported": (speed_exported, ("speed/export_speed",)),
+    "speed-runtimes": (speed_runtimes, ("speed/runtimes_accuracy",)),
 }
 """Page -> what draws its picture, and the result files that it reads."""
 

@@ -101,6 +101,12 @@ def tools(session: Session) -> str:
     state = f'data-version="{session.version}" data-unsaved="{int(unsaved)}"'
     if cell is None:
         return f'<div class="tools" {state}></div>'
+    word = "Save \u2022" if unsaved else "Save"
+    save = f'<button data-do="save" class="save" title="Ctrl+S">{word}<kbd>Ctrl+S</kbd></button>'
+    if session.upload is not None and len(session.upload.cells) > 1 and not session.together:
+        save = f'<button data-do="cells" title="all cells of this upload, together">All cells</button>{save}'
+    if session.together:
+        return f'<div class="tools" {state}>{save}</div><p id="typed" role="status"></p>'
     off = {"undo": " disabled" * (not cell.review.done), "redo": " disabled" * (not cell.review.undone)}
     buttons = [
         f'<button data-do="{does}" title="{text(key)}"{off.get(does, "")}>{words}<kbd>{text(key)}</kbd></button>'
@@ -110,8 +116,6 @@ def tools(session: Session) -> str:
         f'<button data-zoom="{how}" title="{text(title)}">{words}</button>'
         for how, words, title in (("-", "\u2212", "smaller (-)"), ("0", "fit", "all of the sheet"), ("+", "+", "larger (+)"))
     ]
-    word = "Save \u2022" if unsaved else "Save"
-    save = f'<button data-do="save" class="save" title="Ctrl+S">{word}<kbd>Ctrl+S</kbd></button>'
     return (
         f'<div class="tools" {state}>{"".join(buttons)}<span class="zooms">{"".join(zooms)}</span>{save}</div>'
         '<p id="typed" role="status"></p>'
@@ -121,9 +125,10 @@ def tools(session: Session) -> str:
 def check_button(session: Session) -> str:
     """Return the button that checks the cell in view, what is in its way, and the files that can be taken away."""
     karyotype = session.karyotype
+    report = '<button data-do="report" title="table, overview and report of all cells, as a zip">report</button>'
     if karyotype is None:
-        return ""
-    saves = "".join(f'<button data-save="{kind}">{kind}</button>' for kind in KINDS)
+        return f'<div class="downloads"><span>Files</span>{report}</div>' if session.together else ""
+    saves = "".join(f'<button data-save="{kind}">{kind}</button>' for kind in KINDS) + report
     files = f'<div class="downloads"><span>Files</span>{saves}</div>'
     by = checked_by(karyotype)
     if by:

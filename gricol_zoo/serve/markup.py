@@ -46,6 +46,12 @@ def heading(karyotype: Karyotype | None) -> str:
     )
 
 
+def together(number: int) -> str:
+    """Return what stands above the overview of so many cells."""
+    said = f"<b>{number} cell{'' if number == 1 else 's'}</b><span>Click one to work on it.</span>"
+    return f'<div class="draft">{said}</div><p class="note">{text(NOTE)}</p>'
+
+
 def _fits_of(karyotype: Karyotype) -> str:
     """Return how well each model fitted, shown on request."""
     fit = karyotype.options.get("fit")

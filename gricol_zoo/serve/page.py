@@ -3,6 +3,7 @@
 # No `from __future__ import annotations` here: Gradio reads the annotations of handlers, and imports happen in functions.
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from gricol_zoo.files import escaped
 from gricol_zoo.karyotype.bands import with_band
 from gricol_zoo.karyotype.review import Confirm, Move, Swap, Turn
 from gricol_zoo.serve import board, markup
+from gricol_zoo.serve.case import overview, report_of_case
 from gricol_zoo.serve.details import Details, look_at
 from gricol_zoo.serve.saving import file_of, save_all
 from gricol_zoo.serve.session import BY_FIT, MAX_NAME, Session
@@ -117,13 +119,20 @@ def _review(sessions: Sessions, request: Any, told: Mapping[str, Any], by: str) 
     """Carry out what ``review.js`` sends, and show what that changes."""
     what, page = str(told["what"]), str(request.session_hash)
     if what == "hello":
-        return _answer(sessions, request, lambda _: "", token=str(told["token"]))
+        # Not the drop zone: what is dropped while the page still says hello would be taken out of it.
+        return _answer(sessions, request, lambda _: "", SHOWN[1:-1], token=str(told["token"]))
     if what == "select":
         return _answer(sessions, request, lambda session: _select(session, told), ("details",))
     if what == "file":
         return _answer(sessions, request, lambda _: "", ("file",), kind=str(told["kind"]))
     if what == "save":
         return _answer(sessions, request, lambda _: "", ("file", "tools", "status"), kind="zip")
+    if what == "report":
+        return _answer(sessions, request, lambda _: "", ("file", "tools", "status"), kind="report")
+    if what in ("cells", "open"):
+        label = str(told["label"])
+        go = Session.show_all if what == "cells" else partial(Session.choose_cell, cell=label)
+        return _answer(sessions, request, go, tuple(name for name in SHOWN if name not in ("files", "model", "by", "file")))
 
     def change(session: Session) -> str:
         if told["version"] != session.version and session.changed_by != page:
@@ -177,7 +186,7 @@ def _answer(
         change: what is done.
         parts: those that it may change; the others stay.
         token: of the tab, where the page says it.
-        kind: of the file that is asked for, "zip" for all of the work.
+        kind: of the file that is asked for, "zip" for all of the work, "report" for the case.
     """
     import gradio as gr
 
@@ -204,6 +213,9 @@ def _answer(
 
 
 def _file(session: Session, kind: str) -> tuple[str, str]:
+    if kind == "report":
+        file = report_of_case(session)
+        return board.file_link(file), f"{file.name}: table, overview and report of all cells."
     if kind == "zip":
         file = save_all(session)
         return board.file_link(file), f"Saved as {file.name}: drop it here to go on."
@@ -230,10 +242,10 @@ def show(session: Session, line: str, bad: bool, parts: tuple[str, ...] = SHOWN[
             choices=[(escaped(name), name) for name in names], value=session.cell or None, visible=len(names) > 1
         ),
         "doubts": lambda: markup.doubts(karyotype, session.selected),
-        "heading": lambda: markup.heading(karyotype),
+        "heading": lambda: markup.together(len(session.cells)) if session.together else markup.heading(karyotype),
         "tools": lambda: board.tools(session),
-        "karyogram": lambda: board.karyogram(cell, session.selected) if cell else "",
-        "details": lambda: markup.details(found, cell is not None),
+        "karyogram": lambda: overview(session) if session.together else board.karyogram(cell, session.selected) if cell else "",
+        "details": lambda: markup.details(found, karyotype is not None),
         "by": lambda: gr.update(value=session.by) if session.by else gr.skip(),
         "check": lambda: board.check_button(session),
     }

@@ -218,13 +218,15 @@ const onUp = (event) => {
 };
 
 const onClick = (event) => {
-  const hit = event.target.closest?.('[data-do], [data-move], [data-save], [data-zoom], .doubt');
+  const hit = event.target.closest?.('[data-do], [data-move], [data-save], [data-zoom], [data-open], .doubt');
   if (!hit) return;
-  const {do: does, move, save, zoom: how, id} = hit.dataset;
+  const {do: does, move, save, zoom: how, open, id} = hit.dataset;
   if (does === 'swap') swap();
   else if (does === 'next') nextDoubt(1);
   else if (['undo', 'redo', 'check', 'save'].includes(does)) send(does);
+  else if (does === 'cells' || does === 'report') { say('All cells are classified and drawn, a second or two each …'); send(does); }
   else if (does) act(does);
+  else if (open !== undefined) send('open', {label: open});
   else if (move !== undefined) act('move', {label: move});
   else if (save) send('file', {kind: save});
   else if (how) magnify(how === '0' ? 1 : how === '+' ? zoom * 1.25 : zoom / 1.25);

@@ -41,15 +41,16 @@ def document_of(cell: Cell) -> bytes:
     return cell.karyotype.to_json().encode(errors="backslashreplace")
 
 
-def _sheet(cell: Cell) -> Sheet:
+def sheet_of(cell: Cell) -> Sheet:
+    """Return a cell's karyogram as it is drawn."""
     return lay_out(cell.karyotype, cell.pictures, ZOOM, checked=checked_by(cell.karyotype))
 
 
 KINDS: Mapping[str, tuple[str, Callable[[Cell], bytes]]] = {
     "CSV": ("text/csv", table_of),
     "JSON": ("application/json", document_of),
-    "PNG": ("image/png", lambda cell: to_png(_sheet(cell), ZOOM)),
-    "SVG": ("image/svg+xml", lambda cell: to_svg(_sheet(cell), ZOOM).encode()),
+    "PNG": ("image/png", lambda cell: to_png(sheet_of(cell), ZOOM)),
+    "SVG": ("image/svg+xml", lambda cell: to_svg(sheet_of(cell), ZOOM).encode()),
 }
 """What one file of a cell may be: its MIME type, and how it is made."""
 

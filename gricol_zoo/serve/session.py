@@ -18,6 +18,7 @@ from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.factory import GridModel
 from gricol_zoo.inference.classifier import Classifier
+from gricol_zoo.karyotype.case.summary import Failed
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.fit import choose
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
@@ -79,6 +80,8 @@ class Session:
         selected: the id of the chosen chromosome in the cell in view.
         changed_by: the page that changed something last; another one of the same tab may show what was before.
         by: who corrects, as last given.
+        together: whether all cells are in view, and none of them to work on.
+        failed: the cells that could not be classified when all were.
     """
 
     def __init__(self, root: Path, models: Offered, key: Path | None = None) -> None:
@@ -93,6 +96,8 @@ class Session:
         self.cells: dict[str, Cell] = {}
         self.selected: int | None = None
         self.version, self.changed_by, self.by = 0, "", ""
+        self.together = False
+        self.failed: list[Failed] = []
 
     def take(self, files: Sequence[Path]) -> str:
         """Move uploaded files into the session's folder, in place of those before; return what they are, in a line.
@@ -113,6 +118,7 @@ class Session:
             if old != place:
                 shutil.rmtree(old, ignore_errors=True)
         self.upload, self.cells, self.selected = upload, cells, None
+        self.together, self.failed = False, []
         self.cell = next(iter(upload.cells))
         self.model = next((cell.model for cell in cells.values() if cell.model), self.model)
         count = len(upload.cells)
@@ -131,6 +137,7 @@ class Session:
         lost = sum(len(cell.karyotype.edits) for cell in self.cells.values())
         done = self._classify(self.cell, self.images, model)
         self.model, self.cells, self.selected = model, {self.cell: done}, None
+        self.together, self.failed = False, []
         return summary(done.karyotype) + (f" Corrections of the previous run were discarded: {lost}." if lost else "")
 
     def _classify(self, cell: str, images: ImageSet, model: str) -> Cell:
@@ -168,13 +175,35 @@ class Session:
             raise GricolZooError(f"There is no cell {cell!r}. Drop its images first.")
         if self.cells and cell not in self.cells:
             self.cells[cell] = self._classify(cell, self.upload.cells[cell], self.model)
-        self.cell, self.selected = cell, None
+        self.cell, self.selected, self.together = cell, None, False
         return summary(self.cells[cell].karyotype) if cell in self.cells else ""
+
+    def classify_all(self) -> None:
+        """Classify the cells that are not yet; what is wrong with one is noted in ``failed``, and the others follow.
+
+        Raises:
+            GricolZooError: nothing was dropped.
+        """
+        if self.upload is None:
+            raise GricolZooError("There are no images yet. Drop a cell's crops, or a zip, first.")
+        self.failed = []
+        for name, images in self.upload.cells.items():
+            try:
+                self.cells[name] = self.cells.get(name) or self._classify(name, images, self.model)
+            except GricolZooError as error:
+                self.failed.append(Failed(name, str(error), images.records[0].case))
+        self.cells = {name: self.cells[name] for name in self.upload.cells if name in self.cells}
+
+    def show_all(self) -> str:
+        """Bring all cells into view together; return how many, in a line. Errors as for ``classify_all``."""
+        self.classify_all()
+        self.together, self.selected = True, None
+        return f"{len(self.cells)} cells. Click one to work on it."
 
     @property
     def karyotype(self) -> Karyotype | None:
-        """Of the cell in view; None before it is classified."""
-        return self.cells[self.cell].karyotype if self.cell in self.cells else None
+        """Of the cell in view; None before it is classified, and where all are in view."""
+        return self.cells[self.cell].karyotype if self.cell in self.cells and not self.together else None
 
     @property
     def network(self) -> GridModel | DeployedModel | None:
@@ -242,6 +271,8 @@ class Session:
         return review.line
 
     def _classified(self) -> Cell:
+        if self.together:
+            raise GricolZooError("All cells are in view. Click one of them first.")
         if self.cell not in self.cells:
             raise GricolZooError("There is no karyotype yet. Drop a cell's crops, or a zip, and run a model first.")
         return self.cells[self.cell]

@@ -102,6 +102,7 @@ def test_forms_agree_on_what_they_compute(name, in_chans):
     torch.testing.assert_close(fast, plain, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "runtime"), [("r18half_128", "openvino"), ("timm/resnet10t", "onnxruntime")])
 def test_ours_and_timms_run_on_another_runtime(name, runtime):
     plain = inference_step(Subject(name, "as is"), 2)()

@@ -106,6 +106,7 @@ def test_a_damaged_karyogram_is_named(folder, capsys):
     assert "a is not a valid PNG" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_cells_of_a_run_are_reported_as_they_are_after_an_edit(tmp_path, capsys):
     for name in ("a", "b"):
         write_cell(tmp_path / "in" / name, seed=ord(name), sex="F")

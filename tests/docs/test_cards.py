@@ -57,6 +57,7 @@ def test_a_packaged_file_is_stored_once(name):
         assert (ASSETS / name / file).is_file()
 
 
+@pytest.mark.slow
 def test_cards_are_generated_from_the_results():
     for file, text in card.cards().items():
         assert file.read_text() == text, f"run python -m hub.card: {file} is not what it writes"

@@ -23,7 +23,17 @@ from gricol_zoo.export.int8 import Int8, quantize
 
 NAME = "gricol_r18half_n3_128.qband"
 VARIANTS = {"gricol_r50half_n2", "gricol_r50half_n4", "gricol_r50half_n3_nooverlap", "gril_r50half"}  # of gricol_r50half_n3
-SLOW = {"cirnet", "cirnet_pooled", "bcnn_vgg16", "gricol_r50half_n3", "resnet50", "siamese2017", *VARIANTS, *WITH_TRUNK}
+SLOW = {
+    "cirnet",
+    "cirnet_pooled",
+    "bcnn_vgg16",
+    "gricol_r50half_n3",
+    "r50half",
+    "resnet50",
+    "siamese2017",
+    *VARIANTS,
+    *WITH_TRUNK,
+}
 
 
 def awake(model):

@@ -105,6 +105,7 @@ def test_numbers_count_where_they_can_be_had(data, model):
     assert compared(as_elsewhere(data), model)
 
 
+@pytest.mark.slow
 def test_a_run_in_bf16_holds_in_bf16_and_without_it(folder, tmp_path, monkeypatch, capsys):
     assert run("karyotype", folder / "cell", "--out", tmp_path, "--dtype", "bf16") == 0
     record = read_karyotype(tmp_path / "karyotype.json")

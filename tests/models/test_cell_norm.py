@@ -26,6 +26,7 @@ def model():
     return model
 
 
+@pytest.mark.slow
 def test_the_models_contract_holds():
     check_model(NAME, cell_norm="own")
     check_model("gril_r50half", cell_norm="own", image_size=(96, 98), cell_size=(48, 48))

@@ -129,6 +129,7 @@ def test_first_stages_are_run_once_for_both_branches():
     assert paper.full == paper.upper + paper.lower
 
 
+@pytest.mark.slow
 def test_the_models_contract_holds():
     check_model(NAME, splitter="feature_overlap", splitter_options={"stage": 1})
     check_model(PAPER[0], splitter="feature_overlap", cell_norm="own", **PAPER[1])

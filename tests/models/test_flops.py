@@ -25,6 +25,7 @@ def test_table_2(grid, gflops, params):
     assert cost.image_size == (1, 448, 456)
 
 
+@pytest.mark.slow
 def test_other_figures_of_the_method():
     control = count(create_model("r50half"))
     assert control.upper == 0

@@ -197,6 +197,7 @@ def test_the_layout_does_not_jump_and_it_zooms(open_cell):
     assert tab.evaluate("document.documentElement.scrollHeight <= window.innerHeight + 1")
 
 
+@pytest.mark.slow
 def test_two_thousand_files_are_cells_to_choose_from(page, tmp_path):
     """The most that the page takes at once: 20 cells of 100 images. With more cells it says so, and keeps what it had."""
     tab, _ = page

@@ -115,6 +115,14 @@ def test_a_window_that_is_behind_is_told(tmp_path):
     assert len(tab.karyotype.edits) == 2
 
 
+def test_the_first_answer_leaves_the_drop_zone_alone(tmp_path):
+    """Or what is dropped before it has come would be taken out again."""
+    gr = pytest.importorskip("gradio")
+    sessions = Sessions(tmp_path, Offered({"x": None}))
+    answer = page._review(sessions, SimpleNamespace(session_hash="a"), {**told("hello"), "token": "ab" * 16}, "")
+    assert dict(zip(page.SHOWN, answer, strict=True))["files"] == gr.skip()
+
+
 def test_a_checked_cell_is_signed_where_there_is_a_key(tab, tmp_path):
     pytest.importorskip("cryptography")
     public = make_keys(tmp_path / "my.key")

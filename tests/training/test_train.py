@@ -136,6 +136,7 @@ def recipe_file(tmp_path):
     return tmp_path / "recipe.json"
 
 
+@pytest.mark.slow
 def test_killed_in_mid_epoch_and_resumed_is_bit_equal(chromosomes, tmp_path, recipe_file):
     options = ["--recipe", str(recipe_file), "--checkpoint-every", "0"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"

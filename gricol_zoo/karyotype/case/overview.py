@@ -51,9 +51,14 @@ def _cell(case: Case, cell: Karyotype, picture: bytes) -> str:
     image = (
         f'<img src="{data_url(picture, "image/png")}" alt="karyogram of {text(cell.cell)}" loading="lazy">' if picture else ""
     )
+    state, unclear = state_of(case, cell)
+    lines = [f"<b>{text(cell.cell)}</b>", text(cell.draft), f'<span class="soft">{text(state)}</span>']
+    lines += [f'<span class="loud">{text(unclear)}</span>'] * bool(unclear)
+    return f"<li>{image}{'<br>'.join(lines)}</li>"
+
+
+def state_of(case: Case, cell: Karyotype) -> tuple[str, str]:
+    """Return what is still open in a cell, and why nothing was concluded from it, "" where something was."""
     doubtful, checked = len(cell.doubtful()), checked_by(cell)
     state = f"{doubtful or 'none'} in doubt; {f'checked: {checked}' if checked else 'not checked'}"
-    lines = [f"<b>{text(cell.cell)}</b>", text(cell.draft), f'<span class="soft">{text(state)}</span>']
-    if unclear := dict(case.proposal.unclear).get(cell.cell, ""):
-        lines.append(f'<span class="loud">{text(unclear)}</span>')
-    return f"<li>{image}{'<br>'.join(lines)}</li>"
+    return state, dict(case.proposal.unclear).get(cell.cell, "")
