@@ -61,7 +61,7 @@ def main() -> None:
     browser = os.environ.get("GRICOL_ZOO_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), "")
     if not browser:
         raise SystemExit("No Chromium here: install one, or set GRICOL_ZOO_CHROMIUM.")
-    command = [sys.executable, "-m", "gricol_zoo", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "gricol_zoo", "serve", "--port", "0", "--runtime", "torch"]
     with tempfile.TemporaryDirectory() as folder, subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         try:
             line = server.stderr.readline() if server.stderr else ""

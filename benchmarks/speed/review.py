@@ -224,7 +224,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make_keys(root / "my.key")
-        command = [sys.executable, "-m", "gricol_zoo", "serve", "--port", "0", "--key", str(root / "my.key")]
+        command = [
+            sys.executable,
+            "-m",
+            "gricol_zoo",
+            "serve",
+            "--port",
+            "0",
+            "--runtime",
+            "torch",
+            "--key",
+            str(root / "my.key"),
+        ]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server, sync_playwright() as play:
             try:
                 # What is said of the key comes first.
