@@ -20,7 +20,7 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 class Shapes(NamedTuple):
-    """The shapes of the chromosomes of a batch, as classical image analysis sees them: one row an image, on its device.
+    """The shapes of the chromosomes of a batch by classical image analysis: one row per image, on the images' device.
 
     Attributes:
         errors: (B,) why a chromosome could not be measured, "" where it was.

@@ -142,7 +142,7 @@ def test_racnn_learns_in_turns():
     labels = LABELS[1]
     racnn, images = net("racnn", width=4, choice_epochs=2, **LIGHT), torch.randn(2, 1, 64, 64)
     maps, chosen = racnn.look(images)
-    logits = [racnn.auxiliary[scale](maps[scale].mean((-2, -1))) for scale in range(3)]
+    logits = [racnn.auxiliary[str(scale)](maps[scale].mean((-2, -1))) for scale in range(3)]
     together = cross_entropy(racnn(images)[:, :CLASSES, 0, 0], labels)
     classes = sum(cross_entropy(one, labels) for one in logits) + together
     taught = sum(box_losses(box, strongest(one)).mean() for box, one in zip(chosen, maps, strict=False))

@@ -7,15 +7,14 @@ training the regions' own losses teach the navigator how to rank them.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.backbones import BACKBONES, build_backbone
 from gricol_zoo.models.baselines.anchors import Navigator, choose, crop
+from gricol_zoo.models.baselines.auxiliary import auxiliary_classifiers
 from gricol_zoo.models.baselines.vector import as_map
 from gricol_zoo.models.contracts import Backbone, Classify, Criterion
 
@@ -74,11 +73,7 @@ class NTSNet(Backbone):
 
     def reset_classes(self, num_classes: int) -> None:
         """Renew the classifiers of the whole image alone and of a region alone."""
-        if num_classes:
-            sizes = self.trunk_features, num_classes
-            self.auxiliary: Any = nn.ModuleDict({"whole": nn.Linear(*sizes), "region": nn.Linear(*sizes)})
-        else:
-            self.auxiliary = nn.Identity()
+        self.auxiliary = auxiliary_classifiers(("whole", "region"), self.trunk_features, num_classes)
 
     def look(self, x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return features of the image (B, F) and of its regions (B, count, F), and the regions' scores (B, count)."""

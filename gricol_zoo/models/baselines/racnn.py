@@ -8,14 +8,13 @@ and what chooses reads its map through a 1x1 convolution, without which its firs
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.backbones import BACKBONES, build_backbone
+from gricol_zoo.models.baselines.auxiliary import auxiliary_classifiers
 from gricol_zoo.models.baselines.vector import Flat, as_map, map_size
 from gricol_zoo.models.baselines.zoom import box_losses, enlarge, frozen, square_around, to_boxes, within
 from gricol_zoo.models.contracts import Backbone, Classify, Criterion
@@ -86,10 +85,7 @@ class RACNN(Backbone):
 
     def reset_classes(self, num_classes: int) -> None:
         """Renew the classifiers of each scale alone."""
-        if num_classes:
-            self.auxiliary: Any = nn.ModuleList(nn.Linear(self.trunk_features, num_classes) for _ in range(SCALES))
-        else:
-            self.auxiliary = nn.Identity()
+        self.auxiliary = auxiliary_classifiers([str(scale) for scale in range(SCALES)], self.trunk_features, num_classes)
 
     def look(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return each scale's map, and the boxes of the second and third, (B, 4) in shares of what the one before saw."""
@@ -122,7 +118,7 @@ class RACNN(Backbone):
         return self._class_loss(maps, labels, classify, criterion) + torch.stack(taught).sum()
 
     def _told(self, maps: list[Tensor], scale: int) -> Tensor:
-        return self.auxiliary[scale](maps[scale].mean((-2, -1)))
+        return self.auxiliary[str(scale)](maps[scale].mean((-2, -1)))
 
     def _class_loss(self, maps: list[Tensor], labels: Tensor, classify: Classify, criterion: Criterion) -> Tensor:
         """Return the losses of the three classifiers and of the one on all scales."""

@@ -9,13 +9,12 @@ assignment within a case, is ``gricol_zoo.karyotype``'s, of any model.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.models.backbones import BACKBONES, build_backbone
+from gricol_zoo.models.baselines.auxiliary import auxiliary_classifiers
 from gricol_zoo.models.baselines.vector import as_map
 from gricol_zoo.models.baselines.zoom import box_losses, enlarge, frozen, square_around, to_boxes
 from gricol_zoo.models.contracts import Backbone, Classify, Criterion, Measure, Shapes
@@ -71,11 +70,7 @@ class Varifocal(Backbone):
 
     def reset_classes(self, num_classes: int) -> None:
         """Renew the classifiers of the image alone and of the part alone."""
-        if num_classes:
-            sizes = self.trunk_features, num_classes
-            self.auxiliary: Any = nn.ModuleDict({"image": nn.Linear(*sizes), "part": nn.Linear(*sizes)})
-        else:
-            self.auxiliary = nn.Identity()
+        self.auxiliary = auxiliary_classifiers(("image", "part"), self.trunk_features, num_classes)
 
     def boxes(self, whole: Tensor) -> Tensor:
         """Return where to look closer: (B, F) features of the image -> (B, 4), in shares of its sides."""
