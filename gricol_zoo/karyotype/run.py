@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from gricol_zoo.karyotype.assign import DEFAULT_COSTS, MAX_CHROMOSOMES, UNASSIGN
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, now
 from gricol_zoo.karyotype.looking import better, look_over, prepare_cell, read_cell, scale_of
 from gricol_zoo.karyotype.versions import versions
-from gricol_zoo.karyotype.within import WEIGHT, check_weight, evidence, measured, table_of, with_the_cell
+from gricol_zoo.karyotype.within import WEIGHT, in_the_cell
 from gricol_zoo.models.deployed import DeployedModel
 
 UNSURE = 0.9  # confidence, by the network alone, below which a chromosome speaks against trusting the cell
@@ -124,10 +125,7 @@ def karyotype(
     items, prepared = prepare_cell(items, greys, classifier, factor)
     readable = [item for item in items if not item.error]
     probabilities, up = classifier.classify(prepared) if readable else (np.zeros((0, len(classifier.labels))), None)
-    table, within = table_of(classifier), check_weight(within)
-    together = probabilities
-    if table and within and readable:
-        together = with_the_cell(probabilities, evidence(measured(prepared, table), probabilities, table), within)
+    together, noted = in_the_cell(probabilities, prepared if readable else [], classifier, within)
     classified, sex = _classify(readable, probabilities, together, up, costs, classifier.labels)
     chromosomes = [classified.get(item.id, item) for item in items]
     # By the network alone: sizes fit a cell of another stain too, and would hide that the network does not know it.
@@ -141,15 +139,7 @@ def karyotype(
         labels=list(classifier.labels),
         sex=sex,
         model=_described(classifier, name),
-        options={
-            "dtype": classifier.dtype,
-            **({} if classifier.runtime == "torch" else {"runtime": classifier.runtime.split()[0]}),
-            "costs": dataclasses.asdict(costs),
-            "layout": layout,
-            **classifier.preparation,
-            **({"fit": dict(fit)} if fit else {}),
-            **({"within_cell": within} if table and within else {}),
-        },
+        options=_options(classifier, costs, layout) | ({"fit": dict(fit)} if fit else {}) | noted,
         versions=versions(classifier.runtime),
         source=source,
         time=now(),
@@ -157,6 +147,12 @@ def karyotype(
         scale=factor,
         warnings=notes,
     )
+
+
+def _options(classifier: Classifier, costs: Costs, layout: str) -> dict[str, Any]:
+    other = {} if classifier.runtime == "torch" else {"runtime": classifier.runtime.split()[0]}
+    options = {"dtype": classifier.dtype, **other, "costs": dataclasses.asdict(costs), "layout": layout}
+    return options | dict(classifier.preparation)
 
 
 def _described(classifier: Classifier, name: str) -> dict[str, str]:

@@ -79,6 +79,30 @@ def check_weight(weight: Any) -> float:
     return float(weight)
 
 
+def in_the_cell(
+    probabilities: np.ndarray, prepared: Sequence[Prepared], classifier: Classifier, weight: float
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Return probabilities that take into account what the cell tells, and what a record notes of that.
+
+    Args:
+        probabilities: (n, classes) of the network.
+        prepared: the n crops.
+        classifier: that gave them.
+        weight: of what the cell tells, 0..1.
+
+    Returns:
+        (n, classes), the same as before and nothing noted where there is no table for the weights; and ``within_cell``.
+
+    Raises:
+        GricolZooError: a weight outside 0..1.
+    """
+    weight, table = check_weight(weight), table_of(classifier)
+    if table is None or not weight:
+        return probabilities, {}
+    told = evidence(measured(prepared, table), probabilities, table)
+    return with_the_cell(probabilities, told, weight), {"within_cell": weight}
+
+
 def measured(prepared: Sequence[Prepared], table: Table) -> np.ndarray:
     """Return (n, m) logarithms of what a table asks for; NaN where no chromosome was found."""
     values = np.array([[getattr(one, name) for name in table.measures] for one in prepared], float)
