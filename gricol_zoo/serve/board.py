@@ -7,9 +7,10 @@ from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draw import to_svg
 from gricol_zoo.karyotype.layout import Sheet, lay_out, percent
+from gricol_zoo.serve.cell import ZOOM, Cell
 from gricol_zoo.serve.markup import text
 from gricol_zoo.serve.saving import KINDS, Download
-from gricol_zoo.serve.session import ZOOM, Cell, Session
+from gricol_zoo.serve.session import Session
 
 LOOSE = 30  # units of an empty place for what is unassigned
 TOOLS = (

@@ -14,9 +14,10 @@ from gricol_zoo.karyotype.case.summary import Case, cases_of, in_a_line
 from gricol_zoo.karyotype.case.thumbnails import to_small_png
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.draw import to_image
+from gricol_zoo.serve.cell import ZOOM, Cell
 from gricol_zoo.serve.markup import text
 from gricol_zoo.serve.saving import KINDS, Download, document_of, sheet_of
-from gricol_zoo.serve.session import ZOOM, Cell, Session
+from gricol_zoo.serve.session import Session
 
 
 def overview(session: Session) -> str:

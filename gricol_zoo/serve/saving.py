@@ -17,7 +17,8 @@ from gricol_zoo.karyotype.draw import to_png, to_svg
 from gricol_zoo.karyotype.layout import Sheet, lay_out
 from gricol_zoo.karyotype.output import folder_names
 from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
-from gricol_zoo.serve.session import ZOOM, Cell, Session
+from gricol_zoo.serve.cell import ZOOM, Cell
+from gricol_zoo.serve.session import Session
 
 MAX_SAVED = 64 * 2**20  # bytes of a zip: it goes to the browser in one piece
 

@@ -6,12 +6,9 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.table import ImageSet
@@ -25,43 +22,14 @@ from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.review import Action, Check, Review, perform, redo, undo
 from gricol_zoo.karyotype.run import karyotype
 from gricol_zoo.models.deployed import DeployedModel
+from gricol_zoo.serve.cell import ZOOM, Cell, classified_by, summary
 from gricol_zoo.serve.offered import Offered
 from gricol_zoo.serve.signed import sign_checked
 from gricol_zoo.serve.uploads import Upload, check_cell, move_into, open_upload
 
-ZOOM = 2  # pixels a unit of the layout
 MAX_NAME = 40  # letters of the name of who corrects
 BY_FIT = "the best fit"
 """What the list of models has first: of those with a reference, the one that is surest of the cell's images."""
-
-
-@dataclass
-class Cell:
-    """A classified cell.
-
-    Attributes:
-        review: it, and what can be undone.
-        pictures: (h, w) uint8 by id, turned as they are drawn.
-        model: the name of the page's model that classified it, "" where the page does not have it.
-        saved: how many entries of the log have been saved.
-        signature: of the record, where the last thing done was to check it and there is a key.
-    """
-
-    review: Review
-    pictures: dict[int, np.ndarray]
-    model: str
-    saved: int = 0
-    signature: Mapping[str, str] | None = None
-
-    @property
-    def karyotype(self) -> Karyotype:
-        """The cell as it is now."""
-        return self.review.karyotype
-
-    @property
-    def unsaved(self) -> bool:
-        """Whether something was done that is in no file yet."""
-        return len(self.karyotype.edits) > self.saved
 
 
 class Session:
@@ -281,23 +249,3 @@ class Session:
         """Forget everything, and delete the uploaded files."""
         self.upload, self.cells, self.cell, self.selected = None, {}, "", None
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def classified_by(karyotype: Karyotype, model: GridModel | DeployedModel) -> bool:
-    """Say whether a karyotype is by these weights and of their classes, its images prepared as the model prepares them."""
-    how = model.spec.preprocess
-    if tuple(karyotype.labels) != model.spec.labels:
-        return False  # or a class of the record's would be taken for another one of the model's
-    prepared = (karyotype.options.get("preparation"), karyotype.options.get("ground")) == (how.version, how.ground)
-    return prepared and bool(model.info.sha256) and karyotype.model.get("weights_sha256") == model.info.sha256
-
-
-def summary(karyotype: Karyotype) -> str:
-    """Return one line on how the run went."""
-    unread = sum(bool(item.error) for item in karyotype.chromosomes)
-    read = len(karyotype.chromosomes) - unread
-    if not read:
-        none = "The image could not be read" if unread == 1 else f"None of the {unread} images could be read"
-        return f"{none}: {karyotype.chromosomes[0].error}."
-    line = f"{read} image{'' if read == 1 else 's'} classified."
-    return f"{line} {unread} could not be read." if unread else line

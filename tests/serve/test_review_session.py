@@ -14,8 +14,9 @@ from gricol_zoo.errors import SignatureError
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, signature_file, to_sign
 from gricol_zoo.karyotype.review import Review
 from gricol_zoo.serve import board, page, saving
+from gricol_zoo.serve.cell import Cell
 from gricol_zoo.serve.offered import Offered
-from gricol_zoo.serve.session import Cell, Session
+from gricol_zoo.serve.session import Session
 from gricol_zoo.serve.sessions import Sessions
 from gricol_zoo.serve.uploads import Upload
 from gricol_zoo.weights.ed25519 import check, make_keys, read_signature
