@@ -32,7 +32,7 @@ TAG = "qband"
 QUEUE = ROOT / "benchmarks" / "queues" / f"full.{TAG}.json"
 RECIPE = QUEUE.with_name("full.recipe.json")
 FIRST = ("gricol", "gril", "control", "resnet50")
-A100 = 2470  # images a second: ResNet-50 at 224x224, mixed precision, on one A100, as NVIDIA publishes (DeepLearningExamples)
+A100 = 2470  # images per second: ResNet-50 at 224x224, mixed precision, one A100, published by NVIDIA (DeepLearningExamples)
 COLUMNS = {
     "name": ("system", ""),
     "gflops": ("Gflops (multiply-adds) an image, forward", ".2f"),

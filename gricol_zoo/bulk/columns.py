@@ -74,7 +74,7 @@ class ColumnClassifier:
         """The model, loaded at its first use.
 
         Raises:
-            GricolZooError: it cannot be had, or the runtime cannot.
+            GricolZooError: the model cannot be loaded, or the runtime is not available.
         """
         if self.threads:
             torch.set_num_threads(self.threads)
@@ -87,7 +87,7 @@ class ColumnClassifier:
         """Return a batch's columns with the answers, a list each.
 
         Raises:
-            GricolZooError: the model cannot be had.
+            GricolZooError: the model cannot be loaded.
             KeyError: the batch has no images.
         """
         columns = {name: list(values) for name, values in batch.items()}
@@ -140,7 +140,7 @@ class Column(Store):
         """Return an image as bytes of a file.
 
         Raises:
-            ImageError: there is none, or it is no image.
+            ImageError: the value is missing, or is not an image.
         """
         image = self.crops[int(name)]
         if isinstance(image, Mapping):

@@ -26,7 +26,7 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def crops(tmp_path_factory):
-    """Two cells of 12 in a folder, one of which has a picture twice and a file that is no image; and the first in a zip."""
+    """Two cells of 12 in a folder, one of which has a picture twice and a file that is not an image; and the first in a zip."""
     folder = tiny_set(tmp_path_factory.mktemp("ray") / "crops", cells=4, classes=("1", "5", "21"), copies="ab")
     first = folder / "images" / "c00"
     (first / "5_a.png").write_bytes((first / "1_a.png").read_bytes())

@@ -1,5 +1,6 @@
 """benchmarks/README.md: no script is missing from it, and what it and the committed results name exists."""
 
+import importlib
 import importlib.util
 import re
 from pathlib import Path
@@ -64,3 +65,12 @@ def test_commands_of_the_benchmarks_exist(page):
 def test_a_script_is_named_as_it_is_run():
     assert module_of(FOLDER / "speed" / "scaling.py") == "benchmarks.speed.scaling"
     assert module_of(Path("/somewhere/else/pytest.py")) == "pytest"
+
+
+MODULES = sorted((ROOT / "benchmarks").rglob("*.py"))
+
+
+@pytest.mark.parametrize("script", MODULES, ids=lambda script: f"{script.parent.name}.{script.stem}")
+def test_a_script_can_be_imported(script):
+    """What it takes from the package is still there: nothing else runs all of them."""
+    importlib.import_module(".".join(script.relative_to(ROOT).with_suffix("").parts))
