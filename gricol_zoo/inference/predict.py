@@ -142,7 +142,16 @@ class Seen:
 def predict_batch(
     classifier: Classifier, images: ImageSet, batch: Sequence[tuple[Record, float]]
 ) -> list[tuple[dict[str, Any], bytes]]:
-    """Return each image's row, its warnings still a list, and a hash of its pixels, b"" where they are not looked over."""
+    """Classify one batch; an image that cannot be read has its reason in its row, and stops nothing.
+
+    Args:
+        classifier: what prepares and classifies.
+        images: the set that the records are of.
+        batch: each image's record, and what its pixels are multiplied by.
+
+    Returns:
+        For each image its row, whose warnings are still a list, and a hash of its pixels, b"" where they were not measured.
+    """
     unit = classifier.preprocess.length if classifier.preprocess else 0.0
     rows, digests = [_row(record) for record, _ in batch], [b""] * len(batch)
     prepared, readable = [], []
