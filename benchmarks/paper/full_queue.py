@@ -25,7 +25,7 @@ from benchmarks.common.sets import FILES, SPLITS, open_set
 from benchmarks.paper.systems import BUDGETS, FOLD_SEED, FOLDS, FULL_ONLY, SYSTEMS, TABLE1, TABLE2, TABLE3
 from gricol_zoo.data.folds import assign_folds, fold_split
 from gricol_zoo.data.rows import read_csv
-from gricol_zoo.data.split import write_split
+from gricol_zoo.data.split import split_rows, write_split
 from gricol_zoo.files import write_json
 
 TAG = "qband"
@@ -35,10 +35,10 @@ FIRST = ("gricol", "gril", "control", "resnet50")
 A100 = 2470  # images per second: ResNet-50 at 224x224, mixed precision, one A100, published by NVIDIA (DeepLearningExamples)
 COLUMNS = {
     "name": ("system", ""),
-    "gflops": ("Gflops (multiply-adds) an image, forward", ".2f"),
+    "gflops": ("Gflops (multiply-adds) per image, forward", ".2f"),
     "runs": ("runs", ""),
-    "amx_hours": ("hours a run, AMX", ".1f"),
-    "gpu_hours": ("hours a run, GPU", ".2f"),
+    "amx_hours": ("hours per run, AMX", ".1f"),
+    "gpu_hours": ("hours per run, GPU", ".2f"),
     "amx_all": ("hours of all runs, AMX", ".0f"),
     "gpu_all": ("hours of all runs, GPU", ".1f"),
 }
@@ -88,8 +88,7 @@ def write_splits(data: Path) -> None:
     fold_of = assign_folds(images, FOLDS, FOLD_SEED)
     for fold in range(FOLDS):
         split = fold_split(images, fold_of, fold, FOLD_SEED)
-        rows = [{"case": case, "cell": cell, "part": part} for (case, cell), part in sorted(split.items())]
-        write_split(rows, split_file(fold))
+        write_split(split_rows(split), split_file(fold))
 
 
 def gflops() -> dict[str, float]:
@@ -104,7 +103,7 @@ def gflops() -> dict[str, float]:
 
 
 def rates() -> dict[str, float]:
-    """Return 1e9 multiply-adds of forward passes a second in training, on a processor with AMX and on a GPU.
+    """Return 1e9 multiply-adds of forward passes per second in training, on a processor with AMX and on a GPU.
 
     The processor's is that of the last epoch of r50half.pki3, at full size in bf16; its log does not name the processor, and no
     other of ours goes so fast. The GPU's is NVIDIA's figure, for nothing was measured on one here.
@@ -120,12 +119,12 @@ def rates() -> dict[str, float]:
 
 
 def estimate(cost: float, images: int, epochs: int, rate: float) -> float:
-    """Return the hours of a training: of images of ``cost`` 1e9 multiply-adds, at ``rate`` 1e9 multiply-adds a second."""
+    """Return the hours of a training: of images of ``cost`` 1e9 multiply-adds, at ``rate`` 1e9 multiply-adds per second."""
     return images * epochs * cost / rate / 3600
 
 
 def rows(queue: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the estimates, one row a system."""
+    """Return the estimates, one row per system."""
     costs, speeds, epochs = gflops(), rates(), BUDGETS["full"].recipe.epochs
     images = int(read_csv(RESULTS / "paper" / f"table_runs.light.{TAG}.csv")[0]["train_images"])
     out = []
@@ -152,7 +151,7 @@ def note(table: list[Mapping[str, Any]]) -> str:
         f"**Estimates, not measurements**, of {table[0]['epochs']} epochs of {table[0]['images']} images. One seed on the "
         f"first fold: {first} for the first four, {total('amx_hours'):.0f} or {total('gpu_hours'):.1f} for all; three seeds "
         f"on five folds: {total('amx_all'):.0f} or {total('gpu_all'):.0f}. The processor (two cores with AMX, bf16): "
-        f"{speeds['amx']:.0f} G multiply-adds of forward passes a second with their backward passes, as r50half.pki3's last "
+        f"{speeds['amx']:.0f} G multiply-adds of forward passes per second with their backward passes, as r50half.pki3's last "
         "epoch at full size went, with frozen batch-norms, so others are slower. "
         f"The GPU: {speeds['gpu'] / 1000:.1f} T, as NVIDIA publishes for ResNet-50 on one A100; a loop without their tuning "
         "takes longer. CIR-Net trains in fp32, which takes longer too. What only a training's objective computes, and the "
@@ -170,7 +169,7 @@ def main() -> None:
     queue = trainings()
     QUEUE.parent.mkdir(exist_ok=True)
     write_json(RECIPE, BUDGETS["full"].recipe.to_dict())
-    QUEUE.write_text("[\n" + ",\n".join(json.dumps(one) for one in queue) + "\n]\n")  # a line each
+    QUEUE.write_text("[\n" + ",\n".join(json.dumps(one) for one in queue) + "\n]\n")  # one line each
     table = rows(queue)
     write("paper/full_queue", table, COLUMNS, note(table))
 
