@@ -410,6 +410,7 @@ def test_a_file_has_both_outputs(trained_like, format, crops, tmp_path):
         assert [each.name for each in onnx.load(file).graph.output] == ["logits", "short_arm_up"]
 
 
+@pytest.mark.slow
 def test_int8_keeps_the_classifier(trained_like, tmp_path):
     file = tmp_path / "m.onnx"
     found = export_model(trained_like, file, "int8", check=synthetic_crops(24, 1), calibrate=synthetic_crops(32, 2))
@@ -567,6 +568,7 @@ def learned(tmp_path_factory):
     return out, images
 
 
+@pytest.mark.slow
 def test_a_training_learns_which_end_is_up(learned):
     out, images = learned
     model = create_model(f"local-dir:{out}", pretrained=True)

@@ -16,9 +16,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import nbformat
-from nbclient import NotebookClient
-
 from benchmarks.common.record import ROOT
 
 EXAMPLES, PICTURES = ROOT / "examples", ROOT / "docs" / "images" / "examples"
@@ -27,6 +24,9 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "MPLBACKEND": "module://matplotlib_inline.back
 
 def run_notebook(file: Path, folder: Path) -> Any:
     """Run a notebook in a folder and return it with its outputs; a cell that fails stops it (``CellExecutionError``)."""
+    import nbformat
+    from nbclient import NotebookClient
+
     notebook = nbformat.read(file, as_version=4)
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
@@ -53,6 +53,8 @@ def pictures(notebook: Any) -> list[bytes]:
 
 def main() -> None:
     """Run them one after the other."""
+    import nbformat
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", default=sorted(file.stem for file in EXAMPLES.glob("*.ipynb")))
     PICTURES.mkdir(parents=True, exist_ok=True)

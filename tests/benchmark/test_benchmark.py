@@ -175,6 +175,7 @@ def test_markdown_leaves_out_what_no_row_has():
     assert text == "| model | images/s |\n| --- | --- |\n| a | 12.3 |\n| b |  |\n"
 
 
+@pytest.mark.slow
 def test_command(tmp_path, capsys):
     out = tmp_path / "new" / "speed.csv"
     short = ["--batch-size", "2", "--rounds", "1", "--no-memory"]

@@ -206,6 +206,7 @@ def parameters_of(file):
     }
 
 
+@pytest.mark.slow
 def test_each_choice_of_int8_does_something(model, plain, tmp_path):
     canvases = canvases_of(model, synthetic_crops(24, 2))  # three batches of the calibration
     found = {}

@@ -96,6 +96,7 @@ def test_three_processes_share_the_shards(data, expected, tmp_path):
     assert sum(int(text.split("; here ")[1].split()[0]) for text in said) == 162  # no image was predicted twice
 
 
+@pytest.mark.slow
 def test_a_killed_workers_shard_is_finished_by_another(data, expected, tmp_path):
     part = tmp_path / "0.csv.part"
     killed = start(data, tmp_path, *SLOWLY)

@@ -364,6 +364,7 @@ def test_drawing_again_takes_no_other_classes(done, tmp_path, option, capsys):
     assert "only redrawn" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_several_cells_and_one_of_them(tmp_path, capsys):
     for name in ("a", "b"):
         write_cell(tmp_path / "in" / name, seed=ord(name), sex="F")

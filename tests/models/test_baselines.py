@@ -55,6 +55,7 @@ def test_parameters_and_gflops_of_all():
     assert_near(baselines.rows())
 
 
+@pytest.mark.slow
 def test_parameters_are_those_of_the_descriptions():
     for name, (_, expected, _, _) in baselines.REFERENCES.items():
         if name == "hrnet_w18_joints":  # takes longer to build than all others; the slow test counts it

@@ -116,6 +116,7 @@ def test_cells_go_through_norms_of_their_own_after_the_cut_alone():
     torch.testing.assert_close(model.branches(x).cell_logits, model.head(features)[0])
 
 
+@pytest.mark.slow
 def test_first_stages_are_run_once_for_both_branches():
     model, calls = cut(2), []
     model.backbone.conv1.register_forward_hook(lambda *_: calls.append(1))

@@ -354,6 +354,7 @@ def made_rows(numbers, parts=("synthetic", "warped", "real")):
     return rows
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_rows_say(tmp_path):
     rows = made_rows(numbers)
     text = pages.page(rows, ["a note"])

@@ -100,6 +100,7 @@ def _re_open(tab, folder):
     assert main(["verify", str(record), "--images", str(images)]) == 1
 
 
+@pytest.mark.slow
 def test_by_keyboard_alone(open_cell):
     tab = open_cell
     press = tab.keyboard.press
@@ -168,6 +169,7 @@ def test_a_reload_loses_nothing_and_another_tab_sees_nothing(open_cell, server):
     assert not other.locator("#draft").count()
 
 
+@pytest.mark.slow
 def test_a_window_that_is_behind_changes_nothing(open_cell, server):
     tab = open_cell
     token = tab.evaluate("sessionStorage.getItem('gricol-zoo-tab')")
@@ -184,6 +186,7 @@ def test_a_window_that_is_behind_changes_nothing(open_cell, server):
     assert "1 correction by hand" in twin.inner_text("#heading")
 
 
+@pytest.mark.slow
 def test_the_layout_does_not_jump_and_it_zooms(open_cell):
     tab = open_cell
     before = tab.locator("#karyogram .scroll").bounding_box()

@@ -78,6 +78,7 @@ def test_frozen_norms_need_statistics(chromosomes, tmp_path):
         train(images, split, "r18half_128", FROZEN, tmp_path, device="cpu")
 
 
+@pytest.mark.slow
 def test_frozen_norms_keep_their_statistics(one):
     from gricol_zoo import create_model
 

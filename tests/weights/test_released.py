@@ -19,7 +19,7 @@ def test_every_model_and_every_weight_is_kept():
     assert names >= {*list_models(), *list_models(pretrained=True)}, "run python -m hub.keep (see its help)"
 
 
-HEAVY = {"hrnet_w18_joints", "racnn_r50", "varifocal_r50"}
+HEAVY = {"cirnet", "cirnet_pooled", "hrnet_w18_joints", "racnn_r50", "varifocal_r50"}
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ def test_a_report_of_a_person_whose_settings_ask_for_latex_runs_none():
         assert matplotlib.rcParams["text.usetex"]
 
 
+@pytest.mark.slow
 def test_a_report_stays_small():
     import numpy as np
     from PIL import Image
