@@ -1,12 +1,14 @@
 """Accuracy against bend, for the control (no grid), GRiL and GRiCoL: does gridding weaken the effect of bending?
 
     python -m benchmarks.paper.bend --data FOLDER [--runs RUNS ...] [--no-released] [--lower]
+    python -m benchmarks.paper.bend
 
 The paper says so without a measurement. Three parts: synthetic chromosomes at each angle, nearly straight Q-band images bent by
 an arc (``classical.bend``), and Q-band images as they are, by the bend of their medial axis. The released weights were trained
 with bends and are scored on the test part. ``--runs`` adds a folder of trainings, a subfolder ``<control|gril|gricol>.<seed>``
 each, such as of a recipe without bends; they are scored on all images of cells that they have not seen. Writes
 results/paper/bend.csv, bend.md and bend.png. What was scored is kept in ``--work``: stopped, the same command goes on.
+Without ``--data`` only the figure is drawn anew, from bend.csv.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from benchmarks.paper.bend_numbers import BENT, Outcome, mean_of, outcome_of, ro
 from benchmarks.paper.bend_page import PARTS, draw, page
 from benchmarks.paper.bend_pictures import STRAIGHT, UNMEASURED, Pictures, edges_of, measure, real, synthetic, warped
 from gricol_zoo.data.arrays import label_indices
+from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.split import group_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError
@@ -207,7 +210,7 @@ def note_of(group: Group, images: ImageSet, bends: Mapping[str, float | None]) -
 def main() -> None:
     """Score what is not scored yet, and write table, page and figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip")
+    parser.add_argument("--data", type=Path, help="folder with qband.zip; without it, only the figure is drawn")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of trainings")
     parser.add_argument("--released", action=argparse.BooleanOptionalAction, default=True, help="the released weights")
     parser.add_argument("--part", default="test", choices=["val", "test"], help="of the split; val to try it out")
@@ -215,6 +218,10 @@ def main() -> None:
     parser.add_argument("--lower", action="store_true", help="of --runs by the lower branch alone: a tenth of the work")
     parser.add_argument("--work", type=Path, default=Path("runs/bend"))
     options = parser.parse_args()
+    name = "paper/bend" if options.part == "test" else f"paper/bend_{options.part}"
+    if options.data is None:
+        draw(read_csv(RESULTS / f"{name}.csv"), RESULTS / f"{name}.png")
+        return
     released = [read_released()] if options.released else []
     groups = [(group, options.part) for group in released] + [(read_runs(folder), WHOLE) for folder in options.runs]
     spread = measure(open_part("qband", options.data, "train"), options.work)
@@ -229,7 +236,6 @@ def main() -> None:
         notes.append(note_of(group, fair, bends))
     share = np.mean([value < STRAIGHT for value in spread.values() if value is not None])
     notes.append(f"Of the train part {100 * share:.0f} % lie below {STRAIGHT:g} degrees; it sets the bins of the real part.")
-    name = "paper/bend" if options.part == "test" else f"paper/bend_{options.part}"
     write(name, rows, COLUMNS)
     (RESULTS / f"{name}.md").write_text(page(rows, notes))
     draw(rows, RESULTS / f"{name}.png")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -142,50 +140,42 @@ def draw(rows: Sequence[Row], file: Path) -> None:
     """Draw the figure: a column a part, and for each group of weights the accuracies above and the losses below."""
     groups = list(dict.fromkeys(row["weights"] for row in rows))
     parts = [part for part in PARTS if any(row["part"] == part for row in rows)]
-    # An estimate and its interval stay on one line.
-    whole = [re.sub(r" (\(|to [+-])", "\xa0\\1", line).replace("to ", "to\xa0") for line in conclusions(rows)]
-    said = "\n".join(textwrap.fill(line, 140) for line in whole)
-    height = 5.6 * len(groups) + 0.3 + 0.2 * said.count("\n")
-    figure, axes = plt.subplots(
-        2 * len(groups),
-        len(parts),
-        figsize=(12, height),
-        height_ratios=[1.6, 1] * len(groups),
-        squeeze=False,
-        layout="constrained",
-    )
-    for index, group in enumerate(groups):
-        for column, part in enumerate(parts):
-            own = [row for row in rows if row["weights"] == group and row["part"] == part]
-            top, bottom = axes[2 * index, column], axes[2 * index + 1, column]
-            curves(top, own)
-            losses(bottom, own)
-            top.set_xlim(bottom.get_xlim())
-            bottom.set_xlabel("turn from end to end, degrees" if part != "real" else "measured bend, degrees; images below")
-            heading(top, own, part)
-        axes[2 * index, 0].set_ylabel("accuracy, %")
-        axes[2 * index + 1, 0].set_ylabel("loses more than the control,\npoints (below 0: weakens)")
-        # One scale where the levels are angles; the bins of real images, some with few, need their own.
-        angles = [column for column, part in enumerate(parts) if part != "real"]
-        for row in (2 * index, 2 * index + 1):
-            limits = [axes[row, column].get_ylim() for column in angles]
-            for column in angles:
-                axes[row, column].set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
-    axes[0, 0].legend(loc="lower left", fontsize=9)
-    figure.suptitle(
-        f"Bending and the grid: BioImLab Q-band, panels: lower branch alone; 95 % intervals\n{said}", fontsize=9, ha="center"
-    )
+    figure = plt.figure(figsize=(12, 5.4 * len(groups) + 0.3), layout="constrained")
+    figure.suptitle("Accuracy of the lower branch against bending, with 95 % intervals", fontsize=12)
+    for group, rows_of in zip(groups, figure.subfigures(len(groups), 1, squeeze=False)[:, 0], strict=True):
+        own = [row for row in rows if row["weights"] == group]
+        rows_of.suptitle(heading(own), fontsize=11, fontweight="bold")
+        panels(rows_of.subplots(2, len(parts), height_ratios=[1.6, 1], squeeze=False), own, parts)
     figure.savefig(file, dpi=130)
     plt.close(figure)
 
 
-def heading(axis: Any, rows: Sequence[Row], part: str) -> None:
-    """Write what a column shows."""
+def heading(rows: Sequence[Row]) -> str:
+    """Return the title of a group of weights: which, how trained, with how many seeds."""
+    seeds = len({row["seed"] for row in rows} - {"mean"})
     first = rows[0]
-    seeds = {row["seed"] for row in rows} - {"mean"}
-    trained = f"{first['weights']} weights, trained {first['training']}, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-    of = "" if part == "synthetic" else f"{first['images_of']}: "
-    axis.set_title(f"{PARTS[part]}\n{of}{first['chromosomes']} chromosomes, {first['cells']} cells\n{trained}", fontsize=10)
+    which = "Released weights" if first["weights"] == "released" else f"Weights of {first['weights']}"
+    return f"{which}, trained {first['training']}, {seeds} seed{'s' if seeds > 1 else ''}"
+
+
+def panels(axes: Any, rows: Sequence[Row], parts: Sequence[str]) -> None:
+    """Draw the panels of a group of weights on axes (2, parts): a column per part, accuracies above losses."""
+    for (top, bottom), part in zip(axes.T, parts, strict=True):
+        own = [row for row in rows if row["part"] == part]
+        curves(top, own)
+        losses(bottom, own)
+        top.set_xlim(bottom.get_xlim())
+        bottom.set_xlabel("turn from end to end, degrees" if part != "real" else "measured bend, degrees; images below")
+        top.set_title(f"{PARTS[part]} ({own[0]['chromosomes']}, {own[0]['cells']} cells)", fontsize=10)
+    axes[0, 0].set_ylabel("accuracy, %")
+    axes[1, 0].set_ylabel("loses more than the control,\npoints (below 0: weakens)")
+    # One scale where the levels are angles; the bins of real images, some with few, need their own.
+    angles = [column for column, part in enumerate(parts) if part != "real"]
+    for line in axes[:, angles]:
+        limits = [axis.get_ylim() for axis in line]
+        for axis in line:
+            axis.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+    axes[0, 0].legend(loc="lower left", fontsize=9)
 
 
 def places(rows: Sequence[Row]) -> dict[str, float]:

@@ -62,7 +62,7 @@ def explain() -> None:
         model = create(name, deployed=False)
         assert isinstance(model, GridModel)
         rows.append(explain_image(model, grey, name))
-    save_figure(explain_figure(rows, f"a rendered chromosome {SHOWN[0]}"), RESULTS / "paper" / "explain.synthetic.png", dpi=110)
+    save_figure(explain_figure(rows, f"A rendered chromosome {SHOWN[0]}"), RESULTS / "paper" / "explain.synthetic.png", dpi=110)
 
 
 def main() -> None:

@@ -48,11 +48,11 @@ class FeatureMap:
     of_map: Separation | None = None
     neighbours: int = 0
 
-    def title(self) -> str:
-        """Return the name and the numbers, or what the colours are without labels."""
+    def caption(self) -> str:
+        """Return the scores, one line each; without labels, what the colours mean."""
         if self.of_features is None or self.of_map is None:
-            return f"{self.name}\n{len(self.points)} images, coloured by prediction"
-        lines = [self.name]
+            return f"{len(self.points)} images, coloured by prediction"
+        lines = []
         for what, found in (("features", self.of_features), ("map", self.of_map)):
             lines.append(f"{what}: silhouette {found.silhouette:.3f}, {self.neighbours}-NN purity {found.knn_purity:.3f}")
         return "\n".join(lines)
@@ -142,5 +142,6 @@ def _scatter(axis: Axes, one: FeatureMap, classes: Sequence[str]) -> None:
         axis.scatter(points[:, 0], points[:, 1], s=11, color=[colour], marker=marker, linewidths=0, alpha=0.8)
         x, y = np.median(points, axis=0)
         axis.text(x, y, name, ha="center", va="center", fontsize=9, fontweight="bold", path_effects=outline, zorder=3)
-    axis.set_title(one.title(), fontsize=9)
+    axis.set_title(one.name, fontsize=10)
+    axis.set_xlabel(one.caption(), fontsize=9)
     axis.set(xticks=[], yticks=[])

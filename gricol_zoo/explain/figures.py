@@ -96,7 +96,7 @@ def _describe(row: Explanation) -> str:
     said = f"{row.labels[row.prediction]}, probability {row.probabilities[row.prediction]:.2f}"
     if row.target != row.prediction:
         said += f"; explained: {row.labels[row.target]}, probability {row.probabilities[row.target]:.2f}"
-    return "\n".join([*textwrap.wrap(row.name, 90), said])
+    return "\n".join(textwrap.wrap(f"{row.name}: {said}", 90))
 
 
 def _panel(axis: Axes, content: Any, draw: Any) -> None:

@@ -123,7 +123,7 @@ def test_the_figure_has_names_at_the_medians(chromosomes, packaged):
         own = [index for index, record in enumerate(images.records) if record.label == name]
         np.testing.assert_allclose(place, np.median(one.points[own], axis=0))
     assert sum(len(dots.get_offsets()) for dots in axis.collections) == 30
-    assert f"features: silhouette {one.of_features.silhouette:.3f}, 4-NN purity" in axis.get_title()
+    assert f"features: silhouette {one.of_features.silhouette:.3f}, 4-NN purity" in axis.get_xlabel()
     with pytest.raises(GricolZooError, match="at least one map"):
         tsne_figure([], packaged.spec.labels)
 

@@ -297,7 +297,7 @@ def test_the_figure_says_what_was_found(packaged, chromosome, tmp_path):
         lines = [f"gate {evidence.gates[0, k]:.2f}", f"{rows[0].labels[best]}: {evidence.cell_probabilities[0, k, best]:.2f}"]
         assert "\n".join([*lines, f"7: {evidence.cell_probabilities[0, k, seven]:.2f}"]) in said
         assert str(k + 1) in said
-    assert f"grid\n3, probability {rows[0].probabilities.max():.2f}; explained: 7, probability 0.00" in said
+    assert f"grid: 3, probability {rows[0].probabilities.max():.2f}; explained: 7, probability 0.00" in said
     assert "a title" in said
     assert any("has no\ngrid" in text for text in said)
     assert any("needs\nReLU modules" in text for text in said)
