@@ -86,7 +86,7 @@ def overview() -> str:
     ]
     for name in staged():
         report = reports(name)[0]
-        cost = count(gricol_zoo.create_model(f"local-dir:{HUB / name}"))  # type: ignore[arg-type]
+        cost = count(gricol_zoo.create_model(f"local-dir:{HUB / name}"))
         low, high = report["accuracy_ci95"]
         lines.append(
             f"| `{name}` | {cost.params:.2f} | {cost.lower:.3f} | {report['images']} | {percent(report['accuracy'])} "
@@ -126,7 +126,7 @@ def short_table() -> str:
         size = "x".join(map(str, spec["image_size"]))
         what = f"{sections.KNOWN_FOR[tag]}, {kinds[spec['head']]}, {size}, preparation {spec['preprocess'].get('version', 1)}"
         arm = report.get("polarity_accuracy")
-        cost = count(gricol_zoo.create_model(f"local-dir:{HUB / name}")).lower  # type: ignore[arg-type]
+        cost = count(gricol_zoo.create_model(f"local-dir:{HUB / name}")).lower
         place = "package" if gricol_zoo.WEIGHTS[arch][tag].packaged else "clone"
         score = f"{percent(report['accuracy'])} ({percent(low)} to {percent(high)})"
         lines.append(f"| `{name}` | {what} | {score} | {'' if arm is None else percent(arm)} | {cost:.3f} | {place} |")

@@ -47,7 +47,7 @@ def main() -> None:
             raise SystemExit(f"{KEPT / name}.json is there already, and what was released does not change")
         with tempfile.TemporaryDirectory() as folder:
             if options.small:
-                gricol_zoo.create_model(name, **SMALL).save_pretrained(folder)  # type: ignore[operator]
+                gricol_zoo.create_model(name, **SMALL).save_pretrained(folder)
             print(keep(name, Path(folder) if options.small else HUB / name))
 
 

@@ -53,7 +53,8 @@ def needed(root: str, extras: Iterable[str] = ()) -> tuple[dict[str, Distributio
 
 def component(one: Distribution) -> dict[str, Any]:
     """Return a distribution as a component."""
-    name, licence = plain(one.metadata["Name"]), one.metadata.get("License-Expression") or one.metadata.get("License") or ""
+    about = cast(Message, one.metadata)  # as importlib.metadata says it is; its declared type lacks `get`
+    name, licence = plain(about["Name"]), about.get("License-Expression") or about.get("License") or ""
     purl = f"pkg:pypi/{name}@{one.version}"
     made: dict[str, Any] = {"type": "library", "bom-ref": purl, "name": name, "version": one.version, "purl": purl}
     licence = licence.strip().splitlines()[0][:200] if licence.strip() else ""

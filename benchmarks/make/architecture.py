@@ -79,7 +79,7 @@ def places(floor: dict[str, int], paths: list[list[Stop]]) -> dict[Stop, float]:
         rows[floor[room]].append(room)
     for path in paths:
         for stop in path[1:-1]:
-            rows[stop[2]].append(stop)  # type: ignore[arg-type]
+            rows[int(stop[2])].append(stop)
         for upper, lower in pairwise(path):
             beside[upper].append(lower)
             beside[lower].append(upper)

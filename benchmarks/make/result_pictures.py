@@ -45,7 +45,8 @@ class Dot:
 
 def percent(row: Row, value: str = "accuracy", low: str = "low", high: str = "high", filled: bool = True) -> Dot:
     """Return a fraction of a row, in percent."""
-    return Dot(*(100 * (row[key] if key else row[value]) for key in (value, low, high)), filled)
+    middle, least, most = (100 * (row[key] if key else row[value]) for key in (value, low, high))
+    return Dot(middle, least, most, filled)
 
 
 def draw_dots(lines: Mapping[str, Sequence[Dot]], label: str, legend: Sequence[str] = (), zero: bool = False) -> Any:

@@ -53,7 +53,7 @@ COLUMNS = {
 
 def count_model(name: str) -> Cost:
     """Count a model at its own image size."""
-    return gricol_zoo.count(gricol_zoo.create_model(name))  # type: ignore[arg-type]
+    return gricol_zoo.count(gricol_zoo.create_model(name))
 
 
 def difference(value: float, reference: float | None) -> float | str:

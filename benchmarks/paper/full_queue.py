@@ -139,7 +139,7 @@ def rows(queue: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
-def note(table: list[Mapping[str, Any]]) -> str:
+def note(table: Sequence[Mapping[str, Any]]) -> str:
     """Say what the hours come to, and what they are worth."""
 
     def total(key: str, names: tuple[str, ...] = ()) -> float:

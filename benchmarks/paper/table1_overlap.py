@@ -37,15 +37,15 @@ TEST_COLUMNS = {
 
 def tests_of(first: Result, second: Result, paper_p: float | str) -> list[dict[str, Any]]:
     """Return a line for each test of two systems over the same images, seeds and folds; ``paper_p`` may be "": none printed."""
-    runs = [np.array([line["accuracy"] for line in result.lines]) for result in (first, second)]
+    ours, theirs = (np.array([line["accuracy"] for line in result.lines]) for result in (first, second))
     share = float(np.mean([line["images"] / line["train_images"] for line in first.lines]))
     rows: list[dict[str, Any]] = []
-    if len(runs[0]) > 1:
-        over = f"accuracies of {len(runs[0])} runs each"
+    if len(ours) > 1:
+        over = f"accuracies of {len(ours)} runs each"
         tests = {
-            "t-test of two samples, as the paper may mean": two_sample_t_test(*runs),
-            "t-test of pairs, as it may mean too": paired_t_test(*runs),
-            "t-test of pairs, corrected for shared training images": corrected_t_test(*runs, share),
+            "t-test of two samples, as the paper may mean": two_sample_t_test(ours, theirs),
+            "t-test of pairs, as it may mean too": paired_t_test(ours, theirs),
+            "t-test of pairs, corrected for shared training images": corrected_t_test(ours, theirs, share),
         }
         rows = [{"test": name, **_of(test), "what": over} for name, test in tests.items()]
         rows[0]["paper_p"] = paper_p

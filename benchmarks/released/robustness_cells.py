@@ -96,7 +96,7 @@ def change(condition: str, key: str, cells: dict[str, Cell]) -> Files:
     draws = [draw(condition, key, index) for index in range(len(cell))]
     if condition in NEIGHBOURS:
         others = [cell[(index + int(rng.integers(1, max(2, len(cell))))) % len(cell)][0] for index, rng in enumerate(draws)]
-        changed = [NEIGHBOURS[condition](crop, *rest) for (crop, _), *rest in zip(cell, others, draws, strict=True)]
+        changed = [NEIGHBOURS[condition](crop, other, rng) for (crop, _), other, rng in zip(cell, others, draws, strict=True)]
     else:
         changed = [IMAGES.get(condition, IMAGES[UNTOUCHED])(crop, rng) for (crop, _), rng in zip(cell, draws, strict=True)]
     return [(data, label) for data, (_, label) in zip(changed, cell, strict=True)]

@@ -184,7 +184,9 @@ def accuracy_of(name: str, tag: str, data: Path, folder: Path) -> tuple[dict[str
 
 def accuracy(data: Path, r50half: str, folder: Path) -> None:
     """Score, and write the table of it."""
-    rows, gaps, groups = [], [], []
+    rows: list[dict[str, Any]] = []
+    gaps: list[np.ndarray] = []
+    groups: list[str] = []
     for name in [*released(), *([r50half] if r50half else [])]:
         tag = "qband" if name == r50half else tag_of(name)
         row, gap, of = accuracy_of(name, tag, data, folder)

@@ -87,7 +87,7 @@ def canvas_in_onnx(how: Preprocess, size: tuple[int, int], file: Path) -> Callab
 
     def run(crop: np.ndarray, scale: float) -> np.ndarray:
         given = {"images": crop[None], "scale": np.array([scale], np.float32)}
-        return session.run(None, {name: given[name] for name in names[:taken]})[0][0]  # type: ignore[no-any-return]
+        return session.run(None, {name: given[name] for name in names[:taken]})[0][0]
 
     return run
 
