@@ -12,6 +12,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import gricol_zoo
 from gricol_zoo.weights.config import CONFIG_FILE
@@ -20,7 +21,7 @@ from gricol_zoo.weights.tensors import safetensors_file
 
 HUB = Path(__file__).parent
 KEPT = HUB.parent / "tests" / "released"
-SMALL = {"image_size": (96, 98), "cell_size": (48, 48)}
+SMALL: dict[str, Any] = {"image_size": (96, 98), "cell_size": (48, 48)}
 
 
 def keep(name: str, folder: Path) -> Path:

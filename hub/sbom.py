@@ -13,9 +13,10 @@ import json
 import re
 import uuid
 from collections.abc import Iterable
+from email.message import Message
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from packaging.requirements import Requirement
 

@@ -24,7 +24,7 @@ from gricol_zoo.data.synthetic import render_cell
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-SIZE = {"width": 1280, "height": 900}
+WIDTH, HEIGHT = 1280, 900
 
 
 def write_cell(folder: Path) -> list[str]:
@@ -42,7 +42,7 @@ def photograph(address: str, browser: str, files: list[str], out: Path) -> None:
 
     with sync_playwright() as play:
         running = play.chromium.launch(executable_path=browser, args=FLAGS)
-        tab = running.new_page(viewport=SIZE)
+        tab = running.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         tab.set_default_timeout(60_000)
         tab.goto(address)
         tab.wait_for_selector("#files input[type=file]", state="attached")

@@ -121,7 +121,7 @@ def score(folder: Path, data: Path) -> dict[str, float]:
     if int(model.splitter.num_cells):
         result["full"] = float((predict_logits(model, canvases, full=True).argmax(1) == labels).mean())
         with torch.inference_mode():
-            batches = [model.upper(as_batch(canvases[i : i + 64], model.spec))[1] for i in range(0, len(canvases), 64)]
+            batches = [model.upper(as_batch(list(canvases[i : i + 64]), model.spec))[1] for i in range(0, len(canvases), 64)]
         if batches[0] is not None:
             result["merged"] = float((torch.cat(batches).argmax(1).numpy() == labels).mean())
     return result
@@ -181,7 +181,7 @@ def main() -> None:
     options = parser.parse_args()
     show_progress()
     deadline, rows = time.monotonic() + options.time_limit, done()
-    setting = {"epochs": str(options.epochs), "init_sha256": find_weights(options.init).sha256}
+    setting = {"epochs": str(options.epochs), "init_sha256": find_weights(options.init).info.sha256}
     for row in rows:
         if {key: row[key] for key in setting} != setting:
             raise SystemExit(f"{FILE} has rows of another length or start: move it away, or give the same --epochs and --init")

@@ -176,7 +176,10 @@ def score(pictures: Pictures, models: Sequence[Any], work: Path, lower: bool = F
 def group_rows(group: Group, pictures: Pictures, data_part: str, work: Path, lower: bool = False) -> list[dict[str, Any]]:
     """Return the rows of one group on one part: each seed, and where there are several their mean."""
     scored = dict(zip(map(id, group.each()), score(pictures, group.each(), work, lower), strict=True))
-    known: dict[str, Any] = {"part": pictures.part, "images_of": "renderer" if pictures.part == "synthetic" else f"Q-band {data_part}"}
+    known: dict[str, Any] = {
+        "part": pictures.part,
+        "images_of": "renderer" if pictures.part == "synthetic" else f"Q-band {data_part}",
+    }
     known |= {"weights": group.name, "training": group.training}
     known |= {"chromosomes": len(pictures.chromosomes), "cells": len({group_of(r) for r in pictures.chromosomes})}
     rows, controls = [], {seed: scored[id(model)][False][0] for seed, model in group.models["control"].items()}

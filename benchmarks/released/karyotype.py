@@ -213,6 +213,8 @@ def held_out(run: Path, data: Path) -> dict[str, list[Cell]]:
     model = create(str(run))
     images = apply_split(open_set("pki3", data), read_split(SPLITS / "pki3_counts.csv"))["test"]
     seen = model.info.groups
+    if seen is None:
+        raise SystemExit(f"{run} does not say which cases it was trained on.")
     if seen & {record.case for record in images.records}:
         raise SystemExit(f"{run} was trained on cases of the test part.")
     logits = predict_logits(model, load_canvases(images, model.spec))

@@ -160,7 +160,11 @@ def look_at(found: Karyotype, labels: Sequence[str], ups: Sequence[bool], single
         single: accuracy without a scale.
     """
     items = found.chromosomes
-    arms = [(one.polarity > 0.5) == up for one, up, label in zip(items, ups, labels, strict=False) if label and not one.error]
+    arms = [
+        (one.polarity > 0.5) == up
+        for one, up, label in zip(items, ups, labels, strict=False)
+        if label and not one.error and one.polarity is not None
+    ]
     open_to = [one.doubtful or bool(one.error) for one in items]
     return Seen(
         images=len(items),

@@ -131,7 +131,8 @@ def heap(cell: Cell, other: Cell, rng: np.random.Generator) -> Files:
 def with_odd(kind: str, cell: Cell, other: Cell, rng: np.random.Generator) -> Files:
     """Return the cell with one chromosome replaced by one of ``OUTLIERS``; two side by side take the place of both."""
     i, j = rng.choice(len(cell), 2, replace=False).tolist()
-    odd = OUTLIERS[kind](*(cell[k][0].astype(np.float32) / 255 for k in (i, j)), rng)
+    one, two = (cell[k][0].astype(np.float32) / 255 for k in (i, j))
+    odd = OUTLIERS[kind](one, two, rng)
     files = as_files(cell)
     files[i] = (png(255 * odd), "")
     return [file for k, file in enumerate(files) if k != j] if kind == "two chromosomes" else files

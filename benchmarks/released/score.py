@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def report_file(name: str, part: str, full: bool) -> Path:
     return RESULTS / "released" / f"{name}.{part}{'.full' if full else ''}.json"
 
 
-def row(name: str, report: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
+def row(name: str, report: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
     """Return a report as a line of a table: per-class scores stay in the JSON."""
     low, high = report["accuracy_ci95"]
     flat = {key: value for key, value in report.items() if key not in ("per_class", "accuracy_ci95", "model")}
@@ -64,7 +65,7 @@ def main() -> None:
         model, tag = create(name, deployed=False), tag_of(name)
         for part in ("val", "test"):
             images = open_part(tag, options.data, part)
-            for full in (False, True) if model.splitter.num_cells else (False,):
+            for full in (False, True) if model.spec.splitter != "none" else (False,):
                 report, _ = evaluate(
                     model,
                     images,

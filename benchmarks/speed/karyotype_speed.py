@@ -17,6 +17,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,9 @@ def on_the_page(models: Offered, source: Path, root: Path) -> None:
     session.end()
 
 
-def by_command(source: Path, out: Path) -> None:
-    """Run the command in a process of its own."""
+def by_command(source: Path, root: Path) -> None:
+    """Run the command in a process of its own, into a new folder below ``root``."""
+    out = Path(tempfile.mkdtemp(dir=root)) / "out"
     command = [sys.executable, "-m", "gricol_zoo", "karyotype", str(source), "--out", str(out)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -95,8 +97,8 @@ def main() -> None:
         uploads = {count: pack(cells[:count], root / f"{count} cells kept.zip") for count in (1, len(cells))}
         steps: dict[tuple[str, int], Callable[[], Any]] = {}
         for count, file in uploads.items():
-            steps["page", count] = lambda file=file: on_the_page(models, file, root)
-            steps["command", count] = lambda file=file: by_command(file, Path(tempfile.mkdtemp(dir=root)) / "out")
+            steps["page", count] = partial(on_the_page, models, file, root)
+            steps["command", count] = partial(by_command, file, root)
         times = time_in_turn(steps, options.rounds, warm_up=1, least=0)
     rows = [
         {

@@ -177,7 +177,7 @@ def parity(data: Path, split: Path) -> list[dict[str, Any]]:
     canvases = load_canvases(apply_split(open_images(data), read_split(split))["val"], model.spec)
     rows = []
     for dtype in ("fp32", "bf16"):
-        found = gricol_zoo.parity(model, gricol_zoo.optimize(model, dtype), canvases)
+        found = gricol_zoo.parity(model, gricol_zoo.optimize(model, dtype), list(canvases))
         rows.append({"model": gricol_zoo.DEFAULT_MODEL, "dtype": dtype, **found._asdict(), "split": split.name, "part": "val"})
     return rows
 

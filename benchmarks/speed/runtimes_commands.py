@@ -73,8 +73,9 @@ def commands(data: Path, rounds: int, crops: int, folder: Path) -> list[dict[str
                 os.environ["GRICOL_ZOO_CACHE"] = str(folder / "cache" / runtime)
                 found.setdefault((what, runtime), []).append(run(runtime))
     for (what, runtime), times in found.items():
-        row = {"what": what, "runtime": runtime, **_row(times[1:])}
-        row["of_torch"] = round(row["peak_mib"] / _row(found[what, "torch"][1:])["peak_mib"], 3)
+        measured = _row(times[1:])
+        of_torch = round(measured["peak_mib"] / _row(found[what, "torch"][1:])["peak_mib"], 3)
+        row = {"what": what, "runtime": runtime, **measured, "of_torch": of_torch}
         rows.append({**row, "aim": AIMS.get(what, ""), "rounds": rounds})
     return rows
 

@@ -164,7 +164,7 @@ def cross_sections(line: np.ndarray, normal: np.ndarray, mask: np.ndarray, step:
 
 
 def _leaves(line: np.ndarray, way: np.ndarray, mask: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """Return after how many steps of ``reach`` each point of a line leaves the mask, (n,) float: half a step before, at least 0.
+    """Return how many steps of ``reach`` each point of a line stays in the mask, (n,) float: half a step off the first outside.
 
     Most chromosomes are left within a few pixels, so only points that are still inside are looked at further.
     """
