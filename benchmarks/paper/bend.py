@@ -3,10 +3,11 @@
     python -m benchmarks.paper.bend --data FOLDER [--runs RUNS ...] [--no-released] [--lower]
 
 The paper claims it without measuring it. Three parts: synthetic chromosomes at each angle, nearly straight Q-band images bent
-by an arc (``classical.bend``), and Q-band images as they are, by the bend of their medial axis. The released weights were trained
-with bends and are scored on the test part. ``--runs`` adds a folder of trainings, such as of a recipe without bends, with one
-subfolder ``<control|gril|gricol>.<seed>`` per training; they are scored on all images of cells that they have not seen. Writes
-results/paper/bend.csv, bend.md and bend.png. Scores are kept in ``--work``, so the same command continues a stopped run.
+by an arc (``classical.bend``), and Q-band images as they are, by the bend of their medial axis. The released weights were
+trained with bends and are scored on the test part. ``--runs`` adds a folder of trainings, such as of a recipe without bends,
+with one subfolder ``<control|gril|gricol>.<seed>`` per training; they are scored on all images of cells that they have not
+seen. Writes results/paper/bend.csv, bend.md and bend.png. Scores are kept in ``--work``, so the same command continues a
+stopped run.
 """
 
 from __future__ import annotations
