@@ -1,4 +1,4 @@
-"""Layouts as people have them: what is taken for what, what is asked, and that labels are never made up."""
+"""Layouts as people have them: how each is read, when the user is asked, and that labels are never made up."""
 
 import zipfile
 

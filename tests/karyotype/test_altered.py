@@ -1,4 +1,4 @@
-"""Alterations of a karyotype.json: each is found by `verify`, or its field is on the list of what is not protected unsigned."""
+"""Alterations of a karyotype.json: `verify` finds each, or its field is listed as not protected without a signature."""
 
 import copy
 import dataclasses
@@ -30,7 +30,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A cell's record, with an edit of a class and one of a turn; crop 07 cannot be read, and a manifest knows the truth."""
+    """A cell's record with an edited class and an edited turn; crop 07 cannot be read, and a manifest has the true classes."""
     folder = tmp_path_factory.mktemp("altered")
     labels = write_cell(folder / "cell")
     (folder / "cell" / "crop 07.png").write_bytes(b"damaged")
@@ -51,7 +51,7 @@ def data(folder):
 
 
 def found(file, model):
-    """Return what `verify` would say, the mistakes that it refuses included."""
+    """Return what `verify` would say, including the errors with which it refuses a record."""
     try:
         record = read_karyotype(file)
         return [*written(file, record), *differences(record, model, find_cell(record))]
@@ -76,7 +76,7 @@ def both(*changes):
 
 
 def forged(data):
-    """Move a chromosome as if a person had: consistent in all that can be compared."""
+    """Move a chromosome as if a person had done it: consistent in everything that can be compared."""
     item = data["chromosomes"][4]
     after = "5" if item["assigned"] != "5" else "6"
     data["edits"].append({**data["edits"][0], "id": item["id"], "before": item["assigned"], "after": after, "by": "CD"})
@@ -95,13 +95,13 @@ def read_back(data):
 
 
 def as_before(data):
-    """Take out what records did not note once."""
+    """Remove what older records did not note."""
     for key in ("preparation", "ground"):
         del data["options"][key]
 
 
 def without(*keys):
-    """Make a record look like one from before, with fields of it, or of its chromosomes, taken out."""
+    """Make a record look like an older one, by removing fields of it or of its chromosomes."""
 
     def change(data):
         as_before(data)
@@ -114,7 +114,7 @@ def without(*keys):
 
 
 def without_polarity(data):
-    """Take out what tells which end is up, and draw no chromosome as it told."""
+    """Remove what says which end is up, and turn no chromosome because of it."""
     without("polarity")(data)
     data["edits"] = [edit for edit in data["edits"] if edit["what"] != "turned"]
     for item in data["chromosomes"]:
@@ -243,14 +243,14 @@ ALTERATIONS = {  # what is altered -> where, and how
     "of before, another sex": ("sex", both(as_before, put("sex", "XX"))),
     "of before, an option more": ("options", both(as_before, put("options", "checked", True))),
 }
-SLIGHT = {  # what is let pass, for it says the same or nearly
+SLIGHT = {  # what passes, because it says the same or nearly the same
     "confidence": lambda data: put(*C, "confidence", abs(data["chromosomes"][3]["confidence"] - 0.0009))(data),
     "probability": lambda data: add(data, 0.00009),
     "polarity": lambda data: put(*C, "polarity", abs(data["chromosomes"][3]["polarity"] - 0.0009))(data),
     "path": lambda data: put(*C, "path", f"./{data['chromosomes'][3]['path']}")(data),
     "cell": put("cell", "p1/c1"),
 }
-OF_BEFORE = {  # what is not missed in a record from before
+OF_BEFORE = {  # what an older record may lack
     "case": without("case"),
     "warnings": without("warnings"),
     "polarity": without_polarity,
@@ -263,7 +263,7 @@ def add(data, value):
 
 
 def is_listed(field, classes_only=False):
-    """Whether a field, or the one that it is of, is on the list: or on that of what is repeated for classes alone."""
+    """Whether a field or its parent is on the list, or on the list for a rerun that only compares classes."""
     listed = [*UNPROTECTED, *NUMBERS * classes_only]
     return any(field == name or field.startswith(f"{name}.") for name in listed)
 
@@ -352,7 +352,7 @@ def test_a_signature_covers_every_field(signed, data, tmp_path, capsys):
     verify = ("verify", signed, "--signed-by", tmp_path / "my.key.pub")
     assert run(*verify) == 0
     assert "every field is signed by the key" in capsys.readouterr().out
-    signed.write_text(json.dumps(data, indent=3))  # laid out otherwise, it says the same
+    signed.write_text(json.dumps(data, indent=3))  # another layout of the same content
     assert run(*verify) == 0
     from gricol_zoo.errors import SignatureError
     from gricol_zoo.karyotype.document import signature_file, to_sign

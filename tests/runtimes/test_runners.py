@@ -1,4 +1,4 @@
-"""A model on another runtime: the same answers as torch, or none."""
+"""A model on another runtime: it gives the same answers as torch, or is refused."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ def model():
 
 @pytest.fixture
 def own(model, tmp_path, monkeypatch):
-    """A cache of the test's own, with the model's file and what was checked with it."""
+    """A cache for this test, with the model's file and the record of its check."""
     shutil.copytree(make_runner(model, "onnxruntime", "fp32")._file.parent, tmp_path / "runtimes")
     monkeypatch.setenv("GRICOL_ZOO_CACHE", str(tmp_path))
     return tmp_path / "runtimes"
@@ -40,7 +40,7 @@ def own(model, tmp_path, monkeypatch):
 
 @pytest.fixture
 def unchecked(own, monkeypatch):
-    """That, with nothing checked yet, and the file not written anew."""
+    """The same cache without the record of the check; the file is not written again."""
     for note in own.glob("*.json"):
         note.unlink()
     monkeypatch.setattr(store, "write_network", lambda net, file: None)
@@ -258,7 +258,7 @@ def test_the_words_of_the_commands_are_those_of_the_package():
 @pytest.mark.parametrize("runtime", OTHERS)
 @pytest.mark.parametrize("name", ["gricol_r50half_n3", "r18half_128", "r18half_192", "resnet50"])
 def test_every_lower_branch_of_our_own(name, runtime):
-    """Models that differ in their grid or heads alone share one of these."""
+    """Models that differ only in their grid or heads share a lower branch."""
     changes = {} if MODELS.get(name).image_size < (200, 200) else SMALL
     torch.manual_seed(0)
     model = create_model(name, **changes).eval()

@@ -1,4 +1,4 @@
-"""A queue of trainings: killed at any time it ends with the weights of an undisturbed one, and it says what is left."""
+"""A queue of trainings: killed at any time, it ends with the weights of an uninterrupted one, and it lists what is left."""
 
 import json
 import os
@@ -110,7 +110,7 @@ def start(folder, runs):
 
 
 def kill_when(process, happened):
-    """Kill a process, by a signal that it cannot catch, once something has happened; or it has ended before."""
+    """Kill a process, by a signal that it cannot catch, once something has happened, unless it ends before."""
     while process.poll() is None and not happened():
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Repositories that mean harm, or were harmed: none loads, none takes memory beyond the model's own, none runs anything."""
+"""Hostile or damaged repositories: none loads, none takes more memory than the model's own, none runs code."""
 
 import json
 import pickle
@@ -210,13 +210,13 @@ class Evil:
 
 
 def peak_growth(action):
-    """Return by how much an action raised this process's peak memory over what it held before, in bytes (Linux)."""
+    """Return by how much an action raised this process's peak memory above its memory before, in bytes (Linux only)."""
 
     def status(key):
         lines = Path("/proc/self/status").read_text().splitlines()
         return 1024 * int(next(line for line in lines if line.startswith(key)).split()[1])
 
-    if not sys.platform.startswith("linux"):  # which alone tells the peak
+    if not sys.platform.startswith("linux"):  # only Linux reports the peak
         action()
         return 0
     Path("/proc/self/clear_refs").write_text("5")
@@ -230,7 +230,7 @@ def by_timm(folder):
 
 
 def refused(folder, model_bytes):
-    """Both doors refuse: ours as one of our errors, and none takes much more than the model's own size."""
+    """Check that both doors refuse, ours with one of our errors, and that neither takes much more than the model's own size."""
 
     def ours():
         with pytest.raises(GricolZooError) as caught:
@@ -248,7 +248,7 @@ def refused(folder, model_bytes):
 
 
 def write(folder, files, config=None, body=None):
-    """Write a folder whose config describes the body's hash and size truly."""
+    """Write a folder whose config states the true hash and size of the weights file."""
     (folder / WEIGHTS).write_bytes(files[WEIGHTS] if body is None else body)
     if not isinstance(config, bytes):
         config = config or json.loads(files[CONFIG])
