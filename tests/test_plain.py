@@ -96,9 +96,9 @@ def names(*words):
 
 CONFIGS = {
     "24 equal class names": names(*["1"] * 24),
-    "class names but for capitals": names("x", "X", *map(str, range(22))),
+    "class names that differ only in case": names("x", "X", *map(str, range(22))),
     "an empty class name": names("", *map(str, range(23))),
-    "a class name of a space": names(" 1", *map(str, range(23))),
+    "a class name with a space in front": names(" 1", *map(str, range(23))),
     "a class name with an escape": names(EVIL, *map(str, range(23))),
     "an architecture with an escape": lambda config: config.update(architecture=EVIL),
     "an unknown field with an escape": lambda config: config["gricol_zoo"].update({EVIL: 1}),

@@ -335,7 +335,7 @@ STRIPS = {
     "endless rows per strip": {"t278": 2**32 - 1},
     "no rows in a strip": {"t278": 0},
     "one row in the only strip": {"t278": 1},
-    "two strips, of all rows each as it says": {"t273": two_halves, "t279": [H // 2 * W, (H - H // 2) * W]},
+    "two strips that each claim all rows": {"t273": two_halves, "t279": [H // 2 * W, (H - H // 2) * W]},
     "more offsets than counts": {"t273": lambda o: [*o, *o]},
 }
 
