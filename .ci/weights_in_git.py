@@ -1,9 +1,10 @@
-"""Are the weight files in git small enough, in all of its history together?
+"""Check that the weight files in git are small enough, over its whole history.
 
     python .ci/weights_in_git.py [REPOSITORY]
 
-What was committed once is downloaded by every clone for good. So a weight file may have 60 MB, and all versions of
-all of them 400 MB together. Prints the sum and what is too large; the exit status says whether anything is.
+A file that was committed once is downloaded by every later clone. So a weight file may have at most 60 MB, and all
+versions of all weight files together at most 400 MB. Prints the sum and what is too large; the exit status is 1 if
+anything is.
 """
 
 import subprocess
@@ -23,7 +24,7 @@ def git(repository: Path, *arguments: str, given: str = "") -> str:
 
 
 def weight_files(repository: Path) -> dict[str, tuple[str, int]]:
-    """Return each weight file that any commit of any branch has: its hash -> (one of its paths, bytes)."""
+    """Return the weight files of all commits of all branches: hash -> (one of its paths, size in bytes)."""
     objects = git(repository, "rev-list", "--objects", "--all")
     named = dict(line.split(" ", 1) for line in objects.splitlines() if line.endswith(SUFFIXES))
     sizes = git(repository, "cat-file", "--batch-check=%(objectname) %(objectsize)", given="\n".join(named))
@@ -31,7 +32,7 @@ def weight_files(repository: Path) -> dict[str, tuple[str, int]]:
 
 
 def too_large(files: dict[str, tuple[str, int]], each: int = MOST_EACH, together: int = MOST_TOGETHER) -> list[str]:
-    """Return what is too large, one line each."""
+    """Return one line for each limit that is exceeded."""
     found = [
         f"{path} ({name[:12]}) has {size} bytes: expected at most {each}. Take it out of the commit; put it on the Hub."
         for name, (path, size) in sorted(files.items(), key=lambda item: item[1])

@@ -1,1 +1,1 @@
-"""What was measured, and the scripts that measure it: README.md beside this says which script answers which question."""
+"""Benchmark scripts and their results. README.md in this folder says which script answers which question."""

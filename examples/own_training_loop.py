@@ -1,10 +1,10 @@
-"""Fine-tune released weights on a folder of images, one sub-folder a class, in a training loop of your own.
+"""Fine-tune released weights on a folder of images, one sub-folder per class, in a training loop of your own.
 
     python examples/own_training_loop.py FOLDER OUT [EPOCHS]
 
-Nothing here is of this package but the model and ``create_transform``: the data set is torchvision's ``ImageFolder``, or the
-ten lines that stand in for it, and the loop is plain torch. ``gricol-zoo train`` does more: augmentation, splits by case,
-calibration, a record of what was seen.
+Only the model and ``create_transform`` are from this package: the data set is torchvision's ``ImageFolder``, or a ten-line
+substitute where torchvision is not installed, and the loop is plain torch. ``gricol-zoo train`` does more: augmentation,
+splits by case, calibration, a record of the training images.
 """
 
 import sys
@@ -23,7 +23,7 @@ try:
 except ImportError:
 
     class ImageFolder(Dataset):
-        """What is used here of torchvision's class of that name."""
+        """A substitute for torchvision's class of the same name, with what is used here."""
 
         def __init__(self, root: str | Path, transform: Callable[[Any], torch.Tensor]) -> None:
             self.classes = sorted(folder.name for folder in Path(root).iterdir() if folder.is_dir())
@@ -31,11 +31,11 @@ except ImportError:
             self.transform = transform
 
         def __len__(self) -> int:
-            """How many images there are."""
+            """Return the number of images."""
             return len(self.samples)
 
         def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-            """One image, and its class."""
+            """Return one image after the transform, and the index of its class."""
             file, label = self.samples[index]
             return self.transform(file), label
 
@@ -50,12 +50,12 @@ def fine_tune(
 ) -> list[float]:
     """Train on all images of a folder, from the weights ``start``, and write the model; return the loss of each epoch."""
     torch.manual_seed(seed)
-    names = sorted(each.name for each in Path(folder).iterdir() if each.is_dir())  # the order that ImageFolder gives them
+    names = sorted(each.name for each in Path(folder).iterdir() if each.is_dir())  # in the order of ImageFolder
     model = gricol_zoo.create_model(start, pretrained=True)
-    if set(names) == set(model.spec.labels):  # the same classes: the classifier goes on, in its own order
+    if set(names) == set(model.spec.labels):  # the same classes: the classifier is kept, in its own order
         order = torch.tensor([model.spec.labels.index(name) for name in names])
-        model.info = {"training": dict(model.info.training)}  # calibration and scores will not hold; what it has seen does
-    else:  # others: a new classifier
+        model.info = {"training": dict(model.info.training)}  # calibration and scores no longer hold; what it has seen does
+    else:  # other classes: a new classifier
         model = gricol_zoo.create_model(start, pretrained=True, num_classes=len(names), class_names=names)
         order = torch.arange(len(names))
     images = ImageFolder(folder, gricol_zoo.create_transform(model))
@@ -67,7 +67,7 @@ def fine_tune(
         model.train()
         total = 0.0
         for x, labels in loader:
-            x = torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(3), x)  # a mirrored chromosome is one too
+            x = torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(3), x)  # a mirrored chromosome is as valid
             loss = F.cross_entropy(model(x), order[labels], label_smoothing=0.1)
             optimizer.zero_grad()
             loss.backward()

@@ -11,9 +11,9 @@ from helpers.hub import ENVIRONMENT, LOCAL_HUB
 os.environ.update(ENVIRONMENT)  # before huggingface_hub is first imported
 os.environ.setdefault(
     "GRICOL_ZOO_CACHE", tempfile.mkdtemp("gricol_zoo")
-)  # processes that test side by side share their parent's
-if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:  # tests side by side, and what they start, get a core each
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is
+)  # parallel test processes share the cache of their parent
+if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:  # parallel tests, and the processes they start, use one core each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 
 import torch
 from helpers.models import OLD_MODEL
@@ -27,7 +27,7 @@ torch.set_num_threads(min(2, torch.get_num_threads()))
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
-    """Count a skipped test as a failed one where all that a test may need is installed."""
+    """Count a skipped test as a failure where everything that a test may need is installed."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("GRICOL_ZOO_NO_SKIPS") and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -53,7 +53,7 @@ def hub(tmp_path, monkeypatch):
     import gricol_zoo.weights.hub.repo
 
     at_once = types.SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
-    for client in (huggingface_hub.file_download, huggingface_hub.utils._http):  # which waits between its own attempts too
+    for client in (huggingface_hub.file_download, huggingface_hub.utils._http):  # it also waits between its own attempts
         monkeypatch.setattr(client, "time", at_once)
 
     LOCAL_HUB.forget()
@@ -71,7 +71,7 @@ def _no_cache_left():
 
 @pytest.fixture(scope="session")
 def measured(tmp_path_factory):
-    """A folder with packaged weights, prepared by preparation 2, that know the size and the looks of synthetic cells."""
+    """A folder with packaged weights, set to preparation 2, whose length and reference were measured on synthetic cells."""
     from gricol_zoo import create_model
     from gricol_zoo.data.preprocess import prepare
     from gricol_zoo.data.quality import fit_reference, measure

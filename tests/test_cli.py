@@ -1,4 +1,4 @@
-"""The commands as a user meets them: exit codes, one line for a mistake, no traceback."""
+"""The commands as a user runs them: exit codes, one line for a mistake, no traceback."""
 
 import csv
 import json
@@ -86,7 +86,7 @@ def test_a_bad_image_is_a_row_and_the_command_succeeds(tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory):
-    """A folder with weights of the paper's preparation, which takes crops as they lie."""
+    """A folder with weights of the paper's preparation, which does not turn crops upright."""
     folder = tmp_path_factory.mktemp("paper") / "weights"
     create_model("r50half", **SMALL).save_pretrained(folder)
     return folder
@@ -183,7 +183,7 @@ def test_a_refused_scale_leaves_no_run_behind(chromosomes, tmp_path):
 
 
 def lines_of(capsys):
-    """The warnings on stderr, as grep finds them: a progress bar, which goes back to the line's begin, does not hide them."""
+    """The warnings on stderr, as grep finds them: a progress bar, which rewrites its own line, does not hide them."""
     said = capsys.readouterr().err.split("\n")
     assert not [line for line in said if "warning: " in line and not line.startswith("warning: ")]
     return [line for line in said if line.startswith("warning: ")]
@@ -219,7 +219,7 @@ def test_images_with_a_warning_are_counted(chromosomes, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("review", "readable", "expected", "says"),
     [
-        (9, 9, 0.1, False),  # too few to tell
+        (9, 9, 0.1, False),  # too few images
         (30, 100, 0.1, False),
         (31, 100, 0.1, True),
         (39, 100, 0.2, False),

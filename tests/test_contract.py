@@ -1,4 +1,4 @@
-"""Every registered model, splitter and part keeps the contract; run it on your own with ``pytest -p your_package``."""
+"""Every registered model, splitter and part keeps the contract; test your own parts with ``pytest -p your_package``."""
 
 import pytest
 import torch

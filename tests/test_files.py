@@ -1,4 +1,4 @@
-"""JSON files: one way to read them, whichever they are."""
+"""JSON files: all of them are read in one way."""
 
 import json
 import os

@@ -1,7 +1,7 @@
 """The rooms of the package and what they import; and that importing the package does no work.
 
-The order of the rooms follows from the imports (``benchmarks/make/rooms.py``, which prints it): there is one exactly if no
-rooms import each other in a circle.
+The order of the rooms follows from the imports (``benchmarks/make/rooms.py`` prints it): it exists exactly if no rooms
+import each other in a cycle.
 """
 
 import subprocess
@@ -14,7 +14,7 @@ from benchmarks.make.architecture import PICTURE, draw, needed
 from benchmarks.make.rooms import MODULES, PACKAGE, arrows, floors, imports_of, room_of
 
 MOST_LOOSE = 10
-DATA = ("data", "errors", "files", "registry", "spec")  # what rooms of data may import
+DATA = ("data", "errors", "files", "registry", "spec")  # what the data room may import
 
 
 @pytest.mark.parametrize("by_room", [True, False], ids=["rooms", "modules"])
@@ -80,7 +80,7 @@ def test_every_public_name_exists():
 
 
 def test_no_room_hides_a_public_name():
-    """Importing a room sets it as an attribute of the package, where it would take the place of what has its name."""
+    """Importing a room makes it an attribute of the package, which would replace a public name that is equal."""
     import gricol_zoo
 
     assert not {room_of(module) for module in MODULES} & set(gricol_zoo.__all__)

@@ -1,4 +1,4 @@
-"""Module paths from before the package had rooms."""
+"""Module paths from before the package was divided into rooms (sub-packages)."""
 
 import importlib
 import subprocess

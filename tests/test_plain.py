@@ -1,4 +1,4 @@
-"""Control characters of files, cells and configs: none reaches a terminal, a table or the page as it is."""
+"""Control characters in names of files and cells and in configs: none reaches a terminal, a table or the page unescaped."""
 
 import io
 import json
@@ -21,7 +21,7 @@ HARM = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 @pytest.fixture
 def evil_cell(tmp_path):
-    """A folder whose files, cell, case and label all mean harm."""
+    """A folder with control characters in the names of its files, cell and case."""
     folder = tiny_set(tmp_path / "set", cells=1)
     old = folder / "images" / "c00"
     new = folder / "images" / EVIL
@@ -36,7 +36,7 @@ def evil_cell(tmp_path):
 
 
 def plain(text):
-    """Of one line each, with nothing but what is printed; a progress bar's own carriage returns do no harm."""
+    """Return whether a text has no harmful control character; remove a progress bar's carriage returns first."""
     return not HARM.search(text.replace("\r\n", "\n"))
 
 
@@ -96,9 +96,9 @@ def names(*words):
 
 CONFIGS = {
     "24 equal class names": names(*["1"] * 24),
-    "class names but for capitals": names("x", "X", *map(str, range(22))),
+    "class names that differ only in case": names("x", "X", *map(str, range(22))),
     "an empty class name": names("", *map(str, range(23))),
-    "a class name of a space": names(" 1", *map(str, range(23))),
+    "a class name with a space in front": names(" 1", *map(str, range(23))),
     "a class name with an escape": names(EVIL, *map(str, range(23))),
     "an architecture with an escape": lambda config: config.update(architecture=EVIL),
     "an unknown field with an escape": lambda config: config["gricol_zoo"].update({EVIL: 1}),

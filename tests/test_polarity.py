@@ -1,4 +1,4 @@
-"""Polarity: the lower branch tells which end is up beside the class, in every form, file and training."""
+"""Polarity: the lower branch predicts which end is up in addition to the class, in every form, file and training."""
 
 import csv
 import dataclasses
@@ -229,7 +229,7 @@ def test_the_task_trains_it(epoch, images):
     model = create_model(NAME, polarity=True, **SMALL)
     task = TrainingTask(model, GridLoss(beta=0.0))
     labels, up = torch.tensor([0, 23, 5]), torch.tensor([True, False, True])
-    task.eval()  # so that batch-norm sees the same twice
+    task.eval()  # so that batch-norm computes the same twice
     loss = task(images, labels, epoch, up)
     assert loss.item() == pytest.approx(task.loss(model.branches(images), labels, epoch, up).item(), rel=1e-5)
     assert loss.item() != task(images, labels, epoch, ~up).item()
@@ -299,7 +299,7 @@ def test_there_and_back_is_where_it_was(tmp_path):
 @pytest.mark.parametrize(
     ("stored", "wanted"),
     [
-        ((24, True), (48, False)),  # as many outputs, of other things
+        ((24, True), (48, False)),  # as many outputs, but with another meaning
         ((48, False), (24, True)),
         ((24, True), (5, True)),
         ((24, True), (5, False)),
@@ -316,7 +316,7 @@ def test_another_number_of_classes_starts_anew(stored, wanted, deployed, images,
     with torch.no_grad():
         assert changed(images).shape == (3, wanted[0])
     assert changed.spec.polarity == wanted[1]
-    if stored[1]:  # it is kept where nothing is said of it
+    if stored[1]:  # polarity is kept where it is not set
         assert create_model(name, True, deployed, num_classes=5).classifier.out_features == 10
 
 
@@ -431,7 +431,7 @@ def test_a_file_without_says_so(tmp_path):
         with pytest.raises(GricolZooError, match="This exported model does not predict polarity"):
             exported.both(np.zeros((1, 64, 64), np.uint8))
     older = onnx.load(tmp_path / "m.onnx")
-    kept = {each.key: each.value for each in older.metadata_props if each.key != "outputs"}  # as files were before
+    kept = {each.key: each.value for each in older.metadata_props if each.key != "outputs"}  # as in older files
     onnx.helper.set_model_props(older, kept)
     onnx.save(older, tmp_path / "older.onnx")
     exported = open_exported(tmp_path / "older.onnx")
@@ -550,7 +550,7 @@ def test_accuracy_is_of_both_ways_up(always, expected, monkeypatch):
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
-    """A training with polarity, of images some of which lie short arm down."""
+    """A training with polarity; the short arm of some of its images is down."""
     folder = tiny_set(tmp_path_factory.mktemp("polarity") / "set", cells=12, classes=("1", "16", "21"))
     rows = list(csv.DictReader((folder / "manifest.csv").open()))
     for i, row in enumerate(rows):

@@ -1,3 +1,5 @@
+"""The registry and its names: entries, suggestions for misspelt names, and names of models and backbones."""
+
 import pytest
 
 from gricol_zoo import MODELS, SPLITTERS, GricolZooError, create_model, is_model, list_models

@@ -1,3 +1,5 @@
+"""Model specifications: to JSON and back, older configs, and wrong values."""
+
 import dataclasses
 import json
 
@@ -35,7 +37,7 @@ def test_every_field_survives_json():
         global_pool="max",
         preprocess=Preprocess("upright", 1.5, None, "p99", 0.1, 0.2, 2, "light", 41.5),
     )
-    for part in (spec, spec.preprocess):  # or a field that is left out would go unseen
+    for part in (spec, spec.preprocess):  # otherwise a field that is left out would not be noticed
         defaults = {f.name: f.default for f in dataclasses.fields(part)}
         assert [name for name, value in defaults.items() if getattr(part, name) == value] == []
     assert {getattr(spec, f.name) for f in dataclasses.fields(spec) if f.name == "image_size"} == {(64, 64)}
@@ -44,7 +46,7 @@ def test_every_field_survives_json():
 
 
 def test_what_an_older_config_does_not_say():
-    """Weights of before preparation 2 and polarity go on as they were."""
+    """Weights from before preparation 2 and polarity keep their behaviour."""
     values = MODELS.get("r18half_128").to_dict()
     del values["polarity"]
     for field in ("version", "ground", "length"):

@@ -1,4 +1,4 @@
-"""Our names through timm's door; timm's own suite is run by tests/timm_suite."""
+"""Our names through timm's functions; timm's own tests are run by tests/timm_suite."""
 
 import pytest
 import timm

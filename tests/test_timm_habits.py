@@ -1,4 +1,4 @@
-"""What a user of timm expects of any form of our models, by our door and by timm's."""
+"""What a user of timm expects of any form of our models, through our functions and through timm's."""
 
 import json
 
@@ -49,7 +49,7 @@ def test_timms_config_is_that_of_the_model(make):
     assert config["input_size"] == (1, 128, 96)
     weights = (
         create_model(WEIGHTS, pretrained=True).spec if model.pretrained_cfg.get("file") else create_model(NAME).spec
-    )  # timm tells of its default tag's
+    )  # timm reports those of its default tag
     assert (config["mean"], config["std"]) == ((weights.preprocess.mean,), (weights.preprocess.std,))
     assert model.default_cfg["architecture"] == NAME
 
@@ -295,7 +295,7 @@ def test_features_of_every_name(name):
         assert abs(features.shape[2] - height / reduction) < 1
 
 
-TIMM = {  # backbone: its levels, and how many layers its parameters are in
+TIMM = {  # backbone: its levels, and the number of layers of its parameters
     "convnext_atto": (4, 14),
     "vit_tiny_patch16_224": (12, 14),
     "swin_tiny_patch4_window7_224": (4, 14),

@@ -3,10 +3,10 @@
     python -m benchmarks.classical.classical_crossval --data FOLDER [--runs runs/classical] [--systems poletti2012]
 
 It is `gricol-zoo crossval --model poletti2012` and `--model wang2009` (5 folds by cell, fold seed 0, each system's own
-settings), with the images measured once for both; stopped, the same command goes on. Nothing is tuned on these folds, but the
-settings and the costs of reassignment were chosen earlier on the released split's val part, a tenth of these images. So each
-system is also scored without that part's cells, on which nothing was chosen (the folds' systems are the same). The published
-figures are of other folds, or of other images. Writes results/classical/classical_crossval.csv and .md.
+settings), with the images measured once for both; the same command continues a stopped run. Nothing is tuned on these folds,
+but the settings and the costs of reassignment were chosen earlier on the released split's val part, a tenth of these images.
+So each system is also scored without the cells of that part (the folds' systems are the same). The published figures are for
+other folds or other images. Writes results/classical/classical_crossval.csv and .md.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ COLUMNS = {
 
 
 def main() -> None:
-    """Cross-validate what is not done, and write the table."""
+    """Cross-validate what is not done yet, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip")
     parser.add_argument("--runs", type=Path, default=Path("runs/classical"))
@@ -92,7 +92,7 @@ def read_logits(out: Path, images: ImageSet) -> np.ndarray:
 
 
 def scores(logits: np.ndarray, images: ImageSet) -> dict[str, Any]:
-    """Return the columns of one line: by single images, and each cell's classes given together."""
+    """Return the columns of one row: scores of single images, and of classes assigned together within each cell."""
     truth = label_indices(images.records, CHROMOSOMES, images.name)
     single, together = score(logits, truth, images.records, CHROMOSOMES), reassigned_scores(logits, truth, images)
     assert together is not None

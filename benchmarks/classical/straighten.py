@@ -1,9 +1,9 @@
-"""Straightening of synthetic chromosomes (docs/images/straighten.png), and how near each method comes to one drawn straight.
+"""Straightening of synthetic chromosomes (docs/images/straighten.png): how close each method comes to one drawn straight.
 
     python -m benchmarks.classical.straighten
 
 Writes results/classical/straighten.csv and .md: per method and bend, means over the 24 classes of the turn that is left, of
-the density profile's correlation with that of the same chromosome drawn straight, and of the length beside the straight one's.
+the density profile's correlation with that of the same chromosome drawn straight, and of the ratio of the two lengths.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gricol_zoo.data.synthetic import Look, load_profiles, render
 BENDS = (0.0, 45.0, 90.0, 135.0, 180.0)
 SHOWN = ("1", "4", "9", "13", "17", "X")
 SHOWN_BENDS = (60.0, -100.0, 140.0, -80.0, 120.0, -160.0)
-ZOOM, GAP, LABELS = 2, 12, 130  # pixels a pixel; pixels between; and left of them, for words
+ZOOM, GAP, LABELS = 2, 12, 130  # output pixels per pixel; pixels between chromosomes; pixels for the labels on the left
 COLUMNS = {
     "method": ("method", ""),
     "bend": ("bend", "g"),
@@ -49,7 +49,7 @@ def score(method: str, bend: float) -> dict[str, float]:
 
 
 def picture() -> Image.Image:
-    """Return the page: chromosomes as they lie, then each method's, then drawn straight, one row each."""
+    """Return the page: chromosomes as they lie, then as each method straightens them, then drawn straight, one row each."""
     rng = np.random.default_rng(SEED)
     profiles = load_profiles()
     bent = [

@@ -1,1 +1,1 @@
-"""What scripts of several rooms share: where results go, which images belong to which weights, and loading these."""
+"""Shared code: where results are written, which images belong to which weights, and how weights are loaded."""

@@ -1,4 +1,4 @@
-"""Where the benchmarks write: results/<room>/<name>.csv, with the command and the commit it came from, and .md for people."""
+"""Where the benchmarks write: results/<folder>/<name>.csv, with the command and the commit behind it, and a readable .md."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def commit() -> str:
 TEXTS = ("command", "commit", "name", "weights_sha256")
 """Columns that are text even where they look like a number."""
 
-COMMIT = commit()  # of what is imported now, whatever is checked out by the time of writing
+COMMIT = commit()  # of the code imported now, even if another commit is checked out when the results are written
 
 
 def portable(argument: str) -> str:
-    """Return a command's argument as anybody may give it: of a path from the root, which is of one machine, its end."""
+    """Return a command-line argument without this machine's paths: of an absolute path, "FOLDER" or its last part."""
     if not Path(argument).is_absolute():
         return argument
     return "FOLDER" if (Path(argument) / "qband.zip").exists() else Path(argument).name
 
 
 def module_of(script: Path) -> str:
-    """Return a script of this repository as the name that ``python -m`` takes; of any other, its name as it is."""
+    """Return the name by which ``python -m`` runs a script of this repository; of any other script, its stem."""
     script = script.resolve()
     return ".".join(script.relative_to(ROOT).with_suffix("").parts) if script.is_relative_to(ROOT) else script.stem
 
@@ -70,9 +70,9 @@ def number(text: str) -> Any:
 
 
 def write(name: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, str]], note: str = "") -> None:
-    """Write rows as CSV, and the columns for people with a note below as markdown; print the table.
+    """Write all rows as CSV, and the chosen columns with a note below as Markdown; print the table.
 
-    The name is a path in results/, room and table, such as ``speed/scaling``.
+    The name is a path below results/, folder and table, such as ``speed/scaling``.
     """
     file = RESULTS / f"{name}.csv"
     file.parent.mkdir(parents=True, exist_ok=True)

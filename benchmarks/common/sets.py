@@ -1,4 +1,4 @@
-"""Which images each tag of weights belongs to: a zip in the folder given as ``--data``, and a split."""
+"""Which images belong to each tag of weights: a zip in the folder given as ``--data``, and a split."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tag_of(name: str) -> str:
     """Return the tag of ``arch.tag``.
 
     Raises:
-        GricolZooError: none, or one without images here.
+        GricolZooError: the name has no tag, or a tag without images here.
     """
     tag = name.rpartition(".")[2]
     if tag not in FILES:

@@ -19,22 +19,22 @@ HUB = Path(__file__).parent.parent.parent / "hub"
 
 
 def released(pattern: str = "*") -> list[str]:
-    """Return the names with tags that are staged, in order."""
+    """Return the names, with tags, of the weights staged in ``hub/`` that match a pattern, sorted."""
     names = sorted(folder.name for folder in HUB.iterdir() if (folder / "config.json").is_file())
     return [name for name in names if fnmatch.fnmatch(name, pattern)]
 
 
 def create(name: str, deployed: bool = True) -> GridModel | DeployedModel:
-    """Create a released model, or one from a folder of `train`, with its weights."""
+    """Create a released model, or one from a folder that `train` wrote, with its weights."""
     folder = HUB / name if (HUB / name).is_dir() else Path(name)
     return gricol_zoo.create_model(f"local-dir:{folder}", pretrained=True, deployed=deployed)
 
 
 def unseen(images: ImageSet, model: GridModel | DeployedModel) -> ImageSet:
-    """Return images that a model is to be scored on, after checking that it was trained on none of them, as far as it says.
+    """Return the images to score a model on, after checking against its training record that it has seen none of them.
 
     Raises:
-        LeakError: it was, on images of these pixels or on others of their cells or cases.
+        LeakError: it was trained on images with the same pixels, or on others of their cells or cases.
     """
     images = read_once(images, model.spec.preprocess.ground)
     seen = seen_in_training(images, model.info, model.training_pixels).any()
@@ -48,7 +48,7 @@ def unseen(images: ImageSet, model: GridModel | DeployedModel) -> ImageSet:
 
 
 def title_of(name: str) -> str:
-    """Return what a table calls weights: the released name, or of a folder of `train` (on Q-band) model and epochs."""
+    """Return the name of weights in a table: the released name, or for a folder of `train` (Q-band) model and epochs."""
     if name in released():
         return name
     epochs, model = len(read_csv(Path(name) / "log.csv")), json.loads((Path(name) / "config.json").read_text())["architecture"]

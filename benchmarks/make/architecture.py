@@ -1,8 +1,8 @@
-"""Draw docs/images/architecture.svg: the rooms of the package, each above all that it imports.
+"""Draw docs/images/architecture.svg: the rooms (top-level folders and modules) of the package, each above all that it imports.
 
     python -m benchmarks.make.architecture
 
-An arrow is left out where other arrows lead the same way. Private rooms (``_moved``) are left out too.
+An arrow is left out where a path of other arrows connects the same two rooms. Private rooms (``_moved``) are left out too.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ SAYS = {
 """A few words on each room."""
 
 WIDE, HIGH, GAP, FLOOR, LANE = 176, 44, 26, 92, 12
-"""Pixels: a room's width and height, between two, from floor to floor, and the width of an arrow that passes a floor."""
+"""Pixels: a room's width and height, the gap between two, from floor to floor, and the lane of an arrow that passes a floor."""
 
 Stop = str | tuple[str, str, int]
 """What stands on a floor: a room, or where the arrow from one room to another passes that floor."""
 
 
 def needed(graph: dict[str, set[str]]) -> list[tuple[str, str]]:
-    """Return the arrows of a graph without circles that no other arrows lead along."""
+    """Return the arrows of an acyclic graph that no path of other arrows replaces (its transitive reduction)."""
 
     @cache
     def below(room: str) -> frozenset[str]:
@@ -67,12 +67,12 @@ def needed(graph: dict[str, set[str]]) -> list[tuple[str, str]]:
 
 
 def ways(floor: dict[str, int], kept: list[tuple[str, str]]) -> list[list[Stop]]:
-    """Return each arrow as its stops, one a floor, from the upper room to the lower one."""
+    """Return each arrow as its stops, one per floor, from the upper room to the lower one."""
     return [[one, *((one, two, number) for number in range(floor[one] - 1, floor[two], -1)), two] for one, two in kept]
 
 
 def places(floor: dict[str, int], paths: list[list[Stop]]) -> dict[Stop, float]:
-    """Return the middle of each stop across the picture: near the stops that it has arrows to."""
+    """Return the x coordinate of the middle of each stop, in pixels: near the stops that it has arrows to."""
     rows: dict[int, list[Stop]] = defaultdict(list)
     beside: dict[Stop, list[Stop]] = defaultdict(list)
     for room in sorted(floor):
@@ -114,7 +114,7 @@ def curve(points: list[tuple[float, float, float]]) -> str:
 
 
 def draw() -> str:
-    """Return the picture as SVG, with nothing in it from elsewhere."""
+    """Return the picture as a self-contained SVG."""
     graph = {one: {two for two in into if two[0] != "_"} for one, into in arrows(True).items()}
     floor = {room: number for room, number in floors().items() if room[0] != "_"}
     paths = ways(floor, needed(graph))

@@ -1,9 +1,9 @@
-"""Draw docs/images/augment.png: what each field of ``Augment`` does to synthetic chromosomes, a row each.
+"""Draw docs/images/augment.png: what each field of ``Augment`` does to synthetic chromosomes, one row per field.
 
-python -m benchmarks.make.augment_pictures [--out docs/images/augment.png]
+    python -m benchmarks.make.augment_pictures [--out docs/images/augment.png]
 
-A row shows a canvas as preparation 2 makes it, and six that one field alone has changed, at the strength that the label gives:
-stronger than in the recipes, and with a probability of 1, where that shows it better.
+A row shows a canvas as preparation 2 makes it, and six changed by that field alone, at the strength that the label gives. Where
+it shows the effect better, the strength is above that of the recipes, or the probability is 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gricol_zoo.data.preprocess import to_canvas
 from gricol_zoo.data.synthetic import load_profiles, random_look, render
 from gricol_zoo.spec import Preprocess
 
-SIZE = (144, 72)  # of a canvas
+SIZE = (144, 72)  # of a canvas: height, width
 NAME, COPIES = "3", 7  # the chromosome of every row: once as it is, and six times changed
 HOW = Preprocess("upright", scale=1.6, pad_to=None, contrast="p99", version=2)
 STRENGTHS = {
@@ -54,7 +54,7 @@ STRENGTHS = {
 }
 WITH = {"fit": {"scale": 0.4}}  # a field that is seen only beside another
 ENLARGED = ("blur", "rotation", "specks", "jpeg")  # drawn twice as large, as they change little
-SEEDS = {"erase": 1, "strong_bend": 2, "fit": 3, "neighbour": 4, "blur_sd": 4}  # 0 for others; what shows a field well
+SEEDS = {"erase": 1, "strong_bend": 2, "fit": 3, "neighbour": 4, "blur_sd": 4}  # that show a field well; 0 for the others
 LABEL, GAP = 110, 4  # pixels
 
 
@@ -73,7 +73,7 @@ def row(images: torch.Tensor, field: str) -> torch.Tensor:
 
 
 def sheet(fields: list[str], columns: int = 2) -> Image.Image:
-    """Return a labelled picture with a row for every field, in columns that are read downwards."""
+    """Return a labelled picture with one row per field, in columns that are read downwards."""
     images = canvases()
     height, width = SIZE
     wide, lines = LABEL + COPIES * (width + GAP) + 4 * GAP, -(-len(fields) // columns)

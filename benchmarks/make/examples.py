@@ -1,4 +1,4 @@
-"""Run the notebooks of examples/, and keep what they show: text and pictures in the notebook, one picture for the gallery.
+"""Run the notebooks of examples/ and keep their output: text and pictures in the notebook, one picture for the gallery.
 
     pip install '.[examples]'
     python -m benchmarks.make.examples [NAME...]        # without names, all of them
@@ -35,7 +35,7 @@ def run_notebook(file: Path, folder: Path) -> Any:
 
 
 def clean(notebook: Any) -> None:
-    """Leave out what is said on stderr, when each cell ran, and what stands in for a picture."""
+    """Remove stderr output, the cells' metadata (such as when they ran), and the text alternatives of pictures."""
     for cell in notebook.cells:
         cell.metadata = {}
         if cell.cell_type == "code":
@@ -46,13 +46,13 @@ def clean(notebook: Any) -> None:
 
 
 def pictures(notebook: Any) -> list[bytes]:
-    """Return the PNGs that a notebook shows, in their order."""
+    """Return the PNGs that a notebook shows, in order."""
     shown = [one["data"] for cell in notebook.cells for one in cell.get("outputs", []) if "data" in one]
     return [base64.b64decode(data["image/png"]) for data in shown if "image/png" in data]
 
 
 def main() -> None:
-    """Run them one after the other."""
+    """Run the notebooks one after another."""
     import nbformat
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

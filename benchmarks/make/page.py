@@ -1,9 +1,9 @@
-"""The picture of the page in the docs: the real command, a real headless browser, a synthetic cell.
+"""Screenshot of the browser page for the docs: the real command, a real headless browser, a synthetic cell.
 
-    pip install '.[test]'        # and a Chromium; GRICOL_ZOO_CHROMIUM says where it is if it is not on the path
+    pip install '.[test]'        # and a Chromium; set GRICOL_ZOO_CHROMIUM to its path if it is not on the PATH
     python -m benchmarks.make.page
 
-Writes docs/images/page.png. The cell is noisy, so that there is something to look at.
+Writes docs/images/page.png. The cell is noisy, so that some chromosomes are doubtful.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WIDTH, HEIGHT = 1280, 900
 
 
 def write_cell(folder: Path) -> list[str]:
-    """Write a synthetic cell's crops; return their files."""
+    """Write a synthetic cell's crops; return the paths of their files."""
     cell = render_cell(seed=2, sex="F", bend=60, noise=0.055)
     files = [folder / f"{index:02d}.png" for index in range(1, len(cell) + 1)]
     for file, (_, _, grey) in zip(files, cell, strict=True):
@@ -37,7 +37,7 @@ def write_cell(folder: Path) -> list[str]:
 
 
 def photograph(address: str, browser: str, files: list[str], out: Path) -> None:
-    """Drop the files, classify them, choose the least sure chromosome, and keep what is then seen."""
+    """Upload the files, classify them, choose the least certain chromosome, and save a screenshot."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
@@ -51,7 +51,7 @@ def photograph(address: str, browser: str, files: list[str], out: Path) -> None:
         tab.click("#run")
         tab.click(".doubt")
         tab.wait_for_selector("#probabilities")
-        tab.wait_for_timeout(1000)  # until nothing fades any more
+        tab.wait_for_timeout(1000)  # until the fade animations have ended
         tab.screenshot(path=str(out))
         running.close()
 
@@ -60,7 +60,7 @@ def main() -> None:
     """Start the server, take the picture, stop it."""
     browser = os.environ.get("GRICOL_ZOO_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), "")
     if not browser:
-        raise SystemExit("No Chromium here: install one, or set GRICOL_ZOO_CHROMIUM.")
+        raise SystemExit("Chromium was not found: install it, or set GRICOL_ZOO_CHROMIUM to its path.")
     command = [sys.executable, "-m", "gricol_zoo", "serve", "--port", "0", "--runtime", "torch"]
     with tempfile.TemporaryDirectory() as folder, subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         try:

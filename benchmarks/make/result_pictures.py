@@ -3,8 +3,8 @@
     pip install '.[viz]'
     python -m benchmarks.make.result_pictures [NAME...]        # without names, all of them
 
-Writes docs/images/results/NAME.png, which holds the hash of the files that it was drawn from. All are in black and grey, to be
-printed; the caption stands on the page.
+Writes docs/images/results/NAME.png, which holds the hash of the files that it was drawn from. All are in black and grey, for
+printing; the caption is on the page.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Dot:
     """One value with its interval.
 
     Attributes:
-        value, low, high: in the axis' unit; low and high are the value's where there is no interval.
+        value, low, high: in the axis' unit; low and high equal the value where there is no interval.
         filled: drawn filled rather than hollow.
     """
 
@@ -44,13 +44,13 @@ class Dot:
 
 
 def percent(row: Row, value: str = "accuracy", low: str = "low", high: str = "high", filled: bool = True) -> Dot:
-    """Return a fraction of a row, in percent."""
+    """Return a fraction of a row and its interval, converted to percent."""
     middle, least, most = (100 * (row[key] if key else row[value]) for key in (value, low, high))
     return Dot(middle, least, most, filled)
 
 
 def draw_dots(lines: Mapping[str, Sequence[Dot]], label: str, legend: Sequence[str] = (), zero: bool = False) -> Any:
-    """Draw a line for each name, and on it its dots with their intervals, one below the other."""
+    """Draw one line per name, from top to bottom, and on it the dots with their intervals."""
     figure, axis = plt.subplots(figsize=(7.4, 0.9 + 0.34 * len(lines)), layout="constrained")
     for place, dots in enumerate(lines.values()):
         for index, dot in enumerate(dots):
@@ -70,7 +70,7 @@ def draw_dots(lines: Mapping[str, Sequence[Dot]], label: str, legend: Sequence[s
 
 
 def draw_bars(bars: Mapping[str, Sequence[float]], label: str, legend: Sequence[str] = (), log: bool = False) -> Any:
-    """Draw a bar, or one below the other, for each name, with its value beside it."""
+    """Draw one bar per value of each name, one below the other, each with its value beside it."""
     most = max(len(values) for values in bars.values())
     figure, axis = plt.subplots(figsize=(7.4, 0.9 + (0.2 + 0.2 * most) * len(bars)), layout="constrained")
     for place, values in enumerate(bars.values()):
@@ -135,7 +135,7 @@ def bend() -> Any:
 
 
 def karyotype() -> Any:
-    """Draw the accuracy one by one and assigned together."""
+    """Draw the accuracy of single images, and of images assigned together within their cell."""
     lines = {}
     for row in rows_of("released/karyotype"):
         name = f"{row['name']}: {row['what'].replace('BioImLab ', '').replace(' (G-banded)', '')}"
@@ -178,7 +178,7 @@ def speed_exported() -> Any:
 
 
 def robustness() -> Any:
-    """Draw the conditions that cost most, for either set of weights."""
+    """Draw the conditions that cost most, for both sets of weights."""
     bars = {row["condition"]: [row["qband_lost"], row["pki3_lost"]] for row in worst_rows()}
     return draw_bars(bars, "points of accuracy lost", ("r18half_192.qband", "r18half_192.pki3"))
 
@@ -217,13 +217,13 @@ FIGURES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
 
 
 def source(files: Sequence[str]) -> str:
-    """Return what a picture says of its files: their names and a hash of their bytes."""
+    """Return what a picture's metadata records about its files: their names and a SHA-256 of their bytes."""
     digest = hashlib.sha256(b"".join((RESULTS / f"{file}.csv").read_bytes() for file in files)).hexdigest()
     return f"{', '.join(files)} {digest}"
 
 
 def main() -> None:
-    """Draw them."""
+    """Draw the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[*FIGURES, []])
     PICTURES.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.make.result_tables
 
-Writes grid.csv, bend.csv and robustness.csv in results/make/, with a page beside each.
+Writes grid.csv, bend.csv and robustness.csv in results/make/, and a Markdown table beside each.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def bend_rows() -> list[dict[str, Any]]:
 
 
 def worst_rows() -> list[dict[str, Any]]:
-    """Return the conditions that cost most, with the points lost and the cells warned of, by the weights' set."""
+    """Return the conditions that cost most, with the points lost and the cells with a warning for each set's weights."""
     lines: dict[str, dict[str, Any]] = {}
     for row in rows_of("released/robustness"):
         tag = row["name"].rpartition(".")[2]
@@ -76,7 +76,7 @@ def worst_rows() -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Write them."""
+    """Write the tables."""
     scores = {"accuracy": ("accuracy, %", ".1f"), "interval": ("95 %", ""), "runs": ("runs", ""), "images": ("images", "")}
     write("make/grid", grid_rows(), {"what": ("set", ""), "system": ("system", ""), **scores}, GRID_NOTE)
     kinds = {"what": ("chromosomes", ""), "training": ("weights", ""), "classifiers": ("classifiers", "")}

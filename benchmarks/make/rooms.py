@@ -2,7 +2,8 @@
 
     python -m benchmarks.make.rooms     # prints the floors
 
-A room is a folder of ``gricol_zoo/`` or a loose module in it. Imports inside functions count; those for type checking do not.
+A room is a folder of ``gricol_zoo/`` or a module directly in it. Imports inside functions count; those for type checking do
+not. The floors are the layers: each room is on a higher floor than all that it imports.
 """
 
 from __future__ import annotations
@@ -70,10 +71,10 @@ def arrows(by_room: bool) -> dict[str, set[str]]:
 
 
 def floors() -> dict[str, int]:
-    """Return each room's floor, from 1 for the ground: above all that it imports.
+    """Return each room's floor, counted from 1 at the bottom: above all that it imports.
 
     Raises:
-        graphlib.CycleError: rooms import each other in a circle.
+        graphlib.CycleError: rooms import each other in a cycle.
     """
     floor: dict[str, int] = {}
     for room in TopologicalSorter(arrows(True)).static_order():
@@ -85,4 +86,4 @@ if __name__ == "__main__":
     floor = floors()
     for number in range(1, max(floor.values()) + 1):
         print(number, ", ".join(sorted(room for room in floor if floor[room] == number)))
-    print(f"{len(floor)} rooms, {sum(map(len, arrows(True).values()))} arrows, no circle, so none that runs back up")
+    print(f"{len(floor)} rooms, {sum(map(len, arrows(True).values()))} arrows, no cycle")

@@ -3,7 +3,7 @@
     python -m benchmarks.make.splits --data qband.zip --out benchmarks/splits/qband.csv
     python -m benchmarks.make.splits --data pki3.zip --out benchmarks/splits/pki3_counts.csv --test-not-46
 
-With ``--test-not-46`` the test part is every case with a cell of other than 46 chromosomes: for what becomes of copy numbers.
+With ``--test-not-46`` the test part is every case that has a cell without exactly 46 chromosomes, to test copy numbers on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gricol_zoo.data.table import Record
 
 
 def split_by_counts(records: Sequence[Record], seed: int) -> list[dict[str, str]]:
-    """Keep the cases with a cell of other than 46 for the test part; part the others into train and val."""
+    """Return split rows: cases with a cell that does not have 46 chromosomes are test, the others train and val."""
     sizes = Counter((record.case, record.cell) for record in records)
     kept = {case for (case, _), size in sizes.items() if size != 46}
     rest = make_split([record for record in records if record.case not in kept], seed)
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--test-not-46", action="store_true", help="test on the cases with a cell of other than 46")
+    parser.add_argument("--test-not-46", action="store_true", help="test on the cases with a cell without 46 chromosomes")
     options = parser.parse_args()
     images = open_images(options.data)
     split = split_by_counts if options.test_not_46 else make_split

@@ -1,4 +1,4 @@
-"""How do several trainings run one after the other, whatever stops them? From one file that lists them:
+"""Run several trainings one after another from one file that lists them; an interrupted queue can be continued.
 
     python -m benchmarks.make.train_queue QUEUE.json --data FOLDER --runs runs [--list] [--time-limit 9000]
 
@@ -7,11 +7,12 @@ QUEUE.json is a list of objects, trained in their order:
     {"name": "a", "model": "r18half_192", "recipe": "robust", "epochs": 12, "seed": 0, "recipe_changes": {},
      "changes": {}, "data": "qband.zip", "split": "qband.csv", "init": ""}
 
-`name` is the folder in --runs; `data` lies in --data, or is a path; `split` in benchmarks/splits, or is a path ("": made);
-`init` is another name of the file, released weights, a folder, or "". Both changes, `split` and `init` may be left out. The
-same command goes on after anything, SIGKILL included, and ends with the weights that an undisturbed run gives (on one kind of
-processor, with one torch). Several processes may share a queue: each takes what no other is at. A training that fails is said
-and passed over; what starts from it waits. At the end it says what is left; the exit status is 0 if nothing is.
+`name` is the folder in --runs; `data` is a file in --data, or a path; `split` is a file in benchmarks/splits, or a path (""
+makes one); `init` is another name in the file, released weights, a folder, or "". Both changes, `split` and `init` may be left
+out. The same command continues after any interruption, SIGKILL included, and ends with the weights of an uninterrupted run (on
+the same kind of processor, with the same torch version). Several processes may share a queue: each takes a training that no
+other process runs. A training that fails is reported and skipped; what starts from it waits. At the end the script lists what
+is left; the exit status is 0 if nothing is.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ def read_queue(file: Path) -> list[dict[str, Any]]:
     """Read a queue.
 
     Raises:
-        ConfigError: not a list of trainings: says which, and what is wrong with it.
+        ConfigError: it is not a list of trainings; the message names the training and what is wrong with it.
     """
     queue = read_json(file, "a queue of trainings")
     if not isinstance(queue, list) or not all(isinstance(one, dict) for one in queue):
-        raise ConfigError(f"Expected {file} to be a list of objects, one a training.")
+        raise ConfigError(f"Expected {file} to be a list of objects, one per training.")
     names: list[str] = []
     for one in queue:
         _check(one, names, f"{file}, training {len(names) + 1}")
@@ -65,7 +66,7 @@ def _check(one: Mapping[str, Any], before: list[str], where: str) -> None:
             known = ", ".join([*NEEDED, *OPTIONAL])
             raise ConfigError(f"{where}: {key!r} is unknown, or cannot be {value!r}. Known: {known}.")
     if not NAME.fullmatch(one["name"]) or one["name"] in before:
-        raise ConfigError(f"{where}: expected a new short name of letters, digits and `_.-`, but got {one['name']!r}.")
+        raise ConfigError(f"{where}: expected a unique short name of letters, digits and `_.-`, but got {one['name']!r}.")
 
 
 def is_done(run: Path) -> bool:
@@ -74,15 +75,15 @@ def is_done(run: Path) -> bool:
 
 
 def waits_for(one: Mapping[str, Any], queue: list[dict[str, Any]], runs: Path) -> str:
-    """Return the name in the queue that a training starts from, if that is not finished; else ""."""
+    """Return the name of the unfinished training of the queue that a training starts from; "" if there is none."""
     return one["init"] if one["init"] in {other["name"] for other in queue} and not is_done(runs / one["init"]) else ""
 
 
 def train_next(one: Mapping[str, Any], data: Path, runs: Path, **options: Any) -> bool:
-    """Train one, or go on with it; return whether it is finished."""
+    """Start or continue one training; return whether it is finished."""
     images = open_images(data / one["data"])
     if one["split"]:
-        split = read_split(SPLITS / one["split"])  # a path from the root stays what it is
+        split = read_split(SPLITS / one["split"])  # an absolute path is unchanged by the `/`
         name = Path(one["split"]).name
     else:
         images, split, name = split_for(images, one["seed"])
@@ -91,7 +92,7 @@ def train_next(one: Mapping[str, Any], data: Path, runs: Path, **options: Any) -
 
 
 def work(queue: list[dict[str, Any]], data: Path, runs: Path, deadline: float = math.inf, **options: Any) -> dict[str, str]:
-    """Train what is to be trained and no other process is at; return what failed, and why.
+    """Train what is not finished and what no other process runs; return the failures, name -> message.
 
     Args:
         queue: as ``read_queue`` gives it.
@@ -107,14 +108,14 @@ def work(queue: list[dict[str, Any]], data: Path, runs: Path, deadline: float = 
         if is_done(runs / name) or waiting:
             continue
         try:
-            with FileLock(runs / f".{name}.lock", blocking=False):  # whoever is killed gives it back
+            with FileLock(runs / f".{name}.lock", blocking=False):  # released even if the process is killed
                 if is_done(runs / name):
                     continue
                 print(f"{name}: {state(one, queue, runs)}", flush=True)
                 if not train_next(one, data, runs, time_limit=deadline - time.monotonic(), **options):
                     break
         except Timeout:
-            print(f"{name}: another process is at it", flush=True)
+            print(f"{name}: another process is training it", flush=True)
         except GricolZooError as error:
             failed[name] = str(error)
             print(f"{name}: failed: {error}", flush=True)
@@ -122,7 +123,7 @@ def work(queue: list[dict[str, Any]], data: Path, runs: Path, deadline: float = 
 
 
 def state(one: Mapping[str, Any], queue: list[dict[str, Any]], runs: Path) -> str:
-    """Say how far a training is."""
+    """Return how far a training is, in words."""
     if is_done(runs / one["name"]):
         return "done"
     if waiting := waits_for(one, queue, runs):
@@ -133,15 +134,15 @@ def state(one: Mapping[str, Any], queue: list[dict[str, Any]], runs: Path) -> st
 
 
 def main() -> int:
-    """Train them; return the exit status."""
+    """Work through the queue; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("queue", type=Path)
-    parser.add_argument("--data", type=Path, default=Path(), help="where the sets are (default: here)")
+    parser.add_argument("--data", type=Path, default=Path(), help="folder of the image sets (default: .)")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--list", action="store_true", help="only say what is left")
-    parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds; the same command goes on")
+    parser.add_argument("--list", action="store_true", help="only list what is left")
+    parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds; the same command continues")
     parser.add_argument("--checkpoint-every", type=float, default=120.0, help="seconds between checkpoints (default: 120)")
-    parser.add_argument("--device", default="", help="cpu or cuda (default: what is there)")
+    parser.add_argument("--device", default="", help="cpu or cuda (default: cuda if available)")
     options = parser.parse_args()
     queue = read_queue(options.queue)
     failed = {}

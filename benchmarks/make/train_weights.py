@@ -1,10 +1,10 @@
-"""Train released weights again, from their recipe file and whatever they start from.
+"""Retrain released weights from their recipe file and the weights that they start from.
 
     python -m benchmarks.make.train_weights NAME.TAG --data FOLDER --runs runs [--time-limit 9000]
 
-``recipes/NAME.TAG.json`` says all of it: model, images (their split is ``splits/<images>.csv``), what it starts from (another
-such file), the recipe and what is changed of it, its length and its seed. The run, ready for ``hub.stage``, is
-``runs/NAME.TAG``. On the same kind of processor, with the same torch, the weights come out the same; on another, nearly.
+``recipes/NAME.TAG.json`` specifies everything: model, images (their split is ``splits/<images>.csv``), what it starts from
+(another such file), the recipe and the changes to it, the number of epochs and the seed. The run, ready for ``hub.stage``, is
+``runs/NAME.TAG``. On the same kind of processor, with the same torch version, the weights are identical; on another, nearly so.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def recipe_of(what: Mapping[str, Any]) -> Recipe:
 
 
 def run(name: str, data: Path, runs: Path, deadline: float) -> bool:
-    """Train one, after what it starts from (taken from ``starts/`` if it is there); return whether it is finished."""
+    """Train one, after the weights it starts from (taken from ``starts/`` if they are there); return whether it is finished."""
     what = json.loads((RECIPES / f"{name}.json").read_text(encoding="utf-8"))
     out = runs / name
     if (out / "config.json").exists():  # written last
@@ -52,7 +52,7 @@ def run(name: str, data: Path, runs: Path, deadline: float) -> bool:
 def train_one(
     what: Mapping[str, Any], images: ImageSet, split: dict[tuple[str, str], str], out: Path, init: str, **options: Any
 ) -> bool:
-    """Train what a recipe file says on images and a split, or go on with it; return whether it is finished.
+    """Start or continue the training of a recipe file on images and a split; return whether it is finished.
 
     ``options`` are those of ``gricol_zoo.training.train.train``.
     """
@@ -63,12 +63,12 @@ def train_one(
 
 
 def main() -> None:
-    """Train it."""
+    """Train the named weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+", help=", ".join(sorted(file.stem for file in RECIPES.glob("*.json"))))
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds; the same command goes on")
+    parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds; the same command continues")
     options = parser.parse_args()
     deadline = time.monotonic() + options.time_limit
     for name in options.names:

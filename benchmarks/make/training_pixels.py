@@ -1,10 +1,10 @@
-"""Which images were released weights trained on? Makes pixels.bin for weights that were trained before it was written.
+"""Make pixels.bin, the hashes of the training images, for weights that were trained before `train` wrote it.
 
     python -m benchmarks.make.training_pixels NAME.TAG ... --data FOLDER
 
-The train part of the recorded split is hashed, if the record's number of images and hash of the data say that it is the one
-that was trained on; then whatever the weights started from, which must have a pixels.bin of its own or be as certain. Writes
-pixels.bin beside config.json, and its hash into it; the weights stay as they are.
+The train part of the recorded split is hashed, after checking that its number of images and its data hash are those of the
+training record. The training images of the weights that these started from are checked and added in the same way. Writes
+pixels.bin beside config.json, and its hash into config.json; the weights are not changed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def folder_of(sha256: str) -> Path:
     """Return the folder of staged weights, or of a start, by the hash of their file.
 
     Raises:
-        SystemExit: none here has it.
+        SystemExit: no folder has weights with this hash.
     """
     for config in sorted([*HUB.glob(f"*/{CONFIG_FILE}"), *STARTS.glob(f"*/{CONFIG_FILE}")]):
         if json.loads(config.read_text(encoding="utf-8"))["gricol_zoo"]["sha256"] == sha256:
@@ -46,7 +46,7 @@ def pixels_of(folder: Path, data: Path) -> bytes:
     """Return the bytes of pixels.bin for a folder's weights, from the images themselves.
 
     Raises:
-        SystemExit: the images here are not those of the record.
+        SystemExit: the images here are not those of the record, or the weights it started from are not here.
     """
     record = record_of(folder)
     images = read_once(open_part(record["data"], data, "train"))
@@ -61,7 +61,7 @@ def pixels_of(folder: Path, data: Path) -> bytes:
 
 
 def write(folder: Path, pixels: bytes) -> None:
-    """Write pixels.bin, and what config.json says of it; where a folder has links, to where they point."""
+    """Write pixels.bin and its entry in config.json; links in the folder are followed, not replaced."""
     config = (folder / CONFIG_FILE).resolve()
     content = json.loads(config.read_text(encoding="utf-8"))
     content["gricol_zoo"]["training"][KEY] = describe(pixels)
@@ -73,7 +73,7 @@ def write(folder: Path, pixels: bytes) -> None:
 
 
 def main() -> None:
-    """Write them."""
+    """Write pixels.bin for the named weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+", help="staged weights")
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")

@@ -1,13 +1,14 @@
-"""Measure how large and how bright the chromosomes of each class are beside the others of their cell, on the train parts.
+"""Measure how large and how bright the chromosomes of each class are relative to the others of their cell (train parts).
 
     python -m benchmarks.make.within_cell --data FOLDER
 
-Writes gricol_zoo/assets/within_cell.json: 24 rows of means and one covariance a set, no image. Each cell's shift is the median
-over its chromosomes of what each is more than its labelled class; means are medians over the cells, and both are found in
-turns. Values further than ``STRAY`` robust standard deviations from their class are left out of the covariance.
+Writes gricol_zoo/assets/within_cell.json: 24 rows of means and one covariance per set, no image. A cell's shift is the median
+difference between its chromosomes and the means of their labelled classes. The mean of a class is the median over its images.
+Shifts and means are computed alternately. Values further than ``STRAY`` robust standard deviations from their class are left
+out of the covariance.
 
-Brightness is kept for a set only where it tells classes apart (``TELLS``): the crops of Pki-3 are all equally bright, as if
-each had been stretched by itself.
+Brightness is kept for a set only where it separates classes (``TELLS``): the crops of Pki-3 are all equally bright, as if
+the contrast of each had been stretched by itself.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from gricol_zoo.spec import CHROMOSOMES, Preprocess
 
 MEASURES = ("area", "top")
 HOW = Preprocess(orientation="upright", contrast="p99", version=2)
-SMALL = (64, 32)  # of a canvas that nobody looks at
+SMALL = (64, 32)  # of the canvases, which are not used
 ROUNDS = 10
 STRAY = 4.0
-TELLS = 1.1  # standard deviation of all values by that within a class: below it a measure tells nothing
+TELLS = 1.1  # overall standard deviation divided by that within a class: below this a measure does not separate classes
 
 
 def measure(images: ImageSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -58,7 +59,7 @@ def fit(values: np.ndarray, classes: np.ndarray, cells: np.ndarray) -> tuple[np.
 
 
 def table_of(tag: str, data: Path) -> dict[str, Any]:
-    """Return what is written of a set."""
+    """Return the entry of one set in the file."""
     values, classes, cells = measure(open_part(tag, data, "train"))
     means, covariance, tells = fit(values, classes, cells)
     chosen = [index for index in range(len(MEASURES)) if tells[index] > TELLS]

@@ -1,1 +1,1 @@
-"""The paper's tables and claims beside ours: comparisons, grid size, overlap, bending, ablations, what models look at."""
+"""The paper's tables and claims compared with ours: systems, grid size, overlap, bending, ablations, what models look at."""

@@ -2,9 +2,9 @@
 
     python -m benchmarks.paper.ablations --data FOLDER --init RUN --runs runs/ablations [--only 'no *'] [--time-limit 5000]
 
-Q-band train part, scored on its val part (by cell): nothing here has seen the test part. Every line starts from the same
+Q-band train part, scored on its val part (by cell): the test part is not used. Every line starts from the same
 weights (``--init``: the pretraining on Pki-3's train part) and follows ``light_finetune``, cut to a few epochs.
-Lines that are done are kept, so it can be stopped and gone on with. Writes results/paper/ablations.csv and ABLATIONS.md.
+Finished lines are kept, so a stopped run can be continued. Writes results/paper/ablations.csv and ABLATIONS.md.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PAGE = Path(__file__).parent / "ABLATIONS.md"
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table: a model, what is changed of it, what is changed of the recipe, whether it starts pretrained."""
+    """One line of the table: a model, the changes to it and to its recipe, and whether it starts from pretrained weights."""
 
     model: str
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -136,12 +136,12 @@ def locked() -> Iterator[None]:
 
 
 def command(name: str, epochs: int, seed: int) -> str:
-    """Return how to run one line again."""
+    """Return the command that runs one line again."""
     return f"python -m benchmarks.paper.ablations --data FOLDER --init RUN --epochs {epochs} --only {name!r} --seeds {seed}"
 
 
 def done() -> list[dict[str, str]]:
-    """Read the rows that are there."""
+    """Return the rows of the finished lines."""
     return read_csv(FILE) if FILE.exists() else []
 
 
@@ -177,14 +177,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--only", default="*", help="lines by pattern; two processes, one thread each, can share the work")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds after which no new run is begun")
+    parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds after which no new run is started")
     options = parser.parse_args()
     show_progress()
     deadline, rows = time.monotonic() + options.time_limit, done()
     setting = {"epochs": str(options.epochs), "init_sha256": find_weights(options.init).info.sha256}
     for row in rows:
         if {key: row[key] for key in setting} != setting:
-            raise SystemExit(f"{FILE} has rows of another length or start: move it away, or give the same --epochs and --init")
+            raise SystemExit(f"{FILE} has rows of other epochs or another start: move it, or give the same --epochs and --init")
     images = open_set("qband", options.data)
     for seed in options.seeds:
         for name, line in LINES.items():

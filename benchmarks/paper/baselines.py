@@ -1,11 +1,11 @@
-"""Parameters and Gflops of every comparison system beside the figures that it should have.
+"""Parameters and Gflops of every comparison system beside reference figures.
 
     python -m benchmarks.paper.baselines [NAME ...]
 
 Writes results/paper/baselines.csv and .md. Gflops are multiply-adds (one multiply-add = 1), counted by fvcore at the stated
 image size with one channel and 24 classes, batch-norm and pooling included, as it runs at inference; parameters are the full
 form's. The reference figures were computed from the published descriptions before this package had the systems; the note says
-which of them were given as approximate. Names that are not given keep their rows.
+which of them are approximate. Names that are not given keep their rows.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REFERENCES: dict[str, tuple[str, float | None, float | None, str]] = {
     "varifocal_r50": ("Varifocal-Net [17], introduction", None, None, "no reference"),
     "hrnet_w18_joints": ("high-resolution net with joints [16], introduction", 19.3, 5.62, ""),
 }
-"""Name -> which system of the paper, parameters (M), Gflops, a note."""
+"""Name -> the paper's system, parameters in millions, Gflops, a note."""
 COLUMNS = {
     "name": ("model", ""),
     "system": ("the paper's system", ""),
@@ -57,7 +57,7 @@ def count_model(name: str) -> Cost:
 
 
 def difference(value: float, reference: float | None) -> float | str:
-    """Return by how many percent a figure differs, or nothing where there is none to differ from."""
+    """Return by how many percent a figure differs from its reference, "" where there is none."""
     return "" if reference is None else round(100 * (value / reference - 1), 2) + 0.0  # no minus zero
 
 

@@ -3,12 +3,13 @@
     python -m benchmarks.paper.bend --data FOLDER [--runs RUNS ...] [--no-released] [--lower]
     python -m benchmarks.paper.bend
 
-The paper says so without a measurement. Three parts: synthetic chromosomes at each angle, nearly straight Q-band images bent by
-an arc (``classical.bend``), and Q-band images as they are, by the bend of their medial axis. The released weights were trained
-with bends and are scored on the test part. ``--runs`` adds a folder of trainings, a subfolder ``<control|gril|gricol>.<seed>``
-each, such as of a recipe without bends; they are scored on all images of cells that they have not seen. Writes
-results/paper/bend.csv, bend.md and bend.png. What was scored is kept in ``--work``: stopped, the same command goes on.
-Without ``--data`` only the figure is drawn anew, from bend.csv.
+The paper claims it without measuring it. Three parts: synthetic chromosomes at each angle, nearly straight Q-band images bent
+by an arc (``classical.bend``), and Q-band images as they are, by the bend of their medial axis. The released weights were
+trained with bends and are scored on the test part. ``--runs`` adds a folder of trainings, such as of a recipe without bends,
+with one subfolder ``<control|gril|gricol>.<seed>`` per training; they are scored on all images of cells that they have not
+seen. Writes results/paper/bend.csv, bend.md and bend.png. Scores are kept in ``--work``, so the same command continues a
+stopped run. Without ``--data`` only the figure is
+drawn again, from bend.csv.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ from gricol_zoo.files import write_atomically
 from gricol_zoo.inference.logits import predict_logits
 
 RELEASED = {"control": "r18half_128.qband", "gril": "gril_r18half_128.qband", "gricol": "gricol_r18half_n3_128.qband"}
-BENDS = ("arc", "bend", "elastic")  # of an augmentation
-WHOLE = "unseen"  # where the runs' own folds, and not the split, say what they have not seen
+BENDS = ("arc", "bend", "elastic")  # the augmentation fields that bend
+WHOLE = "unseen"  # for --runs: their own training records, not the split, say which cells they have not seen
 COLUMNS = {
     "part": ("part", ""),
     "weights": ("weights", ""),
@@ -71,11 +72,11 @@ class Group:
 
 
 def make_group(name: str, models: Mapping[str, Mapping[str, Any]]) -> Group:
-    """Gather models, and see by their records how they were trained.
+    """Gather models, and read from their training records how they were trained.
 
     Raises:
-        GricolZooError: no record, some trained with bends and some without, other seeds of one system than of another, or no
-            control, or nothing to compare with it.
+        GricolZooError: a record is missing, some were trained with bends and some without, the systems have different seeds,
+            or there is no control or nothing to compare with it.
     """
     if "control" not in models or not models.keys() & {"gril", "gricol"}:
         raise GricolZooError(f"Expected a control and gril or gricol in {name}, but got {', '.join(models) or 'nothing'}.")
@@ -96,7 +97,7 @@ def read_runs(folder: Path) -> Group:
     """Read the trainings in a folder.
 
     Raises:
-        GricolZooError: none, or a subfolder with another name or without weights.
+        GricolZooError: there are none, or a subfolder has another name or no weights.
     """
     models: dict[str, dict[str, Any]] = {}
     for run in sorted(path for path in folder.glob("*") if path.is_dir()):
@@ -145,7 +146,7 @@ def score(pictures: Pictures, models: Sequence[Any], work: Path, lower: bool = F
         lower: by the lower branch alone.
 
     Returns:
-        The outcomes, each with the commit that it was scored at. What ``work`` has of these pictures is not scored again.
+        The outcomes, each with the commit that it was scored at. Outcomes of these pictures in ``work`` are not scored again.
     """
     mark, drawn = pictures.fingerprint(), {}
     cells = [group_of(record) for record in pictures.chromosomes]
@@ -174,7 +175,7 @@ def score(pictures: Pictures, models: Sequence[Any], work: Path, lower: bool = F
 
 
 def group_rows(group: Group, pictures: Pictures, data_part: str, work: Path, lower: bool = False) -> list[dict[str, Any]]:
-    """Return the rows of one group on one part: each seed, and where there are several their mean."""
+    """Return the rows of one group on one part: each seed, and the mean where there are several seeds."""
     scored = dict(zip(map(id, group.each()), score(pictures, group.each(), work, lower), strict=True))
     known: dict[str, Any] = {
         "part": pictures.part,
@@ -200,7 +201,7 @@ def group_rows(group: Group, pictures: Pictures, data_part: str, work: Path, low
 
 
 def note_of(group: Group, images: ImageSet, bends: Mapping[str, float | None]) -> str:
-    """Say how many images a group of weights was scored on, and name those whose bend cannot be measured."""
+    """Return a note: how many images a group of weights was scored on, and those whose bend cannot be measured."""
     found = [bends[record.path] for record in images.records]
     near = sum(value is not None and value < STRAIGHT for value in found)
     lost = [record.path for record, value in zip(images.records, found, strict=True) if value is None]
@@ -211,14 +212,14 @@ def note_of(group: Group, images: ImageSet, bends: Mapping[str, float | None]) -
 
 
 def main() -> None:
-    """Score what is not scored yet, and write table, page and figure."""
+    """Score what is not scored yet, and write the table, the page and the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with qband.zip; without it, only the figure is drawn")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of trainings")
     parser.add_argument("--released", action=argparse.BooleanOptionalAction, default=True, help="the released weights")
-    parser.add_argument("--part", default="test", choices=["val", "test"], help="of the split; val to try it out")
+    parser.add_argument("--part", default="test", choices=["val", "test"], help="part of the split; val for a trial run")
     parser.add_argument("--only", nargs="+", default=list(PARTS), choices=list(PARTS), help="parts of the benchmark")
-    parser.add_argument("--lower", action="store_true", help="of --runs by the lower branch alone: a tenth of the work")
+    parser.add_argument("--lower", action="store_true", help="score --runs by the lower branch alone: a tenth of the work")
     parser.add_argument("--work", type=Path, default=Path("runs/bend"))
     options = parser.parse_args()
     name = "paper/bend" if options.part == "test" else f"paper/bend_{options.part}"

@@ -1,4 +1,4 @@
-"""The numbers of the bend benchmark: accuracy by bend, what is lost by bending, and by how much more than the control loses."""
+"""The numbers of the bend benchmark: accuracy by bend, the loss by bending, and how much greater it is than the control's."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one model did on one part, or several seeds of it in the mean.
+    """The result of one model on one part, or the mean over several seeds of it.
 
     Attributes:
-        levels: how bent, the straightest first.
+        levels: names of the degrees of bending, the straightest first.
         cells: (n,) the cell of each chromosome.
         hits: (n, levels) how many pictures of it were classified right.
         shown: (n, levels) how many there were; 0 where it does not occur.
@@ -69,7 +69,7 @@ def mean_of(outcomes: Sequence[Outcome]) -> Outcome:
     """Return the mean over the seeds of a system, chromosome by chromosome.
 
     Raises:
-        GricolZooError: they saw different pictures.
+        GricolZooError: the seeds were scored on different pictures.
     """
     first = outcomes[0]
     for other in outcomes[1:]:
@@ -79,7 +79,7 @@ def mean_of(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def accuracy(outcome: Outcome, level: str, binomial: bool) -> Estimate:
-    """Return a level's accuracy, with Wilson's interval (few images a cell) or by bootstrap over cells."""
+    """Return a level's accuracy, with Wilson's interval (few images per cell) or by bootstrap over cells."""
     count, right = outcome.count(level)
     if not count:
         return Estimate(math.nan, math.nan, math.nan)
@@ -105,8 +105,11 @@ def estimate(values: np.ndarray, cells: Sequence[str]) -> Estimate:
 def loss(outcome: Outcome, level: str, control: Outcome | None = None) -> Estimate:
     """Return the accuracy lost between the straightest level and this one; with ``control``, how much more than it loses.
 
-    Paired by chromosome: its own loss where it is seen at both levels (synthetic, warped). Where levels are different images
-    (real) each counts for its level's mean, and only the two models are paired.
+    Paired by chromosome: its own loss where it is shown at both levels (synthetic, warped). Where levels are different images
+    (real), each counts towards its level's mean, and only the two models are paired.
+
+    Raises:
+        GricolZooError: the two models were scored on different pictures.
     """
     straight, bent = outcome.share(outcome.levels[0]), outcome.share(level)
     if control is not None:
@@ -125,8 +128,8 @@ def loss(outcome: Outcome, level: str, control: Outcome | None = None) -> Estima
 def difference_values(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return (n,) values whose mean is mean(first) - mean(second), each over the images that have it (the others are NaN).
 
-    Where every image has both it is their difference; else each image's deviation from its mean is weighted by the share of
-    images that have it, so that drawing cells anew moves the mean of the values as it would move the two means.
+    Where every image has both, it is their difference. Otherwise each image's deviation from the mean is divided by the share
+    of images that have the value, so that resampling cells moves the mean of the values as it would move the two means.
     """
     total = np.zeros(len(first))
     for sign, values in ((1, first), (-1, second)):
@@ -162,7 +165,7 @@ def conclusion(found: Mapping[str, Estimate]) -> str:
 
 
 def rows_of(outcome: Outcome, control: Outcome | None, known: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a row for each level, and one for all bent ones together; ``known`` stands in front of each."""
+    """Return one row per level, and one for all bent levels together; each begins with ``known``."""
     binomial = known["part"] == "real"
     rows = []
     for level in (*outcome.levels, BENT):

@@ -67,7 +67,7 @@ def number(row: Row, key: str) -> float:
 
 
 def shown(rows: Sequence[Row], **which: str) -> list[Row]:
-    """Return the rows with these values; of several seeds, their mean alone."""
+    """Return the rows with these values; where there are several seeds, only their mean."""
     found = [row for row in rows if all(row[key] == value for key, value in which.items())]
     return [row for row in found if row["seed"] == "mean"] or found
 
@@ -124,7 +124,7 @@ def estimate_of(row: Row, key: str) -> Estimate:
 
 
 def levels(rows: Sequence[Row]) -> str:
-    """Return the table of one part: a line a level, a column a system."""
+    """Return the table of one part: one row per level, one column per system."""
     lines: list[dict[str, Any]] = []
     for level in dict.fromkeys(row["level"] for row in rows):
         line = {"level": level}
@@ -137,7 +137,7 @@ def levels(rows: Sequence[Row]) -> str:
 
 
 def draw(rows: Sequence[Row], file: Path) -> None:
-    """Draw the figure: a column a part, and for each group of weights the accuracies above and the losses below."""
+    """Draw the figure: one column per part, and for each group of weights the accuracies above and the losses below."""
     groups = list(dict.fromkeys(row["weights"] for row in rows))
     parts = [part for part in PARTS if any(row["part"] == part for row in rows)]
     figure = plt.figure(figsize=(12, 5.4 * len(groups) + 0.3), layout="constrained")
@@ -179,7 +179,7 @@ def panels(axes: Any, rows: Sequence[Row], parts: Sequence[str]) -> None:
 
 
 def places(rows: Sequence[Row]) -> dict[str, float]:
-    """Return where each level stands on the x axis: at its angle, or bins side by side."""
+    """Return the position of each level on the x axis: its angle, or bins side by side."""
     names = [name for name in dict.fromkeys(row["level"] for row in rows) if name not in (BENT, UNMEASURED)]
     numeric = rows[0]["part"] != "real"
     return {name: float(name) if numeric else float(index) for index, name in enumerate(names)}
@@ -211,7 +211,7 @@ def curves(axis: Any, rows: Sequence[Row]) -> None:
 
 
 def losses(axis: Any, rows: Sequence[Row]) -> None:
-    """Draw by how much more than the control each grid model loses, level by level, and for all bent ones at the right."""
+    """Draw how much more each grid model loses than the control, level by level, and for all bent levels at the right."""
     at = places(rows)
     step = 1.0 if rows[0]["part"] == "real" else 15.0
     right = max(at.values()) + 1.6 * step
@@ -229,7 +229,7 @@ def losses(axis: Any, rows: Sequence[Row]) -> None:
 
 
 def ticks(axis: Any, rows: Sequence[Row], at: Mapping[str, float]) -> None:
-    """Label the levels; under a bin of real images stands how many it has."""
+    """Label the levels; under a bin of real images, also the number of images in it."""
     counts = {row["level"]: row["images"] for row in rows}
     real = rows[0]["part"] == "real"
     words = [f"{name}\n{counts.get(name, counts[BENT])}" if real else name for name in at]

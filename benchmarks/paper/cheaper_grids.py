@@ -3,9 +3,9 @@
     python -m benchmarks.paper.cheaper_grids --data FOLDER --budget light --runs runs/tables [--time-limit 5000]
 
 Does the runs that are missing (see runs.py) and writes results/paper/cheaper_grids.<budget>.<set>.csv and .md; without --data
-it only writes them anew. Gflops are multiply-adds (one multiply-add = 1) of one image through both branches, which is what a
-training step and `full` inference compute; the lower branch alone costs the same for all. Differences are to the pixel
-splitter, by the lower branch, image by image over the same seeds, with the 95 % interval when whole cases or cells are drawn.
+it only rewrites them. Gflops are multiply-adds (one multiply-add = 1) of one image through both branches, which is what a
+training step and `full` inference compute; the lower branch alone costs the same for all. Differences are against the pixel
+splitter, by the lower branch, image by image over the same seeds, with a 95 % bootstrap interval over whole cases or cells.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def against(system: str, budget: str, tag: str) -> dict[str, Any]:
         "full_spread": apart,
     }
     if system == CHEAPER[0] or [line["seed"] for line in one.lines] != [line["seed"] for line in pixel.lines]:
-        return row  # equal seeds or no comparison
+        return row  # different seeds are not compared
     gap = one.right.mean(1) - pixel.right.mean(1)
     low, high = bootstrap_mean(gap, one.groups) or (math.nan, math.nan)
     difference, low, high = (100 * float(value) for value in (gap.mean(), low, high))

@@ -1,10 +1,10 @@
-"""One light model on Q-band, cross-validated by cell and image-level: both accuracies, and how far they lie apart.
+"""One light model on Q-band, cross-validated by cell and image-level: both accuracies, and the difference between them.
 
     python -m benchmarks.paper.crossval_gap --data FOLDER --init RUN --runs runs/crossval [--group case] [--time-limit 5000]
 
 Five folds each, `light_finetune` cut to a few epochs, every fold from the same weights (``--init``: trained on Pki-3's train
 part, so on none of these images). It is `gricol-zoo crossval` twice, with `--group case` and `--group image`, and `gricol-zoo
-compare`; stopped, the same command goes on. Writes results/paper/crossval.csv, crossval_folds.csv and crossval_gap.csv.
+compare`; the same command continues a stopped run. Writes results/paper/crossval.csv, crossval_folds.csv and crossval_gap.csv.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ GAP_COLUMNS = {
 
 
 def main() -> None:
-    """Run what is not done, and write the tables when both are."""
+    """Run what is not done yet, and write the tables once both are done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip")
     parser.add_argument("--init", required=True, help="the run of r18half_128.pki3_start")
     parser.add_argument("--model", default="r18half_128")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--runs", type=Path, default=Path("runs/crossval"))
-    parser.add_argument("--group", choices=["case", "image"], help="only this protocol now")
+    parser.add_argument("--group", choices=["case", "image"], help="run only this protocol now")
     parser.add_argument("--time-limit", type=float, default=math.inf)
     options = parser.parse_args()
     show_progress()

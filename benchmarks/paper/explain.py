@@ -1,11 +1,11 @@
-"""The paper's Fig. 5 and 6 for our models: what they look at, and how their features part the classes.
+"""The paper's Fig. 5 and 6 for our models: what they look at, and how well their features separate the classes.
 
     pip install '.[viz]'
     python -m benchmarks.paper.explain --data FOLDER
 
 Writes results/paper/tsne.qband.png, results/paper/embed.csv (the numbers under the maps) and
 results/paper/explain.synthetic.png. Features are of the val part; the data set's images stay on your machine, so the
-chromosome that is explained is a rendered one. For one of your own there is `gricol-zoo explain`.
+chromosome that is explained is a rendered one. For your own images, use `gricol-zoo explain`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def embed(folder: Path) -> None:
 
 
 def explain() -> None:
-    """Explain one rendered chromosome by each of the three."""
+    """Explain one rendered chromosome with each of the three models."""
     grey = {(label, copy): image for label, copy, image in render_cell(SEED)}[SHOWN]
     rows = []
     for name in MODELS:

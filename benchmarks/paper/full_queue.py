@@ -1,15 +1,15 @@
-"""What is left to train of Tables 1 to 3 at full size, in which order, and for how many hours?
+"""Plan the trainings of Tables 1 to 3 at full size: which, in which order, and for how many hours.
 
     python -m benchmarks.paper.full_queue [--data FOLDER]
 
-Writes queues/full.qband.json, which train_queue.py works off, its recipe, and results/paper/full_queue.csv and .md: the
-hours of each system, an **estimate**. With --data it also writes the splits of the five folds, splits/qband.fold1.csv and on.
+Writes queues/full.qband.json, which train_queue.py works through, its recipe, and results/paper/full_queue.csv and .md: the
+hours of each system, an **estimate**. With --data it also writes the splits of the five folds, from splits/qband.fold1.csv on.
 
     python -m benchmarks.make.train_queue benchmarks/queues/full.qband.json --data FOLDER --runs runs/tables/full.qband
     python -m benchmarks.paper.table3_comparison --budget full --data FOLDER --runs runs/tables
 
-The first trains, the second scores what is trained and trains what is not; a run that one began has to be ended by the same
-one. The queue's order puts the largest gaps of knowledge first: GRiCoL, GRiL, the control and ResNet-50 on the first fold.
+The first trains, the second scores what is trained and trains what is not; a run has to be finished by the script that began
+it. The queue starts with what is most needed: GRiCoL, GRiL, the control and ResNet-50 on the first fold.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ COLUMNS = {
 
 
 def order() -> list[str]:
-    """Return the networks of the tables, the first ones first."""
+    """Return the networks of the tables, those of ``FIRST`` first."""
     names = dict.fromkeys((*FIRST, *TABLE3, *TABLE1, *TABLE2, *FULL_ONLY))
     return [name for name in names if not SYSTEMS[name].classical]
 
@@ -83,7 +83,7 @@ def split_file(fold: int) -> Path:
 
 
 def write_splits(data: Path) -> None:
-    """Write the splits of all folds, as the tables' runs part the images."""
+    """Write the splits of all folds, as the tables' runs split the images."""
     images = open_set(TAG, data)
     fold_of = assign_folds(images, FOLDS, FOLD_SEED)
     for fold in range(FOLDS):
@@ -92,11 +92,11 @@ def write_splits(data: Path) -> None:
 
 
 def gflops() -> dict[str, float]:
-    """Return what a forward pass of each system costs in training, all branches, from the committed tables."""
+    """Return the Gflops of a forward pass of each system in training, all branches, from the committed tables."""
     sizes = {row["name"]: float(row["gflops"]) for row in read_csv(RESULTS / "paper" / "baselines.csv")}
     grids = {row["system"]: row for row in read_csv(RESULTS / "paper" / f"table2_grid_size.light.{TAG}.csv")}
     known = {name: float(row["gmacs_full"]) for name, row in grids.items()}
-    # Cells without overlap, or without the reconstruction, cost what the others do to a thousandth.
+    # Without overlap, or without the reconstruction, the cost is the same to within a thousandth.
     known |= {"gril": known["gricol"], "gricol_nooverlap": known["gricol"]}
     known["control"] = float(grids["gricol"]["gmacs_lower"])
     return {name: known[name] if name in known else sizes[SYSTEMS[name].full] for name in order()}
@@ -105,8 +105,8 @@ def gflops() -> dict[str, float]:
 def rates() -> dict[str, float]:
     """Return 1e9 multiply-adds of forward passes per second in training, on a processor with AMX and on a GPU.
 
-    The processor's is that of the last epoch of r50half.pki3, at full size in bf16; its log does not name the processor, and no
-    other of ours goes so fast. The GPU's is NVIDIA's figure, for nothing was measured on one here.
+    The processor's is that of the last epoch of r50half.pki3, at full size in bf16; its log does not name the processor, but no
+    other of ours is so fast. The GPU's is NVIDIA's figure, because nothing was measured on a GPU here.
     """
     (log,) = read_csv(RESULTS / "released" / "r50half.pki3.log.csv")
     trained = json.loads((ROOT / "hub" / "r50half.pki3" / "config.json").read_text())["gricol_zoo"]["training"]["images"]
@@ -119,7 +119,7 @@ def rates() -> dict[str, float]:
 
 
 def estimate(cost: float, images: int, epochs: int, rate: float) -> float:
-    """Return the hours of a training: of images of ``cost`` 1e9 multiply-adds, at ``rate`` 1e9 multiply-adds per second."""
+    """Return the hours of a training: ``cost`` in 1e9 multiply-adds per image, ``rate`` in 1e9 multiply-adds per second."""
     return images * epochs * cost / rate / 3600
 
 
@@ -140,7 +140,7 @@ def rows(queue: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def note(table: Sequence[Mapping[str, Any]]) -> str:
-    """Say what the hours come to, and what they are worth."""
+    """Return the note below the table: the total hours, and how they were estimated."""
 
     def total(key: str, names: tuple[str, ...] = ()) -> float:
         return sum(row[key] for row in table if not names or row["system"] in names)
@@ -160,7 +160,7 @@ def note(table: Sequence[Mapping[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Write all of it."""
+    """Write the queue, its recipe and the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help=f"folder with {FILES[TAG]}; without it the splits stay as they are")
     options = parser.parse_args()

@@ -1,12 +1,12 @@
-"""Can each comparison system learn at all? 32 real images by heart, through the public TrainingTask.
+"""Check that each comparison system can learn: overfit 32 real images through the public TrainingTask.
 
     python -m benchmarks.paper.overfit --data FOLDER [--most 400] [NAME ...]
 
 Writes results/paper/overfit.csv and .md. 32 images of the Q-band train part (four of each of eight classes, seed 0), without
-augmentation, by Adam, all 32 a step; every ten steps the accuracy on them in evaluation mode, until it is 100 % or the steps
-are used up. Running batch-norm statistics would trail the weights by tens of steps, so before each look they are set to those
-of one pass over the same 32 images. A step counts as an epoch, so those that learn in phases, siamese2017, racnn_r50 and
-varifocal_r50, go through all of them. Image sizes are small, for processors.
+augmentation, with Adam, all 32 in each step. The accuracy on them is measured in evaluation mode every ten steps, until it is
+100 % or the steps are used up. Running batch-norm statistics would lag behind the weights by tens of steps, so before each
+measurement they are set to those of one pass over the same 32 images. A step counts as an epoch, so systems that learn in
+phases (siamese2017, racnn_r50 and varifocal_r50) go through all phases. Image sizes are small, for processors.
 Names that are not given keep their rows.
 """
 
@@ -34,7 +34,7 @@ COPIES, SEED, EVERY = 4, 0, 10
 
 
 class Setting(NamedTuple):
-    """How a name is tried: the image's (height, width), and Adam's learning rate."""
+    """How a system is trained: the image's (height, width), and Adam's learning rate."""
 
     image_size: tuple[int, int]
     lr: float
@@ -70,7 +70,7 @@ COLUMNS = {
 
 
 class Outcome(NamedTuple):
-    """Where it ended: accuracy (0..1) in evaluation mode, steps taken, seconds of processor time."""
+    """The result: accuracy (0..1) in evaluation mode, steps taken, seconds of processor time."""
 
     accuracy: float
     steps: int
@@ -93,7 +93,7 @@ def settle(model: GridModel, images: Tensor) -> None:
 
 
 def fit(model: GridModel, images: Tensor, labels: Tensor, lr: float, most: int) -> Outcome:
-    """Train on all images a step until evaluation mode has every one right, for at most ``most`` steps."""
+    """Train on all images in each step until all are right in evaluation mode, for at most ``most`` steps."""
     task = TrainingTask(model, GridLoss())
     optimizer = torch.optim.Adam(task.parameters(), lr)
     started, accuracy, step = time.process_time(), 0.0, 0
@@ -129,10 +129,10 @@ def batch(images: ImageSet, spec: ModelSpec) -> tuple[Tensor, Tensor]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Try each, and write after each."""
+    """Train each system, and write the table after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip")
-    parser.add_argument("--most", type=int, default=400, help="steps")
+    parser.add_argument("--most", type=int, default=400, help="most steps (default: 400)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("names", nargs="*", help="default: all")
     options = parser.parse_args(arguments)

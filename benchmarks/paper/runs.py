@@ -1,10 +1,10 @@
-"""Train and score what the tables need, one run a (system, seed, fold); a run that is done is never done again.
+"""Train and score what the tables need, one run per (system, seed, fold); a finished run is never repeated.
 
 Shared by table1_overlap.py, table2_grid_size.py and table3_comparison.py. Five folds by case or cell (fold seed 0), of which
-the light budget tests the first alone; a tenth of the other groups is val, and calibrates. Nothing is selected: the averaged
+the light budget tests only the first; a tenth of the other groups is val, for calibration. Nothing is selected: the averaged
 weights after the last epoch are scored once, on the fold that they have not seen. Each run adds a line to
-results/paper/table_runs.<budget>.<set>.csv and a column to table_predictions.<budget>.<set>.csv; both are kept, and a run that
-was stopped goes on from its checkpoint.
+results/paper/table_runs.<budget>.<set>.csv and a column to table_predictions.<budget>.<set>.csv; both are kept, and a stopped
+run continues from its checkpoint.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Run(NamedTuple):
 
     @property
     def column(self) -> str:
-        """Its column of predictions, which all folds share."""
+        """The name of its column of predictions, which all folds share."""
         return f"{self.system}.{self.seed}"
 
 
@@ -61,7 +61,7 @@ class Work(NamedTuple):
     Attributes:
         budget, tag: names of the budget and of the image set.
         images: all of them.
-        folder: where runs lie while they are made.
+        folder: where the runs are stored.
         systems, seeds: what to train now.
         deadline: of time.monotonic().
         device: to train on.
@@ -83,24 +83,24 @@ class Work(NamedTuple):
 
 
 def runs_file(budget: str, tag: str) -> Path:
-    """Return where the lines are."""
+    """Return the file that has one line per finished run."""
     return RESULTS / "paper" / f"table_runs.{budget}.{tag}.csv"
 
 
 def predictions_file(budget: str, tag: str) -> Path:
-    """Return where every run's prediction of every tested image is."""
+    """Return the file with every run's prediction for every tested image."""
     return RESULTS / "paper" / f"table_predictions.{budget}.{tag}.csv"
 
 
 def read_rows(file: Path) -> list[dict[str, str]]:
-    """Read a CSV that may not be there yet."""
+    """Read a CSV; return no rows if it does not exist yet."""
     return read_csv(file) if file.exists() else []
 
 
 def do_missing(doc: str | None, systems: Sequence[str], full_only: Sequence[str] = ()) -> tuple[str, str]:
-    """Read the command line that the three tables share, and do what runs are missing; return the budget and the image set.
+    """Read the command line that the tables share, and do the missing runs; return the budget and the tag of the image set.
 
-    ``full_only`` are systems of the full budget alone.
+    ``full_only`` are systems that only the full budget has.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with qband.zip and pki3.zip; without it nothing is trained")
@@ -108,10 +108,10 @@ def do_missing(doc: str | None, systems: Sequence[str], full_only: Sequence[str]
     parser.add_argument("--budget", choices=sorted(BUDGETS), default="light")
     parser.add_argument("--runs", type=Path, default=Path("runs/tables"))
     parser.add_argument(
-        "--only", nargs="+", choices=(*systems, *full_only), help="these systems now; two processes share the work"
+        "--only", nargs="+", choices=(*systems, *full_only), help="only these systems now; processes can share the work"
     )
-    parser.add_argument("--seeds", type=int, nargs="+", help="these seeds now")
-    parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds; the same command goes on")
+    parser.add_argument("--seeds", type=int, nargs="+", help="only these seeds now")
+    parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds; the same command continues")
     parser.add_argument("--device", default="")
     options = parser.parse_args()
     show_progress()
@@ -126,7 +126,7 @@ def do_missing(doc: str | None, systems: Sequence[str], full_only: Sequence[str]
 
 
 def do_runs(work: Work) -> None:
-    """Do what is not done yet, seed by seed, until the time is over; a run that another process is at is left to it."""
+    """Do what is not done yet, seed by seed, until the time is over; runs that another process holds are skipped."""
     fold_of = assign_folds(work.images, FOLDS, FOLD_SEED)
     for seed in work.seeds:
         for fold in work.plan.tested:
@@ -172,7 +172,7 @@ def _classical(run: Run, parts: dict[str, ImageSet]) -> tuple[dict[str, Any], np
 def _network(
     work: Work, run: Run, parts: dict[str, ImageSet], split: dict[tuple[str, str], str]
 ) -> tuple[dict[str, Any], np.ndarray] | None:
-    """Return a run's line and its logits of the test fold, or None where the time was over before the training was."""
+    """Return a run's line and its logits for the test fold, or None if the training was stopped before its end."""
     name, changes = of_budget(SYSTEMS[run.system], work.budget)
     precision = SYSTEMS[run.system].precision or work.plan.recipe.precision
     recipe = dataclasses.replace(work.plan.recipe, seed=run.seed, precision=precision)
@@ -239,7 +239,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _mine(path: Path) -> Iterator[bool]:
-    """Give True to the one process that has a run."""
+    """Yield True to the one process that holds a run's lock, False to others."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(path.name + ".lock").open("w") as stream:
         try:

@@ -21,9 +21,9 @@ class System:
     """A line of a table.
 
     Attributes:
-        label: for people.
-        full, full_changes: the model at full size, and what is changed of it.
-        light, light_changes: the one at the light budget, and what is changed of it.
+        label: name shown in the tables.
+        full, full_changes: the model at full size, and the changes to it.
+        light, light_changes: the model at the light budget, and the changes to it.
         paper: accuracy in % by image set, as the paper prints it (Table 3; Table 1 without overlap, Table 2 for N = 2 and 4).
         classical: it is a classical system, trained by its own settings.
         precision: "fp32" where bf16 fails; "" leaves it to the recipe.
@@ -58,7 +58,7 @@ ON_LIGHT_TRUNK = {"trunk": "r18half"}
 
 
 def _on_light_trunk(label: str, full: str, backbone: str, light: Mapping[str, Any], **full_options: Any) -> System:
-    """Return a system that the paper's introduction names, so without figures of the paper, and its backbone's options."""
+    """Return a system of the paper's introduction (the paper gives no figures for it), with its backbone's options."""
     changes = {"backbone": backbone, "backbone_options": {**ON_LIGHT_TRUNK, **light}}
     return System(label, full, light_changes=changes, full_changes={"backbone_options": full_options} if full_options else {})
 
@@ -131,7 +131,7 @@ class Budget:
 
     Attributes:
         recipe: the one recipe of every network.
-        tested: which of the five folds are tested on; a light run has one.
+        tested: which of the five folds are tested on; the light budget tests one.
         seeds: of weights, order and augmentation.
     """
 
@@ -141,7 +141,7 @@ class Budget:
 
 
 def _without_bends(recipe: Recipe) -> Recipe:
-    """Return a recipe that bends nothing: what grids do against bending is then theirs (see bend.py)."""
+    """Return a recipe whose augmentation does not bend, so that only the grid can help against bending (see bend.py)."""
     return dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, bend=0.0, elastic=0.0, arc=0.0))
 
 
@@ -153,5 +153,5 @@ FOLDS, FOLD_SEED = 5, 0
 
 
 def of_budget(system: System, budget: str) -> tuple[str, dict[str, Any]]:
-    """Return the model's name and what is changed of it."""
+    """Return the model's name and the changes to it."""
     return (system.full, dict(system.full_changes)) if budget == "full" else (system.light, dict(system.light_changes))

@@ -1,13 +1,13 @@
-"""The paper's Table 1: cells with and without overlap, and whether the difference is one.
+"""The paper's Table 1: cells with and without overlap, and whether the difference is significant.
 
     python -m benchmarks.paper.table1_overlap --data FOLDER --budget light --runs runs/tables [--time-limit 5000]
 
 Does the runs that are missing (see runs.py) and writes results/paper/table1_overlap.<budget>.<set>.csv and .md, and the tests
-beside them as table1_tests. Without --data it only writes them anew. The paper prints the p-value of a t-test over 100 runs
+beside them as table1_tests. Without --data it only rewrites them. The paper prints the p-value of a t-test over 100 runs
 and does not say of which kind, nor what differed between the runs; p = 0.52 for one point on FISH beside 2.7e-22 for 1.4
-points on G-band shows how much that matters. Here are both kinds of that test over our runs; the one of pairs, corrected for
-training images that runs share; McNemar's exact test, image by image, of each seed; and the interval of the difference when
-whole cases or cells are drawn.
+points on G-band shows how much that matters. The table has both kinds of t-test over our runs; the paired t-test corrected for
+the training images that runs share; McNemar's exact test, image by image, for each seed; and the bootstrap interval of the
+difference over whole cases or cells.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TEST_COLUMNS = {
 
 
 def tests_of(first: Result, second: Result, paper_p: float | str) -> list[dict[str, Any]]:
-    """Return a line for each test of two systems over the same images, seeds and folds; ``paper_p`` may be "": none printed."""
+    """Return one row per test of two systems over the same images, seeds and folds; ``paper_p`` is "" if none is printed."""
     ours, theirs = (np.array([line["accuracy"] for line in result.lines]) for result in (first, second))
     share = float(np.mean([line["images"] / line["train_images"] for line in first.lines]))
     rows: list[dict[str, Any]] = []

@@ -3,10 +3,10 @@
     python -m benchmarks.paper.table2_grid_size [--data FOLDER --budget light --runs runs/tables --time-limit 5000]
 
 Writes results/paper/table2_grid_size.<budget>.<set>.csv and .md. Gflops are multiply-adds (one multiply-add = 1), counted by
-fvcore at 1x448x456, batch-norm and pooling included, upper branch alone: that reading, cut off at one decimal, gives back all
-six of the paper's figures. The lower branch, which alone runs at inference, stands beside it. Accuracies are those of the runs
-that are recorded at the budget (see runs.py); with --data the missing ones are done first, and stopped, the same command goes
-on.
+fvcore at 1x448x456, batch-norm and pooling included, upper branch alone: counted so and cut off at one decimal, they reproduce
+all six of the paper's figures. The lower branch, which alone runs at inference, is beside it. Accuracies are those of the runs
+that are recorded at the budget (see runs.py); with --data the missing runs are done first, and the same command continues a
+stopped run.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def cut(value: float) -> float:
 
 
 def counts_of(system: str) -> dict[str, object]:
-    """Return a model's costs at full size, as numbers and as people are shown them, beside the paper's."""
+    """Return a model's costs at full size, as numbers and as shown in the table, beside the paper's."""
     grid, gflops, params = PRINTED[system]
     cost = gricol_zoo.count(gricol_zoo.create_model(SYSTEMS[system].full))
     shown = {
@@ -48,7 +48,7 @@ def counts_of(system: str) -> dict[str, object]:
 
 
 def main() -> None:
-    """Do what runs are missing, count the three models, and write the table."""
+    """Do the missing runs, count the three models, and write the table."""
     budget, tag = do_missing(__doc__, TABLE2)
     lines, conditions = table_of(budget, tag, TABLE2)
     rows = [{**line, **counts_of(system)} for system, line in zip(TABLE2, lines, strict=True)]

@@ -2,10 +2,10 @@
 
     python -m benchmarks.paper.table3_comparison --data FOLDER --budget light --runs runs/tables [--only gril]
 
-Does the runs that are missing (see runs.py) and writes results/paper/table3_comparison.<budget>.<set>.csv and .md; stopped,
-the same command goes on, and without --data it only writes the table anew. The paper trained at 448x456 and does not say by
-which recipe its comparison systems were; Gflops are multiply-adds (one multiply-add = 1) of what answers: the lower branch of
-a grid model.
+Does the runs that are missing (see runs.py) and writes results/paper/table3_comparison.<budget>.<set>.csv and .md. The same
+command continues a stopped run; without --data it only rewrites the table. The paper trained at 448x456 and does not give the
+recipe of its comparison systems. Gflops are multiply-adds (one multiply-add = 1) of what runs at inference: of a grid model,
+the lower branch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the runs came to, read from results/paper/table_runs and table_predictions: tables are made without images."""
+"""The results of the runs, read from results/paper/table_runs and table_predictions: tables are made without images."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ COLUMNS = {
     "gmacs": ("Gflops (multiply-adds)", ".3f"),
     "runs": ("runs", ""),
 }
-"""What people are shown of a line."""
+"""The columns of the readable tables."""
 
 
 class Result(NamedTuple):
     """A system's runs.
 
     Attributes:
-        lines: one a run, by seed and fold, numbers as numbers.
-        right: (images, seeds) whether each tested image was right.
+        lines: one per run, by seed and fold, numbers as numbers.
+        right: (images, seeds) bool, whether each tested image was classified right.
         groups: (images,) case or cell of each.
     """
 
@@ -47,7 +47,7 @@ class Result(NamedTuple):
 
 
 def read_result(budget: str, tag: str, system: str) -> Result | None:
-    """Return what a system came to over the seeds whose folds are all done; None where there is none."""
+    """Return a system's results over the seeds whose folds are all done; None if there is no such seed."""
     lines = [row for row in read_rows(runs_file(budget, tag)) if row["system"] == system]
     tested = {str(fold) for fold in BUDGETS[budget].tested}
     seeds = sorted({row["seed"] for row in lines}, key=int)
@@ -62,7 +62,7 @@ def read_result(budget: str, tag: str, system: str) -> Result | None:
 
 
 def table_of(budget: str, tag: str, systems: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
-    """Return a table's lines, and the note under it that says the conditions."""
+    """Return a table's lines, and the note under it that states the conditions."""
     lines = [line_of(budget, tag, system) for system in systems]
     return lines, conditions(budget, tag, lines)
 
@@ -95,12 +95,12 @@ def _summary(result: Result) -> dict[str, Any]:
 
 
 def spread(values: np.ndarray) -> float | str:
-    """Return the standard deviation of a few figures, "" of a single one."""
+    """Return the standard deviation of several figures, "" for a single one."""
     return float(values.std(ddof=1)) if len(values) > 1 else ""
 
 
 def conditions(budget: str, tag: str, lines: Sequence[Mapping[str, Any]]) -> str:
-    """Say under what conditions a table's accuracies were got."""
+    """Return the conditions under which a table's accuracies were obtained, in words."""
     plan, runs = BUDGETS[budget], sorted({int(line["runs"]) for line in lines if "runs" in line})
     if not runs:
         return f"No run at the {budget} budget on {NAMES[tag]} is recorded yet."

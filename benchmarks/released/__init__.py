@@ -1,1 +1,1 @@
-"""What the released weights are worth: scores, trust, whole cells, other cameras."""
+"""How good the released weights are: scores, calibration, whole cells, other cameras."""

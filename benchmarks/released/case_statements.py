@@ -1,16 +1,16 @@
-r"""What a report says of cells of 45 or 47 chromosomes, against what their labels say.
+r"""What a report says of cells with 45 or 47 chromosomes, compared with what their labels say.
 
     python -m benchmarks.released.case_statements --data FOLDER [--model NAME]
 
-The cells are those of Pki-3 that have other than 46 chromosomes, with the other cells of the same cases. Each is karyotyped as
-a user's is, nobody checks anything, and the report's statements are taken down: the draft of the cell, whether the cell is
-clear, and what is proposed of its case. What should be said is worked out by the same rule from the labels; the rule itself is
-tested on made-up cases in tests/karyotype/case/test_clones.py. Cases have one to three cells here, so most have no clone of the
-odd cell, and should not.
+The odd cells are those of Pki-3 that do not have 46 chromosomes; the other cells of the same cases are used with them. Each is
+karyotyped as a user's cell is, without a review, and the report's statements are recorded: the draft of the cell, whether the
+cell is clear, and what is proposed for its case. What should be said is derived from the labels by the same rule; the rule
+itself is tested on made-up cases in tests/karyotype/case/test_clones.py. Cases have one to three cells here, so in most of them
+the odd cell is not a clone, and no clone should be proposed.
 
-Most of these cells are in the train part of the released weights, which flatters; the table says which.
+Most of these cells are in the train part of the released weights, so the results are too good; the table gives the part.
 
-Writes results/released/case_statements.csv, a row for each odd cell, and case_statements_summary.csv.
+Writes results/released/case_statements.csv, one row per odd cell, and case_statements_summary.csv.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ SUMMARY = {
 
 
 def odd_cases(images: ImageSet) -> dict[str, dict[str, ImageSet]]:
-    """Return the cases that have a cell of another number than 46: their cells, by name."""
+    """Return the cases that have a cell without exactly 46 chromosomes: case -> cell name -> images."""
     cases: dict[str, dict[str, ImageSet]] = {}
     for name, cell in cells_of(images).items():
         cases.setdefault(cell.records[0].case, {})[name] = cell
@@ -68,13 +68,13 @@ def odd_cases(images: ImageSet) -> dict[str, dict[str, ImageSet]]:
 
 
 def by_labels(name: str, cell: ImageSet) -> Counted:
-    """Return what the labels of a cell say of its numbers."""
+    """Return the number of chromosomes of each class in a cell, by its labels."""
     found = Counter(record.label for record in cell.records)
     return Counted(name, {label: found[label] for label in CHROMOSOMES})
 
 
 def rows_of(classifier: Classifier, cells: dict[str, ImageSet], parts: dict[tuple[str, str], str]) -> list[dict[str, Any]]:
-    """Return a row for each odd cell of a case."""
+    """Return one row per odd cell of a case."""
     found = {name: karyotype(classifier, cell, cell=name) for name, cell in cells.items()}
     truth = {name: by_labels(name, cell) for name, cell in cells.items()}
     told = {name: counted(one) for name, one in found.items()}
@@ -102,13 +102,13 @@ def rows_of(classifier: Classifier, cells: dict[str, ImageSet], parts: dict[tupl
 
 
 def words(proposal: Proposal) -> str:
-    """Return what a proposal says, its clones and the cells in none."""
+    """Return what a proposal says: its clones, and the cells that are in none."""
     alone = ", ".join(text for _, text in proposal.alone)
     return (proposal.text or "none") + (f"; in no clone: {alone}" if alone else "")
 
 
 def verdict(should: Proposal, said: Proposal) -> str:
-    """Return how what was said stands to what should be: "same", "silent", "fewer" cells with none wrong, or "wrong"."""
+    """Compare what was said with what should be said: "same", "silent", "fewer" cells with none wrong, or "wrong"."""
     if words(should) == words(said):
         return "same"
     if not said.text:
@@ -122,7 +122,7 @@ def by_cell(proposal: Proposal) -> dict[str, str]:
 
 
 def summary_of(rows: Sequence[dict[str, Any]], part: str) -> dict[str, Any]:
-    """Return the numbers of some odd cells."""
+    """Return the summary row of some odd cells."""
     clear = [row for row in rows if not row["unclear"]]
     verdicts = Counter(row["verdict"] for row in rows)
     return {
@@ -136,7 +136,7 @@ def summary_of(rows: Sequence[dict[str, Any]], part: str) -> dict[str, Any]:
 
 
 def summaries(rows: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    """Yield the numbers of each part of the weights, then of all cells."""
+    """Yield a summary row for each part of the weights' split, then for all cells."""
     for part in ("train", "val", "test"):
         inside = [row for row in rows if row["part"] == part]
         if inside:
@@ -145,7 +145,7 @@ def summaries(rows: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
 
 
 def main() -> None:
-    """Karyotype the cells and take down what would be reported."""
+    """Karyotype the cells and record what would be reported."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with pki3.zip")
     parser.add_argument("--model", default=MODEL, help=f"weights (default: {MODEL})")

@@ -1,9 +1,10 @@
-"""How near to a reader's mark is the centromere found?
+"""How close to a reader's mark is the centromere found?
 
     python -m benchmarks.released.centromere --data FOLDER
 
-Reads marks/centromeres.csv (one reader, by eye, before the detector was written) and writes results/released/centromere.csv. On
-val crops, on the canvas of ``r18half_192``, with the crop's true class; beside it what the waist and the class tell alone.
+Reads marks/centromeres.csv (one reader, by eye, before the detector was written) and writes results/released/centromere.csv.
+The crops are from the val parts, on the canvas of ``r18half_192``, with their true class. The waist alone and the class alone
+are scored for comparison.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ about 1/73 of a chromosome's mean length. The interval is a bootstrap over metap
 
 
 def alone(picture: np.ndarray, label: str) -> float:
-    """Return the row that the class has its centromere at, whatever the picture looks like there."""
+    """Return the row at which the class has its centromere, whatever the picture shows there."""
     (first, waist), index = waists(picture), index_of(label)
     assert index is not None  # every class has an ideogram
     return first + index * (len(waist) - 1)
@@ -83,7 +84,7 @@ def main() -> None:
 
 
 def compared(marks: list[dict[str, str]], found: list[float | None]) -> dict[str, Any]:
-    """Return how near n rows are to n marks; a row that was not found is not near."""
+    """Return how close n rows are to n marks; a row that was not found counts as not near."""
     distance = np.array(
         [np.inf if row is None else abs(row - float(mark["y"])) for mark, row in zip(marks, found, strict=True)]
     )

@@ -1,4 +1,4 @@
-r"""How many good cells are warned of by mistake: whole cells that were never seen, exactly as they were filed.
+r"""How many good cells get a false warning: whole cells that were not trained on, exactly as they are in the files.
 
     python -m benchmarks.released.false_warnings --data FOLDER [--folds FOLDER]
     gricol-zoo crossval --data qband.zip --model r18half_192 --recipe robust_finetune --epochs 6 \
@@ -8,11 +8,11 @@ The Pki-3 cells are those of the test part, classified by the released weights. 
 tell 2 % from 5 %, so cells are taken out of fold: each by the training of ``crossval`` that did not see it. Folds that are
 not done yet are left out, and the table says how many there were. Every cell goes through ``karyotype`` as a user's does.
 
-A warning is false where nothing of it is true: each image that it names (its homologue too) got its right class, and the
+A warning is false if nothing in it is true: each image that it names (its homologue too) got its right class, and the
 cell lost less than ``LOSS`` points against the mean of its set. The table gives both counts: all warnings, and false ones.
-Cells whose crops were rescaled are karyotyped a second time without that, to tell what it is worth.
+Cells whose crops were rescaled are karyotyped a second time without rescaling, to measure its effect.
 
-Writes results/released/false_warnings.csv, a row for each set, and .md with what was said.
+Writes results/released/false_warnings.csv, one row per set, and .md, which also lists the warnings.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.run import cells_of, karyotype
 
 PKI3 = "r18half_192.pki3"
-LOSS = 10.0  # points below the mean of its set: a cell that lost as many is rightly warned of
+LOSS = 10.0  # points below the mean of its set: a warning about a cell that lost as many is justified
 COLUMNS = {
     "set": ("set", ""),
     "weights": ("weights", ""),
@@ -65,8 +65,8 @@ class Cell(NamedTuple):
     Attributes:
         karyotype: of it, warnings included.
         wrong: ids of the chromosomes that were not assigned their class.
-        right: the share of them that was.
-        unscaled: that share where the crops are taken as they are.
+        right: the share that were assigned their class.
+        unscaled: the same share without rescaling the crops.
     """
 
     karyotype: Karyotype
@@ -96,11 +96,11 @@ def wrong_of(one: Karyotype, cell: ImageSet) -> frozenset[int]:
 
 
 def is_false(cell: Cell, mean: float) -> bool:
-    """Say whether a cell was warned of without a reason.
+    """Return whether a cell has warnings and all of them are false.
 
     Args:
-        cell: of a set.
-        mean: share of the chromosomes that was assigned right, over the cells of the set.
+        cell: a cell of a set.
+        mean: share of the chromosomes that were assigned right, mean over the cells of the set.
     """
     named = {int(number) for warning in cell.karyotype.warnings for number in re.findall(r"no\. (\d+)", warning)}
     return bool(cell.karyotype.warnings) and not named & cell.wrong and cell.right > mean - LOSS / 100
@@ -127,7 +127,7 @@ def row_of(name: str, weights: str, found: list[Cell]) -> dict[str, object]:
 
 
 def main() -> None:
-    """Look at the cells of both sets, and write."""
+    """Karyotype the cells of both sets and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
     parser.add_argument("--folds", type=Path, help="a finished crossval of the Q-band set")

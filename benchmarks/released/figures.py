@@ -6,9 +6,9 @@
     python -m benchmarks.released.figures learning NAME                            # from the training's log
     python -m benchmarks.released.figures wrong NAME --data FOLDER --out wrong.png # the wrongly classified images, to look at
 
-Writes results/released/NAME.confusion.png, NAME.reliability.png and NAME.learning.png. The first two and the last show the
-part given by --part (test by default; the sheet val, for it is made to choose by). The sheet holds images of the data set, so
-it stays on your machine.
+Writes results/released/NAME.confusion.png, NAME.reliability.png and NAME.learning.png. The first two and the sheet of wrongly
+classified images show the part given by --part (default: test; for the sheet val, because choices are based on it). The sheet
+holds images of the data set, so it stays on your machine.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def confusion(name: str, images: ImageSet, logits: np.ndarray, labels: np.ndarra
 
 
 def reliability(name: str, logits: np.ndarray, labels: np.ndarray, temperature: float, part: str) -> None:
-    """Draw accuracy against confidence in ten bins, before and after the temperature, over how many images each holds."""
+    """Draw accuracy against confidence in ten bins, before and after the temperature, above the number of images per bin."""
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(5.2, 6.4), height_ratios=[3, 1], sharex=True, layout="constrained")
     correct = logits.argmax(1) == labels
     top.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
@@ -109,7 +109,7 @@ def learning(name: str) -> None:
 
 
 def wrong(name: str, images: ImageSet, canvases: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, out: Path) -> None:
-    """Draw every wrongly classified image as the network sees it, the surest mistakes first."""
+    """Draw every wrongly classified image as the network sees it, the most confident mistakes first."""
     guess, sure = probabilities.argmax(1), probabilities.max(1)
     order = sorted(np.nonzero(guess != labels)[0], key=lambda index: -sure[index])
     down = max(1, -(-len(order) // ACROSS))
@@ -127,18 +127,18 @@ def wrong(name: str, images: ImageSet, canvases: np.ndarray, probabilities: np.n
 
 
 def save(figure: Any, file: str) -> None:
-    """Write a figure among the results."""
+    """Save a figure in results/released."""
     figure.savefig(RESULTS / "released" / file, dpi=110)
     plt.close(figure)
     print(RESULTS / "released" / file)
 
 
 def main() -> None:
-    """Draw one."""
+    """Draw one figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["confusion", "reliability", "learning", "wrong"])
     parser.add_argument("name", help="a released name with its tag, or a folder of `train` for the sheet")
-    parser.add_argument("--tag", default="", help="of the images, where the name has none")
+    parser.add_argument("--tag", default="", help="tag of the images, if the name has none")
     parser.add_argument("--data", type=Path, help="folder with qband.zip and pki3.zip")
     parser.add_argument("--part", default="")
     parser.add_argument("--out", type=Path, default=Path("wrong.png"))

@@ -1,16 +1,16 @@
-"""What assigning the chromosomes of a cell together is worth, and what its costs are fitted to.
+"""How much assigning the chromosomes of a cell together improves the accuracy, and the fit of its costs.
 
-    python -m benchmarks.released.karyotype fit --data FOLDER      # val parts, every released weight
+    python -m benchmarks.released.karyotype fit --data FOLDER      # val parts, all released weights
     python -m benchmarks.released.karyotype test --data FOLDER [--crossval RUN] [--held-out RUN]
     python -m benchmarks.released.karyotype picture                # docs/images/karyogram.png, of a synthetic cell
 
 ``fit`` looks for the costs of a missing, an extra and an unassigned chromosome that leave the fewest edits on val cells: as
-they are, and with one chromosome lost, one too many, or half a chromosome among them, a quarter of the weight each. Writes
-results/released/karyotype_costs.csv; ``gricol_zoo.karyotype.Costs`` has its first line.
+they are, with one chromosome lost, with one too many, and with half a chromosome among them; each counts for a quarter. Writes
+results/released/karyotype_costs.csv; its first line has the defaults of ``gricol_zoo.karyotype.Costs``.
 
-``test`` scores with those costs: every released weight on its test part; the out-of-fold predictions of a run of ``gricol-zoo
-crossval``; and a model that was trained on splits/pki3_counts.csv, on the cases kept from it: all with a cell of other than 46
-chromosomes (``gricol-zoo train --data pki3.zip --model r18half_128 --recipe light --epochs 6 --split
+``test`` scores with those costs: all released weights on their test parts; the out-of-fold predictions of a run of ``gricol-zoo
+crossval``; and a model that was trained on splits/pki3_counts.csv, on the cases held out from it: all that have a cell without
+exactly 46 chromosomes (``gricol-zoo train --data pki3.zip --model r18half_128 --recipe light --epochs 6 --split
 benchmarks/splits/pki3_counts.csv --out RUN``). Writes results/released/karyotype.csv and, of the out-of-fold cells,
 karyotype_confidence.csv.
 """
@@ -102,7 +102,7 @@ def classify(name: str, data: Path, part: str) -> tuple[list[str], np.ndarray, n
 
 
 def classify_halves(name: str, data: Path) -> np.ndarray:
-    """Return the probabilities of half of each chromosome of the val part."""
+    """Return the probabilities that the model gives to half of each chromosome of the val part, (n, 24)."""
     model, images = create(name), open_part(tag_of(name), data, "val")
     rng = np.random.default_rng(SEED)
     crops = (read_grey(images.read(record)) for record in images.records)
@@ -112,7 +112,7 @@ def classify_halves(name: str, data: Path) -> np.ndarray:
 
 
 def situations(keys: list[str], probabilities: np.ndarray, truth: np.ndarray, half: np.ndarray) -> Iterator[tuple[str, Cell]]:
-    """Yield the cells as they are and with each departure, drawn from a seed."""
+    """Yield the cells as they are and with each change, drawn from a seed: (kind, cell)."""
     rng = np.random.default_rng(SEED)
     names = np.array(keys)
     for key in sorted(set(keys)):
@@ -143,7 +143,7 @@ def fit(data: Path) -> None:
 
 
 def score(cells: list[Cell], costs: Costs) -> dict[str, Any]:
-    """Return what assignment makes of cells, beside what each image gives by itself."""
+    """Return the scores of cells after assignment, and of their images one by one."""
     single, together, sure, found = [], [], [], []
     for probabilities, _ in cells:
         assignment = assign(probabilities, costs)
@@ -168,7 +168,7 @@ def score(cells: list[Cell], costs: Costs) -> dict[str, Any]:
 
 
 def reliability(cells: list[Cell], costs: Costs) -> list[dict[str, Any]]:
-    """Return what share of the assigned chromosomes is right, by how sure they are said to be."""
+    """Return the share of the assigned chromosomes that are right, in bins of confidence."""
     assigned = [assign(probabilities, costs) for probabilities, _ in cells]
     sure = np.concatenate([confidences(p, found, costs) for (p, _), found in zip(cells, assigned, strict=True)])
     right = np.concatenate([found.classes == truth for (_, truth), found in zip(cells, assigned, strict=True)])
@@ -209,7 +209,7 @@ def out_of_fold(run: Path) -> list[Cell]:
 
 
 def held_out(run: Path, data: Path) -> dict[str, list[Cell]]:
-    """Return the cells kept from a model trained on splits/pki3_counts.csv: those of 46, and those of another number."""
+    """Return the cells held out from a model trained on splits/pki3_counts.csv: those of 45 or 47 chromosomes, and of 46."""
     model = create(str(run))
     images = apply_split(open_set("pki3", data), read_split(SPLITS / "pki3_counts.csv"))["test"]
     seen = model.info.groups

@@ -1,11 +1,11 @@
-"""What a report says of made-up cases, against what should be said: mosaics, a lost crop, with real chromosomes.
+"""What a report says of made-up cases of real chromosomes (mosaics, a lost crop), compared with what should be said.
 
     python -m benchmarks.released.made_up_cases --data FOLDER
 
-A case is up to 20 cells of 46 of one sex from a set's test part, as if they were one person's. In some of them a chromosome is
-added, from a cell that is not in the case, or left out. What should be said is worked out by the same rule from the labels;
-the rule itself is tested in tests/karyotype/case/test_clones.py. It is compared with what is said before anybody has looked,
-and after a person has looked at what is flagged for review, and at nothing else, and put it right.
+A case is up to 20 cells of one sex with 46 chromosomes each, from a set's test part, as if they were one person's. In some of
+them a chromosome is added, from a cell that is not in the case, or left out. What should be said is derived from the labels by
+the same rule; the rule itself is tested in tests/karyotype/case/test_clones.py. It is compared with what is said before a
+review, and after a reviewer has corrected what is flagged for review and nothing else.
 
 Writes results/released/made_up_cases.csv.
 """
@@ -46,7 +46,7 @@ COLUMNS = {
 
 
 class MadeUp(NamedTuple):
-    """A made-up case: of which sex, which class is added (+1) or left out (-1), and in how many of so many cells."""
+    """A made-up case: its sex, the class that is added (+1) or left out (-1), and in how many of its cells."""
 
     sex: str
     label: str = ""
@@ -66,7 +66,7 @@ CASES = {
 
 
 def whole_cells(images: ImageSet, sex: str) -> list[list[int]]:
-    """Return the places of the images of each cell of 46 of a sex, "F" or "M"."""
+    """Return the indices of the images of each cell of a sex, "F" or "M", that has 46 chromosomes."""
     cells = groups_of([(record.case, record.cell) for record in images.records]).values()
     y = [sum(images.records[place].label == "Y" for place in cell) for cell in cells]
     return [cell for cell, count in zip(cells, y, strict=True) if len(cell) == USUAL and count == (sex == "M")]
@@ -78,7 +78,7 @@ def cells_of_case(images: ImageSet, made: MadeUp) -> Iterator[tuple[str, ImageSe
     count = min(MOST, len(whole))
     strangers = [place for place, record in enumerate(images.records) if record.label == made.label]
     inside = {place for cell in whole[:count] for place in cell}
-    # Where a set has too few cells the added chromosome is another cell's of the case.
+    # If a set has too few cells, the added chromosome comes from another cell of the case.
     outside = [place for place in strangers if place not in inside] or strangers
     changed = made.share(count)
     for number, cell in enumerate(whole[:count]):
@@ -92,7 +92,7 @@ def cells_of_case(images: ImageSet, made: MadeUp) -> Iterator[tuple[str, ImageSe
 
 
 def put_right(found: Karyotype) -> Karyotype:
-    """Return a karyotype after a person has moved what is flagged to its true class, or confirmed it."""
+    """Return a karyotype after a reviewer has moved each flagged chromosome to its true class, or confirmed it."""
     for item in found.doubtful():
         found = found.move(item.id, item.label).confirm(item.id)
     return found
@@ -117,7 +117,7 @@ def row_of(classifier: Classifier, cells: Sequence[tuple[str, ImageSet]]) -> dic
 
 
 def main() -> None:
-    """Make the cases up and take down what is said of them."""
+    """Make up the cases and record what is said of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
     options = parser.parse_args()

@@ -1,8 +1,8 @@
-"""How much a model depends on the way its crops lie: accuracy as they are, mirrored, short arm down, and turned by 180 degrees.
+"""How much a model depends on the orientation of its crops: accuracy as they are, mirrored, short arm down, turned by 180.
 
     python -m benchmarks.released.orientation --data FOLDER [NAME ...]
 
-Writes results/released/orientation.csv. On the val part: it is there to choose by.
+Writes results/released/orientation.csv. Angles are in degrees. Scored on the val part, the part that choices are based on.
 """
 
 from __future__ import annotations

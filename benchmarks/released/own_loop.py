@@ -1,13 +1,13 @@
-"""What a plain training loop of one's own gives, beside `train`: same start, same epochs, same images.
+"""A plain training loop of your own compared with `train`: same start, same epochs, same images.
 
     python -m benchmarks.released.own_loop --data FOLDER [--epochs 6]
 
 The loop is ``examples/own_training_loop.py``: ``ImageFolder``, ``create_transform`` and plain torch, with mirrored images as
 its only augmentation and without polarity. `train` takes the recipe ``robust_finetune``. Both start from the Pki-3 weights,
 train on the train part of the Q-band split (by cell) and are scored on its val part by the lower branch, single images, one
-view. The test part is not looked at.
+view. The test part is not used.
 
-Writes results/released/own_loop.csv and .md, a row for each way.
+Writes results/released/own_loop.csv and .md, one row per way.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ COLUMNS = {
 
 
 def write_folders(images: ImageSet, folder: Path) -> None:
-    """Write a set's files into one folder a class."""
+    """Write a set's files into one folder per class."""
     for index, record in enumerate(images.records):
         file = folder / record.label / f"{index}{Path(record.path).suffix}"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def write_folders(images: ImageSet, folder: Path) -> None:
 
 
 def by_loop(data: Path, epochs: int, seed: int, out: Path) -> None:
-    """Train by the example."""
+    """Train with the example's loop."""
     spec = importlib.util.spec_from_file_location("own_training_loop", ROOT / "examples" / "own_training_loop.py")
     assert spec
     assert spec.loader
@@ -62,7 +62,7 @@ def by_loop(data: Path, epochs: int, seed: int, out: Path) -> None:
 
 
 def by_train(data: Path, epochs: int, seed: int, out: Path) -> None:
-    """Train by the package."""
+    """Train with the package's `train`."""
     recipe = get_recipe("robust_finetune", epochs=epochs, seed=seed)
     train(open_set(SET, data), read_split(split_file(SET)), START.partition(".")[0], recipe, out, init=START, device="cpu")
 

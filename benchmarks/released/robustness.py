@@ -1,16 +1,16 @@
-"""What other cameras, files and hands cost: every condition of ``robustness_conditions``, on whole cells that were never seen.
+"""What other cameras, files and handling cost: every condition of ``robustness_conditions``, on cells that were not trained on.
 
     python -m benchmarks.released.robustness --data FOLDER [NAME ...] [--part test] [--cells 16] [--only CONDITION ...]
     python -m benchmarks.released.robustness                       # write table and figure again, from the CSV
 
 Each cell goes through ``karyotype`` as a user's does: scale by the cell, classes assigned together, warnings. Accuracies are
-means over cells. "Lost" are the cells whose assigned accuracy fell by ten points or more against the same cell untouched, and
-"kept" those of other cameras that lost less than five; of both it says how many were warned of. The condition of the other
-band's weights classifies the same cells by the weights of the same kind for the other set.
+means over cells. "Lost" counts the cells whose assigned accuracy fell by ten points or more against the same cell untouched,
+"kept" those with changed images that lost less than five; for both, the number that got a warning is given. The condition of
+the other band's weights classifies the same cells by the weights of the same kind for the other set.
 
-Writes results/released/robustness.csv, .md and .png, and robustness_summary.csv, a line for each of the weights, for their
-cards. What the CSV has of the same weights, part, preparation, cells and seed is kept, so that a run may be cut off and gone
-on with; ``--again`` measures it anew. A model takes about five minutes a set on one core.
+Writes results/released/robustness.csv, .md and .png, and robustness_summary.csv, one line per set of weights, for their cards.
+Rows of the CSV with the same weights, part, preparation, cells and seed are kept, so that a stopped run can be continued;
+``--again`` measures them again. A model takes about five minutes per set on one core.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from gricol_zoo.inference.preparation import prepare_as
 LOST, KEPT = 0.1, 0.05  # of a cell's assigned accuracy
 OTHER = "the other band's weights"
 KINDS = {**dict.fromkeys([*IMAGES, *NEIGHBOURS], "images"), OTHER: "weights", **dict.fromkeys(CELLS, "cells")}
-"""Every condition in its order, and what it changes."""
+"""Every condition, in order -> what it changes."""
 
 SAME = ("name", "weights_sha256", "part", "preparation", "cells", "seed")
-"""What two rows have in common that may stand side by side."""
+"""Columns in which two rows must agree to be compared."""
 
 
 def score(
     condition: str, classifier: Classifier, rival: Classifier, cells: dict[str, Cell], untouched: Sequence[Seen]
 ) -> tuple[dict[str, Any], list[Seen]]:
-    """Return a condition's row, and what counts of each cell.
+    """Return a condition's row, and the outcome of each cell.
 
     Args:
         condition: its name.
-        classifier: whose cells they are.
-        rival: of the other band.
+        classifier: the weights for the cells' own set.
+        rival: the weights for the other band.
         cells: by name.
-        untouched: what counts of each cell as it is; empty for "untouched" itself.
+        untouched: the outcome of each cell as it is; empty for "untouched" itself.
     """
     start = time.perf_counter()
     swapped = condition == OTHER
@@ -63,7 +63,7 @@ def score(
 
 
 def row_of(condition: str, seen: Sequence[Seen], untouched: Sequence[Seen]) -> dict[str, Any]:
-    """Return what a condition made of cells, beside the same cells untouched."""
+    """Return a condition's row: the outcomes of its cells, compared with the same cells untouched."""
     falls = [was.assigned - one.assigned for one, was in zip(seen, untouched, strict=True)]
     lost = [one for one, fall in zip(seen, falls, strict=True) if fall >= LOST or condition in ALWAYS_WARNED]
     kept = [one for one, fall in zip(seen, falls, strict=True) if fall < KEPT and KINDS[condition] == "images"]
@@ -90,12 +90,12 @@ def row_of(condition: str, seen: Sequence[Seen], untouched: Sequence[Seen]) -> d
 
 
 def mean(values: Sequence[float]) -> float:
-    """Return the mean to four digits."""
+    """Return the mean, rounded to four decimals."""
     return round(float(np.mean(values)), 4)
 
 
 def rows_of(name: str, options: argparse.Namespace, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield a row for each condition of one model that ``rows`` does not have."""
+    """Yield one row per condition of one model that is not yet in ``rows``."""
     tag = tag_of(name)
     other = next(key for key in FILES if key != tag)
     own = f"{name.rpartition('.')[0]}.{other}"
@@ -129,7 +129,7 @@ def rows_of(name: str, options: argparse.Namespace, rows: Sequence[dict[str, Any
 
 
 def merged(rows: Sequence[dict[str, Any]], new: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return rows with a new one, in order; those of other weights of its name, or of the same measurement, leave."""
+    """Return rows with a new one, in order, without rows of the same name and other weights or of the same measurement."""
     same = [key for key in SAME if key != "weights_sha256"]
     rows = [row for row in rows if row["name"] != new["name"] or row["weights_sha256"] == new["weights_sha256"]]
     rows = [row for row in rows if row["condition"] != new["condition"] or any(row[key] != new[key] for key in same)]
@@ -138,7 +138,7 @@ def merged(rows: Sequence[dict[str, Any]], new: dict[str, Any]) -> list[dict[str
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
-    """Return the rows that were written before of the conditions that there are now, numbers as numbers."""
+    """Return the rows written earlier, of conditions that still exist, numbers as numbers."""
     if not file.exists():
         return []
     rows = [numbers(row) for row in read_csv(file)]
@@ -146,7 +146,7 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
 
 
 def write_all(rows: Sequence[dict[str, Any]], folder: Path) -> None:
-    """Write what people read: tables and figure."""
+    """Write the readable results: tables and figure."""
     summary = summaries(rows)
     (folder / "robustness_summary.csv").write_text(to_csv(summary))
     (folder / "robustness.md").write_text(page(rows, summary))
@@ -159,10 +159,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: all released weights")
     parser.add_argument("--data", type=Path, help="folder with qband.zip and pki3.zip")
     parser.add_argument("--part", default="test", choices=["val", "test"])
-    parser.add_argument("--cells", type=int, default=16, help="of the part, evenly spread over it (default: 16)")
+    parser.add_argument("--cells", type=int, default=16, help="cells of the part, evenly spread over it (default: 16)")
     parser.add_argument("--preparation", type=int, default=0, choices=[0, 1, 2], help="0: the weights' own")
     parser.add_argument("--only", nargs="+", metavar="CONDITION", choices=list(KINDS), default=[])
-    parser.add_argument("--again", action="store_true", help="measure what the CSV has too")
+    parser.add_argument("--again", action="store_true", help="measure again what the CSV already has")
     parser.add_argument("--out", type=Path, default=RESULTS / "released", help="default: benchmarks/results/released")
     options = parser.parse_args()
     if options.names and options.data is None:

@@ -1,4 +1,4 @@
-"""Whole cells for the robustness benchmark: read once, changed in memory, and looked at as ``karyotype`` leaves them."""
+"""Whole cells for the robustness benchmark: read once, changed in memory, and scored by what ``karyotype`` returns."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Memory(Store):
 
 
 class Seen(NamedTuple):
-    """What counts of one cell; odd images (anything but one chromosome of the cell) are in none of the accuracies.
+    """The outcome of one cell; odd images (anything but one chromosome of the cell) are not counted in the accuracies.
 
     Attributes:
         images: how many.
-        single: accuracy of single images, as large as they are in the file.
+        single: accuracy of single images, at their size in the file.
         single_scaled: the same after the cell was brought to the scale of the training.
         assigned: accuracy after assignment.
         doubtful: share of doubtful or unreadable images.
@@ -53,7 +53,7 @@ class Seen(NamedTuple):
         odd: for each odd image, whether it is unassigned, doubtful, unreadable or warned of.
         named: whether a warning names other weights that fit better.
         polarity: share of images whose short arm's end is predicted correctly; None for weights without polarity.
-        scale: what the pixels were multiplied by.
+        scale: the factor by which the crops were scaled.
     """
 
     images: int
@@ -84,12 +84,12 @@ def _pixels(data: bytes) -> Pixels:
 
 
 def draw(condition: str, key: str, index: int) -> np.random.Generator:
-    """Return the generator of one image, which depends on the seed, the condition, the cell and the place in it alone."""
+    """Return the generator of one image, which depends only on the seed, the condition, the cell and the place in it."""
     return np.random.default_rng([SEED, zlib.crc32(f"{condition}/{key}".encode()), index])
 
 
 def change(condition: str, key: str, cells: dict[str, Cell]) -> Files:
-    """Return the files of a cell as a condition leaves it; of one that changes no images, as it is."""
+    """Return the files of a cell after a condition's changes; unchanged for conditions that change no images."""
     cell, names = cells[key], list(cells)
     if condition in CELLS:
         return CELLS[condition](cell, cells[names[(names.index(key) + 1) % len(names)]], draw(condition, key, 0))
@@ -103,7 +103,7 @@ def change(condition: str, key: str, cells: dict[str, Cell]) -> Files:
 
 
 def arms_up(condition: str, key: str, cells: dict[str, Cell], files: Files) -> list[bool]:
-    """Return whether the short arm of each image comes to lie up on the canvas, as it does in the sets' own files."""
+    """Return whether the short arm of each image is up on the canvas, as it is in the sets' own files."""
     if condition not in TURNS:
         return [True] * len(files)
     angles = [TURNS[condition](draw(condition, key, index)) for index in range(len(files))]
@@ -111,9 +111,9 @@ def arms_up(condition: str, key: str, cells: dict[str, Cell], files: Files) -> l
 
 
 def stays_up(crop: Pixels, data: bytes, angle: float) -> bool:
-    """Say whether the end that is up on the canvas of a crop is up on that of a file that shows it turned.
+    """Return whether the end that is up on a crop's canvas is also up on the canvas of a file that shows it turned.
 
-    Both canvases are upright by the axis of their own image, so it is the turn that is left after both.
+    Both canvases are upright by the axis of their own image, so the turn that remains after both decides.
 
     Args:
         crop: (H, W) uint8.
@@ -126,20 +126,20 @@ def stays_up(crop: Pixels, data: bytes, angle: float) -> bool:
 
 
 def as_set(key: str, files: Files) -> ImageSet:
-    """Return a cell's files as a set of images; no class is given to karyotype."""
+    """Return a cell's files as a set of images without labels."""
     named = {f"{index:03d}": data for index, (data, _) in enumerate(files)}
     return ImageSet(key, [Record(name, cell=key) for name in named], Memory(named))
 
 
 def look(condition: str, key: str, cells: dict[str, Cell], classifier: Classifier, rival: Classifier | None = None) -> Seen:
-    """Return what counts of a cell under a condition.
+    """Return the outcome of a cell under a condition.
 
     Args:
         condition: its name.
-        key: of the cell.
-        cells: all of them.
-        classifier: that classifies it.
-        rival: other weights, to be asked where the cell is not trusted.
+        key: the cell's name.
+        cells: all cells, by name.
+        classifier: classifies it.
+        rival: other weights, tried where the result for the cell is not trusted.
     """
     files = change(condition, key, cells)
     images = as_set(key, files)
@@ -151,13 +151,13 @@ def look(condition: str, key: str, cells: dict[str, Cell], classifier: Classifie
 
 
 def look_at(found: Karyotype, labels: Sequence[str], ups: Sequence[bool], single: float) -> Seen:
-    """Return what counts of a karyotype.
+    """Return the outcome of a karyotype.
 
     Args:
         found: of one cell.
         labels: the true classes, "" for odd images.
-        ups: whether each short arm lies up; empty for weights that do not tell.
-        single: accuracy without a scale.
+        ups: whether each short arm is up; empty for weights without polarity.
+        single: accuracy without rescaling.
     """
     items = found.chromosomes
     arms = [
@@ -187,7 +187,7 @@ def right(answers: Sequence[str], labels: Sequence[str]) -> float:
 
 
 def remembering(classifier: Classifier) -> Classifier:
-    """Return a classifier of networks that computes each canvas once: many conditions leave most of them as they were."""
+    """Return a classifier that computes each canvas only once: many conditions leave most canvases unchanged."""
     known: dict[bytes, tuple[Any, Any]] = {}
 
     def answer(prepared: Sequence[Any], cells: Sequence[str]) -> Answers:

@@ -1,6 +1,6 @@
-"""The conditions of the robustness benchmark by name: what other cameras, files and hands do to crops and to whole cells.
+"""The conditions of the robustness benchmark by name: what other cameras, files and handling do to crops and to whole cells.
 
-Each takes (H, W) uint8 pixels and a generator, and gives a file's bytes; the same generator gives the same file.
+Each takes (H, W) uint8 pixels and a generator, and returns a file's bytes; the same generator gives the same file.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ NEIGHBOURS: dict[str, Callable[[Pixels, Pixels, np.random.Generator], bytes]] = 
     "a neighbour's end 2 px away": partial(with_neighbour, 2),
     "a neighbour's end touches": partial(with_neighbour, -2),
 }
-"""Changes of every image of a cell that take another one of it."""
+"""Changes of every image of a cell that use another image of the same cell."""
 
 
 def as_files(cell: Cell) -> Files:
@@ -139,7 +139,7 @@ def with_odd(kind: str, cell: Cell, other: Cell, rng: np.random.Generator) -> Fi
 
 
 def in_one_crop(count: int, cell: Cell, other: Cell, rng: np.random.Generator) -> Files:
-    """Return the cell with so many of its chromosomes in one crop, side by side with a gap."""
+    """Return the cell with ``count`` of its chromosomes in one crop, side by side with a gap."""
     chosen = rng.choice(len(cell), min(count, len(cell) - 1), replace=False).tolist()
     crops = [cell[k][0] for k in chosen]
     fill, height = round(ground_of(crops[0])), max(map(len, crops))
@@ -149,7 +149,7 @@ def in_one_crop(count: int, cell: Cell, other: Cell, rng: np.random.Generator) -
 
 
 def twice(cell: Cell, other: Cell, rng: np.random.Generator) -> Files:
-    """Return the cell with one picture twice, of which one is too many."""
+    """Return the cell with one picture twice; the copy counts as odd."""
     files = as_files(cell)
     return [*files, (files[int(rng.integers(len(files)))][0], "")]
 
@@ -166,7 +166,7 @@ CELLS: dict[str, Callable[[Cell, Cell, np.random.Generator], Files]] = {
     "ten chromosomes in one crop": partial(in_one_crop, 10),
     "the same picture twice": twice,
 }
-"""Changes of what a cell consists of, given another cell; they are there to be warned of, or to cost nothing."""
+"""Changes of what a cell consists of, given another cell; each should lead to a warning, or cost no accuracy."""
 
 ALWAYS_WARNED = tuple(name for name in CELLS if name not in ("ten chromosomes missing", "three of another cell"))
-"""Cells with something in them that is no chromosome of theirs, so that they have to be warned of whatever the classes are."""
+"""Conditions that put something into a cell that is not one of its chromosomes: a warning is due whatever the classes are."""

@@ -1,4 +1,4 @@
-"""What people read of the robustness benchmark: a line for each of the weights, the table of conditions, the heat map."""
+"""The readable results of the robustness benchmark: one line per set of weights, the table of conditions, the heat map."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ they have to be warned of. Odd images are in no accuracy; one is found if it is 
 
 
 def columns_of(rows: Sequence[Row]) -> dict[tuple[Any, ...], dict[str, Row]]:
-    """Return the rows by what was measured, and by condition, in the order in which they first appear."""
+    """Return the rows by column of the heat map and by condition, in the order in which they first appear."""
     found: dict[tuple[Any, ...], dict[str, Row]] = {}
     for row in rows:
         found.setdefault(tuple(row[key] for key in COLUMN), {})[row["condition"]] = row
@@ -68,7 +68,7 @@ def columns_of(rows: Sequence[Row]) -> dict[tuple[Any, ...], dict[str, Row]]:
 
 
 def summaries(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return a line for each of the weights whose untouched cells were measured and at least one other condition."""
+    """Return one line per set of weights that has the untouched cells and at least one other condition measured."""
     lines = []
     for conditions in columns_of(rows).values():
         untouched = conditions.get(UNTOUCHED)
@@ -114,7 +114,7 @@ def page(rows: Sequence[Row], summary: Sequence[Row]) -> str:
 
 
 def draw(rows: Sequence[Row], file: Path) -> None:
-    """Draw points lost after assignment as a heat map: a row for each condition, a column for each of the weights."""
+    """Draw the points lost after assignment as a heat map: one row per condition, one column per set of weights."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -168,7 +168,7 @@ def _halves(model: str) -> list[str]:
 
 
 def _mark(axes: Any, i: int, j: int, row: Row) -> None:
-    """Write a row into its place: points lost, how many of its cells were warned of, and a frame where too few were."""
+    """Draw one place of the heat map: points lost, a mark for the cells warned of, and a frame where too few were."""
     from matplotlib.patches import Rectangle
 
     axes.text(j + 0.06, i, f"{-row['points'] + 0.0:.1f}", ha="right", va="center", fontsize=8)

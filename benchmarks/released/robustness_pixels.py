@@ -1,4 +1,4 @@
-"""What other cameras, files and hands do to one crop: pure functions, (H, W) uint8 pixels and a generator to a file's bytes.
+"""What other cameras, files and handling do to one crop: pure functions from (H, W) uint8 pixels and a generator to a file.
 
 ``robustness_conditions`` names them, with their strengths.
 """
@@ -15,18 +15,18 @@ from scipy import ndimage
 from gricol_zoo.data.images import box_of, ring
 
 Pixels = np.ndarray
-STAIN = 0.12  # of the contrast, above which a pixel is the chromosome's
+STAIN = 0.12  # share of the contrast above which a pixel belongs to the chromosome
 TIP, SHARE = 0.4, 0.3  # of a neighbour's length that reaches into the crop; at most this share of the chromosome's own
 
 
 def ground_of(crop: Pixels) -> float:
-    """Return the background's grey: what a fifth of the outermost pixels lies beyond, for the chromosome may touch the edge."""
+    """Return the background's grey: a percentile (80 if light, 20 if dark) of the edge, which the chromosome may touch."""
     edge = ring(crop)
     return float(np.percentile(edge, 80 if np.median(edge) > 127 else 20))
 
 
 def stain_of(crop: Pixels) -> np.ndarray:
-    """Return where the chromosome is, (H, W) bool: whatever is far enough from the background."""
+    """Return where the chromosome is, (H, W) bool: pixels far enough from the background's grey."""
     away = np.abs(crop.astype(np.float32) - ground_of(crop))
     return away > STAIN * np.percentile(away, 99.5)
 
@@ -44,7 +44,7 @@ def save(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def png(crop: Pixels) -> bytes:
-    """Return pixels as a PNG file; floats are rounded to 8 bits, and cut where they leave them."""
+    """Return pixels as a PNG file; floats are rounded and clipped to 8 bits."""
     pixels = crop if crop.dtype == np.uint8 else np.clip(np.rint(crop), 0, 255).astype(np.uint8)
     return save(Image.fromarray(np.ascontiguousarray(pixels)), "PNG", compress_level=1)
 
@@ -61,23 +61,23 @@ def resized(crop: Pixels, height: float, width: float) -> Pixels:
 
 
 def scaled(factor: float, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop with that many pixels a pixel."""
+    """Return the crop with its height and width multiplied by ``factor``."""
     return png(resized(crop, crop.shape[0] * factor, crop.shape[1] * factor))
 
 
 def widened(factor: float, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop of a camera whose pixels are not square."""
+    """Return the crop as from a camera whose pixels are not square: its width is multiplied by ``factor``."""
     return png(resized(crop, crop.shape[0], crop.shape[1] * factor))
 
 
 def coarse(factor: float, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop at its size, from a picture with that many pixels a pixel."""
+    """Return the crop at its own size with the resolution of a picture scaled by ``factor``."""
     small = resized(crop, crop.shape[0] * factor, crop.shape[1] * factor)
     return png(resized(small, *crop.shape))
 
 
 def of_height(height: int, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop enlarged or shrunk to a height, as some programs export: sizes are lost."""
+    """Return the crop enlarged or shrunk to a height, as some programs export it: relative sizes are lost."""
     return png(resized(crop, height, crop.shape[1] * height / crop.shape[0]))
 
 
@@ -103,29 +103,29 @@ def turned(turn: Any, crop: Pixels, rng: np.random.Generator) -> bytes:
 
 
 def grey_ground(light: int, dark: int, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return a white background as the grey ``light``, a black one as ``dark``, with less contrast."""
+    """Return the crop with less contrast: a white background becomes the grey ``light``, a black one ``dark``."""
     return png(crop * (light / 255) if ground_of(crop) > 127 else dark + crop * ((210 - dark) / 255))
 
 
 def deep(bits: int, used: float, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return a 16-bit TIFF of a camera of that many bits, of whose range a share is used."""
+    """Return a 16-bit TIFF as from a camera of ``bits`` bits that uses the share ``used`` of its range."""
     return save(Image.fromarray(np.rint(crop / 255 * used * (2**bits - 1)).astype(np.uint16)), "TIFF")
 
 
 def transparent(crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the chromosome cut out, on a transparent background that hides black."""
+    """Return the chromosome cut out, on a transparent background whose hidden pixels are black."""
     inside = ndimage.binary_dilation(stain_of(crop))
     grey = np.where(inside, crop, 0).astype(np.uint8)
     return save(Image.fromarray(np.dstack([grey, grey, grey, np.where(inside, 255, 0).astype(np.uint8)])), "PNG")
 
 
 def colour(mode: str, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop as a PNG of a colour mode of Pillow's: RGB, RGBA (opaque) or P (a palette)."""
+    """Return the crop as a PNG in a colour mode of Pillow: RGB, RGBA (opaque) or P (a palette)."""
     return save(Image.fromarray(crop).convert(mode), "PNG")
 
 
 def noisy(deviation: float, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop with normal noise, in levels of 255."""
+    """Return the crop with Gaussian noise; ``deviation`` is in grey levels of 0 to 255."""
     return png(crop + rng.normal(0, deviation, crop.shape))
 
 
@@ -135,22 +135,22 @@ def gamma(exponent: float, crop: Pixels, rng: np.random.Generator) -> bytes:
 
 
 def exposed(factor: float, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop lit so much longer that what is bright is cut off."""
+    """Return the crop exposed ``factor`` times longer: bright parts are clipped."""
     return png(crop * factor)
 
 
 def pale(share: float, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return a share of the contrast, in the middle of the range."""
+    """Return the crop with a share of its contrast, around the middle of the range."""
     return png(127.5 + (crop - 127.5) * share)
 
 
 def levels(count: int, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop in so few greys."""
+    """Return the crop in ``count`` grey levels."""
     return png(np.rint(crop / 255 * (count - 1)) / (count - 1) * 255)
 
 
 def blurred(deviation: float, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop out of focus, in pixels."""
+    """Return the crop out of focus, by a Gaussian blur of ``deviation`` pixels."""
     return png(ndimage.gaussian_filter(padded(crop, round(3 * deviation)).astype(np.float32), deviation))
 
 
@@ -170,7 +170,7 @@ def margin(pixels: int, crop: Pixels, rng: np.random.Generator) -> bytes:
 
 
 def tight(pixels: int, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the bounding box of the chromosome, so many pixels too small on each side; of a tiny one fewer."""
+    """Return the chromosome's bounding box, cut ``pixels`` too small on each side, or fewer if the chromosome is tiny."""
     box = crop[box_of(stain_of(crop))]
     cut = max(0, min(pixels, (min(box.shape) - 4) // 2))
     return png(box[cut : box.shape[0] - cut, cut : box.shape[1] - cut])
@@ -200,7 +200,7 @@ def framed(grey: int, crop: Pixels, rng: np.random.Generator) -> bytes:
 
 
 def specks(count: int, crop: Pixels, rng: np.random.Generator) -> bytes:
-    """Return the crop with crumbs of dirt at its sides, 1 to 3 pixels wide, half as far from the background as the stain."""
+    """Return the crop with specks of dirt at its sides, 1 to 3 pixels wide, with half the contrast of the stain."""
     out, ground = padded(crop, 8), ground_of(crop)
     stain = float(crop.flat[np.abs(crop - ground).argmax()])
     height, width = out.shape
@@ -215,7 +215,7 @@ def with_neighbour(gap: int, crop: Pixels, other: Pixels, rng: np.random.Generat
     """Return the crop with the end of another chromosome reaching in from one of its four edges.
 
     Args:
-        gap: pixels between them; below 0 they overlap by as many.
+        gap: pixels between them; a negative gap is an overlap.
         crop: (H, W) uint8.
         other: of the same cell.
         rng: chooses the edge.

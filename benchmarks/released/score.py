@@ -1,9 +1,9 @@
-"""Score every released weight on its val and test parts, by the lower branch and by all classifiers.
+"""Score all released weights on their val and test parts, by the lower branch and by all classifiers.
 
     python -m benchmarks.released.score --data FOLDER [NAME ...]
 
 Writes the reports that `gricol-zoo validate` writes, results/released/<name>.<part>[.full].json, and all of them as one table,
-results/released/weights.csv and .md. The test part is read once, on weights that are final: nothing is chosen by it.
+results/released/weights.csv and .md. The test part is read once, with final weights: no choice is based on it.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ COLUMNS = {
 
 
 def report_file(name: str, part: str, full: bool) -> Path:
-    """Return where a report is kept."""
+    """Return the file of a report."""
     return RESULTS / "released" / f"{name}.{part}{'.full' if full else ''}.json"
 
 
 def row(name: str, report: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a report as a line of a table: per-class scores stay in the JSON."""
+    """Return a report as a row of the table, without the per-class scores, which are only in the JSON."""
     low, high = report["accuracy_ci95"]
     flat = {key: value for key, value in report.items() if key not in ("per_class", "accuracy_ci95", "model")}
     arch, _, tag = name.rpartition(".")
@@ -56,7 +56,7 @@ def row(name: str, report: Mapping[str, Any], training: Mapping[str, Any]) -> di
 
 
 def main() -> None:
-    """Score them."""
+    """Score the named weights and write the reports and the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
     parser.add_argument("names", nargs="*", help="default: all released weights")

@@ -1,14 +1,15 @@
-"""Which labels of a set look wrong, by predictions of networks that never saw the image?
+"""Which labels of a set look wrong to networks that were not trained on the image?
 
     python -m benchmarks.released.suspected_labels CROSSVAL [--surely 0.95]
 
-CROSSVAL is a finished folder of `gricol-zoo crossval`, by case or cell. Suspected is an image that the network is sure to be of
-another class. Exact swaps come first: two such images of one metaphase cell whose predictions are each other's labels.
+CROSSVAL is a finished folder of `gricol-zoo crossval`, by case or cell. An image is suspected if the network is sure of another
+class. Exact swaps come first: two such images of one metaphase cell whose predictions are each other's labels.
 Writes results/released/suspected_labels.csv, and suspected_labels_scores.csv with the out-of-fold scores of all images, without
 the suspected ones, and with the swapped labels swapped back.
 
-What it cannot show: that a label is wrong. Nobody looked at the metaphases. A network that is sure and wrong is suspected too,
-so leaving its images out flatters it: the scores without them are an upper bound of what clean labels would give.
+It cannot show that a label is wrong: nobody has looked at the metaphases. A label is also suspected where the network is sure
+but wrong, so leaving such images out flatters the network: the scores without them are an upper bound of what clean labels
+would give.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def read_run(folder: Path) -> Run:
     """Read a finished cross-validation of networks on human chromosomes.
 
     Raises:
-        GricolZooError: image-level, so that images of the same cell were trained on, or of other classes.
+        GricolZooError: it is image-level, so images of the same cell were trained on, or it has other classes.
     """
     question = json.loads((folder / QUESTION).read_text(encoding="utf-8"))
     if question["protocol"] != "by case or cell":
@@ -103,7 +104,7 @@ def suspected(run: Run, surely: float = SURELY) -> list[dict[str, Any]]:
 
 
 def _rank(index: int, partner: dict[int, int], best: np.ndarray) -> tuple[Any, ...]:
-    """Return what to sort by: swaps first, its two images together, then the surest."""
+    """Return the sort key: swaps first, the two images of each together, then the most certain."""
     if index not in partner:
         return 1, -best[index], index
     pair = sorted((index, partner[index]))
@@ -111,7 +112,7 @@ def _rank(index: int, partner: dict[int, int], best: np.ndarray) -> tuple[Any, .
 
 
 def find_swaps(run: Run, doubted: Sequence[int], best: np.ndarray) -> dict[int, int]:
-    """Return each image of a swap -> the other one; of several that would do, the surest pair."""
+    """Return each image of a swap -> the other image; where several pairs are possible, the most certain one."""
     cells = defaultdict(list)
     for index in doubted:
         row = run.rows[index]
@@ -158,7 +159,7 @@ def score_line(labels: str, run: Run, correct: np.ndarray, keep: np.ndarray) -> 
 
 
 def main() -> None:
-    """List them."""
+    """List the suspected labels, and score with and without them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("crossval", type=Path, help="a finished folder of `gricol-zoo crossval`")
     parser.add_argument("--surely", type=float, default=SURELY, help="least probability of the other class (default: 0.95)")

@@ -1,9 +1,10 @@
 """Can the probability be trusted? Calibration, the review flag, and inputs that are not a chromosome or are of another band.
 
-    python -m benchmarks.released.trust --data FOLDER                     # every released weight, test part
+    python -m benchmarks.released.trust --data FOLDER                     # all released weights, test part
 
 Temperature and review threshold were fitted on the val part when the weights were made; nothing is fitted here. Writes
-results/released/trust.csv (one row a weight) and results/released/trust_outliers.csv (one row a weight and a kind of input).
+results/released/trust.csv (one row per set of weights) and results/released/trust_outliers.csv (one row per set of weights and
+kind of input).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ OUTLIER = {
 
 
 def outliers(images: ImageSet, model: Any) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield each kind of input that is no single chromosome, with one canvas an image of the part."""
+    """Yield each kind of input that is not a single chromosome, with one canvas per image of the part."""
     crops = [read_grey(images.read(record)) for record in images.records]
     for kind, make in OUTLIERS.items():
         rng = np.random.default_rng(SEED)
@@ -60,7 +61,7 @@ def outliers(images: ImageSet, model: Any) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def main() -> None:
-    """Measure every weight."""
+    """Measure the named weights and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
     parser.add_argument("--part", default="test", choices=["val", "test"])

@@ -1,13 +1,13 @@
-"""What size and brightness beside the other chromosomes of a cell are worth in its assignment, and what is flagged for review.
+"""How much size and brightness relative to the rest of the cell help its assignment, and what is flagged for review.
 
     python -m benchmarks.released.within_cell fit --data FOLDER     # val parts
     python -m benchmarks.released.within_cell test --data FOLDER    # test parts, and the cells of 45 or 47
 
-``fit`` tries weights of what the cell tells, with the area alone and with all measures of a set's table
-(``gricol_zoo.karyotype.within``), and then the likeness of homologues: two classes' chromosomes are exchanged where that makes
-the homologues' sizes more alike than it costs. Writes results/released/within_cell_fit.csv.
+``fit`` tries weights of this evidence, with the area alone and with all measures of a set's table
+(``gricol_zoo.karyotype.within``), and then the likeness of homologues: two chromosomes exchange their classes where the
+homologues' sizes become more alike by more than it costs. Writes results/released/within_cell_fit.csv.
 
-``test`` karyotypes each cell twice, as a user's is: without and with what the cell tells, and compares the two cell by cell.
+``test`` karyotypes each cell twice, as a user's is, without and with this evidence, and compares the two cell by cell.
 Writes within_cell.csv and within_cell_flags.csv: how many wrong and how many right chromosomes are flagged for review, on the
 val parts, where the threshold was chosen, and on the test parts. All cells of Pki-3 that have 45 or 47 chromosomes are taken;
 most are in the train part, where both ways look better than they are.
@@ -41,7 +41,7 @@ from gricol_zoo.karyotype.within import WEIGHT, Table, evidence, measured, table
 MODELS = ("r18half_192.qband", "r18half_192.pki3")
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 1.0)
 ALIKE = (0.0, 0.5, 1.0)  # weights of the likeness
-SAME_CELL = 0.3  # correlation of what two homologues' sizes are off their class: by their differences in the train parts
+SAME_CELL = 0.3  # correlation of two homologues' deviations from the size of their class, from the train parts
 THRESHOLDS = (0.9, 0.95, 0.98, 0.99)
 USUAL = 46
 FIT = {
@@ -93,7 +93,7 @@ class Seen(NamedTuple):
 
 
 def load(name: str) -> Classifier:
-    """Return released weights as a user's karyotype has them."""
+    """Return released weights, ready to classify, as ``karyotype`` uses them for a user."""
     return of_network(optimize(create(name), "fp32"))
 
 
@@ -105,13 +105,13 @@ def look(classifier: Classifier, table: Table, images: ImageSet) -> Seen:
 
 
 def exchanged(losses: np.ndarray, classes: np.ndarray, away: np.ndarray, weight: float) -> np.ndarray:
-    """Exchange the classes of two chromosomes for as long as the likeness of homologues gains more than it costs.
+    """Exchange the classes of two chromosomes as long as the likeness of homologues gains more than it costs.
 
     Args:
         losses: (n, 24) -ln of the probabilities.
         classes: (n,) as assigned.
-        away: (n, 24) how far each is off each class in size, in standard deviations.
-        weight: of the likeness.
+        away: (n, 24) deviation of each chromosome's size from each class, in standard deviations.
+        weight: weight of the likeness.
     """
 
     def likeness(of: np.ndarray, class_: int) -> float:
@@ -137,7 +137,7 @@ def exchanged(losses: np.ndarray, classes: np.ndarray, away: np.ndarray, weight:
 
 
 def score_fit(cells: Sequence[Seen], table: Table, weight: float, alike: float = 0.0) -> dict[str, Any]:
-    """Return what a weight gives on val cells."""
+    """Return the row of one weight, scored on val cells."""
     errors, nats = [], []
     for probabilities, values, truth in cells:
         together = with_the_cell(probabilities, evidence(values, probabilities, table), weight)
@@ -171,7 +171,7 @@ def fit(data: Path) -> None:
 
 
 class Judged(NamedTuple):
-    """The chromosomes of one cell: its name, and by chromosome whether it is right, how sure, and if its label is suspected."""
+    """The chromosomes of one cell: its name, and per chromosome whether it is right, its confidence, and a suspected label."""
 
     cell: str
     right: np.ndarray
@@ -187,7 +187,7 @@ def judge(found: Karyotype, suspected: set[str]) -> Judged:
 
 
 def judged(classifier: Classifier, images: ImageSet) -> dict[float, list[Judged]]:
-    """Return the cells of a set without and with what the cell tells."""
+    """Return the cells of a set without and with the evidence of the cell: weight -> cells."""
     rows = read_csv(RESULTS / "released" / "suspected_labels.csv")
     suspected = {path for row in rows if row["kind"] == "swap" for path in (row["path"], row["with"])}
     cells = cells_of(images)
@@ -198,7 +198,7 @@ def judged(classifier: Classifier, images: ImageSet) -> dict[float, list[Judged]
 
 
 def compared(found: dict[float, list[Judged]]) -> dict[str, Any]:
-    """Return what the cell's part changes, paired."""
+    """Return what the evidence of the cell changes, paired by chromosome."""
     before, after = (np.concatenate([one.right for one in found[weight]]) for weight in (0.0, WEIGHT))
     groups = [one.cell for one in found[0.0] for _ in one.right]
     gain = after.astype(float) - before
@@ -238,7 +238,7 @@ def flagged(found: dict[float, list[Judged]]) -> Iterator[dict[str, Any]]:
 
 
 def odd_cells(data: Path) -> Iterator[tuple[str, ImageSet]]:
-    """Yield the cells of Pki-3 with 45 or 47 chromosomes: of each part, and all."""
+    """Yield (part, images) of the Pki-3 cells with 45 or 47 chromosomes: for each part, and for all ("")."""
     parts, images = read_split(split_file("pki3")), open_set("pki3", data)
     size = {key: len(cell) for key, cell in cells_of(images).items()}
     odd = [key for key, count in size.items() if count != USUAL]

@@ -1,4 +1,4 @@
-"""Exported models: images per second beside Python's, and what int8 costs in accuracy on val.
+"""Exported models: images per second compared with torch, and what int8 costs in accuracy on val.
 
     pip install '.[export]' && python -m benchmarks.speed.export [--only speed] [--rounds 9]
     python -m benchmarks.speed.export --only accuracy --data FOLDER [--r50half runs/r50half]
@@ -7,7 +7,7 @@ Writes, with their .md:
 - results/speed/export_speed.csv: r50half (random weights) and the packaged light model, batch of `predict`, random images, by
   torch as `optimize` gives them, by ONNX Runtime in fp32 and int8, and timm's resnet50 as `create_model` gives it, timed in
   turn;
-- results/speed/export_ratios.csv: what of that was aimed at;
+- results/speed/export_ratios.csv: the ratios that have a target;
 - results/speed/export_profile.csv: where int8 r50half spends its time in ONNX Runtime;
 - results/speed/export_accuracy.csv: each released model on the val part of its split, in fp32 and in int8, calibrated on 256
   images of the train part; all six together below them. --r50half adds a folder of `train`, on the Q-band val part. The one in
@@ -84,7 +84,7 @@ class Timed(NamedTuple):
 
 
 def subjects_of(name: str, folder: Path) -> dict[tuple[str, str], Timed]:
-    """Return the ways to run a model; random weights have little to agree on, so synthetic images calibrate here."""
+    """Return the ways to run a model; int8 is calibrated on synthetic images, because this only measures speed."""
     model = gricol_zoo.create_model(name, name in gricol_zoo.list_models(pretrained=True)).eval()
     batch = best_batch_size(model.spec)
     images = np.random.default_rng(0).integers(0, 256, (batch, *model.spec.image_size), np.uint8)
@@ -101,7 +101,7 @@ def subjects_of(name: str, folder: Path) -> dict[tuple[str, str], Timed]:
 
 
 def speed(rounds: int, folder: Path) -> None:
-    """Time, and write the tables of it."""
+    """Time the models, and write the tables."""
     subjects = {(RESNET, FP32): Timed(inference_step(Subject("timm/resnet50", "as is", "fp32", 3), 8), 8)}
     for name in MODELS:
         subjects |= subjects_of(name, folder)
@@ -123,7 +123,7 @@ def speed(rounds: int, folder: Path) -> None:
 
 
 def aims(rate: dict[tuple[str, str], float]) -> list[dict[str, Any]]:
-    """Return what was aimed at, and whether it was reached."""
+    """Return the ratios that have a target, and whether it was reached."""
     wanted = [("int8 r50half / timm's resnet50 in fp32, as a user gets each", ("r50half", ORT_INT8), (RESNET, FP32), 5.0)]
     wanted += [(f"{name}: ONNX Runtime in fp32 / `optimize` in fp32", (name, ORT_FP32), (name, FP32), 1.0) for name in MODELS]
     ratios = [(what, rate[one] / rate[other], aim) for what, one, other, aim in wanted]
@@ -175,7 +175,7 @@ def accuracy_of(name: str, tag: str, data: Path, folder: Path) -> tuple[dict[str
     exported = open_exported(file)
     again = np.concatenate([exported.logits(canvases[start : start + 32]) for start in range(0, len(canvases), 32)]).argmax(1)
     if (again != found.after).any():
-        raise SystemExit("the file answers otherwise the second time")
+        raise SystemExit("the exported file gives other classes the second time")
     before, after = found.before == labels, found.after == labels
     row = {"name": name, "images": found.images, "fp32": float(before.mean()), "int8": float(after.mean())}
     row |= {"changed": found.changed, "difference": found.difference}
@@ -183,7 +183,7 @@ def accuracy_of(name: str, tag: str, data: Path, folder: Path) -> tuple[dict[str
 
 
 def accuracy(data: Path, r50half: str, folder: Path) -> None:
-    """Score, and write the table of it."""
+    """Score the models, and write the table."""
     rows: list[dict[str, Any]] = []
     gaps: list[np.ndarray] = []
     groups: list[str] = []

@@ -1,13 +1,13 @@
-"""What the choices in exporting rest on: how exact graphs are, and what each part of int8 is worth. On val parts alone.
+"""Evidence for the choices in exporting: how exact the graphs are, and the effect of each part of int8. Val parts only.
 
     pip install '.[export]' && python -m benchmarks.speed.export_checks --data FOLDER [--r50half runs/r50half] [--rounds 5]
     python -m benchmarks.speed.export_checks --only parity --data FOLDER [--weights 'r18half_192.*']
 
 Writes, with their .md:
-- results/speed/export_parity.csv, in ONNX Runtime in fp32, over the whole val part: pixels of the canvas that a graph makes
-  otherwise than Python, by the preprocessing of each released model and of the paper at 448x456; logits from canvases and from
-  crops. Of preparation 2 also the logits of torch.export, and canvases of crops that have a scale. --weights measures some
-  again, and keeps the other lines;
+- results/speed/export_parity.csv, in ONNX Runtime in fp32, over the whole val part: canvas pixels that differ between a graph
+  and Python, by the preprocessing of each released model and of the paper at 448x456; logits from canvases and from crops. For
+  preparation 2 also the logits of torch.export, and canvases of crops that have a scale. --weights measures some weights again
+  and keeps the other lines;
 - results/speed/export_int8.csv: int8 as it is and with one choice changed, calibrated on 256 images of the train part: how
   much a logit is off over the val part (root mean square), and images per second, timed in turn (--r50half: see export.py).
 """
@@ -95,7 +95,7 @@ def canvas_in_onnx(how: Preprocess, size: tuple[int, int], file: Path) -> Callab
 def canvas_line(
     name: str, crops: list[np.ndarray], how: Preprocess, size: tuple[int, int], folder: Path, scales: tuple[float, ...] = (1.0,)
 ) -> dict[str, Any]:
-    """Return how many pixels a graph makes otherwise, and by how much; one crop after the other has the next scale."""
+    """Return how many canvas pixels differ between a graph and Python, and by how much; the crops take the scales in turn."""
     in_graph, unequal, levels = canvas_in_onnx(how, size, folder / "canvas.onnx"), 0, 0
     for crop, scale in zip(crops, itertools.cycle(scales), strict=False):
         apart = np.abs(in_graph(crop, scale) - to_canvas(crop, how, size, scale))
@@ -123,7 +123,7 @@ def weights_lines(name: str, crops: list[np.ndarray], folder: Path) -> list[dict
 
 
 def parity(data: Path, folder: Path, pattern: str) -> list[dict[str, Any]]:
-    """Compare canvases and logits of the weights whose names fit; other lines are kept."""
+    """Compare canvases and logits of the weights whose names match a pattern; other lines are kept."""
     crops = {tag: read_crops(open_part(tag, data, "val")) for tag in NAMES}
     rows = [row for name in released(pattern) for row in weights_lines(name, crops[tag_of(name)], folder)]
     if pattern == "*":
@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--r50half", default="", help="a folder of `train`, on Q-band")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=("parity", "int8"))
-    parser.add_argument("--weights", default="*", help="a pattern of names, for parity")
+    parser.add_argument("--weights", default="*", help="for parity: only names that match this pattern")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

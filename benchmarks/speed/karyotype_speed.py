@@ -2,10 +2,10 @@
 
     python -m benchmarks.speed.karyotype_speed --data FOLDER [--cells 20] [--rounds 5] [--threads 2]
 
-Cells are of the Pki-3 test part, a zip as a user would drop it. The page's part is what its server does, without a browser:
-take the upload, choose the model by fit, classify, assign, and draw what the page shows. The command's is ``gricol-zoo
-karyotype`` in a process of its own, start and model included, with every file that it writes. Writes
-results/speed/karyotype_speed.csv. ``ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16`` in front takes AMX from a processor that has it.
+Cells are of the Pki-3 test part, in a zip as a user would drop it. For the page, what its server does is timed, without a
+browser: take the upload, choose the model by fit, classify, assign, and draw what the page shows. For the command, ``gricol-zoo
+karyotype`` is timed in a process of its own, with start, model and every file that it writes. To measure without AMX on a
+processor that has it, set ``ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16``. Writes results/speed/karyotype_speed.csv.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ COLUMNS = {
 
 
 def pack(cells: Sequence[tuple[str, ImageSet]], file: Path) -> Path:
-    """Write cells as a zip of a folder each."""
+    """Write cells as a zip with one folder per cell; return the file."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, cell in cells:
             for record in cell.records:
@@ -84,7 +84,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with pki3.zip")
-    parser.add_argument("--cells", type=int, default=20, help="of the larger upload (default: 20)")
+    parser.add_argument("--cells", type=int, default=20, help="cells in the larger upload (default: 20)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""From a zip of crops to a CSV, as a lab runs it: seconds, start included, and what of it is not the network.
+"""From a zip of crops to a CSV, as a lab runs it: seconds, start included, and how much of that is not the network.
 
     python -m benchmarks.speed.predict_speed --data qband.zip [--rounds 5]
 
@@ -79,7 +79,7 @@ WATCHED = (
 
 
 def some_of(data: Path, images: int, folder: Path) -> Path:
-    """Write a zip with the first images of a set (whole cells, as they lie there), without labels."""
+    """Write a zip with the first images of a set (whole cells, in their order), without labels."""
     return zip_of(data, slice(images), folder / f"{images}.zip")
 
 

@@ -25,7 +25,7 @@ from benchmarks.speed.preparation_speed import COLUMNS, CROPS, predict, row_of, 
 from gricol_zoo.data.table import ImageSet
 
 MODEL = "r18half_192"
-AIM, MOST_DIFFERENT = "0.5", 1e-6  # now / before; share of pixels, by one level at most
+AIM, MOST_DIFFERENT = "0.5", 1e-6  # now / before; share of pixels that may differ, by one level
 WORK = """
 import json, sys, time
 import numpy as np
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
     parser.add_argument("--against", type=Path, required=True, help="another checkout")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--crops", type=int, default=CROPS, help="timed, of each set")
+    parser.add_argument("--crops", type=int, default=CROPS, help="crops timed per set")
     options = parser.parse_args()
     rows, notes, old = [], [], options.against
     for tag in ("qband", "pki3"):
@@ -93,7 +93,7 @@ def main() -> None:
             wrong, most, pixels = different(part, how, size, old, Path(folder))
             notes.append(f"{wrong} of {pixels} pixels of {tag} differ, by {most} levels at most")
             if most > 1 or wrong > MOST_DIFFERENT * pixels:
-                raise SystemExit(f"Expected the same canvases but for a pixel in a million: {notes[-1]}.")
+                raise SystemExit(f"Expected the same canvases except for one pixel in a million: {notes[-1]}.")
             images = Path(folder) / "images.zip"
             with zipfile.ZipFile(images, "w") as archive:
                 for record in part.records:

@@ -64,7 +64,7 @@ def run(checkout: Path, *arguments: str) -> str:
 
 
 def prepare(checkout: Path, crops: Path, options: str) -> float:
-    """Return the microseconds that preparing one of the crops takes in a checkout."""
+    """Return the mean time that a checkout takes to prepare one crop, in microseconds."""
     return float(run(checkout, "-c", WORK, str(crops), options))
 
 

@@ -5,7 +5,7 @@
 Writes results/speed/processes.csv and .md: `gricol-zoo train` on real crops with all augmentation, in fp32, from the packaged
 weights of the other set (so that there is something to learn), five epochs of 20 steps on a part of the Q-band train part: by
 one process of one thread, by two under accelerate's launcher, by two "machines" of one process each, and by one process of two
-threads, which sums in another order too and so shows what rounding alone does. Seconds are left out: this is about numbers.
+threads, which also sums in another order and so shows the effect of rounding alone. No times are given; only losses count here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ COLUMNS = {
 
 
 def launcher(processes: int, machines: int, rank: int, port: int) -> list[str]:
-    """Return how accelerate starts several processes on a processor: its --cpu would start one alone."""
+    """Return how accelerate starts several processes on a processor; its --cpu would start only one."""
     options = {"num_processes": processes, "num_machines": machines, "machine_rank": rank, "main_process_ip": "127.0.0.1"}
     options |= {"main_process_port": port, "mixed_precision": "no", "dynamo_backend": "no"}
     given = [text for key, value in options.items() for text in (f"--{key}", str(value))]
@@ -50,7 +50,7 @@ def launcher(processes: int, machines: int, rank: int, port: int) -> list[str]:
 
 
 def few_cells(split: Path, target: Path, data: Path) -> None:
-    """Write a split of the first train cells and the val cells; the rest sits out as test, which a training never looks at."""
+    """Write a split of the first train cells and the val cells; the rest is marked as test, which training does not use."""
     parts = read_split(split)
     cells = list(dict.fromkeys((record.case, record.cell) for record in open_images(data).records))
     train = [cell for cell in cells if parts[cell] == "train"][:CELLS]

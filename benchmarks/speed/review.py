@@ -1,13 +1,13 @@
 """How many actions, and how much waiting, from a real cell's upload to its signed report, by mouse and by keyboard alone?
 
-    pip install '.[test]'        # and a Chromium; GRICOL_ZOO_CHROMIUM says where it is if it is not on the path
+    pip install '.[test]'        # and a Chromium; set GRICOL_ZOO_CHROMIUM to its path if it is not on the PATH
     python -m benchmarks.speed.review --data FOLDER [--cells q010 ...] [--pictures FOLDER]
 
-The real command, a real headless browser, cells of the test parts. A reviewer who knows the labels looks at what is in doubt:
-confirms what is right and moves what is wrong, enters initials, checks the cell and saves. The saved files are then verified
-with the key that signed them, and reported. Counted are clicks, drags and keys; "beyond the doubts" are those for drop, run,
-initials, check and save. Seconds are those that the page takes, not those that a person thinks. Writes
-results/speed/review.csv; ``--pictures`` keeps what the page looks like at 1280x800 and 1920x1080, light and dark.
+The real command, a real headless browser, cells of the test parts. A simulated reviewer who knows the labels goes through what
+is in doubt: confirms what is right, moves what is wrong, enters initials, checks the cell and saves. The saved files are then
+verified with the key that signed them, and reported. Clicks, drags and keys are counted; "beyond the doubts" are those for
+drop, run, initials, check and save. Seconds are the page's, without a person's time to think. Writes results/speed/review.csv;
+``--pictures`` saves screenshots of the page at 1280x800 and 1920x1080, light and dark.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ COLUMNS = {
 
 
 class Reviewer:
-    """Works on a tab as a person does, and counts.
+    """Works on a browser tab as a person does, and counts the actions.
 
     Args:
-        tab: a page of playwright.
-        labels: the true class by number.
+        tab: a page of Playwright.
+        labels: the true class of each chromosome, by number.
     """
 
     def __init__(self, tab: Any, labels: dict[int, str]) -> None:
@@ -63,7 +63,7 @@ class Reviewer:
         self.actions = self.moved = self.doubtful = 0
 
     def told(self, words: str) -> None:
-        """Wait until the status line says it."""
+        """Wait until the status line contains these words."""
         self.tab.wait_for_function("words => document.querySelector('#status')?.innerText.includes(words)", arg=words)
 
     def press(self, key: str) -> None:
@@ -72,12 +72,12 @@ class Reviewer:
         self.tab.keyboard.press(key)
 
     def click(self, selector: str) -> None:
-        """Click on the first of what a selector finds."""
+        """Click on the first element that a selector finds."""
         self.actions += 1
         self.tab.locator(selector).first.click()
 
     def settle(self, pick: Callable[[], int], act: Callable[[int, str], None]) -> None:
-        """Confirm or move one after the other, as they are picked, until nothing is in doubt."""
+        """Confirm or move one chromosome after another, as ``pick`` chooses them, until nothing is in doubt."""
         while left := self.tab.locator(".doubt").count():
             id = pick()
             self.doubtful += 1
@@ -87,16 +87,16 @@ class Reviewer:
             self.tab.wait_for_function("left => document.querySelectorAll('.doubt').length < left", arg=left)
 
     def first(self) -> int:
-        """Return the number of the least certain one."""
+        """Return the number of the least certain chromosome."""
         return int(self.tab.locator(".doubt").first.get_attribute("data-id"))
 
     def next(self) -> int:
-        """Go to the next doubtful one by its key; return its number."""
+        """Go to the next doubtful chromosome by keyboard; return its number."""
         self.press("n")
         return int(self.tab.get_attribute(".hit.chosen", "data-id"))
 
     def by_mouse(self, id: int, label: str) -> None:
-        """Confirm one, or drag it to its class."""
+        """Confirm a chromosome, or drag it to its class."""
         if not label:
             self.click(f".doubt[data-id='{id}']")
             self.click("[data-do=confirm]")
@@ -107,19 +107,19 @@ class Reviewer:
         end = self.tab.locator(f".place[data-label='{label}']").bounding_box()
         self.tab.mouse.move(start["x"] + start["width"] / 2, start["y"] + start["height"] / 2)
         self.tab.mouse.down()
-        # The name below the pictures: on a picture it would be a swap.
+        # Drop it on the name below the pictures: on a picture it would be a swap.
         self.tab.mouse.move(end["x"] + 20, end["y"] + end["height"] - 14, steps=5)
         self.tab.mouse.move(end["x"] + end["width"] / 2, end["y"] + end["height"] - 12)
         self.tab.mouse.up()
 
     def by_keyboard(self, id: int, label: str) -> None:
-        """Confirm the chosen one, or type its class."""
+        """Confirm the chosen chromosome, or type its class."""
         for key in [*label, "Enter"] if label in ("1", "2") else list(label) or ["Enter"]:  # 1 may become 10
             self.press(key)
 
 
 def review(tab: Any, way: str, source: Path, labels: dict[int, str], saved: Path) -> dict[str, Any]:
-    """Take one cell from upload to its saved files; return what it took."""
+    """Take one cell from upload to its saved files; return the actions and seconds that it took."""
     person = Reviewer(tab, labels)
     started = time.perf_counter()
     tab.set_input_files("#files input[type=file]", str(source))
@@ -160,7 +160,7 @@ def review(tab: Any, way: str, source: Path, labels: dict[int, str], saved: Path
 
 
 def proved(saved: Path, images: Path, key: Path) -> str:
-    """Report and verify what was saved; return "passed", or the command that did not."""
+    """Verify and report what was saved; return "passed", or the command that failed with its message."""
     folder = saved.with_suffix("")
     with zipfile.ZipFile(saved) as archive:
         archive.extractall(folder)
@@ -173,7 +173,7 @@ def proved(saved: Path, images: Path, key: Path) -> str:
 
 
 def photograph(tab: Any, out: Path, name: str) -> None:
-    """Keep what the page looks like at each size."""
+    """Save a screenshot of the page at each size."""
     out.mkdir(parents=True, exist_ok=True)
     for width, height in SIZES:
         tab.set_viewport_size({"width": width, "height": height})
@@ -187,7 +187,7 @@ def look(running: Any, address: str, source: Path, out: Path) -> None:
         tab = running.new_page(color_scheme=scheme)
         tab.set_default_timeout(120_000)
         tab.goto(address)
-        tab.wait_for_selector(".empty")  # before it nothing that is dropped arrives
+        tab.wait_for_selector(".empty")  # until then, dropped files are not received
         photograph(tab, out, f"{scheme}.empty")
         tab.set_input_files("#files input[type=file]", str(source))
         tab.wait_for_function("() => document.querySelector('#status')?.innerText.includes('images of')")
@@ -207,15 +207,15 @@ def chosen_cells(data: Path, names: Collection[str]) -> list[tuple[str, str, Ima
 
 
 def main() -> None:
-    """Start the server, review each cell both ways, prove what was saved."""
+    """Start the server, review each cell both ways, verify what was saved."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
-    parser.add_argument("--cells", nargs="+", default=CELLS, metavar="NAME", help=f"of test parts (default: {' '.join(CELLS)})")
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="keep pictures of the page there, and review nothing")
+    parser.add_argument("--cells", nargs="+", default=CELLS, metavar="NAME", help=f"test cells (default: {' '.join(CELLS)})")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="only save screenshots of the page there")
     options = parser.parse_args()
     browser = os.environ.get("GRICOL_ZOO_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), "")
     if not browser:
-        raise SystemExit("No Chromium here: install one, or set GRICOL_ZOO_CHROMIUM.")
+        raise SystemExit("Chromium was not found: install it, or set GRICOL_ZOO_CHROMIUM to its path.")
     from playwright.sync_api import sync_playwright
 
     from gricol_zoo.weights.ed25519 import make_keys
@@ -238,7 +238,7 @@ def main() -> None:
         ]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server, sync_playwright() as play:
             try:
-                # What is said of the key comes first.
+                # The message about the key comes first.
                 address = next(line.split()[2] for line in server.stderr or () if line.startswith("Serving on"))
                 running = play.chromium.launch(executable_path=browser, args=FLAGS)
                 for tag, name, cell in chosen_cells(options.data, options.cells):
@@ -253,7 +253,7 @@ def main() -> None:
                         tab = running.new_page(viewport={"width": 1280, "height": 800}, accept_downloads=True)
                         tab.set_default_timeout(120_000)
                         tab.goto(address)
-                        tab.wait_for_selector(".empty")  # before it nothing that is dropped arrives
+                        tab.wait_for_selector(".empty")  # until then, dropped files are not received
                         saved = root / f"{name}.{way}.zip"
                         row = review(tab, way, source, labels, saved)
                         tab.close()

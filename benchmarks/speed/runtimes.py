@@ -1,4 +1,4 @@
-"""All runtimes in turn in one run: our models beside timm's, each exported alike; and what each precision costs on val.
+"""All runtimes timed in turn in one run: our models and timm's, exported alike; and what each precision costs on val.
 
     pip install '.[test]' && python -m benchmarks.speed.runtimes --data FOLDER [--rounds 9]
     python -m benchmarks.speed.runtimes --only accuracy --data FOLDER [--images 460]
@@ -6,7 +6,7 @@
 Writes, with their .md:
 - results/speed/runtimes.csv and runtimes.png: images per second, one image, share of the convolution peak, memory; as created,
   by `optimize`, by ONNX Runtime and by OpenVINO in the best precision of each and in int8, with timm's networks likewise;
-- results/speed/runtimes_ratios.csv: what of that was aimed at;
+- results/speed/runtimes_ratios.csv: the ratios that have a target;
 - results/speed/runtimes_accuracy.csv: each released model on the val part of its split, by each runtime and precision. int8 is
   calibrated on synthetic chromosomes, as `make_runner` does it.
 """
@@ -38,7 +38,7 @@ from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.runtimes.choose import candidates, make_runner
 
 GROUPS = {8: ("r50half.pki3", "timm/resnet50"), 32: ("r18half_192.pki3", "r18half_128.pki3", "timm/resnet18")}
-"""By batch: what is compared with what."""
+"""Batch size -> the models that are compared at it."""
 OURS, PEER = GROUPS[8]
 RATIOS = {"what": ("what", ""), "ratio": ("ratio", ".2f"), "aim": ("aim, at least", ".2f"), "reached": ("reached", "")}
 ACCURACY = {
@@ -56,7 +56,7 @@ ACCURACY = {
 
 
 def subjects(name: str) -> Iterator[Subject]:
-    """Yield a model as created, and optimized by each runtime in each precision that it has here."""
+    """Yield a model as created, and optimized by each runtime in each precision that is available here."""
     yield Subject(name, "as is")
     for runtime, dtype in candidates("auto"):
         one = Subject(name, "optimized", dtype, runtime=runtime)
@@ -68,7 +68,7 @@ def subjects(name: str) -> Iterator[Subject]:
 
 
 def speed(groups: dict[int, tuple[str, ...]], rounds: int, memory: bool) -> list[dict[str, Any]]:
-    """Time every group in turn, and write the tables and the picture of it."""
+    """Time every group in turn, and write the tables and the picture."""
     rows = []
     for batch, names in groups.items():
         rows += benchmark([one for name in names for one in subjects(name)], batch_size=batch, rounds=rounds, memory=memory)
@@ -79,7 +79,7 @@ def speed(groups: dict[int, tuple[str, ...]], rounds: int, memory: bool) -> list
 
 
 def ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what was aimed at, and whether it was reached; the fastest row of our model is what auto takes."""
+    """Return the ratios that have a target, and whether it was reached; the fastest row of our model stands for "auto"."""
     ours = [row for row in rows if row["model"] == OURS]
     if not ours or not any(row["model"] == PEER for row in rows):
         return []
@@ -127,7 +127,7 @@ def _how(row: dict[str, Any]) -> str:
 
 
 def accuracy(names: list[str], data: Path, most: int) -> None:
-    """Score each model on val by each runtime and precision, and write the table of it."""
+    """Score each model on val by each runtime and precision, and write the table."""
     rows = []
     for name in names:
         val = open_part(tag_of(name), data, "val")
@@ -149,7 +149,7 @@ def accuracy(names: list[str], data: Path, most: int) -> None:
 def _compared(
     model: Any, canvases: np.ndarray, labels: np.ndarray, plain: np.ndarray, groups: list[str], runtime: str, dtype: str
 ) -> dict[str, Any]:
-    """Return what a runtime makes of canvases, beside torch's (n, classes) logits in fp32."""
+    """Return how a runtime's results on canvases compare with torch's (n, classes) logits in fp32."""
     try:
         logits = predict_logits(make_runner(model, runtime, dtype), canvases)
     except GricolZooError as error:
@@ -169,9 +169,9 @@ def main() -> None:
     parser.add_argument("--only", choices=["speed", "accuracy"])
     parser.add_argument("--data", type=Path, help="folder with qband.zip and pki3.zip")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--images", type=int, default=0, help="of each val part, for a first look (default: all)")
+    parser.add_argument("--images", type=int, default=0, help="images of each val part, for a quick look (default: all)")
     parser.add_argument("--no-memory", action="store_true")
-    parser.add_argument("--light", action="store_true", help="the light models alone")
+    parser.add_argument("--light", action="store_true", help="only the light models")
     options = parser.parse_args()
     if options.only != "speed" and options.data is None:
         parser.error("accuracy needs --data")

@@ -4,8 +4,8 @@
 
 Writes, with their .md:
 - results/speed/runtimes_commands.csv: `predict` of 1 and of 920 crops and `karyotype` of a cell, as commands of their own with
-  the packaged weights; the first use of a runtime, which writes and checks the network, apart;
-- results/speed/runtimes_ray.csv: what a further image costs with one worker of Ray Data and with two, by r50half.pki3.
+  the packaged weights; the first use of a runtime, which writes and checks the network, is a separate row;
+- results/speed/runtimes_ray.csv: further images per second with one worker of Ray Data and with two, by r50half.pki3.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ AIMS = {MANY: 3.5, CELL: 3.0}
 
 
 def commands(data: Path, rounds: int, crops: int, folder: Path) -> list[dict[str, Any]]:
-    """Time every command by every runtime in turn; return a row each."""
+    """Time every command by every runtime in turn; return one row for each pair."""
     one, many = some_of(data, 1, folder), some_of(data, crops, folder)
     first = open_images(data).records[0].cell
     last = sum(record.cell == first for record in open_images(data).records)
@@ -67,7 +67,7 @@ def commands(data: Path, rounds: int, crops: int, folder: Path) -> list[dict[str
         if runtime != "torch":
             rows.append({"what": FIRST, "runtime": runtime, **_row([runs[ONE](runtime)])})
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for _ in range(rounds + 1):  # the first fills the cache of karyotype's precision, and does not count
+    for _ in range(rounds + 1):  # the first round fills the cache for karyotype's precision, and does not count
         for what, run in runs.items():
             for runtime in RUNTIMES:
                 os.environ["GRICOL_ZOO_CACHE"] = str(folder / "cache" / runtime)
@@ -91,7 +91,7 @@ def _row(times: list[tuple[float, float]]) -> dict[str, float]:
 
 
 def on_ray(data: Path, images: int, folder: Path) -> list[dict[str, Any]]:
-    """Time one and two workers on some images and on more; return a row each."""
+    """Time one and two workers on some images and on more; return one row for each."""
     import ray
 
     from gricol_zoo.bulk.columns import ColumnClassifier
@@ -108,7 +108,7 @@ def on_ray(data: Path, images: int, folder: Path) -> list[dict[str, Any]]:
             rows = sum(map(len, predict([zips[count]], folder / "ray.csv", How(classify, workers))))
             seconds[workers, count] = time.perf_counter() - started
             if rows != count:
-                raise SystemExit(f"{rows} rows of {count} images")
+                raise SystemExit(f"expected {count} rows, but got {rows}")
     ray.shutdown()
     rate = {workers: (sizes[1] - sizes[0]) / (seconds[workers, sizes[1]] - seconds[workers, sizes[0]]) for workers in (1, 2)}
     return [
@@ -130,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip and pki3.zip")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--crops", type=int, default=CROPS, help="fewer for a first look")
+    parser.add_argument("--crops", type=int, default=CROPS, help="fewer for a quick look")
     parser.add_argument("--ray-images", type=int, default=400)
     parser.add_argument("--no-ray", action="store_true")
     options = parser.parse_args()

@@ -1,9 +1,9 @@
-"""How the cost of the upper branch grows with the grid: time a cell for N = 2, 3, 4.
+"""How the cost of the upper branch grows with the grid: time per cell for N = 2, 3, 4.
 
     python -m benchmarks.speed.scaling [--batch-size 2] [--rounds 7]
 
 Writes results/speed/scaling.csv and .md. All classifiers at 448x456 (``model.full`` of the optimized model): N*N cells and the
-overview, so N*N + 1 backbone passes an image; random images, timed in turn in one run.
+overview, so N*N + 1 backbone passes per image; random images, timed in turn in one run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COLUMNS = {
 
 
 def full_step(grid: int, batch_size: int) -> Step:
-    """Return all classifiers of the paper's model on random images."""
+    """Return a step that runs all classifiers of the paper's model on random images."""
     model = gricol_zoo.optimize(gricol_zoo.create_model(f"gricol_r50half_n{grid}").eval())
     x = torch.randn(batch_size, 1, *model.spec.image_size)
 

@@ -1,10 +1,10 @@
-"""Bulk prediction over shards: what grows with the number of images, and what two processes are worth.
+"""Bulk prediction over shards: how time and memory grow with the number of images, and what a second process gains.
 
     python -m benchmarks.speed.shards --data qband.zip [--rounds 3]
 
 Writes results/speed/shards.csv and .md: `gricol-zoo predict --shards` as a command of its own, with the packaged weights, on
-1, 2, 4 and 8 zips of 540 crops each; then the 8 by one and by two processes that have one core each, which share them by
-themselves. Seconds (medians) are of whole commands, start included; peak memory is of the larger process.
+1, 2, 4 and 8 zips of 540 crops each; then the 8 zips by one and by two processes with one core each, which divide the zips
+among themselves. Seconds (medians) are of whole commands, start included; peak memory is that of the larger process.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def run(shards: list[str], out: Path, processes: int, cores: int) -> tuple[float
     files = sorted(out.glob("*.csv"))
     rows = [row["path"] for file in files for row in read_csv(file)]
     if len(rows) != CROPS * len(shards) or len(set(rows)) != len(rows):
-        raise SystemExit("not each image once")
+        raise SystemExit("some images are missing or were predicted twice")
     return seconds, max(peaks), sum(file.stat().st_size for file in files)
 
 

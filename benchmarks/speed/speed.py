@@ -75,7 +75,7 @@ def ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def batches(dtype: str, rounds: int) -> list[dict[str, Any]]:
-    """Return the time an image by batch size."""
+    """Return the time per image by batch size."""
     sizes = [(name, size) for name in ("r50half", "gricol_r18half_n3_128") for size in (1, 2, 4, 8, 16, 32, 64)]
     steps = {key: inference_step(Subject(key[0], "optimized", dtype), key[1]) for key in sizes}
     times = time_in_turn(steps, rounds)

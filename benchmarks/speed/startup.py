@@ -1,9 +1,9 @@
-"""How long it takes until something happens: importing the package, asking for help, creating a model.
+"""Start-up times: importing the package, showing help, creating a model.
 
     python -m benchmarks.speed.startup [--rounds 15]
 
-Writes results/speed/startup.csv and .md. Commands are processes of their own, in turn; models are made in turn in one process,
-with random weights but for the last.
+Writes results/speed/startup.csv and .md. Commands are timed in turn, each in a process of its own; models are created in turn
+in one process, with random weights except for the last.
 """
 
 from __future__ import annotations

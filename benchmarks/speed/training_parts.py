@@ -1,13 +1,13 @@
-"""What of a training step is not the step itself: augmentation, averaging, input; and against another checkout, in turns?
+"""How much augmentation, averaging and input add to a training step, compared with another checkout in turns.
 
     git worktree add ../before 873bb54
     python -m benchmarks.speed.training_parts --against ../before [--rounds 5] [--only r50half]
 
-Both checkouts train on the same synthetic canvases, in processes that take turns, in bf16 where the processor has it, with as
-many threads as torch takes. Of each part the fastest of a process counts. "frozen" trains as the recipes of the paper-size
+Both checkouts train on the same synthetic canvases, in processes that take turns, in bf16 where the processor has it, with
+torch's number of threads. Of each part, a process's fastest time counts. "frozen" trains as the recipes of the paper-size
 family do from their second stage on: the batch-norms keep their statistics. Writes results/speed/training_parts.csv and .md:
-medians over the rounds, each part's share of the whole of now, and the quartiles of the paired ratios. A row "released recipe"
-compares the step with frozen batch-norms now with the step that the other checkout's recipes asked for, without.
+medians over the rounds, each part's share of the whole now, and the quartiles of the paired ratios. A row "released recipe"
+compares the step now, with frozen batch-norms, with the step of the other checkout's recipes, without them.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def measure(checkout: Path, model: str, recipe: str, batch: int) -> dict[str, fl
 
 
 def rows_of(case: tuple[str, str, int], pairs: list[tuple[dict[str, float], dict[str, float]]]) -> list[dict[str, object]]:
-    """Return a row for each part, of pairs (before, now)."""
+    """Return one row per part, from pairs (before, now)."""
     model, recipe, batch = case
     known = {"model": model, "recipe": recipe, "batch_size": batch, "rounds": len(pairs), **describe_machine()}
     compared = {part: (part, part) for part in pairs[0][0]} | {"released recipe": ("all", "all, frozen")}
@@ -133,7 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", type=Path, required=True, help="another checkout")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", nargs="+", default=[model for model, *_ in CASES], help="of the models")
+    parser.add_argument("--only", nargs="+", default=[model for model, *_ in CASES], help="only these models")
     options = parser.parse_args()
     rows: list[dict[str, object]] = []
     command = ["git", "rev-parse", "--short", "HEAD"]
@@ -143,7 +143,7 @@ def main() -> None:
         if case[0] in options.only:
             pairs = [(measure(options.against, *case), measure(ROOT, *case)) for _ in range(options.rounds)]
             rows += rows_of(case, pairs)
-            write("speed/training_parts", rows, COLUMNS, note)  # each time, for the last case takes long
+            write("speed/training_parts", rows, COLUMNS, note)  # after each case, because the last takes long
 
 
 if __name__ == "__main__":

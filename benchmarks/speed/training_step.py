@@ -1,10 +1,10 @@
-"""One training step, ours against the method written out as the equations read, and against a plain loop.
+"""One training step: ours compared with the paper's equations written out literally, and with a plain loop.
 
     python -m benchmarks.speed.training_step [--model gricol_r18half_n3_128] [--batch-size 32] [--rounds 7]
 
-Writes results/speed/training_step.csv and .md (time in turn, in one run; peak memory in a process each) and
-results/speed/training_step_profile.csv (where the time of our step goes). Random images, AdamW, epoch 0, threads as torch
-takes them.
+Writes results/speed/training_step.csv and .md (timed in turn, in one run; peak memory in a process for each) and
+results/speed/training_step_profile.csv (where the time of our step goes). Random images, AdamW, epoch 0, torch's number of
+threads.
 
 - naive: a loop over the cells, one backbone call each, fp32, default memory format: Eq. 1 to 7 as they stand.
 - plain: cells folded into the batch, one backbone call, default memory format; fp32, and bf16 by autocast.
@@ -41,7 +41,7 @@ PROFILE_COLUMNS = {"operator": ("operator", ""), "share": ("share of the step", 
 
 
 def naive_loss(model: Any, images: torch.Tensor, labels: torch.Tensor, epoch: float, beta: float, ramp: float) -> torch.Tensor:
-    """Return the loss as the paper's equations read: one cell after the other."""
+    """Return the loss by the paper's equations taken literally: one cell after another."""
     head = model.head
     cells = model.splitter(images)
     count = cells.shape[1]
@@ -60,7 +60,7 @@ def naive_loss(model: Any, images: torch.Tensor, labels: torch.Tensor, epoch: fl
 
 
 def plain_step(name: str, batch_size: int, loop: bool, bf16: bool) -> Step:
-    """Return a step without any of our care: torch's defaults."""
+    """Return a step with torch's defaults, without our optimizations."""
     torch.manual_seed(0)
     model = gricol_zoo.create_model(name).train()
     loss_of = gricol_zoo.GridLoss()
@@ -122,7 +122,7 @@ def main() -> None:
     memory = {name: peak_memory_of(make, *arguments) for name, (make, *arguments) in makers.items()}
     times = time_in_turn({name: make(*arguments) for name, (make, *arguments) in makers.items()}, options.rounds)
     naive, fp32, bf16 = (times[name].median for name in list(makers)[:3])
-    plain = bf16 if dtype == "bf16" else fp32  # emulated bf16 is no rival
+    plain = bf16 if dtype == "bf16" else fp32  # emulated bf16 would not be a fair comparison
     rows = [
         {
             "model": options.model,

@@ -1,4 +1,4 @@
-"""The benchmark measures what it says: known times, known memory, known multiply-adds."""
+"""The benchmark measures correctly: known times, known memory, known multiply-adds."""
 
 import csv
 import io
@@ -59,13 +59,13 @@ def test_spread_is_median_and_quartiles():
 
 
 def fill(mebibytes):
-    """Return a step that holds so much for a moment."""
+    """Return a step that briefly holds that much memory."""
     litter = [np.ones(MEBIBYTE // 4, np.uint8) for _ in range(800)]  # 200 MiB, freed before the step
     del litter
     return lambda: float(np.ones(mebibytes * MEBIBYTE, np.uint8).sum())
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the peak of a step")
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux reports the peak of a step")
 @pytest.mark.parametrize("mebibytes", [60, pytest.param(200, marks=pytest.mark.slow)])
 def test_peak_memory_is_what_a_step_holds(mebibytes):
     assert peak_memory_of(fill, mebibytes) == pytest.approx(mebibytes, abs=25)
@@ -143,7 +143,7 @@ def test_a_training_step_trains(form, monkeypatch):
     step = training_step(Subject("gricol_r18half_n3_128", form), 2)
     model = seen["it"][0]
     before = {key: value.clone() for key, value in model.named_parameters()}
-    for _ in range(3):  # in the first, the batch-norms that start at zero keep their blocks out
+    for _ in range(3):  # in the first step, batch-norms that start at zero keep their blocks out
         step()
     assert all(not torch.equal(value, before[key]) for key, value in model.named_parameters())
 
@@ -194,7 +194,7 @@ def test_a_misspelt_name_is_one_line(name, capsys):
 
 
 def test_the_naive_reference_is_the_same_loss():
-    model = gricol_zoo.create_model("gricol_r50half_n3", **SMALL).eval()  # batch-norm by fixed statistics: the same either way
+    model = gricol_zoo.create_model("gricol_r50half_n3", **SMALL).eval()  # fixed batch-norm statistics, so that both ways agree
     images, labels = torch.randn(2, 1, *SMALL["image_size"]), torch.tensor([3, 7])
     loss = gricol_zoo.GridLoss(beta=0.03, ramp_epoch=2)
     for epoch in (0.0, 1.0, 5.0):

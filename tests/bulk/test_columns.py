@@ -126,7 +126,7 @@ def test_lengths_are_a_column_and_factors_follow(model, batch, images):
 
 
 class Frame(dict):
-    """As much of a pandas frame as is needed."""
+    """The part of a pandas data frame that is needed here."""
 
     @property
     def columns(self):

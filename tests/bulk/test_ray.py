@@ -1,4 +1,4 @@
-"""Prediction on a local Ray cluster of two workers. The package must be there: its extra has a step of its own in CI."""
+"""Prediction on a local Ray cluster of two workers. Ray must be installed: its extra has a step of its own in CI."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def crops(tmp_path_factory):
-    """Two cells of 12 in a folder, one of which has a picture twice and a file that is not an image; and the first in a zip."""
+    """Two cells of 12 in a folder, one with a repeated picture and a file that is not an image; and the first in a zip."""
     folder = tiny_set(tmp_path_factory.mktemp("ray") / "crops", cells=4, classes=("1", "5", "21"), copies="ab")
     first = folder / "images" / "c00"
     (first / "5_a.png").write_bytes((first / "1_a.png").read_bytes())
@@ -78,7 +78,7 @@ def test_parquet_in_and_out(cluster, crops, alone, tmp_path):
 
 
 def test_the_scale_is_that_of_the_whole_cell(cluster, tmp_path):
-    """Of a cell by a camera with twice the pixels; a batch has too few of its crops to tell."""
+    """The cell comes from a camera with twice the pixels; a batch has too few of its crops to measure the scale."""
     write_cell(tmp_path / "cell", zoom=2)
     how = "--dtype", "fp32", "--scale", "auto"
     assert run("predict", tmp_path / "cell", "--out", tmp_path / "one.csv", *how) == 0
@@ -90,7 +90,7 @@ def test_the_scale_is_that_of_the_whole_cell(cluster, tmp_path):
 
 
 class Deadly(ColumnClassifier):
-    """Whose process is killed at a certain batch, once; every batch that is begun is noted."""
+    """A classifier whose process is killed once, at a certain batch; every batch that is started is recorded."""
 
     notes = None
 
@@ -115,7 +115,7 @@ def test_each_image_once_after_a_killed_worker(cluster, crops, alone, tmp_path):
     assert (tmp_path / "notes.killed").exists()
     begun = [json.loads(line) for line in (tmp_path / "notes").read_text().splitlines()]
     paths = [path for _, batch in begun for path in batch]
-    assert len(paths) > len(set(paths))  # what died was begun again
+    assert len(paths) > len(set(paths))  # the killed batch was started again
     assert len({process for process, _ in begun}) >= 3
     prefix = f"{crops.as_posix().rstrip('/')}/"
     expected = [{**row, "path": row["path"].removeprefix(prefix)} for row in read_csv(alone)[:24]]

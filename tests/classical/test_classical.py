@@ -1,4 +1,4 @@
-"""The classical systems: geometry against the renderer's own, networks against scikit-learn, folders against harm."""
+"""The classical systems: geometry against the renderer's, networks against scikit-learn, and damaged folders."""
 
 import csv
 import hashlib
@@ -61,7 +61,7 @@ def test_an_axis_of_a_box_is_its_middle_line():
 
 
 def test_the_axis_of_an_arc_turns_as_the_arc():
-    # Its first third and its last point 2/3 of the whole turn apart.
+    # The directions of its first and its last third differ by 2/3 of the whole turn.
     assert bend_of(find_axis(find_mask(draw("1", bend=150))[1])) == pytest.approx(100, abs=25)
     assert bend_of(find_axis(find_mask(draw("1"))[1])) < 5
 
@@ -89,7 +89,7 @@ def test_the_arms_are_cut_and_turned_upright():
     assert straight.shape[1] < 0.6 * grey.shape[1]
 
 
-@pytest.mark.parametrize("bend", [30, 120, -120])  # the first is straight enough to be left whole by the arms' method
+@pytest.mark.parametrize("bend", [30, 120, -120])  # 30 degrees is straight enough for the arms' method not to cut it
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_up_stays_up_and_a_light_background_stays_light(method, bend):
     grey = draw("2", bend=bend)
@@ -137,7 +137,7 @@ def test_an_unknown_method_is_named():
 def test_magnification_and_staining_of_a_cell_cancel(features):
     greys = [draw(name) for name in CHROMOSOMES]
     one = [measure(grey) for grey in greys]
-    # As if the cell were seen through a lens twice as strong, and stained half as much.
+    # As if the cell were seen at twice the magnification, and stained half as strongly.
     other = [
         p._replace(
             width=2 * p.width, length=2 * p.length, area=4 * p.area, perimeter=2 * p.perimeter, brightness=p.brightness / 2
@@ -265,7 +265,7 @@ def test_harmed_weights_are_refused(model, tmp_path):
 
 
 def test_reassignment_is_within_the_cell():
-    # Three say that they are chromosome 1; a cell has two, and the least sure of them has 2 for its second choice.
+    # Three are classified as chromosome 1; a cell has two, and the least certain of them has 2 as its second choice.
     probabilities = np.full((4, 24), 1e-4)
     probabilities[:3, 0], probabilities[2, 1] = 0.9, 0.3
     probabilities[2, 0], probabilities[3, 1] = 0.6, 0.9
@@ -290,7 +290,7 @@ def test_the_commands(system, tmp_path, capsys):
     out = tmp_path / "run"
     assert main(["train", "--data", str(data), "--model", system, "--out", str(out)]) == 0
     training = json.loads((out / "config.json").read_text())["gricol_zoo_classical"]["training"]
-    assert training["split"] == "by case or cell, 80/10/10, seed 0"  # one was made, and that is on record
+    assert training["split"] == "by case or cell, 80/10/10, seed 0"  # a split was made, and it is recorded
     report = tmp_path / "report.json"
     assert main(["validate", "--data", str(data), "--model", str(out), "--out", str(report)]) == 0
     scores = json.loads(report.read_text())

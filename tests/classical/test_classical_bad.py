@@ -1,4 +1,4 @@
-"""Images that show no single chromosome: one typed error each, and never the end of a run over other images."""
+"""Images that do not show a single chromosome: one typed error each, which never stops a run over other images."""
 
 import json
 
@@ -37,7 +37,7 @@ def side_by_side(first, second, gap):
 
 
 def filled():
-    """A chromosome larger than its crop, whose corners alone are background."""
+    """A chromosome larger than its crop: only the corners are background."""
     grey = 0.7 + 0.05 * np.random.default_rng(0).random((40, 30))
     for rows in (slice(0, 6), slice(-6, None)):
         for columns in (slice(0, 6), slice(-6, None)):
@@ -97,7 +97,7 @@ def test_any_blobs_are_measured_or_refused(seed):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A set of 20 images, of which the five are bad."""
+    """A set of 20 images with the five bad ones among them."""
     folder = tiny_set(tmp_path_factory.mktemp("bad"), cells=10, classes=("1", "21"))
     for cell, (grey, _) in enumerate(BAD.values()):
         Image.fromarray((np.clip(grey, 0, 1) * 255).astype(np.uint8)).save(folder / f"images/c{cell:02d}/21_a.png")
@@ -122,7 +122,7 @@ def test_the_commands_go_on(data, tmp_path, capsys):
     out = str(tmp_path / "run")
     assert main(["train", "--data", str(data), "--model", "wang2009", "--out", out]) == 0
     error = capsys.readouterr().err
-    assert sum(path in error for path in SPOILT) >= 3  # the others may stand in the test part
+    assert sum(path in error for path in SPOILT) >= 3  # the others may be in the test part
     assert "They are excluded" in error
     assert main(["predict", str(data), "--model", out, "--out", str(tmp_path / "p.csv")]) == 0
     rows = {row["path"]: row for row in read_csv(tmp_path / "p.csv")}
@@ -132,7 +132,7 @@ def test_the_commands_go_on(data, tmp_path, capsys):
     good = [row for path, row in rows.items() if path not in SPOILT]
     assert len(good) == 15
     assert all(row["prediction"] == row["label"] and not row["error"] for row in good)
-    assert main(["validate", "--data", str(data), "--model", out, "--out", str(tmp_path / "r.json")]) == 2  # as of a network
+    assert main(["validate", "--data", str(data), "--model", out, "--out", str(tmp_path / "r.json")]) == 2  # as for a network
     assert SPOILT[0] in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""Classical systems in the commands of networks: cross-validation, list, info, karyotype, and what is refused."""
+"""Classical systems in the commands for networks: cross-validation, list, info, karyotype, and what is refused."""
 
 import json
 import shutil
@@ -106,12 +106,12 @@ def test_stopped_and_resumed_gives_the_same(finished, data, tmp_path, capsys):
     assert "with the classes of each cell assigned together" in said.out
     for name in ("predictions.csv", "folds.csv", "report.json"):
         assert (tmp_path / "run" / name).read_bytes() == (finished / "wang2009" / name).read_bytes()
-    assert run(*asked, "--resume") == 0  # nothing left to do: the error of the one image is still known
+    assert run(*asked, "--resume") == 0  # nothing is left to do; the error of the one image is still known
     assert (tmp_path / "run" / "predictions.csv").read_bytes() == (finished / "wang2009" / "predictions.csv").read_bytes()
 
 
 def test_reassigned_by_hand():
-    """Two cells: in one a third 1 becomes the 2 that is missing; in the other an image has no answer, and counts as wrong."""
+    """Two cells: in one a third 1 becomes the missing 2; in the other an image has no prediction, which counts as an error."""
     sure = np.full((7, 24), 1e-4)
     sure[:3, 0], sure[2, 1], sure[3, 1] = 0.9, 0.3, 0.9
     sure[2, 0] = 0.6
@@ -183,7 +183,7 @@ def test_shards_are_of_networks(trained, tmp_path, capsys):
 
 def test_what_networks_are_predicted_and_scored_by_takes_a_system(trained):
     images, model = open_images(trained / "set"), load(trained / "run")
-    mixed = images.subset([*range(0, len(images), 2), *range(1, len(images), 2)])  # no cell's images stand together
+    mixed = images.subset([*range(0, len(images), 2), *range(1, len(images), 2)])  # no cell's images are adjacent
     classifier = as_classifier(model, "run")
     expected = model.predict_logits(mixed)
     rows = [row for batch in predict_rows(classifier, mixed, batch_size=2) for row in batch]

@@ -1,4 +1,4 @@
-"""The parts of a chromosome from its mask and axis: box, joints and arms of shapes that are known."""
+"""The parts of a chromosome from its mask and axis: box, joints and arms of known shapes."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from gricol_zoo.errors import ImageError
 
 
 def upright(waist=30, top=10, length=80, width=16):
-    """Return a chromosome that stands upright and is narrow in one row, and that row."""
+    """Return an upright chromosome that is narrow in one row, and that row."""
     grey = np.zeros((100, 60))
     middle = 30
     for row in range(length):
@@ -36,7 +36,7 @@ def test_a_bar_with_a_waist(turned):
 
 
 def bent(at, angle):
-    """Return 64 points that turn once by an angle (degrees), after a number of steps."""
+    """Return 64 points on a line that turns once, by an angle in degrees, after a number of steps."""
     turn = np.radians(angle) * (np.arange(63) >= at)
     return np.concatenate([[[0, 0]], np.cumsum(np.stack([np.sin(turn), np.cos(turn)], 1), 0)])
 

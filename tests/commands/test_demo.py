@@ -11,7 +11,7 @@ from gricol_zoo.data.synthetic import render_cell
 
 @pytest.mark.parametrize("cells", [4, pytest.param(20, marks=pytest.mark.slow)])
 def test_demo_gets_forty_of_46_on_average(cells):
-    """Bend up to 40 degrees, noise 0.02, tilt up to 20 degrees: the demo's own settings, seeds from 0."""
+    """With the demo's own settings: bend up to 40 degrees, noise 0.02, tilt up to 20 degrees, seeds from 0."""
     model = create_model(DEFAULT_MODEL, pretrained=True, deployed=True)
     right = []
     for seed in range(cells):

@@ -125,7 +125,7 @@ def test_cells_of_a_run_are_reported_as_they_are_after_an_edit(tmp_path, capsys)
 
 
 def _sign_report_verify(out, key, capsys):
-    """A signed cell is reported and verified; one changed byte of its record, or of an image, is found."""
+    """A signed cell is reported and verified; one changed byte in its record or in an image is found."""
     pytest.importorskip("cryptography")
     file = out / "a" / "karyotype.json"
     assert run("sign", file, "--new", "--key", key) == 0

@@ -1,4 +1,4 @@
-"""Each field of the augmentation: off it does nothing, on it does what it says and nothing else."""
+"""Each field of the augmentation: switched off it does nothing; switched on it does what it says and nothing else."""
 
 import dataclasses
 import io
@@ -24,7 +24,7 @@ from gricol_zoo.training.recipes import RECIPES, ROBUST_AUGMENT
 NEW = ("strong_bend", "fit", "rotation", "specks", "neighbour", "blur_sd", "grain", "jpeg", "background")
 SIZE = (192, 96)
 
-# What the released recipes' fields made of ``rods()`` before there were the others: four numbers for each, see ``shadow``.
+# What the fields of the released recipes made of ``rods()`` before the others were added: four numbers each, see ``shadow``.
 BEFORE = {
     "tilt": (-10.61, -28.42, -35.04, -12.09),
     "scale": (35.91, -15.51, -33.09, -16.21),
@@ -108,7 +108,7 @@ def test_a_field_repeats_with_its_generator_and_keeps_type_and_range(name, canva
 
 @pytest.mark.parametrize("name", [*NEW, "all"])
 def test_processes_that_share_a_batch_draw_what_one_would(name, canvases):
-    # A neighbour is another image of the process's own, so where it comes from differs, and nothing else does.
+    # A neighbour is another image of the same process, so only its source differs.
     augment = dataclasses.replace(ROBUST_AUGMENT, neighbour=0) if name == "all" else Augment(**{name: 0.5})
     batch = canvases if name != "neighbour" else canvases[:1].expand(24, -1, -1)
     whole = augment(batch, seeded(5))
@@ -151,7 +151,7 @@ def test_a_strong_bend_lies_as_preparation_would_lay_it(canvases, seed):
         assert (rows.min() + rows.max()) / 2 == pytest.approx(95.5, abs=1)
         assert (columns.min() + columns.max()) / 2 == pytest.approx(47.5, abs=1)
         spread = np.linalg.eigvalsh(np.cov(rows, columns))
-        if spread[1] > 1.5**2 * spread[0]:  # a rounder one has no axis to speak of
+        if spread[1] > 1.5**2 * spread[0]:  # a rounder one has no clear axis
             assert math.degrees(measure_pose(image).angle) == pytest.approx(0, abs=3)
 
 
@@ -185,7 +185,7 @@ def test_the_upper_end_stays_the_upper_one():
     bent = Augment(strong_bend=1.0)(ends, seeded(2))
     rows = torch.arange(192.0).view(1, -1, 1)
     top, bottom = (bent > 0.8).float(), ((bent > FOREGROUND) & (bent < 0.55)).float()
-    # The dimmer end is measured where it is not the rim of the rest: by its far edge from the bright end.
+    # The dimmer end is measured apart from the rim of the rest: by its edge far from the bright end.
     upper = (rows * top).sum((1, 2)) / top.sum((1, 2))
     lower = (rows * bottom).sum((1, 2)) / bottom.sum((1, 2))
     assert (lower - upper > -2).all()
@@ -234,7 +234,7 @@ def test_fit_keeps_what_is_enlarged_on_the_canvas():
     assert (fitted[:, 0].amax(1) < FOREGROUND).all()
     box = extent_of(fitted)
     assert box.length.max() == pytest.approx(190, abs=1)
-    inside = extent_of(cut).length < 188  # what fitted is as it was
+    inside = extent_of(cut).length < 188  # what already fitted is unchanged
     assert inside.sum() > 10
     torch.testing.assert_close(fitted[inside], cut[inside], atol=1e-4, rtol=0)
 
@@ -262,14 +262,14 @@ def test_what_was_rotated_is_two_degrees_off():
     assert abs(np.mean(angles)) < 0.5
 
 
-# What lies beside it
+# What is beside it
 
 
 def test_specks_are_few_small_and_dim_and_near():
     images = bars(120).expand(100, -1, -1) * 0.2
     added = soil.add_specks(images, Draws(seeded(0), 100), 1.0) - images
     assert added.min() >= 0
-    assert added.max() <= soil.SPECK_GREY * 2  # two may lie on each other
+    assert added.max() <= soil.SPECK_GREY * 2  # two may overlap
     area = (added > 0.1).sum((1, 2))
     assert area.max() < 6 * 20
     assert area.float().mean() > 3
@@ -336,7 +336,7 @@ def test_blur_has_the_standard_deviation_that_is_drawn():
     place = torch.arange(41.0) - 20
     for axis in (1, 2):
         measured = (weight.sum(3 - axis) * place**2).sum(1).sqrt()
-        clear = deviation > 0.8  # below it a pixel is too coarse to tell
+        clear = deviation > 0.8  # below 0.8 the pixels are too coarse to measure it
         torch.testing.assert_close(measured[clear], deviation[clear], rtol=0.05, atol=0)
 
 

@@ -1,4 +1,4 @@
-"""Images that are read once: the same as a plain set's, and how often files are opened and decoded."""
+"""Images that are read once: they equal those of a plain set, and files are opened and decoded as rarely as promised."""
 
 import dataclasses
 import hashlib
@@ -94,7 +94,7 @@ def test_a_karyotype_reads_each_image_once_and_so_does_drawing_it_again(tmp_path
 
 @pytest.fixture
 def harmed(tmp_path):
-    """Images of which one is no image, and one is not there; they are the last two."""
+    """Images of which the last two are bad: one is not an image, and one is missing."""
     images = open_images(tiny_set(tmp_path / "set", cells=2))
     folder = images.store.root
     (folder / images.records[-2].path).write_bytes(b"no image")

@@ -256,7 +256,7 @@ def test_a_zip_whose_list_of_members_is_damaged_is_refused(tmp_path):
         archive.writestr("ü.png", b"x")
     data = bytearray((tmp_path / "bad.zip").read_bytes())
     entry = data.index(b"PK\1\2")
-    for place, value in ((46, 0xFF), (6, 0xFF)):  # a name that is no UTF-8; a version that no zip has
+    for place, value in ((46, 0xFF), (6, 0xFF)):  # a name that is not UTF-8; a version that no zip has
         damaged = data.copy()
         damaged[entry + place] = value
         (tmp_path / "bad.zip").write_bytes(damaged)
@@ -357,7 +357,7 @@ def test_an_arc_turns_by_its_angle_and_keeps_the_length(turn):
         rows, columns = np.nonzero(image > 0.4)
         assert rows.mean() == pytest.approx(63.5, abs=1)
         assert (columns.min() + columns.max()) / 2 == pytest.approx(47.5, abs=1.5)
-        # Against points of the circle: from the middle of the axis to its end is half the turn.
+        # Compared with points of the circle: from the middle of the axis to its end is half the turn.
         ends = [
             np.array([columns[side].mean(), rows[side].mean()]) for side in (rows <= rows.min() + 2, rows >= rows.max() - 2)
         ]
@@ -463,7 +463,7 @@ def test_overlap_leaves_a_bright_stripe_and_erase_blanks_a_box():
     ratio = striped / images
     assert ratio.max() == pytest.approx(1.0)  # the stripe is as bright as the image was, the rest darker
     assert ratio.min() >= 0.5 - 1e-5
-    assert ((ratio > 0.99).flatten(1).float().mean(1) > 0.02).all()  # every image has one, a stripe and no more
+    assert ((ratio > 0.99).flatten(1).float().mean(1) > 0.02).all()  # every image has one stripe
     assert ((ratio > 0.99).flatten(1).float().mean(1) < 0.6).all()
     erased = Augment(erase=1.0)(images, torch.Generator().manual_seed(0)) == 0
     assert 0 < erased.float().mean() < 0.04
@@ -488,7 +488,7 @@ def test_percentile_is_numpys(size, q):
 
 @pytest.mark.parametrize("angle", range(-80, 90, 20))
 def test_pose_is_the_principal_axis(angle):
-    """Against numpy's eigenvectors of the covariance of the mask."""
+    """Compared with numpy's eigenvectors of the covariance of the mask."""
     image = rod(angle)
     image[10:30, 50:58] = 1  # a lump, so that the middle of the extent is not the centre of mass
     points = np.stack(np.nonzero(image > 0.15 * np.percentile(image, 99.5))[::-1]).astype(float)

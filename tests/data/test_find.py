@@ -1,4 +1,4 @@
-"""Preparation 2: the same chromosome gives the same canvas, whatever camera, file and neighbours it came with."""
+"""Preparation 2: the same chromosome gives the same canvas, whatever its camera, file and neighbours."""
 
 import dataclasses
 import hashlib
@@ -35,7 +35,7 @@ def difference(one, other):
 
 
 def nearest(one, other):
-    """Return the least difference over a turn of 180 degrees and shifts by a pixel."""
+    """Return the smallest difference over a turn of 180 degrees and shifts by a pixel, in grey levels."""
     shifts = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1)]
     return min(difference(one, np.roll(turned, by, (0, 1))) for turned in (other, other[::-1, ::-1]) for by in shifts)
 
@@ -57,7 +57,7 @@ def test_the_canvas_is_the_same(camera, name, light):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_grey_ground_that_is_less_than_half_is_light(name):
-    """White became 117 of 255: by its level alone it would be a dark ground."""
+    """White became 117 of 255: judged by its level alone, it would be a dark ground."""
     grey = draw(name)
     found = prepare((1 - grey) * np.float32(117 / 255), HOW, SIZE)
     assert difference(canvas_of(grey), found.canvas) < CLOSE
@@ -78,7 +78,7 @@ def test_noise_is_all_that_noise_adds(name, light):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_grainy_ground_is_still_ground(name):
-    """Of a faint chromosome, noise of 5 levels is a twelfth: its largest grains are above the usual bound."""
+    """Noise of 5 levels is a twelfth of a faint chromosome's contrast: its largest grains are above the usual bound."""
     clean, noisy = (prepare(grey, HOW, SIZE) for grey in (draw(name), with_noise(0.4 * draw(name)).astype(np.float32)))
     assert (noisy.length, noisy.width) == pytest.approx((clean.length, clean.width), abs=8)
     assert noisy.others == 0
@@ -95,7 +95,7 @@ def test_quarter_turns_are_exact(name, quarters):
 @pytest.mark.parametrize("tilt", [30, 60, 90, 150])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_turned_chromosome_is_brought_upright(name, tilt):
-    """It is drawn anew on other pixels, which moves its ends by up to one."""
+    """It is redrawn on other pixels, which moves its ends by up to one pixel."""
     straight, turned = (canvas_of(draw(name, tilt=each, noise=0)) for each in (0, tilt))
     assert nearest(straight, turned) < 8
 
@@ -109,7 +109,7 @@ def test_a_mirrored_crop_is_a_mirrored_canvas(name):
 @pytest.mark.parametrize(("scale", "least"), [(0.5, 6), (0.8, 8), (1.3, 9), (2, 12), (3, 16)])
 @pytest.mark.parametrize("name", NAMES)
 def test_another_resolution_is_undone_by_its_scale(name, scale, least):
-    """What is coarser has lost detail, and gets none back."""
+    """A coarser crop has lost detail and does not get it back."""
     grey = draw(name)
     other = resize(grey, tuple(round(side / scale) for side in grey.shape))
     one, found = prepare(grey, HOW, SIZE), prepare(other, HOW, SIZE, scale)
@@ -120,7 +120,7 @@ def test_another_resolution_is_undone_by_its_scale(name, scale, least):
 # What belongs to the chromosome
 
 
-# The G group is drawn half as large again as the others: of what 3 of its 20 pixels are, 6 pixels are too much.
+# The G group is drawn at twice its size: its chromosomes are so short that a gap of 6 pixels would be too much for them.
 @pytest.mark.parametrize("gap", [3, 4, 5, 6])
 @pytest.mark.parametrize(("name", "scale"), [("13", 1), ("14", 1), ("15", 1), ("21", 2), ("22", 2)])
 def test_satellites_beyond_a_gap_are_kept(name, scale, gap):
@@ -147,7 +147,7 @@ def test_an_arm_beyond_a_pale_centromere_is_kept(name, gap):
 
 @pytest.mark.parametrize("side", [-1, 1])
 def test_a_piece_at_the_edge_is_the_neighbours(side):
-    """It lies in line, and near the end; where the crop was cut through both, it is the chromosome's."""
+    """The piece is in line and near the end; where the crop cuts through both, it belongs to the chromosome."""
     grey = np.zeros((80, 30), np.float32)
     grey[10:60, 10:20] = 1
     grey[66:80, 10:20] = 1
@@ -182,7 +182,7 @@ def test_a_piece_in_the_bend_is_another():
 
 
 def test_what_lies_beside_a_slanting_one_is_left_out():
-    """In the box around it, but not of it."""
+    """It is inside the chromosome's box, but not part of it."""
     grey = draw("1", tilt=45)
     beside = grey.copy()
     beside[12:15, -15:-12] = beside[-15:-12, 12:15] = beside.max() / 2
@@ -240,7 +240,7 @@ def test_what_is_too_large_is_shrunk_and_says_so(zoom):
 
 
 def test_shrinking_averages():
-    """Bands finer than a canvas pixel become grey, not bands of another width."""
+    """Bands finer than a canvas pixel become an even grey, not bands of another width."""
     grey = np.zeros((420, 60), np.float32)
     grey[10:410, 10:50] = (np.arange(10, 410) // 2 % 2)[:, None]
     body = canvas_of(grey, scale=1 / 8)[60:130, 46:50].astype(float)
@@ -270,7 +270,7 @@ def test_a_centred_one_is_not_turned():
 
 
 def test_the_ground_may_be_said():
-    """A halo outshines the stain: by itself the rule takes the halo for the chromosome."""
+    """A halo is stronger than the stain: without the option, the rule takes the halo for the chromosome."""
     dark = np.full((70, 50), 0.5, np.float32)
     dark[10:50, 20:30] = 0.3
     dark[58:64, 34:44] = 0.95
@@ -325,7 +325,7 @@ def test_a_box_of_one_piece_is_of_one_piece(density):
     rng, seen = np.random.default_rng(0), set()
     for number in range(300):
         mask = rng.random(rng.integers(1, 9, 2)) < density
-        if number % 2:  # one run a row, of which some do not touch the next
+        if number % 2:  # one run per row; some do not touch the next
             first, place = rng.integers(0, 6, (len(mask), 1)), np.arange(9)
             mask = (place >= first) & (place < first + rng.integers(1, 5, (len(mask), 1)))
         one = ndimage.label(mask, np.ones((3, 3)))[1] == 1
@@ -378,7 +378,7 @@ WAYS = {
     "centred": (Preprocess("centred", 1.5, None), (128, 96)),
     "as-is": (Preprocess(), (448, 456)),
 }
-# Of the code that the weights of preparation 1 were trained with.
+# Made by the code with which the weights of preparation 1 were trained.
 CANVASES = {
     "upright": "24197d50b6f29bae5fecd5d795deb0c687513ee69efc0570fe4bfc274cf44050",
     "centred": "31f1386071971e6340832a9dee59e39c867d923b1bb777111e32d969fe94a3da",
@@ -387,7 +387,7 @@ CANVASES = {
 
 
 def blocks(number):
-    """A crop in whole numbers, alike on any machine: a banded bar in one of five directions, its ground dark or light."""
+    """A crop in integers, identical on any machine: a banded bar in one of five directions, on dark or light ground."""
     across, down = ((0, 1), (3, 4), (-5, 12), (4, 3), (1, 0))[number % 5]
     unit = round((across**2 + down**2) ** 0.5)
     length, half, margin = 20 + 5 * number, 5 + number % 3, 6 + number % 4
@@ -414,7 +414,7 @@ def test_preparation_1_is_what_it_was(way):
 
 
 def ovals(folder, *crops):
-    """Write one crop each of a list of ovals, (top, left, length, width); return the set."""
+    """Write one crop for each list of ovals, (top, left, length, width); return the set."""
     for index, crop in enumerate(crops):
         ys, xs = np.mgrid[:90, :80] + 0.5
         grey = np.zeros((90, 80), bool)
@@ -440,7 +440,7 @@ def test_a_neighbour_is_not_measured(tmp_path):
 
 @pytest.mark.parametrize(("most", "side"), [(20, 0), (80, 1)])
 def test_scale_makes_199_of_200_fit_both_ways(most, side):
-    """Which side decides depends on how wide they are."""
+    """Whether length or width decides depends on how wide they are."""
     rng = np.random.default_rng(0)
     extents = np.stack([rng.uniform(20, 110, 2000), rng.uniform(10, most, 2000)], 1)
     scale = fitting_scale(extents, SIZE, 2)

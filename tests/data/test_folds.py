@@ -1,4 +1,4 @@
-"""Folds that cannot be are said before anything is trained."""
+"""Impossible folds are reported before anything is trained."""
 
 import pytest
 

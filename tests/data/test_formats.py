@@ -1,4 +1,4 @@
-"""Which files are opened, and that others are refused by their name, whatever they are called."""
+"""Which formats are opened, and that others are refused with the name of the format, whatever the file is called."""
 
 import io
 import re

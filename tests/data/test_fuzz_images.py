@@ -68,11 +68,11 @@ def seeds():
 
 
 def mutate(data, random):
-    """Return a file damaged in one to four places: bits, bytes, numbers of its header, cut, or longer."""
+    """Return a file damaged in one to four places: bits, bytes or header numbers changed, the file cut or made longer."""
     out = bytearray(data)
     for _ in range(random.integers(1, 5)):
         place = int(random.integers(0, len(out))) if random.random() < 0.4 else int(random.integers(0, min(len(out), 400)))
-        if random.random() < 0.3:  # the end, where a TIFF's directory lies
+        if random.random() < 0.3:  # the end, where a TIFF's directory is
             place = max(0, len(out) - 1 - place)
         match random.integers(0, 6):
             case 0:
@@ -95,7 +95,7 @@ def mutate(data, random):
 
 
 def mend(data):
-    """Mend a PNG's checksums, so that a decoder looks further than these."""
+    """Repair a PNG's checksums, so that a decoder gets past them."""
     out, at = bytearray(data), 8
     while data.startswith(b"\x89PNG") and at + 12 <= len(out):
         size = int.from_bytes(out[at : at + 4], "big")
@@ -115,7 +115,7 @@ def ask(question, data):
 
 
 def check(data):
-    """Read a file in every way; return what became of it."""
+    """Read a file in every way; return the outcome."""
     for question in (frames, size_of, read_crop):
         answer = ask(question, data)
         assert answer

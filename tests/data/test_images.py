@@ -1,4 +1,4 @@
-"""Reading image files: every kind that a lab may have, by the rule that gricol_zoo.data.images states."""
+"""Reading image files: every kind that a lab may have, by the rules stated in gricol_zoo.data.images."""
 
 import contextlib
 import time
@@ -140,7 +140,7 @@ def test_16_bit_colour_keeps_its_lower_bytes(top, white, order):
 
 
 def turned(array, orientation):
-    """Return what a viewer is to turn back, by Pillow's own rule for each of the eight."""
+    """Return the pixels as a file with this EXIF orientation stores them (by Pillow's own rules), and the orientation."""
     exif = Image.Exif()
     exif[274] = {6: 8, 8: 6}.get(orientation, orientation)
     image = Image.fromarray(array)
@@ -175,7 +175,7 @@ def rgba(grey, alpha):
 
 
 def cut_outs(light, hidden):
-    """Files of one blob cut out, in every way that a file can say so; what is hidden is some grey or other."""
+    """Files of one cut-out blob, in every way that a file can mark transparency; ``hidden`` is the grey below it."""
     grey, there = blob(light)
     grey, alpha = np.where(there, grey, hidden).astype(np.uint8), (there * 255).astype(np.uint8)
     deep, deep_alpha = grey.astype(np.uint16) * 257, alpha.astype(np.uint16) * 257
@@ -270,7 +270,7 @@ def test_nothing_opaque_is_blank(most):
 @pytest.mark.parametrize("light", [True, False])
 def test_painted_ground_is_replaced_on_request(light):
     grey, there = blob(light)
-    grey[15, 11] = 0 if light else 255  # of the paint's grey, but inside
+    grey[15, 11] = 0 if light else 255  # the grey of the paint, but inside the chromosome
     data = encode(Image.fromarray(np.where(there, grey, 0 if light else 255).astype(np.uint8)))
     side, other = ("light", "dark") if light else ("dark", "light")
     crop = read_crop(data, side)
@@ -335,7 +335,7 @@ STRIPS = {
     "endless rows per strip": {"t278": 2**32 - 1},
     "no rows in a strip": {"t278": 0},
     "one row in the only strip": {"t278": 1},
-    "two strips, of all rows each as it says": {"t273": two_halves, "t279": [H // 2 * W, (H - H // 2) * W]},
+    "two strips that each claim all rows": {"t273": two_halves, "t279": [H // 2 * W, (H - H // 2) * W]},
     "more offsets than counts": {"t273": lambda o: [*o, *o]},
 }
 
@@ -367,7 +367,7 @@ def test_strips_that_lie_apart_without_their_rows():
 
 
 def difference(dtype, line):
-    """Pack as predictor 2 has it, for strips of whole rows."""
+    """Return a function that packs by TIFF's predictor 2, for strips of whole rows."""
 
     def pack(data):
         values = np.frombuffer(data, dtype).reshape(-1, *line)
@@ -543,7 +543,7 @@ def outcome(data):
     [(0, b""), (19, b"\x01"), (23, b"\x01"), (28, b"\x01"), (29, b"!"), (33, b"\xff"), (45, b"!!!!"), (-20, b""), (-1, b"!")],
 )
 def test_a_plain_png_is_read_as_pillow_reads_it(monkeypatch, start, change):
-    """Whole, with another byte at some place, or cut there."""
+    """The file is whole, or has another byte at some place, or is cut there."""
     whole = encode(Image.fromarray(RANDOM.integers(0, 256, (30, 20), np.uint8)))
     assert decode._plain_png(whole) is not None
     data = whole[:start] + change + whole[start:][len(change) :] if change or not start else whole[:start]
@@ -553,7 +553,7 @@ def test_a_plain_png_is_read_as_pillow_reads_it(monkeypatch, start, change):
 
 
 def seconds(action):
-    """Return the processor's seconds that a refusal, or an answer, takes."""
+    """Return the processor time that an answer or a refusal takes, in seconds."""
     start = time.process_time()
     with contextlib.suppress(ImageError):
         action()
@@ -572,7 +572,7 @@ def test_a_few_bytes_do_not_ask_for_millions_of_tiles():
 
 
 def test_many_strips_take_no_longer_than_they_are_many():
-    count = 100_000  # each of a row, though it may have two
+    count = 100_000  # one row each, though a strip may have two
     places = {"t273": lambda offsets: [offsets[0] + row for row in range(count)], "t279": [1] * count, "t278": 2}
     data = tiff(np.zeros((count, 1), np.uint8), **places)
     assert seconds(lambda: read_crop(data)) < 5
@@ -585,7 +585,7 @@ def test_a_strip_that_is_listed_millions_of_times_is_read_as_often_as_there_are_
 
 
 def with_scans(data, count):
-    """Repeat the last scan of a progressive JPEG, which decoders bear with: a few bytes each, and the whole image again."""
+    """Repeat the last scan of a progressive JPEG, which decoders accept: a few bytes each, and the whole image again."""
     last = data.rindex(b"\xff\xda")
     return data[:last] + data[last:-2] * count + data[-2:]
 

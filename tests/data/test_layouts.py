@@ -1,4 +1,4 @@
-"""Layouts as people have them: what is taken for what, what is asked, and that labels are never made up."""
+"""Layouts as people have them: how each is read, when the user is asked, and that labels are never made up."""
 
 import zipfile
 
@@ -73,8 +73,8 @@ DOUBTS = {
     "24 numbered folders of 40 to 46": ([f"{n}/{crop}" for n in range(1, 25) for crop in WHOLE[n % 7 :]], "--layout folders"),
     "3 numbered folders of 30 to 46": ([f"{n}/{crop}" for n in (1, 2, 3) for crop in WHOLE[n * 5 :]], "--layout folders"),
     "numbers without zeros": ([f"cell.{number}.tif" for number in range(1, 21)], "--layout cir"),
-    "one image outside of the folders": ([*(f"{name}/a.png" for name in "123456789X"), "map.png"], "map.png|top folder"),
-    "one name that is no class": ([*(f"c/{number}_a.png" for number in range(1, 20)), "c/overview.png"], "c/overview.png"),
+    "one image outside the folders": ([*(f"{name}/a.png" for name in "123456789X"), "map.png"], "map.png|top folder"),
+    "one name that is not a class": ([*(f"c/{number}_a.png" for number in range(1, 20)), "c/overview.png"], "c/overview.png"),
 }
 
 

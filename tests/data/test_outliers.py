@@ -1,4 +1,4 @@
-"""Inputs that are no single chromosome, made from ones that are."""
+"""Inputs that do not show a single chromosome, made from images that do."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Warnings: what is measured, against what, and which reason is given; also of references that nobody can have meant."""
+"""Warnings: what is measured, what it is compared with, and which reason is given; and malformed references."""
 
 import json
 import math
@@ -131,15 +131,15 @@ MALFORMED = {
     "a text": "yes",
     "a feature missing": lambda data: data["image"].pop("area"),
     "no features": lambda data: data.update(cell={}),
-    "a feature too many": lambda data: data["cell"].update(colour=[0, 1]),
+    "an extra feature": lambda data: data["cell"].update(colour=[0, 1]),
     "a field missing": lambda data: data.pop("light"),
-    "a field too many": lambda data: data.update(more=1),
-    "cells of a list": lambda data: data.update(cell=[]),
+    "an extra field": lambda data: data.update(more=1),
+    "cells as a list": lambda data: data.update(cell=[]),
     "a pair of three": pair_of([0, 1, 2]),
     "a pair of one": pair_of([1]),
     "a number for a pair": pair_of(1.0),
     "a text in a pair": pair_of(["0", 1]),
-    "a truth in a pair": pair_of([False, True]),
+    "a bool in a pair": pair_of([False, True]),
     "null in a pair": pair_of([None, 1]),
     "low above high": pair_of([2, 1]),
     "NaN": pair_of([math.nan, 1]),
@@ -284,7 +284,7 @@ def test_cells_that_were_photographed_otherwise(change, reason, reference):
 
 
 def around(reference, count=46, **changed):
-    """Measures of a cell in the middle of the reference, but for what is changed: by how many widths of its range."""
+    """Measures of a cell in the middle of the reference, except for those ``changed``, by multiples of their range's width."""
     middle = {name: sum(reference.cell[name]) / 2 for name in FEATURES}
     for name, by in changed.items():
         low, high = reference.cell[name]
@@ -309,7 +309,7 @@ def around(reference, count=46, **changed):
 )
 def test_doubt_and_then_the_reason(changed, light, reason, reference):
     measures = around(reference, **changed)
-    assert cell_warnings(measures, DOUBTFUL_CELL, reference, [light] * 46) == []  # what differs need not hurt
+    assert cell_warnings(measures, DOUBTFUL_CELL, reference, [light] * 46) == []  # a difference need not cause doubt
     (said,) = cell_warnings(measures, 0.31, reference, [light] * 46)
     assert said.startswith("not like the training images (31% of the chromosomes are doubtful): ")
     assert reason in said
@@ -338,7 +338,7 @@ def test_a_scale_that_is_off(ratio, warned, reference):
     said = cell_warnings(measures, 0.0, reference, scaled=False)
     assert said == [f"scale: chromosomes {ratio:.2f} times as long as in the training images: try `--scale auto`"] * warned
     assert cell_warnings(measures, 0.0, reference, scaled=True) == []
-    # A few crops tell of no scale: the cell may have its long chromosomes there.
+    # A few crops do not determine a scale: they may be the cell's long chromosomes.
     assert cell_warnings(measures[: LEAST_CROPS - 1], 0.0, reference, scaled=False) == []
 
 
@@ -381,7 +381,7 @@ def test_a_training_notes_what_its_val_part_is_like(tmp_path):
         assert main([str(one) for one in [*arguments, "--recipe", recipe]]) == 0
         config = read_config(out / "config.json")
         kept, how = config.info.reference, config.spec.preprocess
-        # By another way than the training's: the same files, prepared again.
+        # Measured independently of the training: the same files, prepared again.
         images = open_images(data)
         groups = config.info.groups
         rest = [record for record in images.records if record.cell not in groups]  # val and test

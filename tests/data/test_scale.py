@@ -1,4 +1,4 @@
-"""The size of a cell's pixels: worked out from its chromosomes, whichever of them are there, and passed on as a number."""
+"""The size of a cell's pixels: worked out from whichever of its chromosomes are there, and passed on as a number."""
 
 import csv
 import json
@@ -34,11 +34,11 @@ from gricol_zoo.errors import QualityWarning
 from gricol_zoo.inference.predict import predict_rows
 
 PROFILES = {label: profile.length for label, profile in load_profiles().items()}
-"""Lengths in pixels, measured on real images: nothing of them is in the code under test."""
+"""Lengths in pixels, measured on real images; the code under test does not contain them."""
 
 
 def cell_of(seed, sex="M"):
-    """The lengths of a cell of 46 in pixels, each 4 % off at random."""
+    """The lengths of the 46 chromosomes of a cell in pixels, each with a random error of 4 %."""
     rng = np.random.default_rng(seed)
     labels = [label for label in PROFILES if label not in "XY" for _ in range(2)] + list("XX" if sex == "F" else "XY")
     return np.array([PROFILES[label] for label in labels]) * rng.normal(1, 0.04, 46)
@@ -71,7 +71,7 @@ CHANGES = {
     "5 pieces of dirt": (lambda lengths, rng: np.append(lengths, rng.uniform(3, 300, 5)), 0.95),
     "25 crops": (lambda lengths, rng: rng.permutation(lengths)[:25], 0.85),
 }
-"""What becomes of a cell, and in what share of cells the factor then stays within 5 %."""
+"""How a cell is changed, and the share of cells in which the factor must then stay within 5 %."""
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -131,7 +131,7 @@ def test_cells_then_cases_then_1():
         records, np.concatenate([lengths / 2, lengths[::5] / 2, lengths[::4] / 3, lengths[::2] / 4, [20.0]]), reference
     )
     assert found.factors[:46].tolist() == [2.0] * 46
-    # The case's other cell is of the same camera, so ten crops of it are brought with it.
+    # The case's other cell is from the same camera, so its ten crops get the same factor.
     assert found.factors[46:56].tolist() == pytest.approx([2.0] * 10, rel=0.1)
     assert len(set(found.factors[46:56])) == 1
     assert found.factors[56:68].tolist() == [1.0] * 12
@@ -162,7 +162,7 @@ def test_groups_keep_their_order():
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
-    """A cell of the usual camera and the same one of twice its resolution."""
+    """A cell from the usual camera, and the same cell at twice its resolution."""
     folder = tmp_path_factory.mktemp("scale")
     write_cell(folder / "usual", seed=100, sex="F")
     write_cell(folder / "fine", seed=100, sex="F", zoom=2.0)

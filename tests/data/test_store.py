@@ -133,7 +133,7 @@ def zip_of(file, *members):
     png(file.parent / "a.png")
     data = (file.parent / "a.png").read_bytes()
     with warnings.catch_warnings(), zipfile.ZipFile(file, "w") as archive:
-        warnings.simplefilter("ignore")  # of names that are there twice
+        warnings.simplefilter("ignore")  # about names that occur twice
         for name in members:
             archive.writestr(name, data)
     return file

@@ -1,4 +1,4 @@
-"""The examples run, on synthetic chromosomes; the notebooks are kept with what they show."""
+"""The examples run on synthetic chromosomes; the notebooks are committed with their output."""
 
 import base64
 import importlib.util
@@ -17,7 +17,7 @@ import gricol_zoo
 
 @pytest.fixture
 def folder(tmp_path):
-    """Eight images of each of three classes, in a folder a class."""
+    """Eight images of each of three classes, one folder per class."""
     made = tmp_path / "classes"
     for file in sorted(tiny_set(tmp_path / "set", cells=8).rglob("*.png")):
         place = made / file.stem.partition("_")[0] / f"{file.parent.name}.png"
@@ -49,7 +49,7 @@ def test_own_training_loop(torchvision, folder, tmp_path, monkeypatch):
     answers = gricol_zoo.classify(model, files)
     right = [answer.label == file.parent.name for answer, file in zip(answers, files, strict=True)]
     assert sum(right) > 0.8 * len(right)
-    assert answers[0].review is None  # the threshold was of other classes
+    assert answers[0].review is None  # the threshold was fitted for other classes
 
 
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
@@ -79,7 +79,7 @@ def test_a_notebook_is_kept_as_it_ran(file):
     outputs = [output for cell in cells for output in cell["outputs"]]
     assert all(output.get("name") != "stderr" and output["output_type"] != "error" for output in outputs)
     text = file.read_text()
-    assert not re.search(r"/(root|home|Users|tmp|work)/|[A-Z]:\\\\", text)  # no path of a machine
+    assert not re.search(r"/(root|home|Users|tmp|work)/|[A-Z]:\\\\", text)  # no machine's path
     assert len(text) < 500_000
     heading, *rest = "".join(cells_of(file, "markdown")[0]["source"]).splitlines()
     assert heading.startswith("# ")

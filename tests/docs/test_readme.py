@@ -1,4 +1,4 @@
-"""What README and the pages in docs show runs as it stands, says what the results say, and leads somewhere."""
+"""README and the pages in docs: their code runs as it stands, their figures are those of the results, their links work."""
 
 import importlib.util
 import json
@@ -34,7 +34,7 @@ def fences(page, language):
 
 
 def words(path):
-    """Return a page's words, a single space apart, so that no test hangs on where its lines break."""
+    """Return a page's words separated by single spaces, so that no test depends on its line breaks."""
     return " ".join((ROOT / path).read_text().split())
 
 
@@ -63,7 +63,7 @@ def test_python_blocks_run(text, hub, tmp_path, monkeypatch):
     hub.commit("you/yours", {file.name: file.read_bytes() for file in (tmp_path / "runs" / "first").iterdir()})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setattr(gricol_zoo.BACKBONES, "_items", dict(gricol_zoo.BACKBONES._items))  # what a block registers goes again
+    monkeypatch.setattr(gricol_zoo.BACKBONES, "_items", dict(gricol_zoo.BACKBONES._items))  # undoes what a block registers
     names = {
         "gricol_zoo": gricol_zoo,
         "timm": timm,

@@ -1,4 +1,4 @@
-"""The site: what goes into it, and where its links lead. `mkdocs build --strict` in .ci/run checks the rest."""
+"""The site: its pages and where its links lead. `mkdocs build --strict` in .ci/run checks the rest."""
 
 import importlib.util
 import pkgutil
@@ -63,11 +63,11 @@ def test_the_site_is_built_in_ci_and_published():
 
 def test_the_site_loads_nothing_from_elsewhere():
     settings = (ROOT / "mkdocs.yml").read_text()
-    assert "font: false" in settings  # the theme's default is a font of Google's
-    assert "repo_url" not in settings  # by which the theme asks GitHub for stars
+    assert "font: false" in settings  # the theme's default is a Google font
+    assert "repo_url" not in settings  # with it the theme asks GitHub for the number of stars
     assert "inventories: []" in settings
     assert not re.search(r"https?://|@import", (DOCS / "style.css").read_text())
-    for page in PAGES:  # for which the theme loads a script
+    for page in PAGES:  # Mermaid, for which the theme loads a script
         assert "```mermaid" not in (DOCS / page).read_text()
     assert not re.search(r"(href|src)=|url\((?!#)", (DOCS / "images" / "architecture.svg").read_text())
 
@@ -148,7 +148,7 @@ def test_the_picture_of_a_results_page_is_of_its_files_as_they_are(page):
     with Image.open(DOCS / "images" / "results" / f"{page.stem}.png") as picture:
         assert picture.text["Source"] == source(FIGURES[page.stem][1]), "run python -m benchmarks.make.result_pictures"
         colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 16)}
-    assert all(max(colour) - min(colour) < 8 for colour in colours)  # black, grey and white alone
+    assert all(max(colour) - min(colour) < 8 for colour in colours)  # only black, grey and white
 
 
 def test_the_short_tables_are_of_their_files_as_they_are():

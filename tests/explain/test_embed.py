@@ -1,4 +1,4 @@
-"""Features against a plain forward pass, their numbers against plain loops, and the command as a user meets it."""
+"""Features against a plain forward pass, their scores against plain loops, and the command as a user runs it."""
 
 import csv
 import shutil
@@ -47,7 +47,7 @@ def test_purity_against_loops(neighbours):
 
 
 def test_an_image_is_no_neighbour_of_itself():
-    points = np.repeat(np.arange(4.0)[:, None], 2, 0)  # each point twice, once of either class
+    points = np.repeat(np.arange(4.0)[:, None], 2, 0)  # each point twice, once for each class
     assert knn_purity(points, list("ab" * 4), 1) == 0
 
 

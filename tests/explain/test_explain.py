@@ -1,4 +1,4 @@
-"""Saliency against captum, the grid's evidence against plain loops, and the figure of both as a user gets it."""
+"""Saliency against Captum, the grid's evidence against plain loops, and the figure of both as a user gets it."""
 
 import copy
 import sys
@@ -27,7 +27,7 @@ LIGHT = ("gricol_r18half_n3_128", "gril_r18half_128", "r18half_128")
 
 
 class Reused(nn.Module):
-    """One in-place ReLU, called three times, the last time on what it has just given and before an in-place sum."""
+    """One in-place ReLU that is called three times, the last time on its own output and before an in-place sum."""
 
     def __init__(self):
         super().__init__()
@@ -59,7 +59,7 @@ def chromosome():
 
 
 def subjects():
-    """Untrained networks of each kind, at sizes that take no time."""
+    """Untrained networks of each kind, at sizes that are quick."""
     small = {"image_size": (64, 48), "cell_size": 32}
     yield "untrained", gricol_zoo.create_model("gricol_r18half_n3_128")
     yield "bottleneck", gricol_zoo.create_model("gricol_r50half_n3", **SMALL)
@@ -69,7 +69,7 @@ def subjects():
     yield "timm, norms that carry the ReLU", gricol_zoo.create_model("r18half_128", backbone="timm/regnetx_002", **small)
     yield "reused", reused()
     highest = gricol_zoo.create_model("r18half_128", deployed=True, **small)
-    highest.global_pool = "max"  # whose gradient differs from place to place
+    highest.global_pool = "max"  # its gradient differs from place to place
     yield "max pooling", highest
 
 
@@ -125,7 +125,7 @@ def test_grad_cam_is_captums(subject):
 
 
 def test_guided_backprop_by_hand():
-    """y = sum of relu(w relu(x)): what is let through is where x, w relu(x) and the gradient that comes are all positive."""
+    """y = sum of relu(w relu(x)): a gradient passes only where x, w relu(x) and the incoming gradient are all positive."""
     backbone = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(1, 1, 1, bias=False), nn.ReLU())
     backbone.num_features = 1
     model = LowerBranch(ModelSpec("r18half", image_size=(1, 3), num_classes=2), nn.Identity(), backbone)

@@ -1,4 +1,4 @@
-"""The canvas that a graph makes is the one that numpy and Pillow make."""
+"""A graph makes the same canvas as numpy and Pillow."""
 
 import dataclasses
 import itertools
@@ -20,26 +20,26 @@ ALONE = dataclasses.replace(UPRIGHT, version=2)
 WAYS = {
     "paper": (Preprocess(), (448, 456)),
     "light": (UPRIGHT, (128, 96)),
-    "light, dear": (dataclasses.replace(UPRIGHT, scale=4.0), (96, 64)),
-    "upright as lit": (dataclasses.replace(UPRIGHT, contrast="as-is"), (128, 96)),
+    "light, enlarged": (dataclasses.replace(UPRIGHT, scale=4.0), (96, 64)),
+    "upright, contrast as is": (dataclasses.replace(UPRIGHT, contrast="as-is"), (128, 96)),
     "centred": (dataclasses.replace(UPRIGHT, orientation="centred"), (128, 96)),
-    "centred as lit": (dataclasses.replace(UPRIGHT, orientation="centred", contrast="as-is"), (61, 47)),
+    "centred, contrast as is": (dataclasses.replace(UPRIGHT, orientation="centred", contrast="as-is"), (61, 47)),
     "resized": (Preprocess(pad_to=None), (97, 40)),
     "stretched and resized": (Preprocess(pad_to=None, contrast="p99"), (30, 80)),
     "padded small": (Preprocess(pad_to=(60, 40)), (90, 70)),
     "padded odd": (Preprocess(pad_to=(41, 77), contrast="p99"), (64, 64)),
-    "stretched as said": (Preprocess(pad_to=None, contrast="p99", ground="light"), (30, 80)),
+    "stretched, stated ground": (Preprocess(pad_to=None, contrast="p99", ground="light"), (30, 80)),
     "alone": (ALONE, (128, 96)),
-    "alone, dear": (dataclasses.replace(ALONE, scale=4.0), (95, 64)),
-    "alone as lit": (dataclasses.replace(ALONE, contrast="as-is"), (128, 96)),
+    "alone, enlarged": (dataclasses.replace(ALONE, scale=4.0), (95, 64)),
+    "alone, contrast as is": (dataclasses.replace(ALONE, contrast="as-is"), (128, 96)),
     "alone, centred": (dataclasses.replace(ALONE, orientation="centred"), (128, 97)),
-    "alone, light as said": (dataclasses.replace(ALONE, ground="light"), (61, 47)),
-    "alone, dark as said": (dataclasses.replace(ALONE, ground="dark"), (61, 47)),
+    "alone, stated light ground": (dataclasses.replace(ALONE, ground="light"), (61, 47)),
+    "alone, stated dark ground": (dataclasses.replace(ALONE, ground="dark"), (61, 47)),
 }
 
 
 def crops():
-    """Chromosomes at angles in all quadrants, on dark and on light, small and large, wide and tall."""
+    """Chromosomes at angles in all quadrants, on dark and light ground, small and large, wide and tall."""
     random, profiles = np.random.default_rng(0), load_profiles()
     made = [render(profiles[name], Look(tilt=tilt, bend=bend, noise=0.02), random) for name, tilt, bend in TURNS]
     made += [1 - made[0], np.kron(made[1], np.ones((2, 2))), made[2][:, ::-1].T, made[3][::2, ::2]]
@@ -53,7 +53,7 @@ def with_tip_apart(grey):
 
 
 def cut_off(grey):
-    """Both ends are outside of the crop, and a gap is near one."""
+    """Both ends are outside the crop, and there is a gap near one."""
     low, high = rows_of(grey)
     return with_gap(grey, low + 12, 6)[low + 4 : high]
 
@@ -96,7 +96,7 @@ def test_images_of_a_batch_do_not_see_each_other(way):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("bright", [0, 1, 2, 3])
 def test_nearly_blank_crops(way, bright):
-    """Fewer than three pixels of foreground are no chromosome to be turned."""
+    """Fewer than three pixels of foreground are not a chromosome that could be turned."""
     how, size = WAYS[way]
     crop = np.full((30, 21), 0.1, np.float32)
     crop[10 : 10 + bright, 7] = 0.9
@@ -108,7 +108,7 @@ def test_nearly_blank_crops(way, bright):
 
 
 def assert_alike(crops, how, size, scales=(1.0,)):
-    """The graph makes the canvases that Python makes, but for a thousandth of the pixels that is one level off."""
+    """Check that graph and Python make the same canvases; a thousandth of the pixels may be one level off."""
     net, unequal, pixels = CanvasInGraph(how, size), 0, 0
     for crop, scale in zip(crops, itertools.cycle(scales)):
         crop = np.ascontiguousarray(crop, np.float32)
@@ -121,7 +121,7 @@ def assert_alike(crops, how, size, scales=(1.0,)):
 @pytest.mark.parametrize("light", [False, True], ids=["dark ground", "light ground"])
 @pytest.mark.parametrize("camera", SCENES)
 def test_a_chromosome_is_found_as_in_python(camera, light):
-    """Bent, tilted, of many sizes; on an even ground, a slope, in a frame; with noise, dirt, a neighbour, parts of its own."""
+    """Bent, tilted, of many sizes; on even or sloping ground, in a frame; with noise, dirt, a neighbour, separate parts."""
     looks = [{}, {"tilt": 70, "bend": 60, "scale": 0.6}, {"tilt": 0, "bend": 0, "scale": 1.8}, {"bend": 200, "tilt": -40}]
     seen = [SCENES[camera](draw(name, **look)) for name, look in zip(("1", "9", "13", "18", "21", "3"), itertools.cycle(looks))]
     assert_alike([1 - grey if light else grey for grey in seen], ALONE, (128, 96), (1.0, 0.5, 0.75, 1.3, 2.0, 3.0))
@@ -154,7 +154,7 @@ def test_what_is_as_wide_as_long_stands(way):
     assert_alike([square], *WAYS[way])
 
 
-OFTEN = ["padded small"]  # `test_export.py` has "alone" in a file too
+OFTEN = ["padded small"]  # `test_export.py` also covers "alone" in a file
 
 
 @pytest.mark.parametrize("way", [way if way in OFTEN else pytest.param(way, marks=pytest.mark.slow) for way in WAYS])

@@ -1,4 +1,4 @@
-"""What leaves Python answers as it did there, for every name; and what would not is refused and leaves nothing behind."""
+"""An exported model gives the same answers as in Python, for every name; a file that would not is refused and removed."""
 
 import json
 
@@ -37,14 +37,14 @@ SLOW = {
 
 
 def awake(model):
-    """Give batch-norms weights at random and the statistics of images, so that logits differ as after a training."""
+    """Give batch-norms random weights and the statistics of images, so that logits differ as after training."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.0)
             nn.init.uniform_(module.bias, -0.1, 0.1)
             module.momentum = 1.0
         elif isinstance(module, nn.Conv2d) and model.spec.backbone == "sharma2017":
-            nn.init.normal_(module.weight, std=1.0)  # or its sigmoids give nearly the same whatever they see
+            nn.init.normal_(module.weight, std=1.0)  # otherwise its sigmoids give nearly the same for any input
     with torch.no_grad():
         model.train()(as_batch(canvases_of(model, synthetic_crops(12, 1)), model.spec))
     return model.eval()
@@ -52,7 +52,7 @@ def awake(model):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Models and their files by what is exported of them, which the names of one family share."""
+    """Models and their files, by what is exported; names of one family share them."""
     known, folder = {}, tmp_path_factory.mktemp("exported")
 
     def make(name):
@@ -128,7 +128,7 @@ def test_a_file_says_what_it_is_and_answers_alike(model, format, crops, tmp_path
 
 
 def assert_scales(model, exported, crop):
-    """Each image's answer is the one of Python for its own scale, one scale is all images', and mistakes are named."""
+    """Check scales: each image's answer is Python's for its own scale, one scale holds for all, mistakes are named."""
     how, size, scales = model.spec.preprocess, model.spec.image_size, (0.6, 1.0, 1.5)
     canvases = np.stack([prepare(crop, how, size, scale).canvas for scale in scales])
     with torch.no_grad():
@@ -188,7 +188,7 @@ def test_int8_is_int8_and_nearly_as_good(model, tmp_path):
     weights = [each for each in stored if kinds[each.input[0]] == onnx.TensorProto.INT8]
     convolutions = sum(each.op_type == "Conv" for each in graph.node)
     assert len(weights) == convolutions == 21
-    assert {each.op_type for each in graph.node} >= {"Conv", "Gemm", "QuantizeLinear"}  # the classifier as it was
+    assert {each.op_type for each in graph.node} >= {"Conv", "Gemm", "QuantizeLinear"}  # the classifier stays in fp32
     for each in weights:  # seven bits of eight: no overflow where the processor adds products of bytes in 16 bits
         values = onnx.numpy_helper.to_array(next(one for one in graph.initializer if one.name == each.input[0]))
         assert np.abs(values).max() <= 64
@@ -223,7 +223,7 @@ def test_each_choice_of_int8_does_something(model, plain, tmp_path):
 
 @pytest.fixture
 def tampered(plain, monkeypatch):
-    """Let every export write a file that answers otherwise."""
+    """Let every export write a file that gives other answers."""
     graph = onnx.load(plain)
     bias = next(each for each in graph.graph.initializer if each.name.endswith("classifier.bias"))
     bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.1), bias.name))
@@ -297,7 +297,7 @@ def test_what_is_refused(agreement, refused):
 
 
 class Undecided(nn.Module):
-    """A backbone whose way depends on what it sees."""
+    """A backbone whose control flow depends on its input."""
 
     num_features = 4
 

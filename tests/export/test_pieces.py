@@ -1,4 +1,4 @@
-"""What a graph measures is what scipy and numpy measure: the pieces of a mask, and percentiles."""
+"""A graph measures the same as SciPy and numpy: the pieces of a mask, and percentiles."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from gricol_zoo.export.pieces import label
 
 
 def spiral(side):
-    """A line of one pixel that winds from the middle outwards, three pixels apart."""
+    """A spiral line, one pixel wide, that winds outwards from the middle at a distance of three pixels."""
     mask, y, x, length = np.zeros((side, side), bool), side // 2, side // 2, 3
     mask[y, x] = True
     turn = 0
@@ -75,7 +75,7 @@ def test_pieces_are_those_of_scipy(kind, side):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 63, 64, 201, 1000, 2001])
 def test_percentiles_are_those_of_numpy(count):
-    """In one image everything counts, in one half of it, in one a single pixel, in one nothing."""
+    """In one image all pixels count, in one half of them, in one a single pixel, in one none."""
     random = np.random.default_rng(count)
     values = np.round(random.random((4, count)), 2).astype(np.float32)
     inside = np.stack([np.ones(count, bool), np.arange(count) % 2 == 0, np.arange(count) == count // 2, np.zeros(count, bool)])

@@ -1,4 +1,4 @@
-"""Files that hold no image that can be read."""
+"""Files whose image cannot be read."""
 
 import zlib
 

@@ -1,4 +1,4 @@
-"""Comparison systems as the tests of their mechanisms want them."""
+"""Comparison systems, set up for the tests of their mechanisms."""
 
 import torch
 from torch.nn import functional as F
@@ -20,7 +20,7 @@ def net(name, size=(64, 64), **options):
 
 
 def cross_entropy(logits, labels):
-    """Written out: classes (B,) or probabilities (B, classes)."""
+    """Cross-entropy written out, for labels that are classes (B,) or probabilities (B, classes)."""
     total = 0.0
     for row, label in zip(logits, labels, strict=True):
         log = row - torch.log(torch.exp(row).sum())
@@ -29,14 +29,14 @@ def cross_entropy(logits, labels):
 
 
 def objective(backbone, images, labels, epoch=0.0, shapes=None):
-    """Return its own loss, with logits that are the first CLASSES pooled features, and ``shapes`` as what is measured."""
+    """Return a backbone's own loss: its logits are the first CLASSES pooled features, ``shapes`` the measured shapes."""
     torch.manual_seed(5)
     more = () if shapes is None else (lambda images: shapes,)
     return backbone.training_loss(images, labels, epoch, first_logits, F.cross_entropy, *more)
 
 
 def shapes_of(count, size=(16, 16), unmeasured=()):
-    """Return made-up shapes of a batch: boxes inside the image, any joints, arms that share no pixel."""
+    """Return made-up shapes of a batch: boxes inside the image, random joints, arms that share no pixel."""
     draw = torch.Generator().manual_seed(3)
     corner = torch.rand(count, 2, generator=draw) * 0.4
     arm = torch.randint(3, (count, *size), generator=draw)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def say(tab, words):
-    """Wait until the status line says it."""
+    """Wait until the status line contains these words."""
     tab.wait_for_function("words => document.querySelector('#status')?.innerText.includes(words)", arg=words)
 
 

@@ -14,12 +14,12 @@ SURE, DOUBTFUL = 0.999, 0.6
 
 
 def counts(start=FEMALE, **changes):
-    """The numbers of a cell's chromosomes with changes: ``counts(c21=3, cX=1)``."""
+    """The number of chromosomes of each class in a cell, with changes: ``counts(c21=3, cX=1)``."""
     return {**start, **{name.removeprefix("c"): number for name, number in changes.items()}}
 
 
 def made_up(name, numbers=FEMALE, case="p1", doubtful=(), loose=0, unread=0, warnings=()):
-    """A cell with so many of each class; of each class in ``doubtful`` one is not sure."""
+    """A cell with these numbers of each class; one chromosome of each class in ``doubtful`` is uncertain."""
     items = []
     open_ = list(doubtful)
     labels = [label for label in CHROMOSOMES for _ in range(numbers[label])]
@@ -39,7 +39,7 @@ def made_up(name, numbers=FEMALE, case="p1", doubtful=(), loose=0, unread=0, war
 
 
 def png(width=900, height=700, seed=0):
-    """A picture for a karyogram's."""
+    """A picture in place of a karyogram."""
     pixels = np.full((height, width, 3), 255, np.uint8)
     pixels[50:-50:40, 50:-50] = np.random.default_rng(seed).integers(0, 255, 3)
     stream = io.BytesIO()

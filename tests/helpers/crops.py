@@ -1,4 +1,4 @@
-"""Crops of one chromosome as different cameras and files have them, and what is hardly a crop."""
+"""Crops of one chromosome as from different cameras and files, and images that are hardly crops."""
 
 from functools import cache
 

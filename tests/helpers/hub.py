@@ -34,7 +34,7 @@ def is_lfs(path):
 
 @dataclass
 class Repo:
-    """Commits by their hash, {path: bytes} each, and what branches and tags point to."""
+    """Commits, hash -> {path: bytes}, and the commits that branches and tags point to."""
 
     commits: dict = field(default_factory=dict)
     refs: dict = field(default_factory=dict)
@@ -48,11 +48,10 @@ class Repo:
 
 @dataclass
 class Fault:
-    """What goes wrong with the next answers to a method on addresses that end so.
+    """What goes wrong with the next answers to a method on addresses with a certain ending.
 
     kind: "500", "503", "429", ... (a status); "reset", "cut", "short", "long", "flip", "stall", "drip", "etag", "size",
-    "loop"; a mapping of headers that are then other ones; or a function that is called before the answer, which is then as
-    ever.
+    "loop"; a mapping of headers to replace; or a function that is called before an otherwise normal answer.
     """
 
     kind: object
@@ -71,7 +70,7 @@ class LocalHub:
         self.url, self.cdn = f"http://127.0.0.1:{self.port}", f"http://localhost:{self.port}"
 
     def forget(self):
-        """Be an empty Hub again, and up."""
+        """Make it an empty Hub again, and start it if it is down."""
         self.repos, self.blobs, self.log, self.faults, self.leaks = {}, {}, [], [], []
         if self.port and self.server is None:
             self.start()
@@ -84,7 +83,7 @@ class LocalHub:
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self):
-        """Refuse every connection, those that are open too."""
+        """Refuse every connection, and close the open ones."""
         self.server.shutdown()
         self.server.server_close()
         self.server = None
@@ -107,7 +106,7 @@ class LocalHub:
         return commit
 
     def break_next(self, kind, method="GET", ends=".safetensors", times=1):
-        """Let the next answers of that kind go wrong."""
+        """Let the next answers to such requests fail in that way."""
         self.faults.append(Fault(kind, method, ends, times))
 
     def take_fault(self, method, path):
@@ -118,7 +117,7 @@ class LocalHub:
         return None
 
     def requests(self, method="", ends=""):
-        """Return how many requests came, of a method, to addresses that end so."""
+        """Return the number of requests of a method to addresses with a certain ending."""
         return sum((not method or method == m) and path.endswith(ends) for m, path in self.log)
 
 
@@ -156,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def drip(self, data):
-        """Send bytes so slowly that it never ends, and so often that no limit between two of them is reached."""
+        """Send bytes so slowly that the answer never ends, but often enough that no read timeout is reached."""
         with contextlib.suppress(OSError):
             for byte in data:
                 time.sleep(0.1)
@@ -167,7 +166,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.headers.get("Authorization") == f"Bearer {TOKEN}" or not (repo.private or repo.gated)
 
     def find(self, name):
-        """Return a repository, or answer that there is none, as the Hub does."""
+        """Return a repository, or answer like the Hub that it does not exist."""
         repo = self.hub.repos.get(name)
         if repo is None or (repo.private and not self.is_allowed(repo)):
             known = "Authorization" in self.headers
@@ -377,4 +376,4 @@ ENVIRONMENT = {
     "HF_HUB_OFFLINE": "0",
     "HF_TOKEN": "",
 }
-"""For os.environ before huggingface_hub is first imported: tests reach no Hub but this one, and not the user's own cache."""
+"""For os.environ, before huggingface_hub is first imported: tests reach only this Hub, and never the user's own cache."""

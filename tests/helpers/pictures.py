@@ -19,8 +19,8 @@ def tiff(samples, order="<", big=False, compress=lambda data: data, tile=None, r
     """Write a TIFF of (H, W) or (H, W, samples) in strips of ``rows`` rows, or tiles (height, width).
 
     Args:
-        compress: of each strip or tile.
-        tags: ``t259=5`` sets a tag, or a list for its values; None leaves it out. A function gets what it would be.
+        compress: compresses the bytes of a strip or tile.
+        tags: ``t259=5`` sets a tag, or a list its values; None leaves it out. A function gets the default value.
     """
     values = samples if samples.ndim == 3 else samples[..., None]
     height, width, depth = values.shape
@@ -48,7 +48,7 @@ def tiff(samples, order="<", big=False, compress=lambda data: data, tile=None, r
 
 
 def directory(at, entries, order, big, last=True):
-    """Return a directory that stands at an offset, and behind it the values that do not fit into it."""
+    """Return a directory for an offset, followed by the values that do not fit into it."""
     inline, number = (8, "Q") if big else (4, "I")
     out = struct.pack(order + ("Q" if big else "H"), len(entries))
     after = at + len(out) + len(entries) * (20 if big else 12) + inline
@@ -79,7 +79,7 @@ def chunks(plane, tile, rows):
 
 
 def lzw(data):
-    """Pack as TIFF's LZW, the plain way."""
+    """Pack by TIFF's LZW, in the simplest way."""
     table, code, width = {bytes([k]): k for k in range(256)}, 258, 9
     bits, word = f"{256:09b}", b""
     for byte in data:
@@ -113,7 +113,7 @@ def packbits(data):
 
 
 def byte_difference(width):
-    """Return what packs as predictor 3 has it: whole rows of little-endian floats of 32 bits."""
+    """Return a function that packs by TIFF's predictor 3: whole rows of little-endian 32-bit floats."""
 
     def pack(data):
         lines = np.frombuffer(data, np.uint8).reshape(-1, width, 4)[:, :, ::-1].transpose(0, 2, 1).reshape(-1, 4 * width)
@@ -140,7 +140,7 @@ def png(samples, colour, depth=None, chunks=(), width=0):
 
 
 def blob(light=True, height=40, width=24):
-    """A chromosome-like blob with bands, lighter or darker at its rim than inside: (H, W) uint8, and where it is, bool."""
+    """A chromosome-like blob with bands, lighter or darker at its rim than inside: (H, W) uint8, and its mask, bool."""
     ys, xs = np.mgrid[:height, :width]
     far = np.hypot((ys - height / 2) / (height * 0.36), (xs - width / 2) / (width * 0.3))
     level = np.clip(1.3 - far, 0, 1) ** 0.5 * (120 + 40 * np.sin(ys / 3))

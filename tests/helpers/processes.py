@@ -1,4 +1,4 @@
-"""`gricol-zoo train` in one process and in several, and what two such runs must share."""
+"""`gricol-zoo train` in one process and in several, and the comparison of two such runs."""
 
 import contextlib
 import csv
@@ -16,7 +16,7 @@ from gricol_zoo.training.recipes import LIGHT
 INIT = "gricol_r18half_n3_128.qband"
 FROZEN = dataclasses.replace(LIGHT, epochs=2, batch_size=4, lr=1e-3, precision="fp32", freeze_batch_norm=True)
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-SECONDS = 240  # a process that waits for another for ever is a failure
+SECONDS = 240  # after this time, a process that still waits for another counts as a failure
 
 
 def launched(processes, port, machines=1, rank=0):
@@ -24,7 +24,7 @@ def launched(processes, port, machines=1, rank=0):
     options = {"num_processes": processes, "num_machines": machines, "machine_rank": rank, "main_process_ip": "127.0.0.1"}
     options |= {"main_process_port": port, "mixed_precision": "no", "dynamo_backend": "no"}
     given = [text for key, value in options.items() for text in (f"--{key}", str(value))]
-    # Its --cpu starts one process alone, whatever the number; --multi_gpu starts several, and `train` says on which device.
+    # Its --cpu starts only one process, whatever the number; --multi_gpu starts several, and `train` chooses the device.
     return [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", *given, "-m", "gricol_zoo"]
 
 
@@ -39,7 +39,7 @@ def training(start, folder, out, *more):
 
 
 def finish(*runs):
-    """Wait for processes; return what they said, and kill them all if they hang."""
+    """Wait for processes and return their output; kill them all if they hang."""
     try:
         return [(run.communicate(timeout=SECONDS)[1], run.returncode) for run in runs]
     finally:
@@ -49,7 +49,7 @@ def finish(*runs):
 
 
 def same(one, other):
-    """Compare logs and weights: sums in another order are all that may differ."""
+    """Compare logs and weights: they may differ only as sums in another order do."""
     logs = [list(csv.DictReader((out / "log.csv").open())) for out in (one, other)]
     for key in ("train_loss", "val_loss"):
         first, second = ([float(row[key]) for row in log] for log in logs)

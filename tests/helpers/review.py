@@ -1,16 +1,16 @@
-"""What the page asks of a session, for the chromosome that is selected."""
+"""What the page asks of a session for the selected chromosome."""
 
 from gricol_zoo.karyotype.review import Move, Turn
 from gricol_zoo.serve.saving import KINDS, file_of
 
 
 def move(session, label, by=""):
-    """Give the selected chromosome another class, "" for none; return what was done, in a line."""
+    """Give the selected chromosome another class, "" for none; return a line that says what was done."""
     return session.do(Move(session.selected, label), by)
 
 
 def turn(session):
-    """Turn the selected chromosome upside down; return what was done, in a line."""
+    """Turn the selected chromosome upside down; return a line that says what was done."""
     return session.do(Turn(session.selected))
 
 

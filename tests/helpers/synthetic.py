@@ -34,9 +34,9 @@ def tiny_set(folder, cells=10, classes=("1", "5", "21"), seed=0, copies="a"):
 
 
 def write_cell(folder, seed=3, sex="M", zoom=1.0):
-    """Write a synthetic cell of 46 as PNG files whose names say nothing of their class; return the true classes.
+    """Write a synthetic cell of 46 as PNG files whose names do not tell their class; return the true classes.
 
-    ``zoom`` is how many pixels its camera has where the usual one has one.
+    ``zoom`` is the resolution of its camera relative to the usual one.
     """
     folder.mkdir(parents=True)
     cell = render_cell(seed, sex)

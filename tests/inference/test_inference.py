@@ -15,7 +15,7 @@ from gricol_zoo.inference.fast import fold_batch_norm
 
 
 def lived_in(module):
-    """Give every batch-norm statistics and scales as after a training; at the start folding would change nothing."""
+    """Give every batch-norm statistics and scales as after training; with initial ones, folding would change nothing."""
     for norm in module.modules():
         if isinstance(norm, nn.BatchNorm2d):
             nn.init.normal_(norm.running_mean, std=0.3)
@@ -35,7 +35,7 @@ def assert_close(got, expected):
 
 HEAVY = {"cirnet_pooled", "racnn_r50", "varifocal_r50"}
 NO_NORMS = {"hu2019", "sharma2017", "bcnn_vgg16"}
-AFTER_RELU = {"abn_r50": 1, "siamese2017": 2}  # norms that follow no convolution, and so stay
+AFTER_RELU = {"abn_r50": 1, "siamese2017": 2}  # norms that do not follow a convolution, and so stay
 
 
 @pytest.mark.parametrize("deployed", [False, True])
@@ -59,7 +59,7 @@ def test_same_logits_without_batch_norm(name, deployed):
 
 
 @pytest.mark.parametrize(
-    ("name", "left"),  # densenet normalises before its convolutions, so half of its norms have none to go into
+    ("name", "left"),  # densenet normalises before its convolutions, so half of its norms cannot be folded
     [("timm/resnet18", 0), ("timm/efficientnet_b0", 0), ("timm/densenet121", 62), ("timm/vit_tiny_patch16_224", 0)],
 )
 def test_any_backbone_will_do(name, left):
@@ -72,7 +72,7 @@ def test_any_backbone_will_do(name, left):
 
 
 class Crooked(nn.Module):
-    """A convolution whose output is read by its batch-norm and, unseen by any module, by a sum."""
+    """A convolution whose output is read by its batch-norm and also by a sum outside any module."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""One row an image, whatever the image."""
+"""One row per image, whatever the image."""
 
 import csv
 import io
@@ -189,7 +189,7 @@ def test_turned_is_what_the_model_says(chromosomes):
 
 @pytest.fixture
 def repeated(chromosomes, tmp_path):
-    """A folder of 12 images in two cells: c00 has one picture three times, c01 the same one once, and another twice."""
+    """A folder of 12 images in two cells: c00 has one picture three times; c01 has the same one once, and another twice."""
     files = sorted(chromosomes.rglob("*.png"))[:6]
     for cell in ("c00", "c01"):
         (tmp_path / cell).mkdir()
@@ -293,7 +293,7 @@ def test_a_report_says_how_images_were_prepared(chromosomes):
     assert (report["preparation"], report["ground"], report["scale"], report["polarity_accuracy"]) == (1, "auto", "none", None)
     model = create_model("r18half_192", preprocess={"ground": "dark"}, **SMALL).eval()
     with torch.no_grad():
-        model.classifier.bias.copy_(torch.tensor([4.0, -4.0]).repeat(24))  # up, whatever it is
+        model.classifier.bias.copy_(torch.tensor([4.0, -4.0]).repeat(24))  # always "up"
     arms = ["down", "up", "", "", "down", "down"]
     images.records = [
         Record(r.path, r.label, r.cell, extra={"short_arm": arm}) for r, arm in zip(images.records, arms, strict=True)
@@ -301,7 +301,7 @@ def test_a_report_says_how_images_were_prepared(chromosomes):
     report, _ = evaluate(model, images, name="x", scale=2.0)
     assert (report["preparation"], report["ground"], report["scale"], report["polarity_accuracy"]) == (2, "dark", 2.0, 0.5)
     report, _ = evaluate(model, images, name="x", full=True)
-    assert report["polarity_accuracy"] is None  # all classifiers together tell none
+    assert report["polarity_accuracy"] is None  # all classifiers together give no polarity
     images.records[0] = Record(images.records[0].path, "1", extra={"short_arm": "left"})
     with pytest.raises(GricolZooError, match="up, down or empty, but got 'left'"):
         evaluate(model, images, name="x")

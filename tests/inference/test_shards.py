@@ -1,4 +1,4 @@
-"""Bulk prediction: each image once, whoever is stopped or killed on the way."""
+"""Bulk prediction: each image once, whichever process is stopped or killed on the way."""
 
 import csv
 import json
@@ -36,7 +36,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(data, tmp_path_factory):
-    """What ``--out`` gives for each shard."""
+    """The rows that ``--out`` gives for each shard."""
     out = tmp_path_factory.mktemp("expected")
     for index, shard in enumerate(data):
         assert main(["predict", shard, "--out", str(out / f"{index}.csv"), "--dtype", "fp32", "--workers", "1"]) == 0
@@ -44,7 +44,7 @@ def expected(data, tmp_path_factory):
 
 
 def rows_of(file):
-    """Return a file's rows, probabilities to two digits: a batch of another size rounds otherwise."""
+    """Return a file's rows with probabilities to two digits: a batch of another size rounds differently."""
     rows = list(csv.DictReader(file.open()))
     return [{key: f"{float(value):.2f}" if "probability" in key else value for key, value in row.items()} for row in rows]
 
@@ -101,14 +101,14 @@ def test_a_killed_workers_shard_is_finished_by_another(data, expected, tmp_path)
     part = tmp_path / "0.csv.part"
     killed = start(data, tmp_path, *SLOWLY)
     wait_until(lambda: rows_in(part) > 5)
-    killed.send_signal(signal.SIGSTOP)  # it holds its shard, and would for ever
+    killed.send_signal(signal.SIGSTOP)  # it holds its shard, and would hold it for ever
     done = rows_in(part)
     assert 5 < done < 120, "it was not in the middle"
     survivor = start(data, tmp_path, *SLOWLY)
     wait_until(lambda: (tmp_path / "1.csv").exists() and (tmp_path / "site2.csv").exists())
-    assert rows_in(part) == done  # what another holds is left to it
-    assert survivor.poll() is None  # and waited for
-    killed.kill()  # SIGKILL: nothing is tidied up
+    assert rows_in(part) == done  # a shard that another process holds is not touched
+    assert survivor.poll() is None  # the survivor waits for it
+    killed.kill()  # SIGKILL: nothing is cleaned up
     killed.communicate()
     said = survivor.communicate(timeout=120)[1]
     assert survivor.returncode == 0, said
@@ -133,7 +133,7 @@ def test_stopped_and_gone_on_with(data, expected, tmp_path):
 
 @pytest.fixture
 def begun(data, expected, tmp_path):
-    """A run of the second shard that was cut in the middle of a row."""
+    """A run of the second shard that was cut off in the middle of a row."""
     assert main(arguments(data[1:2], tmp_path)) == 0
     lines = (tmp_path / "1.csv").read_text().splitlines(keepends=True)
     (tmp_path / "1.csv").unlink()

@@ -54,7 +54,7 @@ def saved(image, kind, **options):
 
 @pytest.fixture(scope="module")
 def expected(model, files):
-    """What the network gets of these files by way of a set."""
+    """What the network gets from these files when they are read as a set."""
     images = open_images(files[0].parent).subset(range(5))
     return as_batch(load_canvases(images, model.spec), model.spec)
 
@@ -205,7 +205,7 @@ def telling(files):
     with torch.no_grad():
         torch.nn.init.normal_(model.classifier.weight, std=30.0)
         features = model.forward_features(torch.stack([create_transform(model)(file) for file in files])).mean((0, 2, 3))
-        model.classifier.bias.copy_(-model.classifier.weight @ features)  # what all images have in common says nothing
+        model.classifier.bias.copy_(-model.classifier.weight @ features)  # remove what all images have in common
     model.info = {"temperature": 2.0, "review_threshold": 0.3}
     return model
 
@@ -256,7 +256,7 @@ def test_what_the_weights_do_not_know_is_none(files):
 
 def test_a_model_is_left_as_it_was(telling, files):
     telling.train()
-    telling.backbone.eval()  # as who fine-tunes with frozen statistics has it
+    telling.backbone.eval()  # as in a fine-tuning with frozen statistics
     modes = [module.training for module in telling.modules()]
     before = {name: value.clone() for name, value in telling.state_dict().items()}
     first = classify(telling, files)

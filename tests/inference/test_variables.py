@@ -1,4 +1,4 @@
-"""Variables of other tools that change results are said and recorded."""
+"""Environment variables of other tools that change results are reported and recorded."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Batches side by side: in order, few at a time, and torch's threads as before."""
+"""Batches in parallel: results in order, few batches at a time, and torch's threads restored."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def test_results_come_in_order(count, items):
 
 
 def test_work_runs_at_the_same_time():
-    together = threading.Barrier(3, timeout=20)  # breaks unless three workers stand here at once
+    together = threading.Barrier(3, timeout=20)  # breaks unless three workers are here at the same time
     assert list(side_by_side(lambda _: together.wait() >= 0, range(3), 3)) == [True] * 3
 
 
@@ -132,7 +132,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_child_forked_after_work_works_too():
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], env=environment, timeout=180).returncode == 7

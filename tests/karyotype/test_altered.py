@@ -1,4 +1,4 @@
-"""Alterations of a karyotype.json: each is found by `verify`, or its field is on the list of what is not protected unsigned."""
+"""Alterations of a karyotype.json: `verify` finds each, or its field is listed as not protected without a signature."""
 
 import copy
 import dataclasses
@@ -30,7 +30,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A cell's record, with an edit of a class and one of a turn; crop 07 cannot be read, and a manifest knows the truth."""
+    """A cell's record with an edited class and an edited turn; crop 07 cannot be read, and a manifest has the true classes."""
     folder = tmp_path_factory.mktemp("altered")
     labels = write_cell(folder / "cell")
     (folder / "cell" / "crop 07.png").write_bytes(b"damaged")
@@ -51,7 +51,7 @@ def data(folder):
 
 
 def found(file, model):
-    """Return what `verify` would say, the mistakes that it refuses included."""
+    """Return what `verify` would say, including the errors with which it refuses a record."""
     try:
         record = read_karyotype(file)
         return [*written(file, record), *differences(record, model, find_cell(record))]
@@ -76,7 +76,7 @@ def both(*changes):
 
 
 def forged(data):
-    """Move a chromosome as if a person had: consistent in all that can be compared."""
+    """Move a chromosome as if a person had done it: consistent in everything that can be compared."""
     item = data["chromosomes"][4]
     after = "5" if item["assigned"] != "5" else "6"
     data["edits"].append({**data["edits"][0], "id": item["id"], "before": item["assigned"], "after": after, "by": "CD"})
@@ -95,13 +95,13 @@ def read_back(data):
 
 
 def as_before(data):
-    """Take out what records did not note once."""
+    """Remove what older records did not note."""
     for key in ("preparation", "ground"):
         del data["options"][key]
 
 
 def without(*keys):
-    """Make a record look like one from before, with fields of it, or of its chromosomes, taken out."""
+    """Make a record look like an older one, by removing fields of it or of its chromosomes."""
 
     def change(data):
         as_before(data)
@@ -114,7 +114,7 @@ def without(*keys):
 
 
 def without_polarity(data):
-    """Take out what tells which end is up, and draw no chromosome as it told."""
+    """Remove what says which end is up, and turn no chromosome because of it."""
     without("polarity")(data)
     data["edits"] = [edit for edit in data["edits"] if edit["what"] != "turned"]
     for item in data["chromosomes"]:
@@ -134,19 +134,19 @@ ALTERATIONS = {  # what is altered -> where, and how
     "another sex": ("sex", put("sex", "XX")),
     "no sex": ("sex", put("sex", "")),
     "labels reversed": ("labels", lambda data: data["labels"].reverse()),
-    "labels fewer": ("labels", lambda data: data["labels"].pop()),
+    "a label missing": ("labels", lambda data: data["labels"].pop()),
     "scale": ("scale", put("scale", 1.5)),
     "scale of NaN": ("scale", put("scale", NAN)),
-    "a scale a little other": ("scale", put("scale", 1.0 + 1e-12)),
-    "a warning of the cell more": ("warnings", lambda data: data["warnings"].append("all is well")),
-    "a known warning more": ("warnings", lambda data: data["warnings"].append("x fits these images better: try it")),
+    "a slightly different scale": ("scale", put("scale", 1.0 + 1e-12)),
+    "an added warning of the cell": ("warnings", lambda data: data["warnings"].append("all is well")),
+    "an added known warning": ("warnings", lambda data: data["warnings"].append("x fits these images better: try it")),
     "another time": ("time", put("time", "2001-01-01T00:00:00Z")),
     "another source": ("source", lambda data: data.update(source=data["source"] + "/../cell")),
     "another torch": ("versions", put("versions", "torch", "1.0")),
     "a version of NaN": ("versions", put("versions", "torch", NAN)),
-    "a version more": ("versions", put("versions", "other", "1.0")),
+    "an added version": ("versions", put("versions", "other", "1.0")),
     "other weights": ("model.weights_sha256", put("model", "weights_sha256", "0" * 64)),
-    "weights of nothing": ("model.weights_sha256", put("model", "weights_sha256", "")),
+    "empty weights hash": ("model.weights_sha256", put("model", "weights_sha256", "")),
     "weights as a number": ("model.weights_sha256", put("model", "weights_sha256", 7)),
     "a name as a list": ("model.name", put("model", "name", ["x"])),
     "a label as a number": ("labels", put("labels", 3, 4)),
@@ -156,7 +156,7 @@ ALTERATIONS = {  # what is altered -> where, and how
     "a probability of true": ("chromosomes.probabilities", put("chromosomes", 3, "probabilities", "1", True)),
     "another hub_ref": ("model.hub_ref", put("model", "hub_ref", "org/evil@" + "0" * 40)),
     "another model name": ("model.name", put("model", "name", "gricol_r18half_n3_128.other")),
-    "a field of the model more": ("model", put("model", "vendor", "x")),
+    "an added field of the model": ("model", put("model", "vendor", "x")),
     "dtype bf16": ("options.dtype", put("options", "dtype", "bf16")),
     "dtype auto": ("options.dtype", put("options", "dtype", "auto")),
     "an unknown dtype": ("options.dtype", put("options", "dtype", "fp64")),
@@ -164,18 +164,18 @@ ALTERATIONS = {  # what is altered -> where, and how
     "ground dark": ("options.ground", put("options", "ground", "dark")),
     "ground light": ("options.ground", put("options", "ground", "light")),
     "another layout": ("options.layout", put("options", "layout", "nonsense")),
-    "an option more": ("options", put("options", "checked", True)),
+    "an added option": ("options", put("options", "checked", True)),
     **{
         f"what the cell tells of {value}": ("options.within_cell", put("options", "within_cell", value))
         for value in (0.0, 1.0, 2, NAN, "0.5", True)
     },
-    "what the cell tells left out": ("options.within_cell", lambda data: data["options"].pop("within_cell")),
+    "within_cell left out": ("options.within_cell", lambda data: data["options"].pop("within_cell")),
     "no options": ("options", put("options", {})),
     **{
         f"cost {key} of {value}": ("options.costs", put("options", "costs", key, value))
         for key, value in (("extra", 0), ("missing", 0), ("unassigned", 0), ("extra", NAN), ("missing", INF), ("extra", -1))
     },
-    "a cost more": ("options.costs", put("options", "costs", "other", 1)),
+    "an added cost": ("options.costs", put("options", "costs", "other", 1)),
     "another id": ("chromosomes.id", put(*C, "id", 99)),
     "an id twice": ("chromosomes.id", put(*C, "id", 1)),
     "another path": ("chromosomes.path", put(*C, "path", "crop 99.png")),
@@ -185,7 +185,7 @@ ALTERATIONS = {  # what is altered -> where, and how
     "a probability of infinity": ("chromosomes.probabilities", put(*C, "probabilities", "1", INF)),
     "a probability as text": ("chromosomes.probabilities", put(*C, "probabilities", "1", "1")),
     "no probabilities": ("chromosomes.probabilities", put(*C, "probabilities", {})),
-    "probabilities of an unreadable one": ("chromosomes.probabilities", put("chromosomes", 7, "probabilities", {"1": NAN})),
+    "probabilities of an unreadable image": ("chromosomes.probabilities", put("chromosomes", 7, "probabilities", {"1": NAN})),
     "another prediction": ("chromosomes.predicted", put(*C, "predicted", "Y")),
     "no prediction": ("chromosomes.predicted", put(*C, "predicted", "")),
     "another class by the machine": ("chromosomes.automatic", both(put(*C, "automatic", "Y"), put(*C, "assigned", "Y"))),
@@ -193,7 +193,7 @@ ALTERATIONS = {  # what is altered -> where, and how
     "unassigned, not noted": ("chromosomes.assigned", put(*C, "assigned", "")),
     "confidence": ("chromosomes.confidence", put(*C, "confidence", 0.5)),
     "confidence of NaN": ("chromosomes.confidence", put(*C, "confidence", NAN)),
-    "confidence of an unreadable one": ("chromosomes.confidence", put("chromosomes", 7, "confidence", NAN)),
+    "confidence of an unreadable image": ("chromosomes.confidence", put("chromosomes", 7, "confidence", NAN)),
     "another label": ("chromosomes.label", put(*C, "label", "Z")),
     "no label": ("chromosomes.label", put(*C, "label", "")),
     "another short arm": ("chromosomes.short_arm", put(*C, "short_arm", "up")),
@@ -203,23 +203,23 @@ ALTERATIONS = {  # what is altered -> where, and how
     "no error": ("chromosomes.error", put("chromosomes", 7, "error", "")),
     "a polarity": ("chromosomes.polarity", put(*C, "polarity", 0.123)),
     "a polarity of NaN": ("chromosomes.polarity", put(*C, "polarity", NAN)),
-    "a polarity of an unreadable one": ("chromosomes.polarity", put("chromosomes", 7, "polarity", 0.5)),
+    "polarity of an unreadable image": ("chromosomes.polarity", put("chromosomes", 7, "polarity", 0.5)),
     "a warning of an image": ("chromosomes.warnings", put(*C, "warnings", ["fine"])),
-    "a chromosome fewer": ("chromosomes", lambda data: data["chromosomes"].pop()),
+    "a chromosome missing": ("chromosomes", lambda data: data["chromosomes"].pop()),
     "a chromosome twice": ("chromosomes", lambda data: data["chromosomes"].append({**data["chromosomes"][0], "id": 47})),
     "chromosomes in another order": ("chromosomes", lambda data: data["chromosomes"].reverse()),
     "no edits": ("edits", put("edits", [])),
-    "an edit fewer": ("edits", lambda data: data["edits"].pop()),
+    "an edit missing": ("edits", lambda data: data["edits"].pop()),
     "an edit by another": ("edits.by", put("edits", 0, "by", "XY")),
     "an edit at another time": ("edits.time", put("edits", 0, "time", "2001-01-01T00:00:00Z")),
-    "an edit of another": ("edits.id", put("edits", 0, "id", 3)),
-    "an edit of none": ("edits.id", put("edits", 0, "id", 99)),
+    "an edit of another chromosome": ("edits.id", put("edits", 0, "id", 3)),
+    "an edit of a chromosome that does not exist": ("edits.id", put("edits", 0, "id", 99)),
     "an edit from another class": ("edits.before", put("edits", 0, "before", "Y")),
     "an edit to another class": ("edits.after", put("edits", 0, "after", "Y")),
     "an edit of another field": ("edits.what", put("edits", 0, "what", "turned")),
     "a forged edit": ("edits", forged),
     "a confirmation, not noted": ("chromosomes.confirmed", put(*C, "confirmed", "Y")),
-    "a confirmation of no class": ("chromosomes.confirmed", put(*C, "confirmed", "77")),
+    "a confirmation of an unknown class": ("chromosomes.confirmed", put(*C, "confirmed", "77")),
     "a check with another seal": ("edits", lambda data: data["edits"].append(check_of("0" * 64))),
     "a check in place of an edit": ("edits.what", put("edits", 0, "what", "checked")),
     "an unknown field": ("confirmed", put("confirmed", True)),
@@ -235,22 +235,22 @@ ALTERATIONS = {  # what is altered -> where, and how
     "a negative probability": ("chromosomes.probabilities", put(*C, "probabilities", "1", -1e-9)),
     "a label twice": ("labels", lambda data: data["labels"].append("X")),
     "an edit without its field": ("edits.before", lambda data: data["edits"][0].pop("before")),
-    "an edit with a field more": ("edits", put("edits", 0, "confirmed", True)),
-    "of before, another case": ("case", both(as_before, put("case", "p2"))),
-    "of before, a warning more": ("warnings", both(without(), put("warnings", ["all is well"]))),
-    "of before, a warning of an image": ("chromosomes.warnings", both(without(), put(*C, "warnings", ["fine"]))),
-    "of before, another polarity": ("chromosomes.polarity", both(as_before, put(*C, "polarity", 0.123))),
-    "of before, another sex": ("sex", both(as_before, put("sex", "XX"))),
-    "of before, an option more": ("options", both(as_before, put("options", "checked", True))),
+    "an edit with an added field": ("edits", put("edits", 0, "confirmed", True)),
+    "older record, another case": ("case", both(as_before, put("case", "p2"))),
+    "older record, an added warning": ("warnings", both(without(), put("warnings", ["all is well"]))),
+    "older record, a warning of an image": ("chromosomes.warnings", both(without(), put(*C, "warnings", ["fine"]))),
+    "older record, another polarity": ("chromosomes.polarity", both(as_before, put(*C, "polarity", 0.123))),
+    "older record, another sex": ("sex", both(as_before, put("sex", "XX"))),
+    "older record, an added option": ("options", both(as_before, put("options", "checked", True))),
 }
-SLIGHT = {  # what is let pass, for it says the same or nearly
+SLIGHT = {  # what passes, because it says the same or nearly the same
     "confidence": lambda data: put(*C, "confidence", abs(data["chromosomes"][3]["confidence"] - 0.0009))(data),
     "probability": lambda data: add(data, 0.00009),
     "polarity": lambda data: put(*C, "polarity", abs(data["chromosomes"][3]["polarity"] - 0.0009))(data),
     "path": lambda data: put(*C, "path", f"./{data['chromosomes'][3]['path']}")(data),
     "cell": put("cell", "p1/c1"),
 }
-OF_BEFORE = {  # what is not missed in a record from before
+OF_BEFORE = {  # what an older record may lack
     "case": without("case"),
     "warnings": without("warnings"),
     "polarity": without_polarity,
@@ -263,7 +263,7 @@ def add(data, value):
 
 
 def is_listed(field, classes_only=False):
-    """Whether a field, or the one that it is of, is on the list: or on that of what is repeated for classes alone."""
+    """Whether a field or its parent is on the list, or on the list for a rerun that only compares classes."""
     listed = [*UNPROTECTED, *NUMBERS * classes_only]
     return any(field == name or field.startswith(f"{name}.") for name in listed)
 
@@ -352,7 +352,7 @@ def test_a_signature_covers_every_field(signed, data, tmp_path, capsys):
     verify = ("verify", signed, "--signed-by", tmp_path / "my.key.pub")
     assert run(*verify) == 0
     assert "every field is signed by the key" in capsys.readouterr().out
-    signed.write_text(json.dumps(data, indent=3))  # laid out otherwise, it says the same
+    signed.write_text(json.dumps(data, indent=3))  # another layout of the same content
     assert run(*verify) == 0
     from gricol_zoo.errors import SignatureError
     from gricol_zoo.karyotype.document import signature_file, to_sign

@@ -1,4 +1,4 @@
-"""Assignment within a cell, against enumerating every labelling by the definition."""
+"""Assignment within a cell, against an enumeration of every labelling by the definition."""
 
 import itertools
 
@@ -14,14 +14,14 @@ NORMAL = {"F": [*range(22), *range(22), 22, 22], "M": [*range(22), *range(22), 2
 
 
 def rows_of(classes, sure=0.9):
-    """Probabilities that are ``sure`` of each class, the rest spread evenly."""
+    """Probabilities of ``sure`` for each class, with the rest spread evenly."""
     probabilities = np.full((len(classes), 24), (1 - sure) / 23)
     probabilities[np.arange(len(classes)), classes] = sure
     return probabilities
 
 
 def cost_of(labelling, probabilities, costs, sex):
-    """The cost by its definition, one chromosome and one class after the other."""
+    """The cost by its definition, one chromosome and one class after another."""
     total = 0.0
     for chromosome, class_ in enumerate(labelling):
         total += costs.unassigned if class_ == UNASSIGNED else -np.log(max(probabilities[chromosome, class_], 1e-6))
@@ -51,7 +51,7 @@ def test_the_least_cost_of_every_labelling(count, costs):
         found = assign(probabilities, costs, SMALL)
         assert found.cost == pytest.approx(best)
         least = min(cost_of(tuple(found.classes.tolist()), probabilities, costs, sex) for sex in SEXES)
-        assert least == pytest.approx(best)  # it has the cost it says, and so is one of the best, if not the only one
+        assert least == pytest.approx(best)  # the stated cost is right, so it is one of the best labellings
         if costs == Costs():
             assert tuple(found.classes.tolist()) == labelling
 
@@ -75,7 +75,7 @@ def test_a_normal_cell_stays_as_it_is(sex):
 
 
 def test_the_cell_corrects_one_image():
-    """Two chromosomes call themselves 21 where 22 lacks one: the less sure of the three 21 goes there."""
+    """Three are classified as 21, and one 22 is missing: the least certain of the three becomes the 22."""
     probabilities = rows_of(NORMAL["F"])
     wrong = 21 + 22
     probabilities[wrong] = 0.001

@@ -1,4 +1,4 @@
-"""What a model's name says of its banding."""
+"""What a model's name says about its banding."""
 
 from gricol_zoo.karyotype import bands
 

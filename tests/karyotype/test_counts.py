@@ -1,4 +1,4 @@
-"""Counts as ISCN writes them, and doubts of a count told apart from doubts of a class."""
+"""Counts as ISCN writes them, and doubts about a count as distinct from doubts about a class."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def counts_of(sets=2, sex="XY", gains="", losses=""):
 @pytest.mark.parametrize(
     ("counts", "text"),
     [
-        # Hyperdiploid, as leukaemias have it; hypodiploid; near haploid; triploid and tetraploid and next to them.
+        # Hyperdiploid, as in leukaemia; hypodiploid; near-haploid; triploid and tetraploid, and close to them.
         (counts_of(2, "XXY", "4 6 10 14 17 18 21 21"), "55,XXY,+4,+6,+10,+14,+17,+18,+21,+21"),
         (counts_of(2, "X", losses="3 4 7 15 16 17"), "39,X,-3,-4,-7,-15,-16,-17"),
         (counts_of(1, "X", "14 18 21"), "26<1n>,X,+14,+18,+21"),
@@ -58,7 +58,7 @@ def test_a_part_of_a_cell_is_not_a_count():
 
 
 def cell(counts, doubtful=()):
-    """A karyotype of these counts; those classes are doubtful that are named, with their own probability."""
+    """A karyotype of these counts; ``doubtful`` names the doubtful classes, each with its probability."""
     doubtful = dict(doubtful)
     items = []
     for label, count in counts.items():

@@ -1,4 +1,4 @@
-"""Which model fits a cell, with models that are made up."""
+"""Which model fits a cell best, with made-up models."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ GREYS = {id: np.full((4, 4), id / 100, np.float32) for id in range(1, 41)}
 
 
 def model(name, sure, asked=None):
-    """A classifier of two classes whose better logit tells how sure it is."""
+    """A classifier of two classes whose larger logit sets how certain it is."""
 
     def prepare(grey, factor):
         if asked is not None:

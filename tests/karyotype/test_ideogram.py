@@ -1,4 +1,4 @@
-"""The table of bands, and what is drawn of it."""
+"""The table of bands, and the drawings made from it."""
 
 from xml.etree import ElementTree
 

@@ -1,4 +1,4 @@
-"""The geometry of karyograms of six kinds of cells: scale, centromere line, no overlap, nothing outside of the page."""
+"""The geometry of karyograms of six kinds of cells: scale, centromere line, no overlap, nothing outside the page."""
 
 import dataclasses
 import io
@@ -23,7 +23,7 @@ ZOOM = 2
 
 
 def cell_of(crops, **about):
-    """A karyotype and its greys of (class, grey) each; the class "" is unassigned."""
+    """A karyotype and its grey images, from (class, grey) pairs; the class "" is unassigned."""
     items = [
         Chromosome(
             n, f"{n}.png", "", {label: 1.0} if label else {"1": 1.0}, label or "1", label, label, 0.999 if label else 0.6
@@ -43,7 +43,7 @@ def chromosome(label, **look):
 
 
 def with_crumbs(grey):
-    """A crop with specks beside the chromosome, which preparation takes for a part of it."""
+    """A crop with specks beside the chromosome, which preparation takes as parts of it."""
     grey = np.pad(grey, 4)
     grey[6:9, 3:5] = grey[-8:-6, -5:-3] = 0.4
     return grey
@@ -67,7 +67,7 @@ def drawn(request):
 
 
 def drawn_width(words, size):
-    """How wide Pillow draws words, in units."""
+    """The width at which Pillow draws words, in units."""
     return ImageFont.load_default(size * ZOOM).getlength(words) / ZOOM
 
 
@@ -77,7 +77,7 @@ def apart(one, other):
 
 
 def places(sheet):
-    """The box of each picture and of each line of words, as they are drawn."""
+    """The box of each picture and of each line of words, as drawn."""
     for shape in sheet.shapes:
         if isinstance(shape, Picture):
             height, width = (side / ZOOM for side in shape.pixels.shape)
@@ -115,7 +115,7 @@ def test_a_picture_is_inside_of_its_box(drawn):
 
 
 def test_centromeres_are_on_one_line(drawn):
-    """By the pixels themselves: where the picture lies on the sheet, and where its centromere is in it."""
+    """Measured on the pixels: the position of each picture on the sheet, and of the centromere in it."""
     karyotype, _, sheet = drawn
     level = {}
     for shape in sheet.shapes:
@@ -125,7 +125,7 @@ def test_centromeres_are_on_one_line(drawn):
     assert level
     for label, found in level.items():
         lines = {round(y, 6) for y in found}
-        # Homologues of a class stand on one line of the sheet, or on as many as the class fills.
+        # Homologues of a class are on one line of the sheet, or on as many lines as the class fills.
         assert len(lines) == 1, (label, lines)
 
 
@@ -152,7 +152,7 @@ def test_a_row_has_one_line():
 
 
 def test_one_scale_for_the_sheet():
-    """The same chromosome twice as large in its crop is drawn twice as large, beside any others."""
+    """The same chromosome, twice as large in its crop, is drawn twice as large, whatever is beside it."""
     small, large = (chromosome("8", scale=scale) for scale in (1.0, 2.0))
     wide = chromosome("1", bend=170.0, scale=1.6)
     karyotype, greys = cell_of([("8", small), ("8", large), ("1", wide)])
@@ -175,7 +175,7 @@ def test_a_hardly_visible_one_is_still_seen():
 
 @pytest.mark.parametrize("turn", [0, 30, 90])
 def test_nothing_of_a_chromosome_is_cut_off(turn):
-    """As much of it is drawn as a larger frame has."""
+    """As much of it is drawn as a larger frame would hold."""
     from scipy import ndimage
 
     grey = ndimage.rotate(chromosome("3", bend=100.0), turn, order=1)
@@ -236,7 +236,7 @@ def test_the_unassigned_stand_after_the_sex_chromosomes():
 
 
 def test_a_cell_without_a_row():
-    """No chromosome of group C: its names stand, and nothing of the next row lies in it."""
+    """Without a chromosome of group C: its names are still there, and nothing of the next row is in its place."""
     karyotype, greys = cell_of([("1", crops_of()[0][1]), ("13", crops_of()[24][1])])
     sheet = lay_out(karyotype, draw_chromosomes(karyotype, greys, ZOOM), ZOOM)
     named = {shape.words.split()[0]: shape.y for shape in sheet.shapes if isinstance(shape, Text) and shape.anchor == "middle"}

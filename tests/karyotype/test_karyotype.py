@@ -1,4 +1,4 @@
-"""From a cell's images to its files, the edits and the drawing again, and whether a record holds."""
+"""From a cell's images to its files, edits, drawing again, and the verification of records."""
 
 import dataclasses
 import json
@@ -86,7 +86,7 @@ def test_a_synthetic_cell_is_put_right(done, cell):
 
 
 def test_what_the_cell_tells_is_noted_and_can_be_left_out(done, cell, model):
-    """The network's own answers stay as they are; a record from before, which notes no weight, still verifies."""
+    """The network's own answers do not change; an older record, which notes no weight, still verifies."""
     images = open_images(cell[0])
     before = karyotype(model, images, source=str(cell[0]), within=0.0)
     assert "within_cell" not in before.options
@@ -141,7 +141,7 @@ def test_wrong_edits_are_named(done, id, label, message):
 def test_the_doubtful_come_least_sure_first(done):
     items = [Chromosome(n, f"{n}.png", "", assigned="1", automatic="1", confidence=c) for n, c in enumerate((0.8, 1, 0.5), 1)]
     items += [Chromosome(4, "4.png", "", confidence=0.99), Chromosome(5, "5.png", "", error="damaged")]
-    items += [Chromosome(6, "6.png", "", assigned="2", automatic="1", confidence=0.5)]  # a person has seen to it
+    items += [Chromosome(6, "6.png", "", assigned="2", automatic="1", confidence=0.5)]  # a person has reviewed it
     assert [item.id for item in Karyotype("c", items, ["1", "2"]).doubtful()] == [3, 1, 4]
 
 
@@ -409,7 +409,7 @@ def test_verify_sees_one_byte_of_the_weights(cell, tmp_path, capsys):
     flip(tmp_path / "weights" / "model.safetensors")
     assert run("verify", tmp_path / "out" / "karyotype.json") == 1
     assert "is not the file that its config describes" in capsys.readouterr().out
-    # Other weights, whole by themselves, are not the record's either.
+    # Other weights, although intact, are not those of the record either.
     assert run("verify", tmp_path / "out" / "karyotype.json", "--model", "r18half_128.pki3") == 1
     assert "the weights were" in capsys.readouterr().out
 
@@ -427,7 +427,7 @@ def test_verify_sees_one_byte_of_the_weights(cell, tmp_path, capsys):
 def test_verify_sees_what_was_altered_in_the_record(done, tmp_path, key, value, message, capsys):
     data = json.loads(done.to_json())
     data["chromosomes"][0][key] = value
-    if key == "automatic":  # as somebody would who wants it to look like the machine's
+    if key == "automatic":  # as a forger would, to make it look like the automatic result
         data["chromosomes"][0]["assigned"] = value
     (tmp_path / "k.json").write_text(json.dumps(data))
     assert run("verify", tmp_path / "k.json") == 1
@@ -470,20 +470,20 @@ def load(folder):
 
 @pytest.fixture(scope="module")
 def knowing(measured):
-    """A model that knows the size and the looks of synthetic cells."""
+    """A model whose length and reference were measured on synthetic cells."""
     return load(measured)
 
 
 @pytest.fixture(scope="module")
 def fine(tmp_path_factory):
-    """The cell of a camera of twice the resolution."""
+    """The cell from a camera of twice the resolution."""
     folder = tmp_path_factory.mktemp("fine") / "cell"
     write_cell(folder, zoom=2.0)
     return folder
 
 
 def warnings_in(karyotype):
-    """What is said of single images, without the size of chromosome 1 on a canvas of 128 pixels."""
+    """The warnings of single images, except for the size of chromosome 1 on a canvas of 128 pixels."""
     return [one for item in karyotype.chromosomes for one in item.warnings if "too large for the canvas" not in one]
 
 
@@ -595,14 +595,14 @@ def test_nan_in_a_record_is_no_agreement(done, tmp_path, key, capsys):
     item = data["chromosomes"][0]
     item[key] = {label: float("nan") for label in item["probabilities"]} if key == "probabilities" else float("nan")
     (tmp_path / "k.json").write_text(json.dumps(data))
-    # Drawn, it would be "over 99%".
+    # If it were drawn, it would read "over 99%".
     for command in (("verify", tmp_path / "k.json"), ("karyotype", tmp_path / "k.json", "--out", tmp_path / "out")):
         assert run(*command) == 2
         assert "a probability is not in 0..1" in capsys.readouterr().err
 
 
 def as_before(data):
-    """A record as it was written when there were no scales, warnings and polarity."""
+    """A record as it was written before there were scales, warnings and polarity."""
     for key in ("case", "scale", "warnings"):
         del data[key]
     for key in ("preparation", "ground"):
@@ -633,7 +633,7 @@ def test_records_from_before_still_hold(plain, tmp_path, capsys):
 
 
 def doubled(source, folder, names=("crop 03.png",), copies=1):
-    """A cell's files, with some of them there again."""
+    """A cell's files, with copies of some of them."""
     shutil.copytree(source, folder)
     for name in names:
         for number in range(copies):
@@ -656,7 +656,7 @@ def test_the_same_picture_twice(cell, tmp_path, prepared, capsys):
     assert result.draft.startswith("not reliable: 48,")
     assert run("verify", tmp_path / "out" / "karyotype.json") == 0
     capsys.readouterr()
-    # A record that forgot its warnings is not reproduced: its draft would read like a finding.
+    # A record without its warnings does not verify: its draft would read like a finding.
     data = json.loads(result.to_json())
     (tmp_path / "k.json").write_text(json.dumps({**data, "warnings": []}))
     assert read_karyotype(tmp_path / "k.json").draft.startswith("48,")
@@ -768,7 +768,7 @@ def test_another_model_that_fits_better_is_named(cell, model, monkeypatch, tmp_p
     assert said.startswith("other.band fits")
     assert warned(open_images(folder), 0.5) == []
     asked.clear()
-    assert warned(open_images(cell[0]), 1.0) == []  # a cell that is trusted: nobody is asked
+    assert warned(open_images(cell[0]), 1.0) == []  # the cell is trusted, so no other model is asked
     assert asked == []
 
 
@@ -790,7 +790,7 @@ def test_a_cell_of_one_image(cell, measured, tmp_path, capsys):
     assert (row["cell"], row["images"], row["scale"], row["checked"]) == ("cell", "1", "1", "")
     assert row["draft"] == "not reliable: 1 of 46 chromosomes, incomplete"
     assert run("verify", tmp_path / "out" / "karyotype.json") == 0
-    # Asked to leave the scale alone, there is nothing to say of one crop.
+    # Without scaling, there is nothing to report about one crop.
     assert run("karyotype", tmp_path / "cell", "--model", measured, "--out", tmp_path / "o", "--scale", "none") == 0
     assert not [line for line in capsys.readouterr().err.splitlines() if "scale" in line]
 

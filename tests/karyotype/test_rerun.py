@@ -1,4 +1,4 @@
-"""`verify` where the record's runtime or dtype is not to be had: classes are compared, by fp32 on torch, and it says so."""
+"""`verify` where the record's runtime or dtype is not available: it compares classes, by fp32 on torch, and says so."""
 
 import copy
 import json
@@ -37,7 +37,7 @@ def data(folder):
 
 
 def as_elsewhere(data, **options):
-    """Make a record as another runtime or dtype would have written it: all numbers a little other, the classes the same."""
+    """Make a record as another runtime or dtype would have written it: all numbers slightly different, the same classes."""
     out = copy.deepcopy(data)
     out["options"] |= options
     for item in out["chromosomes"]:
@@ -54,7 +54,7 @@ def compared(data, model):
 
 @pytest.fixture
 def torch_alone(monkeypatch):
-    """A processor without bf16, and no other runtime."""
+    """A machine without bf16 and without another runtime than torch."""
     monkeypatch.setattr(rerun, "has_bf16", lambda: False)
     for engine in ENGINES.values():
         monkeypatch.setattr(type(engine), "version", lambda self: "")

@@ -1,4 +1,4 @@
-"""The machine of states behind the page: actions in, a karyotype and its log out."""
+"""The state machine behind the page: actions in, a karyotype and its log out."""
 
 import dataclasses
 import json
@@ -127,7 +127,7 @@ def test_a_cell_is_checked_only_when_nothing_doubtful_is_open(review):
 def test_a_confirmed_class_that_is_left_is_in_doubt_again(review):
     after = do(review, Confirm(4))
     assert [item.id for item in after.karyotype.doubtful()] == [3]
-    assert [item.id for item in do(after, Move(4, "3"), Move(4, "")).karyotype.doubtful()] == [3]  # back at what was confirmed
+    assert [item.id for item in do(after, Move(4, "3"), Move(4, "")).karyotype.doubtful()] == [3]  # back at the confirmed class
     assert [item.id for item in undo(after).karyotype.doubtful()] == [3, 4]
 
 

@@ -1,4 +1,4 @@
-"""What a cell tells of its chromosomes, against densities by their definition and made-up cells."""
+"""The evidence that a cell gives about its chromosomes, against densities by their definition and made-up cells."""
 
 import dataclasses
 
@@ -30,7 +30,7 @@ CANVAS = np.zeros((2, 2), np.uint8)
 
 
 def sure(classes, probability=0.95):
-    """Probabilities that are sure of each class, the rest spread evenly."""
+    """Probabilities of ``probability`` for each class, with the rest spread evenly."""
     out = np.full((len(classes), 24), (1 - probability) / 23)
     out[np.arange(len(classes)), classes] = probability
     return out
@@ -77,7 +77,7 @@ def test_what_is_missing_moves_nothing(missing):
 
 
 def test_size_settles_what_the_network_leaves_open():
-    """Of a 16 and an 18 that the network cannot tell apart the larger is the 16, and no other chromosome moves."""
+    """If the network cannot tell a 16 from an 18, the larger one is the 16, and no other chromosome changes class."""
     table = tables()["pki3"]
     values = table.means[CELL].copy()
     probabilities = sure(CELL)
@@ -92,7 +92,7 @@ def test_size_settles_what_the_network_leaves_open():
 
 
 def test_a_stray_size_says_little():
-    """A crop with a quarter of the area its class has stays what the network is sure of."""
+    """A crop with a quarter of its class's area keeps the class of which the network is sure."""
     table, values = tables()["pki3"], tables()["pki3"].means[CELL].copy()
     values[0] -= np.log(4)
     told = evidence(values, sure(CELL), table)

@@ -40,7 +40,7 @@ def test_sizes_the_paper_gives():
 
 @pytest.mark.parametrize("name", BACKBONES.names())
 def test_contract(name):
-    check_backbone(name, (96, 98), LIGHT_BACKBONES.get(name))  # the least that Inception-ResNet-v2 takes is 75 pixels
+    check_backbone(name, (96, 98), LIGHT_BACKBONES.get(name))  # Inception-ResNet-v2 takes at least 75 pixels
 
 
 @pytest.mark.parametrize("name", BACKBONES.names())
@@ -53,7 +53,7 @@ def test_it_can_be_scripted(name):
 
 
 def freeze_norms(net):
-    """Leave the batch-norms in evaluation mode in a training, at statistics and weights that are not those of the start."""
+    """Put the batch-norms in evaluation mode in training, with statistics and weights other than the initial ones."""
     for norm in net.modules():
         if isinstance(norm, torch.nn.modules.batchnorm._BatchNorm):
             norm.eval()
@@ -90,7 +90,7 @@ def test_frozen_norms_in_a_training_give_what_evaluation_gives(name):
 
 
 class Plain(torch.nn.Module):
-    """What a third party may write: two levels, by timm's contract, and nothing inherited from us."""
+    """A backbone as a third party may write it: two levels, by timm's contract, nothing inherited from us."""
 
     def __init__(self, in_chans):
         super().__init__()

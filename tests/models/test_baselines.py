@@ -1,4 +1,4 @@
-"""The comparison systems: their sizes beside the published ones, and each mechanism beside a plain reference."""
+"""The comparison systems: their sizes against the published ones, and each mechanism against a plain reference."""
 
 import math
 
@@ -30,7 +30,7 @@ OWN_OBJECTIVE = {
     "varifocal_r50": {"image_size": (64, 64), "backbone_options": LIGHT},
 }
 
-HEAVY = ("racnn_r50", "varifocal_r50")  # whose registered sizes are built, without memory, before a file is read
+HEAVY = ("racnn_r50", "varifocal_r50")  # their registered sizes are built, on the meta device, before a file is read
 
 # Sizes
 
@@ -121,7 +121,7 @@ def test_layers_add_up():
         assert sum(parameter.numel() for parameter in model.parameters()) == number, name
 
 
-# What the objective alone needs
+# What only the objective needs
 
 
 @pytest.mark.parametrize("name", OWN_OBJECTIVE)
@@ -286,7 +286,7 @@ def test_anchors_by_hand():
 def test_a_score_belongs_to_its_box():
     level = Level(1, 32, 48, (1, 2))
     torch.nn.init.zeros_(level.score.bias)
-    level.score.weight.data = torch.arange(1.0, 7).reshape(6, 1, 1, 1)  # the last anchor answers most
+    level.score.weight.data = torch.arange(1.0, 7).reshape(6, 1, 1, 1)  # the last anchor has the highest score
     x = torch.zeros(1, 1, 3, 5)
     x[0, 0, 1, 4] = 1
     scores, boxes = level(x)
@@ -370,7 +370,7 @@ def test_pairs_are_of_both_kinds():
         assert classes[first] == classes[second]
     assert all(classes[first] != classes[second] for first, second in zip(*other, strict=True))
     partners = {tuple(pairs(classes)[0][1].tolist()) for _ in range(20)}
-    assert len(partners) > 5  # drawn anew
+    assert len(partners) > 5  # drawn again each time
     assert len(pairs(torch.tensor([0, 1]))) == len(pairs(torch.tensor([1, 1]))) == 1
     with pytest.raises(GricolZooError, match="at least two images"):
         pairs(torch.tensor([0]))

@@ -1,4 +1,4 @@
-"""Batch-norms of their own for the cells, over the shared backbone."""
+"""Separate batch-norms for the cells, on the shared backbone."""
 
 import copy
 
@@ -33,7 +33,7 @@ def test_the_models_contract_holds():
 
 
 def test_cells_go_through_their_own_norms(model):
-    """Against a second whole backbone: the first one's kernels, the cells' norms."""
+    """Compared with a second, complete backbone that has the first one's kernels and the cells' norms."""
     x = torch.randn(3, 1, 128, 96)
     second = copy.deepcopy(model.backbone)
     for name, norm in model.cell_norm.items():

@@ -1,4 +1,4 @@
-"""The grid as an object: both of its kinds against the parts of the model run by hand."""
+"""The grid as an object: both kinds, against the model's parts run one by one."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Systems that look closer, at parts, or at what several channels say together: each mechanism beside a plain reference."""
+"""Systems that zoom in, look at parts, or combine several channels: each mechanism against a plain reference."""
 
 import math
 
@@ -160,7 +160,7 @@ def test_racnn_learns_in_turns():
 
 def test_ranking_of_scales_by_hand():
     logits = [torch.tensor([[0.0, 0.0]]), torch.tensor([[math.log(3), 0.0]]), torch.tensor([[0.0, 0.0]])]
-    # sure of class 0 by 0.5, 0.75 and 0.5: the second gains enough, the third loses 0.25
+    # The probability of class 0 is 0.5, 0.75 and 0.5: the second gains enough, the third loses 0.25.
     assert ranking_loss(logits, torch.tensor([0]), 0.05).item() == pytest.approx(0.3)
     assert ranking_loss(logits, torch.tensor([[0.5, 0.5]]), 0.05).item() == pytest.approx(0.1)
 
@@ -250,7 +250,7 @@ def test_maskcnn_has_four_streams():
     parts = [pool_inside(maps, each) for each in (torch.ones_like(short), short, long, short + long)]
     torch.testing.assert_close(mask(images)[:, :, 0, 0], torch.cat(parts, 1))
     mask(images).sum().backward()
-    assert all(parameter.grad is None for parameter in mask.parts.parameters())  # the axis alone teaches the parts
+    assert all(parameter.grad is None for parameter in mask.parts.parameters())  # only the axis trains the parts
 
 
 def test_parts_are_learnt_where_they_were_measured():

@@ -1,4 +1,4 @@
-"""Cells cut from a feature map: the same cells as from the pixels where that can be compared, and what they share."""
+"""Cells cut from a feature map: where comparable, the same cells as from the pixels; and what the branches share."""
 
 import copy
 
@@ -60,7 +60,7 @@ def test_cells_of_a_map_against_naive_loops(size, cell, shape, rows, columns):
 
 
 class Pointwise(nn.Module):
-    """A backbone that looks at single pixels, every other one: where a cell is cut out of it makes no difference."""
+    """A backbone that sees every other pixel, each by itself: it makes no difference before which stage a cell is cut."""
 
     num_features = 6
 

@@ -11,7 +11,7 @@ from gricol_zoo.models import flops
 
 
 def cut(value):
-    """Cut off at one decimal, as the paper's six figures fit."""
+    """Cut off at one decimal, which reproduces the paper's six figures."""
     return int(value * 10) / 10
 
 

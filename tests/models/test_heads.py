@@ -18,7 +18,7 @@ def linear(layer, vector):
 
 
 def naive(head, cells, gate, chain, first="zero", merged_linear=True):
-    """One image: cells is a list of K feature lists. Returns K logit lists and the merged one."""
+    """Compute one image: ``cells`` is a list of K feature lists; return K logit lists and the merged one."""
     previous, gated, logits = [0.0] * FEATURES, [], []
     for k, y in enumerate(cells):
         content = [a + b for a, b in zip(y, previous, strict=True)] if chain == "recursive" else y
@@ -91,7 +91,7 @@ def test_gate_values_against_loops(gate, chain):
 
 
 def openings(layer, content, gate):
-    """One number a channel: sigmoid(w . y + b), or of each channel alone."""
+    """One number per channel: sigmoid(w . y + b), or computed from each channel alone."""
     if gate == "scalar":
         w, b = layer.weigh.weight[0].tolist(), layer.weigh.bias.item()
         return [1 / (1 + math.exp(-sum(wi * ci for wi, ci in zip(w, content, strict=True)) - b))] * FEATURES

@@ -11,7 +11,7 @@ SIZE, CELL = (448, 456), (224, 224)
 
 
 def walk(grid):
-    """Spiral by walking: turn right at a wall or a visited cell."""
+    """Return the spiral order found by walking: turn right at a wall or a visited cell."""
     seen, order = set(), []
     row, column, step = 0, 0, (0, 1)
     while len(order) < grid * grid:

@@ -1,4 +1,4 @@
-"""What a model knows of its weights: typed, read as a mapping, never changed in place, written back as it came."""
+"""The metadata of a model's weights: typed, readable as a mapping, never changed in place, written back unchanged."""
 
 import copy
 import json
@@ -40,7 +40,7 @@ def test_random_weights_know_nothing():
     assert not info
     assert (info.sha256, info.size, info.tag, info.groups, info.reference) == ("", 0, "", None, None)
     assert info.calibration == info.calibration_full == Calibration()
-    assert WeightsInfo({"training": {"groups": []}}).groups == frozenset()  # it says that there were none
+    assert WeightsInfo({"training": {"groups": []}}).groups == frozenset()  # it states that there were none
 
 
 def test_it_reads_as_the_mapping_that_it_was():

@@ -1,4 +1,4 @@
-"""A model on another runtime: the same answers as torch, or none."""
+"""A model on another runtime: it gives the same answers as torch, or is refused."""
 
 import argparse
 import shutil
@@ -31,7 +31,7 @@ def model():
 
 @pytest.fixture
 def own(model, tmp_path, monkeypatch):
-    """A cache of the test's own, with the model's file and what was checked with it."""
+    """A cache for this test, with the model's file and the record of its check."""
     shutil.copytree(make_runner(model, "onnxruntime", "fp32")._file.parent, tmp_path / "runtimes")
     monkeypatch.setenv("GRICOL_ZOO_CACHE", str(tmp_path))
     return tmp_path / "runtimes"
@@ -39,7 +39,7 @@ def own(model, tmp_path, monkeypatch):
 
 @pytest.fixture
 def unchecked(own, monkeypatch):
-    """That, with nothing checked yet, and the file not written anew."""
+    """The same cache without the record of the check; the file is not written again."""
     for note in own.glob("*.json"):
         note.unlink()
     monkeypatch.setattr(store, "write_network", lambda net, file: None)

@@ -1,4 +1,4 @@
-"""benchmarks/README.md: no script is missing from it, and what it and the committed results name exists."""
+"""benchmarks/README.md lists every script, and the files and commands that it and the committed results name exist."""
 
 import importlib
 import importlib.util
@@ -72,5 +72,5 @@ MODULES = sorted((ROOT / "benchmarks").rglob("*.py"))
 
 @pytest.mark.parametrize("script", MODULES, ids=lambda script: f"{script.parent.name}.{script.stem}")
 def test_a_script_can_be_imported(script):
-    """What it takes from the package is still there: nothing else runs all of them."""
+    """Everything that it imports still exists; no other test runs all scripts."""
     importlib.import_module(".".join(script.relative_to(ROOT).with_suffix("").parts))

@@ -1,4 +1,4 @@
-"""The helpers of the benchmark scripts whose mistakes would end in a table: what is kept, shown and skipped."""
+"""Helpers of the benchmark scripts whose mistakes would end up in a table: what is kept, shown and skipped."""
 
 import json
 import re
@@ -122,7 +122,7 @@ def test_cells_are_scored_as_counted_by_hand():
     probabilities, classes = normal_cell()
     wrong = probabilities.copy()
     wrong[3] = 0.2 / 22
-    wrong[3, [3, 7]] = 0.3, 0.5  # a 4 that calls itself 8: the cell puts it right
+    wrong[3, [3, 7]] = 0.3, 0.5  # a 4 that is classified as 8: the cell corrects it
     lost = np.delete(np.arange(46), 5)
     score = karyotype.score([(wrong, classes), (wrong[lost], classes[lost])], karyotype.Costs())
     assert (score["cells"], score["images"], score["unassigned"]) == (2, 91, 0)

@@ -1,4 +1,4 @@
-"""The bend benchmark: the warp against closed forms, its statistics against naive loops, its sentence, and going on."""
+"""The bend benchmark: the warp against closed forms, its statistics against naive loops, its conclusion, and resuming."""
 
 import math
 import re
@@ -32,7 +32,7 @@ LENGTH, WIDTH, MARGIN = 100, 12, 20
 
 
 def bar():
-    """An upright bar that grows brighter downwards, from 0.5 to 0.9."""
+    """An upright bar whose brightness grows downwards from 0.5 to 0.9."""
     image = np.zeros((LENGTH + 2 * MARGIN, WIDTH + 2 * MARGIN), np.float32)
     image[MARGIN:-MARGIN, MARGIN:-MARGIN] = np.linspace(0.5, 0.9, LENGTH)[:, None]
     return image
@@ -42,7 +42,7 @@ def bar():
 def test_a_bar_bent_by_90_degrees_is_a_quarter_of_a_ring(side):
     bent = bend(bar(), 90 * side)
     radius, half = LENGTH / (math.pi / 2), math.radians(45)
-    # The ring's box: its ends reach farthest to the bent side and up and down, its middle to the other side.
+    # The ring's box: its ends reach farthest to the bent side, up and down; its middle reaches farthest to the other side.
     left, top = -(radius + WIDTH / 2), -(radius + WIDTH / 2) * math.sin(half)
     ys, xs = np.mgrid[: bent.shape[0], : bent.shape[1]].astype(float)
     xs = xs if side > 0 else bent.shape[1] - 1 - xs
@@ -68,7 +68,7 @@ def test_no_bend_gives_the_crop_back_and_a_tiny_one_nearly_does():
 def test_bending_what_is_drawn_straight_is_drawing_it_bent(angle, tilt):
     profile, rng = load_profiles()["2"], np.random.default_rng(0)
     straight = render(profile, Look(tilt=tilt), rng)
-    # The tips fade, so a mask is a little shorter than what was drawn: as many degrees a pixel, not as many in all.
+    # The tips fade, so a mask is slightly shorter than the drawing: the degrees per pixel agree, not the total turn.
     fades = fit_line(find_axis(find_mask(straight)[1])).length / profile.length
     assert 0.9 < fades <= 1.05
     bent, drawn = bend(straight, angle * fades), render(profile, Look(bend=angle, tilt=tilt), rng)
@@ -96,7 +96,7 @@ def test_the_way_onto_the_arc_and_back_is_the_identity():
     for curvature in (0.03, -0.03, 1e-4):
         there = onto_arc(across, along, curvature)
         np.testing.assert_allclose(from_arc(*there, curvature), (across, along), atol=1e-7)
-    # A quarter of a circle: its ends lie 45 degrees off its middle, and the directions there are 90 degrees apart.
+    # A quarter of a circle: its ends are 45 degrees off its middle, and the directions there differ by 90 degrees.
     ends = np.array([-50.0, -49.99, 49.99, 50.0])
     x, y = onto_arc(np.zeros(4), ends, math.pi / 200)
     radius = 200 / math.pi
@@ -122,7 +122,7 @@ def test_bins_are_those_of_a_loop_and_lose_nobody():
 
 
 def three_levels(rng, n=60, cells=6):
-    """Hits of n chromosomes, each seen twice at each of three levels, or each at one level alone."""
+    """Hits of n chromosomes, each shown twice at each of three levels, or each at one level only."""
     names = [f"c{index % cells}" for index in range(n)]
     who, level = np.repeat(np.arange(n), 6), np.tile([0, 0, 1, 1, 2, 2], n)
     return names, who, level, rng.random(6 * n) < 0.7
@@ -314,7 +314,7 @@ def test_what_is_scored_is_not_scored_again(chromosomes, monkeypatch, tmp_path):
     assert len(calls) == 7
     fewer = pictures.real(images.subset(range(20)), bends, [10.0])
     bench.group_rows(group, fewer, "test", tmp_path / "work", lower=True)
-    assert len(calls) == 11  # other pictures, lower branch alone
+    assert len(calls) == 11  # other pictures, only the lower branch
     mean = [row for row in first if row["seed"] == "mean" and row["system"] == "control" and row["level"] == "0-10"]
     each = [row["accuracy"] for row in first if row["system"] == "control" and row["level"] == "0-10" and row["seed"] != "mean"]
     assert mean[0]["accuracy"] == pytest.approx(sum(each) / 2)
@@ -382,7 +382,7 @@ def test_the_committed_page_is_that_of_the_committed_rows():
     released = [row for row in rows if (row["weights"], row["system"], row["level"]) == ("released", "gricol", numbers.BENT)]
     (verdict,) = {
         row["verdict"] for row in released if row["inference"] == "lower"
-    }  # else the docs have to say which part says what
+    }  # otherwise the docs must say which part says what
     docs = ROOT / "docs"
     assert f"gridding {verdict} the effect of bending" in " ".join((docs / "results" / "bend.md").read_text().split())
     decisions = " ".join((docs / "explanation" / "decisions" / "benchmarks.md").read_text().split())

@@ -1,3 +1,5 @@
+"""What a report says of cells with 45 or 47 chromosomes: how statements are compared, described and counted."""
+
 import pytest
 from helpers.cases import FEMALE, counts, made_up
 
@@ -36,7 +38,7 @@ def test_words_name_the_cells_in_no_clone():
 
 
 def test_cells_are_compared_with_their_labels(monkeypatch):
-    """Of two cells of one case, one is counted as labelled, and in the other a chromosome is lost."""
+    """One of two cells of a case is counted as labelled; in the other, a chromosome is lost."""
     labels = [label for label, number in T21.items() for _ in range(number)]
     cells = {
         name: ImageSet(name, [Record(f"{name}/{place}.png", label, name, "p1") for place, label in enumerate(labels)], None)

@@ -1,3 +1,5 @@
+"""When a warning counts as false, and the rows of the table of false warnings."""
+
 from types import SimpleNamespace
 
 import pytest

@@ -1,4 +1,4 @@
-"""The full-size runs of the tables as a queue: what the tables' own runs would train, named as they look for it."""
+"""The full-size runs of the tables as a queue: the same trainings as the tables' own runs, under the names they look for."""
 
 import dataclasses
 

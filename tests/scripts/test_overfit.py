@@ -1,4 +1,4 @@
-"""The comparison systems learn: a few synthetic chromosomes by heart, by the script that does it with real ones."""
+"""The comparison systems can overfit a few synthetic chromosomes, with the script that does it with real ones."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def chromosomes(size, classes=("1", "9", "16", "21"), copies=2):
     return (batch - batch.mean()) / batch.std(), torch.arange(len(classes)).repeat_interleave(copies)
 
 
-# Sigmoids over dropout, which take the most steps; networks that see an image more than once, or measure it each step.
+# Sigmoids with dropout need the most steps; the others see an image more than once, or measure it in each step.
 SLOW = {"sharma2017", "ntsnet_r50", "racnn_r50", "varifocal_r50", "maskcnn_r50", "hrnet_w18_joints"}
 
 

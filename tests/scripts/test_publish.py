@@ -1,4 +1,4 @@
-"""Publishing to the local Hub: what is checked before, what goes, and what is pinned after."""
+"""Publishing to the local Hub: what is checked before, what is uploaded, and what is pinned afterwards."""
 
 import json
 import shutil

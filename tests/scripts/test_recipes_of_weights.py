@@ -1,4 +1,4 @@
-"""The recipe file of every released or planned weight: it names what exists, and one step of it runs."""
+"""The recipe file of all released or planned weights: what it names exists, and one step of it runs."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ def test_models_of_one_set_differ_in_nothing_else():
 
 @pytest.mark.parametrize("name", [pytest.param("gricol_r50half_n3.qband", marks=pytest.mark.slow), "r50half.qband"])
 def test_one_step_at_the_papers_size(name):
-    """What takes hours to be trained to its end takes a step on any processor."""
+    """The full training takes hours, but one step runs on any processor."""
     what = json.loads((FOLDER / f"{name}.json").read_text())
     recipe = dataclasses.replace(get_recipe(what["recipe"]), precision="fp32")
     model = create_model(what["model"])

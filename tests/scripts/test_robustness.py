@@ -1,4 +1,4 @@
-"""The robustness benchmark: files that can be read, changes that are what they say, and what is counted of them."""
+"""The robustness benchmark: its files can be read, its changes are what they say, and its counts are right."""
 
 import sys
 
@@ -183,7 +183,7 @@ def test_the_script_measures_what_is_not_there_yet(tmp_path, monkeypatch):
     assert float(rows[0]["points"]) == 0
     assert "| r18half_128.qband | 2 | turned by 180 | 2 |" in (out / "robustness.md").read_text()
     assert (out / "robustness.png").stat().st_size > 1000
-    monkeypatch.setattr(robustness, "look", None)  # nothing is looked at again
+    monkeypatch.setattr(robustness, "look", None)  # nothing is measured again
     robustness.main()
     assert read_csv(out / "robustness.csv") == rows
     (line,) = summaries(robustness.read_rows(out / "robustness.csv"))

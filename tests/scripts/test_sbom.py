@@ -1,4 +1,4 @@
-"""The bill of materials: what is installed, whole and consistent; and the constraints that CI installs by."""
+"""The bill of materials lists what is installed, completely and consistently; and the constraints that CI installs by."""
 
 import json
 import re

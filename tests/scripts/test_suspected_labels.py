@@ -1,4 +1,4 @@
-"""Suspected labels: planted ones are found, swaps first, and nothing else is."""
+"""Suspected labels: planted errors are found, swaps first, and nothing else is found."""
 
 import json
 
@@ -14,7 +14,7 @@ CELLS = ("a", "b", "c", "d")
 
 
 def write_run(folder, planted, protocol="by case or cell", sure=12.0):
-    """Write a cross-validation whose networks are right, but where (cell, label) is predicted as another label."""
+    """Write a cross-validation whose networks are right except where a planted (cell, label) has another prediction."""
     folder.mkdir()
     question = {"protocol": protocol, "folds": 2, "model": "m"} | dict.fromkeys(
         ("data", "data_sha256", "folds_sha256", "init_sha256"), "x"
@@ -42,7 +42,7 @@ PLANTED = {
     ("c", "9"): ("10", 11.0),
     ("c", "10"): ("9", 12.0),
     ("a", "3"): ("5", 12.0),
-    ("b", "5"): ("3", 11.5),  # of another cell: no swap
+    ("b", "5"): ("3", 11.5),  # in another cell: not a swap
     ("d", "1"): ("2", 3.0),  # not sure
     ("d", "2"): ("1", 12.0),  # so this one is single
 }

@@ -1,4 +1,4 @@
-"""The runs behind Tables 1 to 3: what is trained, that it is done once and goes on, and what the tables make of it."""
+"""The runs behind Tables 1 to 3: what is trained, that it is done once and can be resumed, and the tables made from it."""
 
 import dataclasses
 import math
@@ -21,7 +21,7 @@ from gricol_zoo.training.checks import check_phases
 
 @pytest.fixture(autouse=True)
 def results(monkeypatch, tmp_path):
-    """The scripts' results go into a folder of the test's own."""
+    """Let the scripts write their results into a temporary folder."""
     folder = tmp_path / "results"
     (folder / "paper").mkdir(parents=True)
     monkeypatch.setattr(record, "RESULTS", folder)
@@ -46,7 +46,7 @@ def test_every_system_is_one_that_can_be_built(budget):
             assert model in MODELS
             MODELS.get(model).replace(**changes)
     cut = systems.of_budget(systems.SYSTEMS["gricol_cut2"], budget)[1]
-    assert cut["splitter_options"] == {"stage": 2}  # what is cheaper is cheaper at either size
+    assert cut["splitter_options"] == {"stage": 2}  # a cheaper system is cheaper at both sizes
 
 
 def test_the_recipe_bends_nothing_and_is_the_same_for_all():
@@ -71,7 +71,7 @@ def work_of(runs, folder, tmp_path, systems, deadline=math.inf):
 
 @pytest.fixture
 def quick(tmp_path, monkeypatch):
-    """The runs module with a training of a moment: one epoch, and a count of how often it was called."""
+    """The runs module with a very short training of one epoch, and a count of its calls."""
     folder = tiny_set(tmp_path / "set", cells=15)
     recipe = dataclasses.replace(runs.BUDGETS["light"].recipe, epochs=1, batch_size=8, precision="fp32")
     monkeypatch.setitem(runs.BUDGETS, "light", dataclasses.replace(runs.BUDGETS["light"], recipe=recipe, seeds=(0, 1)))
@@ -115,7 +115,7 @@ def test_a_stopped_run_goes_on(quick, tmp_path, monkeypatch):
 def test_a_signal_stops_the_runs_after_it_too(quick, tmp_path, monkeypatch):
     runs, folder, _ = quick
     seeds = []
-    monkeypatch.setattr(runs, "train", lambda *a, **k: bool(seeds.append(a[3].seed)))  # says that it was stopped
+    monkeypatch.setattr(runs, "train", lambda *a, **k: bool(seeds.append(a[3].seed)))  # reports that it was stopped
     runs.do_runs(work_of(runs, folder, tmp_path, ("resnet50",)))
     assert seeds == [0]
 
@@ -184,7 +184,7 @@ def test_the_tests_of_table_1_by_hand():
     assert rows[1]["p"] == pytest.approx(expected.pvalue)
     assert rows[2]["p"] > rows[1]["p"]
     assert [row["p"] for row in rows[3:6]] == [0.5, 0.5, 1.0]  # 2, 2 and 1 images, all one way: 2 * 0.5 ** n, at most 1
-    # Two cells: drawing them gives either one twice or both, so the ends of the interval are the cells' own means.
+    # Drawing two cells gives one of them twice or both, so the ends of the interval are the cells' own means.
     gap = pair[0].right.mean(1) - pair[1].right.mean(1)
     assert (rows[6]["low"], rows[6]["high"]) == (100 * gap[:2].mean(), 100 * gap[2:].mean())
     assert rows[6]["difference"] == pytest.approx(100 * gap.mean())

@@ -1,4 +1,4 @@
-"""A queue of trainings: killed at any time it ends with the weights of an undisturbed one, and it says what is left."""
+"""A queue of trainings: killed at any time, it ends with the weights of an uninterrupted one, and it lists what is left."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def test_two_processes_do_not_train_the_same(folder, monkeypatch, capsys):
     (folder / "runs").mkdir()
     with FileLock(folder / "runs" / ".first.lock"):
         assert run(folder, folder / "runs", monkeypatch) == 1
-    assert "first: another process is at it" in capsys.readouterr().out
+    assert "first: another process is training it" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_two_processes_do_not_train_the_same(folder, monkeypatch, capsys):
         ({}, "to be a list of objects"),
         ([1], "to be a list of objects"),
         ([{**QUEUE[0], "epochs": "2"}], "training 1: expected 'epochs' to be a int, but got '2'"),
-        ([QUEUE[0], {**QUEUE[1], "name": "first"}], "training 2: expected a new short name"),
-        ([{**QUEUE[0], "name": "../x"}], "expected a new short name"),
+        ([QUEUE[0], {**QUEUE[1], "name": "first"}], "training 2: expected a unique short name"),
+        ([{**QUEUE[0], "name": "../x"}], "expected a unique short name"),
         ([{**QUEUE[0], "lr": 1}], "'lr' is unknown"),
         ([{**QUEUE[0], "init": None}], "'init' is unknown, or cannot be None"),
     ],
@@ -110,7 +110,7 @@ def start(folder, runs):
 
 
 def kill_when(process, happened):
-    """Kill a process, by a signal that it cannot catch, once something has happened; or it has ended before."""
+    """Kill a process, by a signal that it cannot catch, once something has happened, unless it ends before."""
     while process.poll() is None and not happened():
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The check of weight files in git's history, on histories made for it and on our own."""
+"""The check of weight files in git's history, on repositories made for the test and on our own."""
 
 import importlib.util
 import subprocess

@@ -1,4 +1,4 @@
-"""A real browser at the real command."""
+"""Fixtures: a real browser and the real command."""
 
 import os
 import shutil
@@ -10,19 +10,19 @@ import pytest
 from helpers.browser import wait_until
 
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
-# A closed tab is forgotten sooner than in use, so that a test can wait for it.
+# A closed tab is forgotten sooner than in normal use, so that a test can wait for it.
 START = "import gricol_zoo.serve.sessions as s; s.GRACE = 10.0; from gricol_zoo.cli import main; raise SystemExit(main())"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """The path of a Chromium; the test that asks for it is skipped where there is none, unless there has to be."""
+    """The path of Chromium. Without one, tests that use it are skipped, or fail if GRICOL_ZOO_NEED_BROWSER is set."""
     found = os.environ.get("GRICOL_ZOO_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if found is None and os.environ.get("GRICOL_ZOO_NEED_BROWSER"):
-        pytest.fail("no Chromium, and GRICOL_ZOO_NEED_BROWSER is set: install one, or set GRICOL_ZOO_CHROMIUM")
+        pytest.fail("Chromium was not found, and GRICOL_ZOO_NEED_BROWSER is set: install it, or set GRICOL_ZOO_CHROMIUM")
     if found is None:
-        pytest.skip("no Chromium here: install one, or set GRICOL_ZOO_CHROMIUM")
+        pytest.skip("Chromium was not found: install it, or set GRICOL_ZOO_CHROMIUM")
     return found
 
 
@@ -56,7 +56,7 @@ def server(tmp_path_factory):
 
 
 def exit_code(process):
-    """Wait for a process that was told to stop; one that does not says where each of its threads is, and is not waited for."""
+    """Wait up to 60 s for a process that was told to stop; one that hangs prints where its threads are and is aborted."""
     try:
         return process.wait(60)
     except subprocess.TimeoutExpired:
@@ -66,7 +66,7 @@ def exit_code(process):
 
 @pytest.fixture
 def page(browser, server):
-    """A page of a headless Chromium at the server, and the addresses that it asked for."""
+    """A page of a headless Chromium that shows the server, and the addresses that it requests."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:

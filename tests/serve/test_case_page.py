@@ -1,4 +1,4 @@
-"""All cells of an upload together on the page: an overview to choose from, and the report of the case."""
+"""All cells of an upload on the page: the overview to choose from, and the report of the case."""
 
 import io
 import re
@@ -50,7 +50,7 @@ def test_the_overview_shows_all_cells_and_opens_one(tab):
         tab.undo()
     tab.choose_cell("<b> 1")
     assert not tab.together
-    assert tab.karyotype.find(1).assigned == "21"  # nothing was classified anew
+    assert tab.karyotype.find(1).assigned == "21"  # nothing was classified again
 
 
 def test_the_report_is_of_all_cells_as_they_are_now(tab, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What stands before Gradio, asked as another page, a script or a killed server would."""
+"""The gate in front of Gradio, with requests as from another page, a script or after a killed server."""
 
 import asyncio
 import http.client
@@ -109,7 +109,7 @@ def test_dark_corners_are_off(method, path):
 
 
 def through(gate, headers, after=None, path=f"{API}/upload"):
-    """Send an upload through a gate; return the answer's status and headers. ``after`` runs while it is on its way."""
+    """Send an upload through a gate; return the answer's status and headers. ``after`` runs during the upload."""
     said = {}
 
     async def send(message):
@@ -186,7 +186,7 @@ def test_a_session_that_ended_is_not_made_again(tmp_path):
 def test_a_tab_that_is_loaded_again_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(sessions_module, "GRACE", 0.05)
     sessions, token = Sessions(tmp_path, Offered({"x": None})), "0123456789abcdef" * 2
-    first = sessions.get("a")  # something was dropped before the page had said whose it is
+    first = sessions.get("a")  # a file was dropped before the page had identified its tab
     sessions.bind("a", token)
     assert sessions.get("a") is first
     sessions.leave("a")

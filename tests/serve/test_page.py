@@ -1,4 +1,4 @@
-"""The page in a real browser: upload, look, correct, take away; and what it refuses."""
+"""The page in a real browser: upload, look, correct, download; and what it refuses."""
 
 import csv
 import io
@@ -65,7 +65,7 @@ def test_a_lab_uses_the_page(page, server, crops, tmp_path):
     assert hosts == {"127.0.0.1"}
     assert list(temporary.rglob("good.png"))
     tab.close()
-    # os.walk, which bears a folder that goes while it is read
+    # os.walk tolerates a folder that disappears while it is read
     wait_until(lambda: not [name for _, _, names in os.walk(temporary) for name in names if name.endswith(".png")], 90)
 
 

@@ -1,4 +1,4 @@
-"""A karyotype.json that is dropped on the page with its images: the correction goes on where it was left."""
+"""A karyotype.json that is dropped on the page with its images: the correction continues where it was left."""
 
 import io
 import json
@@ -50,7 +50,7 @@ def in_folder(members, folder="cell 1"):
 
 @pytest.fixture(scope="module")
 def left(tmp_path_factory, models, crops):
-    """The JSON of a cell that was classified, corrected in two places, and taken away."""
+    """The JSON of a cell that was classified, corrected in two places, and downloaded."""
     folder = tmp_path_factory.mktemp("left")
     tab = Session(folder, models)
     tab.take([write_zip(folder / "case 7.zip", in_folder(crops))])
@@ -162,7 +162,7 @@ def test_another_model_is_not_asked_where_it_looked(tmp_path, models, left, crop
 
 @pytest.mark.parametrize("more", [["x"] * 30, []], ids=["more", "in another order"])
 def test_a_record_of_other_classes_is_not_explained_by_the_model(tab, left, crops, tmp_path, more):
-    """Its class's place in the record's list would be asked of the model, which has another list, or a shorter one."""
+    """The index of its class in the record's list means another class in the model's list, which may also be shorter."""
 
     def relabel(data):
         data["labels"] = [*dict.fromkeys(f"{word}{place}" for place, word in enumerate(more)), *reversed(data["labels"])]
@@ -286,7 +286,7 @@ def test_what_is_missing_is_named(tab, left, crops, tmp_path):
         with pytest.raises(GricolZooError, match=message):
             tab.take(write_files(tmp_path / "in", {**members, "k.json": left}))
         assert tab.upload is None
-    tab.take(write_files(tmp_path / "in", {**lacking(crops, "99.png"), "k.json": left}))  # it could not be read before either
+    tab.take(write_files(tmp_path / "in", {**lacking(crops, "99.png"), "k.json": left}))  # it was unreadable before, too
     assert tab.karyotype.find(47).error
 
 

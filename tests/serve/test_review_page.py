@@ -1,4 +1,4 @@
-"""A cell from upload to checked in a real browser: by mouse, by keyboard alone, after a reload, and again from its files."""
+"""A cell from upload to its check in a real browser: by mouse, by keyboard alone, after a reload, and from its saved files."""
 
 import json
 import zipfile
@@ -33,7 +33,7 @@ def class_of(tab, id):
 
 
 def other_class(tab, label):
-    """Return the number of a chromosome that is of another class."""
+    """Return the number of a chromosome of another class."""
     return int(tab.get_attribute(f".hit:not([data-label='{label}']):not([data-label=''])", "data-id"))
 
 
@@ -79,7 +79,7 @@ def test_by_mouse(open_cell, tmp_path):
 
 
 def _re_open(tab, folder):
-    """Save, open again, verify; and one changed byte is found."""
+    """Save, open again and verify; one changed byte is found."""
     _, file = save(tab)
     kept = folder / "kept.zip"
     kept.write_bytes(file.read_bytes())
@@ -124,7 +124,7 @@ def test_by_keyboard_alone(open_cell):
     say(tab, f"No. {chosen} moved: {label} to X.")
     press("Control+z")
     say(tab, "Undone: No. " + str(chosen) + f" moved: {label} to X.")
-    press("s")  # a swap costs two keys, and the way
+    press("s")  # a swap costs two keys, and the way to the other chromosome
     press("ArrowDown")
     press("s")
     say(tab, "swapped")
@@ -202,7 +202,7 @@ def test_the_layout_does_not_jump_and_it_zooms(open_cell):
 
 @pytest.mark.slow
 def test_two_thousand_files_are_cells_to_choose_from(page, tmp_path):
-    """The most that the page takes at once: 20 cells of 100 images. With more cells it says so, and keeps what it had."""
+    """The page takes at most 20 cells of 100 images at once. Given more cells, it says so and keeps what it had."""
     tab, _ = page
     tab.wait_for_selector(".empty")
     crops = [as_png(image) for _, _, image in render_cell(3, sex="F")]

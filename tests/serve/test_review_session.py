@@ -1,4 +1,4 @@
-"""A cell that is reviewed in a tab, without a browser and without a model: actions, pictures, stale windows, signatures."""
+"""The review of a cell in a tab, without a browser and without a model: actions, pictures, stale windows, signatures."""
 
 import io
 import zipfile
@@ -117,7 +117,7 @@ def test_a_window_that_is_behind_is_told(tmp_path):
 
 
 def test_the_first_answer_leaves_the_drop_zone_alone(tmp_path):
-    """Or what is dropped before it has come would be taken out again."""
+    """Otherwise, files dropped before the answer arrives would be removed again."""
     gr = pytest.importorskip("gradio")
     sessions = Sessions(tmp_path, Offered({"x": None}))
     answer = page._review(sessions, SimpleNamespace(session_hash="a"), {**told("hello"), "token": "ab" * 16}, "")
@@ -138,4 +138,4 @@ def test_a_checked_cell_is_signed_where_there_is_a_key(tab, tmp_path):
     with pytest.raises(SignatureError):
         check("karyotype", to_sign(record), read_signature(signature_file(record)), public)
     tab.undo("AB")
-    assert tab.cells["c"].signature is None  # it is of the checked state alone
+    assert tab.cells["c"].signature is None  # a signature is only for the checked state

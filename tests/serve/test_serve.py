@@ -1,4 +1,4 @@
-"""The page: what it does without a browser."""
+"""The page, tested without a browser."""
 
 import csv
 import io
@@ -62,7 +62,7 @@ def test_a_model_is_made_ready_once_for_all_tabs(models):
     assert classifier is offered.classifier(DEFAULT_MODEL)
     assert (classifier.name, classifier.dtype) == (DEFAULT_MODEL, "fp32")
     assert classifier.runtime.startswith("onnxruntime ")
-    assert not any(weight.is_meta for weight in offered[DEFAULT_MODEL].parameters())  # which is asked what it looked at
+    assert not any(weight.is_meta for weight in offered[DEFAULT_MODEL].parameters())  # this model computes the Grad-CAM
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_any_count_of_a_cell(count, tab, crops, tmp_path):
     tab.take(write_files(tmp_path / "in", {f"{number:02d}.png": crops[number % 46] for number in range(count)}))
     assert tab.run(DEFAULT_MODEL) == f"{count} image{'s' * (count != 1)} classified."
     assert board.karyogram(tab.cells["cell"], None).count('class="hit') == count
-    # One crop tells no scale, and 92 images may be of two cells, so neither is worded like a finding.
+    # One crop does not determine a scale, and 92 images may be two cells, so neither reads like a finding.
     counted = "92,XXYY" if count == 92 else "1 of 46 chromosomes, incomplete"
     assert tab.karyotype.draft == f"not reliable: {counted}"
     assert tab.karyotype.source == f"{count} file{'s' * (count > 1)}"
@@ -296,7 +296,7 @@ def test_a_long_list_of_members_is_not_even_read(tmp_path):
 
 
 def bad_uploads(folder, crops):
-    """Name -> (files, message)."""
+    """Return bad uploads, name -> (files, message)."""
     inner = write_zip(folder / "inner.zip", {"a.png": crops[0]}).read_bytes()
     many = {f"{number}.png": crops[0] for number in range(2000)}
     cells = {f"{number}/a.png": crops[0] for number in range(MAX_CELLS + 1)}

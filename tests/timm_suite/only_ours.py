@@ -22,7 +22,7 @@ LEFT_OUT = {
     "test_model_forward_features": ONE_LEVEL,
     "test_model_forward_intermediates_features": ONE_LEVEL,
     "test_model_forward_intermediates": ONE_LEVEL,
-    # What finds regions is trained by their ranking alone, and what finds parts by the axis: the logits give them no gradient.
+    # The region proposals are trained only by their ranking, and the parts by the axis: logits give them no gradient.
     "test_model_backward": {"maskcnn_r50", "ntsnet_r50"},
     "test_model_backward_fx": {"maskcnn_r50", "ntsnet_r50"},
     "test_prune_intermediate_layers_contract": {"maskcnn_r50", "ntsnet_r50"},
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items):
         for limit in LIMITS:
             if hasattr(item.module, limit):
                 setattr(item.module, limit, 456)
-    # The others are tests of timm's own models, by name.
+    # The other tests name timm's own models.
     ours = [item for item in items if any(f"[{name}" in item.name or f"-{name}" in item.name for name in OURS)]
     items[:] = [item for item in ours if not left_out(item.name)]
 

@@ -165,7 +165,7 @@ def test_compare_command(finished, tmp_path, capsys):
 
 
 def fake_run(folder, right_by_fold, train_images=12):
-    """Write what a finished cross-validation leaves, with so many of ten images right in each fold."""
+    """Write the files of a finished cross-validation, with a given number of ten images right in each fold."""
     folder.mkdir()
     (folder / "crossval.json").write_text('{"data_sha256": "d", "folds_sha256": "f"}')
     lines = ["path,case,cell,label,prediction,fold"]
@@ -178,7 +178,7 @@ def fake_run(folder, right_by_fold, train_images=12):
 
 
 def test_compare_against_closed_forms(tmp_path):
-    """Differences per fold 0.2, 0.1, 0.0; t with test over train images as the folds had them, 10 / 12."""
+    """The differences per fold are 0.2, 0.1, 0.0; t uses the folds' own ratio of test to train images, 10 / 12."""
     result = compare_runs(fake_run(tmp_path / "a", [9, 9, 8]), fake_run(tmp_path / "b", [7, 8, 8]))
     expected = 0.1 / math.sqrt((1 / 3 + 10 / 12) * 0.01)
     assert result["corrected_t_test"]["t"] == pytest.approx(expected)
@@ -241,11 +241,11 @@ def test_t_tests_as_printed_against_scipy(runs):
         (two_sample_t_test(first, third), ttest_ind(first, third), first.mean() - third.mean()),
     ):
         assert got == (pytest.approx(difference), pytest.approx(expected.statistic), pytest.approx(expected.pvalue))
-    assert paired_t_test(first, second).p < corrected_t_test(first, second, 1 / 4).p  # what is wrong with it
+    assert paired_t_test(first, second).p < corrected_t_test(first, second, 1 / 4).p  # the flaw of the paired test
 
 
 def test_t_tests_as_printed_by_hand():
-    """Differences 1, 2, 3: mean 2, deviation 1, t = 2 sqrt 3 with 2 degrees of freedom, whose p is 1 - t / sqrt(t^2 + 2)."""
+    """Differences 1, 2, 3: mean 2, deviation 1, t = 2 sqrt 3 with 2 degrees of freedom; p is 1 - t / sqrt(t^2 + 2)."""
     t = 2 * math.sqrt(3)
     expected = (pytest.approx(2.0), pytest.approx(t), pytest.approx(1 - t / math.sqrt(t**2 + 2)))
     assert paired_t_test(np.array([2.0, 4, 6]), np.array([1.0, 2, 3])) == expected
@@ -280,12 +280,12 @@ def test_bootstrap_of_a_difference_against_every_draw():
 
 
 def test_bootstrap_by_case_against_a_naive_loop():
-    """Cases of one to nine images, wholly copied image by image into each draw."""
+    """Cases of one to nine images; each draw copies whole cases, image by image."""
     rng = np.random.default_rng(3)
     sizes = rng.integers(1, 10, 12)
     groups = np.repeat([f"case {i:02d}" for i in range(12)], sizes)
     correct = rng.random(len(groups)) < np.repeat(rng.random(12), sizes)
-    order = rng.permutation(len(groups))  # images of a case need not stand together
+    order = rng.permutation(len(groups))  # images of a case need not be adjacent
     groups, correct = groups[order], correct[order]
     draws, names, means = np.random.default_rng(0), sorted(set(groups)), []
     for _ in range(2000):

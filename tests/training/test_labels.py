@@ -1,4 +1,4 @@
-"""Labels that look like slips are asked about before they become classes."""
+"""Labels that look like typing errors are questioned before they become classes."""
 
 import pytest
 

@@ -1,3 +1,5 @@
+"""The loss against the paper's equations written as loops."""
+
 import math
 
 import pytest

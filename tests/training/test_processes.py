@@ -1,4 +1,4 @@
-"""Several processes, by accelerate's own launcher, train what one does."""
+"""Several processes, started by accelerate's launcher, train the same as one process."""
 
 import dataclasses
 import json
@@ -94,7 +94,7 @@ def test_frozen_norms_keep_their_statistics(one):
 @pytest.mark.parametrize("processes", [2, 3])
 def test_a_batch_is_augmented_alike_however_many_share_it(processes):
     strengths = {field.name: 0.3 for field in dataclasses.fields(Augment)}
-    augment = Augment(**{**strengths, "neighbour": 0})  # a piece of another image of the process's own
+    augment = Augment(**{**strengths, "neighbour": 0})  # a neighbour is a piece of another image of the same process
     images = torch.rand(6, 40, 30)
     whole = augment(images, torch.Generator().manual_seed(3))
     for index in range(processes):

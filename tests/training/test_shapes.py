@@ -1,4 +1,4 @@
-"""Shapes for objectives: measured on what the network sees; what cannot be measured is a row with its reason."""
+"""Shapes for training objectives: measured on what the network sees; an image without a shape is a row with the reason."""
 
 import warnings
 
@@ -21,7 +21,7 @@ from gricol_zoo.training.train import train
 
 
 def batch():
-    """Return a chromosome, nothing, and noise, (3, 1, 64, 48)."""
+    """Return a chromosome, an empty image and noise, (3, 1, 64, 48)."""
     rng, images = np.random.default_rng(0), torch.zeros(3, 1, 64, 48)
     grey = torch.from_numpy(render(load_profiles()["1"], Look(noise=0.02), rng).astype(np.float32))
     images[0, 0] = torch.nn.functional.interpolate(grey[None, None], (64, 48), mode="bilinear")[0, 0]
@@ -68,7 +68,7 @@ def test_images_without_a_shape_teach_the_classes_alone(name):
     model = create_model(name, image_size=(64, 64), num_classes=3, backbone_options=LIGHT).eval()
     images, labels = torch.zeros(2, 1, 64, 64), torch.tensor([1, 2])
     loss = TrainingTask(model, GridLoss())(images, labels, 0.0)
-    if name == "varifocal_r50":  # its first phase teaches the image's own classifier
+    if name == "varifocal_r50":  # its first phase trains the image's own classifier
         pooled = model.backbone.global_net(images).mean((-2, -1))
         logits = model.backbone.auxiliary["image"](pooled)
     else:

@@ -1,4 +1,4 @@
-"""Training from a table to a folder: what it writes, how it stops, how it goes on."""
+"""Training from a set of images to a folder: what it writes, how it stops, how it resumes."""
 
 import csv
 import dataclasses

@@ -1,4 +1,4 @@
-"""The card of a user's own model says what its weights know, in YAML that the Hub reads."""
+"""The card of a user's own model states the metadata of its weights, in YAML that the Hub reads."""
 
 import pytest
 import yaml

@@ -1,4 +1,4 @@
-"""Released weights outside the package: found in the clone that it was installed from, if the bytes are the pinned ones."""
+"""Released weights outside the package: found in the clone it was installed from, if the bytes are the pinned ones."""
 
 import json
 import os
@@ -22,7 +22,7 @@ ARCH, _, TAG = NAME.rpartition(".")
 
 
 class Installed:
-    """What importlib.metadata says of an installed package."""
+    """What importlib.metadata returns for an installed package."""
 
     def __init__(self, record):
         self.record = record
@@ -34,7 +34,7 @@ class Installed:
 
 @pytest.fixture
 def installed(monkeypatch, tmp_path):
-    """Install the package, in a way that pip's record tells; its own folder is in no clone."""
+    """Pretend that the package was installed as pip's record says; its own folder is not in a clone."""
     (tmp_path / "site-packages" / "gricol_zoo").mkdir(parents=True)
     monkeypatch.setattr(checkout, "PACKAGE", tmp_path / "site-packages" / "gricol_zoo")
 

@@ -1,4 +1,4 @@
-"""Weights whose numbers are no numbers, or make none: refused on load, or at the first image; never a row."""
+"""Weights that contain or produce NaN or infinity: refused on loading, or at the first image; never written as a row."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def saved(folder, change):
 
 
 def overflowing(model):
-    """Finite in the file, and not after a few layers."""
+    """Make weights that are finite in the file but overflow after a few layers."""
     for norm in model.backbone.modules():
         if isinstance(norm, torch.nn.BatchNorm2d):
             norm.weight.fill_(1e30)

@@ -1,4 +1,4 @@
-"""Repositories that mean harm, or were harmed: none loads, none takes memory beyond the model's own, none runs anything."""
+"""Hostile or damaged repositories: none loads, none takes more memory than the model's own, none runs code."""
 
 import json
 import pickle
@@ -74,7 +74,7 @@ CONFIGS = {
     "num_classes is true": spec(num_classes=True),
     "num_classes is a float": spec(num_classes=24.0),
     "negative num_classes": spec(num_classes=-1),
-    "root num_classes of another spec": root(num_classes=5),
+    "another num_classes at the root": root(num_classes=5),
     "a huge grid": spec(grid=10**9),
     "the largest grid": spec(grid=16, image_size=[8192, 8192]),
     "an enormous image": spec(image_size=[10**9, 10**9]),
@@ -95,20 +95,20 @@ CONFIGS = {
     "a spec that is text": own(spec="r18half"),
     "no spec": lambda config: config["gricol_zoo"].pop("spec"),
     "an unknown field": own(custom_load="hf"),
-    "format is another": own(format=99),
+    "another format": own(format=99),
     "format is true": own(format=True),
     "no hash": lambda config: config["gricol_zoo"].pop("sha256"),
     "another hash": own(sha256="0" * 64),
     "a hash that is a number": own(sha256=7),
-    "a size of nothing": own(size=0),
-    "a size beyond all": own(size=1 << 60),
+    "a size of zero": own(size=0),
+    "an impossible size": own(size=1 << 60),
     "another size": own(size=7_000_000),
-    "temperature of nothing": own(temperature=0),
+    "temperature of zero": own(temperature=0),
     "temperature is text": own(temperature="hot"),
     "threshold above one": own(review_threshold=2),
-    "groups that are no list": own(training={"groups": "c00"}),
-    "labels of another order": lambda config: config["label_names"].reverse(),
-    "labels too few": lambda config: config["label_names"].pop(),
+    "groups that are not a list": own(training={"groups": "c00"}),
+    "labels in another order": lambda config: config["label_names"].reverse(),
+    "a label too few": lambda config: config["label_names"].pop(),
     "labels with an escape": lambda config: (spec(class_names=ESCAPES)(config), root(label_names=ESCAPES)(config)),
     "a long name of a part": spec(backbone="x" * 100_000),
     "a long size": spec(image_size="9" * 100_000),
@@ -116,17 +116,17 @@ CONFIGS = {
     "a field of the spec with an escape": spec(**{"\x1b[2J": 1}),
     "a preprocessing with an escape": preprocess(**{"\x9b2J\n": 1}),
     "an option with an escape": spec(head_options={"\x1b[2J": 1}),
-    "an option that is no name": spec(backbone_options={"a b": 1}),
+    "an option that is not a name": spec(backbone_options={"a b": 1}),
     "an option with a long name": spec(backbone_options={"x" * 50_000: 1}),
     "labels that look alike": lambda config: classes("1", "\uff11")(config),
-    "labels of one accent": lambda config: classes("\u00e9", "e\u0301")(config),
+    "labels that differ only in Unicode form": lambda config: classes("\u00e9", "e\u0301")(config),
     "a version of 2.0": preprocess(version=2.0),
     "a root that is nested": root(pretrained_cfg={"mean": nested(200)}),
-    "std of nothing": preprocess(std=0.0),
-    "an endless mean": preprocess(mean=1e999),
+    "std of zero": preprocess(std=0.0),
+    "an infinite mean": preprocess(mean=1e999),
     "a huge mean": preprocess(mean=1e30),
     "an unknown orientation": preprocess(orientation="sideways"),
-    "padding without end": preprocess(pad_to=[10**9, 10**9]),
+    "enormous padding": preprocess(pad_to=[10**9, 10**9]),
     "model_args of another model": root(model_args={"backbone": "timm/vit_huge_patch14_224"}),
     "model_args with a control word": root(model_args={"pretrained_strict": False}),
     "timm's file elsewhere": lambda config: config["pretrained_cfg"].update(file="/etc/passwd"),
@@ -210,13 +210,13 @@ class Evil:
 
 
 def peak_growth(action):
-    """Return by how much an action raised this process's peak memory over what it held before, in bytes (Linux)."""
+    """Return by how much an action raised this process's peak memory above its memory before, in bytes (Linux only)."""
 
     def status(key):
         lines = Path("/proc/self/status").read_text().splitlines()
         return 1024 * int(next(line for line in lines if line.startswith(key)).split()[1])
 
-    if not sys.platform.startswith("linux"):  # which alone tells the peak
+    if not sys.platform.startswith("linux"):  # only Linux reports the peak
         action()
         return 0
     Path("/proc/self/clear_refs").write_text("5")
@@ -230,7 +230,7 @@ def by_timm(folder):
 
 
 def refused(folder, model_bytes):
-    """Both doors refuse: ours as one of our errors, and none takes much more than the model's own size."""
+    """Check that both doors refuse, ours with one of our errors, and that neither takes much more than the model's own size."""
 
     def ours():
         with pytest.raises(GricolZooError) as caught:
@@ -248,7 +248,7 @@ def refused(folder, model_bytes):
 
 
 def write(folder, files, config=None, body=None):
-    """Write a folder whose config describes the body's hash and size truly."""
+    """Write a folder whose config states the true hash and size of the weights file."""
     (folder / WEIGHTS).write_bytes(files[WEIGHTS] if body is None else body)
     if not isinstance(config, bytes):
         config = config or json.loads(files[CONFIG])

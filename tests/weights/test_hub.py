@@ -1,4 +1,4 @@
-"""The Hub, through the real client, against a local one: every way in and out, requests counted, and every fault."""
+"""The real Hub client against a local Hub: every way to load and upload, the number of requests, and every fault."""
 
 import json
 import os
@@ -30,7 +30,7 @@ from gricol_zoo.weights.source import WEIGHTS_FILE
 NAME = "r18half_128"
 REPO = "org/zoo"
 COLD, MOVING, PINNED = 6, 1, 0
-"""Requests of a load: from an empty cache (HEAD twice and GET, for both files), of a cached branch, of a cached commit."""
+"""Number of requests of a load: with an empty cache (HEAD twice and GET, for both files), a cached branch, a cached commit."""
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def expected(saved):
 def test_each_way_in_cold_warm_down_and_offline(hub, commit, expected, offline, way):
     enter, pinned = WAYS[way], "a commit" in way
     assert torch.equal(logits(enter(commit)), expected)
-    if "timm" not in way:  # which reads the config itself, before we do
+    if "timm" not in way:  # timm reads the config itself, before we do
         assert len(hub.log) == COLD, hub.log
     hub.log.clear()
     assert torch.equal(logits(enter(commit)), expected)
@@ -293,7 +293,7 @@ def test_a_part_that_needs_memory_to_be_built(hub, tmp_path, monkeypatch):
         def __init__(self, in_chans):
             super().__init__(in_chans, 8, 3)
             self.num_features = 8
-            self.scale = float(self.weight.detach().std())  # which the meta device cannot tell
+            self.scale = float(self.weight.detach().std())  # not known on the meta device
 
     monkeypatch.setitem(gricol_zoo.BACKBONES._items, "computing", Computing)
     create_model(NAME, backbone="computing").save_pretrained(tmp_path / "own")
@@ -333,7 +333,7 @@ def test_two_processes_at_once(hub, commit, expected, tmp_path):
 
 @pytest.fixture
 def in_table(hub, commit, saved, monkeypatch):
-    """Enter REPO as released weights of NAME, pinned; return how to change the entry."""
+    """Enter REPO as pinned, released weights of NAME; return a function that changes the entry."""
     info = json.loads((saved / "config.json").read_text())["gricol_zoo"]
 
     def enter(**changes):

@@ -1,4 +1,4 @@
-"""A server that is not to be trusted: it makes no path outside the cache, and it cannot keep a load for ever."""
+"""An untrustworthy server: it cannot create a path outside the cache, and it cannot keep a load waiting for ever."""
 
 import threading
 import time
@@ -93,7 +93,7 @@ def test_other_headers_that_become_paths(hub, commit, tmp_path, answer, first):
     assert files_in(tmp_path) == []
 
 
-ODD = {  # answers that the client takes for the file's own, although they look like redirects
+ODD = {  # answers that the client takes as the file itself, although they look like redirects
     "304": {"status": "304"},
     "300": {"status": "300", "Location": "elsewhere"},
     "302 without a place": {"status": "302"},
@@ -158,7 +158,7 @@ def test_others_may_have_other_etags(hub, tmp_path):
 
 
 def await_downloads():
-    """Wait for what a load has left running; it must end."""
+    """Wait for the threads that a load has left running; they must end."""
     for thread in threading.enumerate():
         if thread.name == "gricol-zoo download":
             thread.join(30)

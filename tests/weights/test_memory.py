@@ -1,4 +1,4 @@
-"""A foreign config may not ask for far more memory than the registered model of its name takes."""
+"""A foreign config is refused if it needs far more memory than the registered model of its name."""
 
 import json
 
@@ -25,7 +25,7 @@ HARMS = {
 
 
 def change(folder, values, name=""):
-    """Change a folder's config consistently: its weights still fit."""
+    """Change a folder's config consistently, so that its weights still match."""
     config = json.loads((folder / "config.json").read_text())
     spec = config["gricol_zoo"]["spec"]
     spec["preprocess"].update(values.get("preprocess", {}))

@@ -1,4 +1,4 @@
-"""Which images weights were trained on, by pixels: written, carried, checked by each score, and refused where it is harmed."""
+"""The record of the images that weights were trained on, by pixels: written, kept, checked in scoring, refused if damaged."""
 
 import csv
 import dataclasses
@@ -50,7 +50,7 @@ def copied(trained, tmp_path):
 
 @pytest.fixture
 def renamed(chromosomes, tmp_path):
-    """The same pixels as other files of other formats, names, cells and cases."""
+    """The same pixels in other files, with other formats, names, cells and cases."""
     folder = tmp_path / "renamed"
     (folder / "images").mkdir(parents=True)
     rows = []

@@ -1,4 +1,4 @@
-"""What was once released still loads: the config and the names and shapes of the tensors, kept for good in released/."""
+"""Everything once released still loads: its config and the names and shapes of its tensors are kept in released/."""
 
 import json
 

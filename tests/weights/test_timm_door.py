@@ -1,4 +1,4 @@
-"""timm reads config.json before our gate: it gets the file that the Hub promised, and every failure is one of our errors."""
+"""timm reads config.json before our checks: it gets the file that the Hub promised, and every failure is one of our errors."""
 
 import contextlib
 import json
@@ -57,7 +57,7 @@ HARMS = {
     "other means": lambda data: data.replace(b"0.5", b"0.6"),
 }
 
-CONSISTENT = ("another architecture", "other means")  # what its owner may write as well
+CONSISTENT = ("another architecture", "other means")  # valid configs that the owner could also have written
 
 
 @pytest.mark.parametrize("pinned", [False, True])
@@ -112,7 +112,7 @@ def test_a_fault_is_one_of_our_errors_and_heals(hub, commit, kind, method):
     assert by_timm().num_classes == 24
     hub.break_next(kind, method, CONFIG, 99)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of the commit that is taken from the cache
+        warnings.simplefilter("ignore", UserWarning)  # about the commit that is taken from the cache
         assert by_timm(f"@{commit}").num_classes == 24
 
 

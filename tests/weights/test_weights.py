@@ -1,4 +1,4 @@
-"""Saving, loading, adapting, and every way a file can be wrong."""
+"""Saving, loading and adapting weights, and every way in which a file can be wrong."""
 
 import json
 

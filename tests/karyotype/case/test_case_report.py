@@ -1,4 +1,4 @@
-"""The report and the overview of a case: both forms say the same, nothing in a name does any harm, and they stay small."""
+"""The report and the overview of a case: both forms say the same, no name can do harm, and the files stay small."""
 
 import dataclasses
 import io
@@ -107,7 +107,7 @@ def test_a_report_stays_small():
     import numpy as np
     from PIL import Image
 
-    noise = np.random.default_rng(0).integers(0, 255, (1800, 2500, 3), np.uint8)  # no karyogram packs as badly
+    noise = np.random.default_rng(0).integers(0, 255, (1800, 2500, 3), np.uint8)  # no karyogram compresses as badly
     stream = io.BytesIO()
     Image.fromarray(noise).save(stream, "PNG")
     pictures = dict.fromkeys(("c01", "c13"), stream.getvalue())

@@ -1,4 +1,4 @@
-"""What made-up cases propose, against what a person who counts them should say by ISCN's rule."""
+"""What is proposed for made-up cases, against what a person who counts them should say by ISCN's rule."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from gricol_zoo.karyotype.document import Edit
 
 
 def case_of(*groups, **more):
-    """A case of (how many cells, their counts) each; named c1, c2, ..."""
+    """A case made of groups (number of cells, their counts); the cells are named c1, c2, ..."""
     cells = [numbers for many, numbers in groups for _ in range(many)]
     return Case("p1", [made_up(f"c{place}", numbers, **more) for place, numbers in enumerate(cells, 1)])
 
