@@ -12,6 +12,7 @@ import numpy as np
 from gricol_zoo.classical.axis import find_axis
 from gricol_zoo.classical.mask import find_mask
 from gricol_zoo.classical.profiles import SAMPLES, centromere, sample
+from gricol_zoo.errors import ImageError
 
 REACH = SAMPLES // 8  # samples of the axis before and after a point, whose directions are compared there
 CALM = 0.5  # radians by which a bend at the end of its half must be sharper to be taken rather than one in the half's middle
@@ -49,6 +50,14 @@ def measure_parts(grey: np.ndarray) -> Parts:
     rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
     box = (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
     return Parts(box, axis[[0, first, at, second, len(axis) - 1]].copy(), _arms(mask, axis, at))
+
+
+def parts_or_reason(grey: np.ndarray) -> Parts | str:
+    """Measure a crop, (H, W) float in 0..1, or return why it cannot be measured."""
+    try:
+        return measure_parts(grey)
+    except ImageError as error:
+        return str(error)
 
 
 def find_bends(axis: np.ndarray) -> tuple[int, int]:

@@ -1,7 +1,9 @@
 """Shapes for training objectives: measured on what the network sees; an image without a shape is a row with the reason."""
 
 import warnings
+from concurrent.futures.process import BrokenProcessPool
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,33 @@ def test_each_image_has_its_row():
     assert shapes.mean(losses) == 3
     with pytest.warns(ShapeWarning):
         assert measure_shapes(images[1:2]).mean(losses[:1]) == 0
+
+
+@pytest.mark.filterwarnings("ignore::gricol_zoo.errors.ShapeWarning")
+@pytest.mark.parametrize("trouble", [None, ImportError, BrokenProcessPool])
+def test_several_processes_measure_as_one_does(trouble, monkeypatch):
+    """Also where joblib is absent, or its processes have been stopped."""
+    images, threads = batch(), torch.get_num_threads()
+    alone = measure_shapes(images)
+    used = []
+
+    def parallel(*arguments, **options):
+        used.append(arguments)
+        if trouble:
+            raise trouble
+        return right(*arguments, **options)
+
+    right = joblib.Parallel
+    monkeypatch.setattr(joblib, "Parallel", parallel)
+    torch.set_num_threads(2)
+    try:
+        together = measure_shapes(images)
+    finally:
+        torch.set_num_threads(threads)
+    assert used == [(2,)]
+    assert together.errors == alone.errors
+    for one, other in zip(together[1:], alone[1:], strict=True):
+        assert torch.equal(one, other)
 
 
 def test_grey_scale_channels_and_size_do_not_matter():
