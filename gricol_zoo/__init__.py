@@ -1,6 +1,6 @@
 """gricol_zoo: a model zoo for chromosome classification by grid reconstruction learning.
 
-``create_model(name)`` is the door. The public names are listed in ``__init__.pyi`` and loaded on first use.
+Start with ``create_model(name)``. The public names are listed in ``__init__.pyi`` and loaded on first use.
 """
 
 import importlib
@@ -15,8 +15,8 @@ __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __all__ += ["__version__"]
 
-sys.meta_path.append(Finder())  # module paths from before the package had rooms
+sys.meta_path.append(Finder())  # old module paths, from before the package had subpackages
 
-# Where timm is loaded already, our names join its registry at once; otherwise `import gricol_zoo.timm_bridge` does it.
+# If timm is loaded already, our names are added to its registry now; otherwise `import gricol_zoo.timm_bridge` adds them.
 if "timm.models" in sys.modules:
     importlib.import_module("gricol_zoo.timm_bridge")

@@ -1,7 +1,7 @@
-"""Old module paths, from before the package had rooms. They import as before, with a DeprecationWarning, until 1.0.
+"""Old module paths, from before the package had subpackages. They still work, with a DeprecationWarning, until 1.0.
 
-Nothing here is used by the package itself. ``import gricol_zoo`` installs ``Finder``, which is asked only for what Python does
-not find elsewhere.
+The package itself does not use this module. ``import gricol_zoo`` installs ``Finder``, which Python asks only for modules that
+it does not find elsewhere.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ MOVED: dict[str, tuple[str, ...]] = {
     **{
         f"{room}.table": (f"{room}.registry",) for room in ("classical", "models.backbones", "models.splitters", "models.heads")
     },
-    # Modules whose name is a room's today.
+    # Modules whose name now belongs to a subpackage.
     "inference": ("inference.fast",),
     "weights": ("weights.tensors",),
 }
-"""Old path below the package -> where its names are looked for now."""
+"""Old module path, relative to the package -> the modules in which its names are now looked up, in this order."""
 
 
 def new_paths(old: str) -> tuple[str, ...]:
-    """Return where the names of an old module, or of one in an old folder, are now; empty for what has not moved."""
+    """Return the modules that now hold the names of an old module (or of one in an old folder); empty if it has not moved."""
     if old in MOVED:
         return MOVED[old]
     head, _, rest = old.partition(".")
@@ -52,10 +52,10 @@ def new_paths(old: str) -> tuple[str, ...]:
 
 
 def forward(old: str) -> Callable[[str], Any]:
-    """Return a module's ``__getattr__`` that takes names from where an old module's are now.
+    """Return a module ``__getattr__`` that looks names up in the modules that replace an old one.
 
     Args:
-        old: path below the package.
+        old: module path, relative to the package.
     """
 
     def get(name: str) -> Any:
@@ -71,23 +71,23 @@ def forward(old: str) -> Callable[[str], Any]:
 
 
 def warn(old: str, new: str, stacklevel: int) -> None:
-    """Say once for each place that it uses an old path."""
+    """Give the DeprecationWarning for an old path, attributed to the code that uses it."""
     text = f"gricol_zoo.{old} is now gricol_zoo.{new}; the old path will be removed in version 1.0."
     warnings.warn(text, DeprecationWarning, stacklevel=stacklevel)
 
 
 class Finder(MetaPathFinder, Loader):
-    """Makes a module of an old path whose names come from the new one."""
+    """Import hook that makes a stand-in module for an old path; its names come from the new modules."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Find an old path; None for any other."""
+        """Return the spec of the stand-in for an old path; None for any other path."""
         package, _, old = fullname.partition(".")
         if package != "gricol_zoo" or not any(map(_exists, new_paths(old))):
             return None
         return ModuleSpec(fullname, self, is_package=True)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fill it."""
+        """Give the stand-in its docstring and its ``__getattr__``."""
         old = module.__name__.partition(".")[2]
         module.__doc__ = f"Moved to {' and '.join(f'gricol_zoo.{new}' for new in new_paths(old))}."
         vars(module)["__getattr__"] = forward(old)

@@ -1,8 +1,8 @@
 """``gricol-zoo``: the commands in ``gricol_zoo.commands``, one module each.
 
-Exit 0 done; 2 the user's mistake (one line on stderr, no traceback); 75 a training that was stopped before its end and may be
-resumed (``commands.common.STOPPED``); 1 anything else. Progress goes to stderr. Nothing heavy
-is imported before the arguments are read, so ``--help`` is quick.
+Exit status: 0, done; 2, a mistake of the user (one line on stderr, no traceback); 75, training was stopped before its end and
+can be resumed (``commands.common.STOPPED``); 1, anything else. Progress goes to stderr. Nothing heavy is imported before the
+arguments are read, so ``--help`` is quick.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ COMMANDS = (
     "demo",
 )
 DONE, OTHER, MISTAKE = 0, 1, 2
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # what writing to an open file, which has no name then, may meet
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # errors of writing to an open file; they carry no file name
 MISTAKEN = (PermissionError, IsADirectoryError, NotADirectoryError, FileNotFoundError, FileExistsError)
 MISTAKEN_NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
 _SHOW_WARNING = warnings.showwarning
@@ -60,17 +60,17 @@ EXTRA_OF = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """Say what is wrong in one line."""
+    """Report a wrong argument in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(MISTAKE, f"{self.prog}: {message}. See {self.prog} --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status. Nothing that a file or config says steers the terminal."""
+    """Run one command and return its exit status. Control characters from files and configs are escaped when printed."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that a code page lacks stops no run
+            stream.reconfigure(errors="backslashreplace")  # a name that the code page cannot encode must not stop a run
             _outlive_reader(stream)
     with contextlib.redirect_stdout(Plain.of(sys.stdout)), contextlib.redirect_stderr(Plain.of(sys.stderr)):
         return _run(arguments)
@@ -85,7 +85,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         check_options(options.command, options)
         check_output(options)
         for name, value in changing_variables().items():
-            warn(f"{name}={value} is set, which changes results; it is written into what is recorded")
+            warn(f"{name}={value} is set, which changes results; the output records it")
         return int(options.run(options))
     except GricolZooError as error:
         return _mistake(str(error))
@@ -95,12 +95,12 @@ def _run(arguments: Sequence[str] | None) -> int:
             raise
         return _mistake(f"this command needs {error.name}: pip install 'gricol_zoo[{extra}]'")
     except BrokenPipeError:
-        return DONE  # --out is a pipe whose reader has gone: nothing left to say
+        return DONE  # --out is a pipe whose reader has gone: nothing left to report
     except OSError as error:
         if error.filename is None and error.errno not in FULL:
             raise
         _mistake(in_words(error, getattr(options, "out", None)))
-        return MISTAKE if isinstance(error, MISTAKEN) or error.errno in MISTAKEN_NAMES else OTHER  # else the machine's fault
+        return MISTAKE if isinstance(error, MISTAKEN) or error.errno in MISTAKEN_NAMES else OTHER  # else not the user's mistake
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return OTHER
@@ -123,9 +123,9 @@ def _show_warning(
 
 
 def _outlive_reader(stream: io.TextIOWrapper) -> None:
-    """Let a run go on when nobody reads what it says any more (`| head`), as it does when its output goes to a file."""
+    """Let a run continue after the reader of its output has closed the pipe (`| head`), as it does with output to a file."""
     if "write" in vars(stream):
-        return  # it does already
+        return  # already wrapped
     write, flush = stream.write, stream.flush
 
     def to_nobody() -> None:

@@ -1,4 +1,4 @@
-"""The one exception family for mistakes that the caller can fix, and for files that cannot be read or trusted.
+"""The package's exceptions: for mistakes that the caller can fix, and for files that cannot be read or trusted.
 
 ``GricolZooError`` (a ValueError): ``ImageError``, ``LeakError`` and ``CheckpointError``. Kinds of ``CheckpointError``:
 ``NoWeightsError``, ``ConfigError``, ``CorruptWeightsError``, ``SignatureError`` and ``HubError``. Kinds of ``HubError``:
@@ -7,7 +7,7 @@
 
 
 class GricolZooError(ValueError):
-    """A mistake in what was asked for: the message says what was expected, what came and what to do.
+    """A mistake in a request: the message says what was expected, what was given and what to do.
 
     The command line prints it as one line and exits with 2; in Python it is an ordinary ``ValueError``.
     """
@@ -18,31 +18,31 @@ class ImageError(GricolZooError):
 
 
 class LeakError(GricolZooError):
-    """The same cell, case or image stands in two parts of a split."""
+    """The same cell, case or image is in two parts of a split."""
 
 
 class CheckpointError(GricolZooError):
-    """A checkpoint or weight file that is missing, or of another model."""
+    """A checkpoint or weight file that is missing, or that belongs to another model."""
 
 
 class NoWeightsError(CheckpointError, RuntimeError):
-    """A model that has no released weights; a ``RuntimeError`` too, as which timm's callers know it."""
+    """A model that has no released weights; also a ``RuntimeError``, which timm's callers expect."""
 
 
 class ConfigError(CheckpointError):
-    """A config.json, or another JSON file, that is unreadable, of another format, or says what none of this zoo says."""
+    """A config.json, or another JSON file, that is unreadable, has another format, or has content that is not of this zoo."""
 
 
 class CorruptWeightsError(CheckpointError):
-    """A file whose bytes are not those that its hash, its size or its header promise."""
+    """A file whose bytes do not match its hash, its size or its header."""
 
 
 class SignatureError(CheckpointError):
-    """A signature that was asked for and is missing, of another key, or of other bytes."""
+    """A required signature that is missing, was made with another key, or was made for other bytes."""
 
 
 class HubError(CheckpointError):
-    """The Hub did not give what was asked of it; each kind of reason is a subclass."""
+    """The Hub did not deliver what was requested; each kind of reason is a subclass."""
 
 
 class NotOnHubError(HubError):
@@ -58,12 +58,12 @@ class UnreachableError(HubError):
 
 
 class CacheError(HubError):
-    """The cache's folder cannot be written: full, read-only, or of another user."""
+    """The cache folder cannot be written to: the disk is full, or the folder is read-only or belongs to another user."""
 
 
 class QualityWarning(UserWarning):
-    """An image or a cell that is not like those that the weights were trained on, or could not be checked."""
+    """An image or a cell that differs from those that the weights were trained on, or that could not be checked."""
 
 
 class ShapeWarning(QualityWarning):
-    """A chromosome whose mask or medial axis cannot be measured, where a training would have learnt from it."""
+    """A chromosome whose mask or medial axis cannot be measured, in a training that would have learnt from it."""

@@ -1,4 +1,4 @@
-"""The one door (``create_model``) and the one builder (``build``)."""
+"""Create models: by name (``create_model``) and from a spec (``build``)."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from gricol_zoo.weights.source import Source, find_file, find_in_dir
 from gricol_zoo.weights.tensors import check_against, load_weights, save_model
 
 CONSENT = "GRICOL_ZOO_ALLOW_LARGE"
-LARGEST = "gricol_r50half_n4"  # whose memory a config of an unregistered name may take
+LARGEST = "gricol_r50half_n4"  # the memory limit for a config of an unregistered name
 
 
 class GridModel(TwoBranchModel):
-    """The two-branch model as users hold it: with ways to and from folders and the Hub. Made by ``create_model``."""
+    """The public two-branch model, which can be saved to and loaded from folders and the Hub. Made by ``create_model``."""
 
     @classmethod
     def from_pretrained(
@@ -57,12 +57,12 @@ class GridModel(TwoBranchModel):
         """Load a model from a Hub repository ("org/repo") or a folder written by ``save_pretrained``.
 
         Args:
-            repo_or_dir: which one; an existing folder is taken as such.
+            repo_or_dir: the repository or folder; an existing folder of that name takes precedence.
             revision: branch, tag or commit.
-            cache_dir: of huggingface_hub, if not its own.
+            cache_dir: cache folder of huggingface_hub; None for its default.
             token: for a private repository.
-            local_files_only: make no request.
-            force_download: take nothing from the cache.
+            local_files_only: make no network request.
+            force_download: do not use cached files.
             allow_large: accept a config whose images take far more memory than those of the registered model.
             signed_by: file of the public key that must have signed the weights (``gricol_zoo.weights.signature``).
             changes: fields of the spec to change, such as ``num_classes``.
@@ -86,11 +86,11 @@ class GridModel(TwoBranchModel):
         """Upload weights, config and a card (if there is none) to "org/repo"; return the commit, to pin it by.
 
         Args:
-            repo: made if need be.
-            token: if you are not logged in.
-            private: whether a new repository is.
-            branch: to upload to.
-            commit_message: of the commit.
+            repo: created if it does not exist.
+            token: needed if you are not logged in.
+            private: whether a new repository is private.
+            branch: branch to upload to; it must exist.
+            commit_message: message of the commit; "" for one that names the model.
 
         Raises:
             HubError: the Hub refuses, or cannot be reached.
@@ -154,18 +154,18 @@ def create_model(
     Args:
         name: ``arch[.tag]``, ``hf-hub:org/repo[@revision]`` or ``local-dir:path``.
         pretrained: load its weights (of the tag, or of the model's default tag).
-        deployed: give the lower branch alone, with timm's model contract, instead of the full form.
+        deployed: return the lower branch alone, with timm's model contract, instead of the full form.
         checkpoint_path: load these weights of the model instead: a ``model.safetensors`` with its ``config.json`` beside it, or
             their folder. The model is then built as the config says.
-        cache_dir: of huggingface_hub, if not its own.
+        cache_dir: cache folder of huggingface_hub; None for its default.
         allow_large: accept a folder's or repository's config whose images take far more memory than those of the
             registered model of its name.
         signed_by: file of the public key that must have signed the weights (``gricol_zoo.weights.signature``).
         changes: any field of ``ModelSpec``: parts (``backbone="timm/resnet18"``), sizes, ``num_classes``, ``in_chans``; None
-            leaves it.
+            leaves a field unchanged.
             With weights, another ``num_classes`` starts new classifiers, another ``in_chans`` adapts the first layers, and
-            another ``polarity`` the lower branch's classifier (with polarity, which is then still to be trained, the logits
-            stay what they were); ``model.load_report`` says what became of each tensor.
+            another ``polarity`` adapts the lower branch's classifier (adding polarity keeps the logits; polarity itself must
+            still be trained). ``model.load_report`` says what was done with each tensor.
 
     Returns:
         The model in evaluation mode when pretrained, else in training mode.
@@ -225,7 +225,7 @@ def create_from(
     signed_by: str | Path | None = None,
     **changes: Any,
 ) -> GridModel | DeployedModel:
-    """Build the model of a source, changed, and load its weights if asked; a change to None is none, as for timm."""
+    """Build a source's model with changes, and load its weights if ``pretrained``; a change to None is ignored, as in timm."""
     spec = source.spec.replace(**{field: value for field, value in changes.items() if value is not None})
     if signed_by is not None:
         check_signed(source, signed_by)
@@ -240,18 +240,18 @@ def create_from(
 
 
 def check_source(source: Source, spec: ModelSpec, pretrained: bool, allow_large: bool = False) -> None:
-    """Compare weights that are not this package's own with their model, and its memory with that of the registered model.
+    """Check third-party weights against their model, and its memory use against that of the registered model.
 
-    Nothing is allocated for it.
+    No memory is allocated for the check.
 
     Args:
         source: where the weights are.
-        spec: what is to be built, the source's with the caller's changes.
+        spec: spec of the model to build: the source's with the caller's changes.
         pretrained: whether the weights are wanted.
         allow_large: the caller's consent to a model whose activations take far more than those of the registered model.
 
     Raises:
-        CheckpointError: they are not the weights of such a model, or it takes too much memory.
+        CheckpointError: the weights do not belong to such a model, or the model takes too much memory.
     """
     if not source.open or source.pinned:
         return
@@ -276,7 +276,7 @@ def check_source(source: Source, spec: ModelSpec, pretrained: bool, allow_large:
 
 def _check_memory(source: Source, spec: ModelSpec) -> None:
     known = MODELS.get(source.name if source.name in MODELS else LARGEST)
-    if not spec.num_classes:  # `full`, which is run to count, needs classes
+    if not spec.num_classes:  # counting runs `full`, which needs classes
         spec = spec.replace(num_classes=1)
     if takes_the_same(spec, known):
         return
@@ -296,7 +296,7 @@ def build(spec: ModelSpec) -> GridModel:
     """Build the full form of a spec, with random weights.
 
     Raises:
-        GricolZooError: parts that do not go together, or polarity with a backbone that has an objective of its own.
+        GricolZooError: parts that do not fit together, or polarity with a backbone that has its own objective.
     """
     overview, backbone = _build_lower_parts(spec)
     splitter = build_splitter(spec)

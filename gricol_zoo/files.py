@@ -1,4 +1,4 @@
-"""Files: written all at once; text, tables and JSON that people edit, read in one way; and files known by their hashes."""
+"""File helpers: atomic writing; reading of text, tables and JSON that people may have edited; hashes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from gricol_zoo.errors import ConfigError, GricolZooError
 
-MOST_JSON = 1 << 28  # bytes of a JSON file; parsed it takes some ten times as much memory
+MOST_JSON = 1 << 28  # most bytes of a JSON file; parsed, it takes about ten times as much memory
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32-le",  # begins as UTF-16 does, so it comes first
     codecs.BOM_UTF32_BE: "utf-32-be",
@@ -29,25 +29,25 @@ MARKS = {
 }
 WORKBOOK_STARTS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods; .xls
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-FORMULA = re.compile(r"'*[=+\-@]")  # what a spreadsheet would take for a formula; and what ``guard`` has made of one
+FORMULA = re.compile(r"'*[=+\-@]")  # what a spreadsheet would take for a formula, with or without the quotes of ``guard``
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def write_atomically(file: Path, data: bytes) -> None:
-    """Write a file so that a reader, or a crash, or a full disk, leaves the old one or the new one, never a part.
+    """Write a file atomically: even after a crash or on a full disk there is the old file or the new one, never a part.
 
-    A link stays one, and its target is written. A pipe or a device, such as /dev/stdout, is written to, never replaced.
+    A symbolic link is kept and its target is written. A pipe or a device, such as /dev/stdout, is written to, never replaced.
 
     Raises:
-        OSError: it could not be written (the file is named); the previous file is unchanged.
+        OSError: the file could not be written (the error names it); the previous file is unchanged.
     """
     if file.exists() and not file.is_file() and not file.is_dir():
         with file.open("wb") as stream:
             stream.write(data)
         return
     target = Path(os.path.realpath(file))
-    short = f"{target.name[:40]}.{zlib.crc32(os.fsencode(target.name)):08x}"  # with more, a long name would be too long
+    short = f"{target.name[:40]}.{zlib.crc32(os.fsencode(target.name)):08x}"  # with more, a long name would become too long
     temporary = target.with_name(f".{short}.{os.getpid()}")
     try:
         temporary.write_bytes(data)
@@ -65,7 +65,7 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table as a person or a spreadsheet saves it: the names of its columns, and its rows without the blank ones."""
+    """A table as a person or a spreadsheet saves it: the names of its columns, and its rows except blank ones."""
 
     columns: list[str]
     rows: list[Row]
@@ -85,7 +85,7 @@ def decode_text(data: bytes, where: str) -> str:
         raise GricolZooError(f"{where} is a workbook or an archive, whatever it is called. Save the sheet as CSV UTF-8.")
     encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), "")
     if not encoding:
-        zeros = [data[start:400:2].count(0) for start in (0, 1)]  # each second byte of a Latin text in UTF-16
+        zeros = [data[start:400:2].count(0) for start in (0, 1)]  # in UTF-16, every second byte of Latin text is 0
         encoding = "utf-8" if zeros[0] == zeros[1] else "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
     try:
         return data.decode(encoding).replace("\ufeff", "")
@@ -98,15 +98,15 @@ def decode_text(data: bytes, where: str) -> str:
 def read_table(data: bytes, where: str, needed: Sequence[str] = (), known: Sequence[str] = ()) -> Table:
     """Read a CSV, however a spreadsheet or a person saved it.
 
-    Delimiters are comma, semicolon, tab or bar, whichever gives the most of the columns; a line `sep=` may say it. Lines end
-    in any way. Columns that are needed or known are found in any case, others keep theirs. Blanks around names and values go,
-    as do blank rows, and the quote that ``guard`` sets.
+    The delimiter is comma, semicolon, tab or bar, whichever finds the most of these columns; a `sep=` line may set it. Any
+    line ending is accepted. The case of needed and known columns is ignored. Spaces around names and values are removed, as
+    are blank rows and the quote that ``guard`` adds.
 
     Args:
         data: the whole file.
         where: what to call it in messages.
-        needed: columns that it must have.
-        known: others that it may have.
+        needed: columns that the table must have.
+        known: other columns that it may have.
 
     Raises:
         GricolZooError: not text, a needed column missing, a column twice, or a row with more values than there are columns.
@@ -122,7 +122,7 @@ def read_table(data: bytes, where: str, needed: Sequence[str] = (), known: Seque
         columns = [names.get(name.strip().casefold(), name.strip()) for name in next(reader, [])]
         while columns and not columns[-1]:
             columns.pop()
-        _check_columns(columns, needed, where)  # first, for a title above the header makes no row fit
+        _check_columns(columns, needed, where)  # first, because with a title above the header no row fits
         rows = [Row(above + reader.line_num, _values(columns, cells, where, above + reader.line_num)) for cells in reader]
     except csv.Error as error:
         raise GricolZooError(f"{where} is not a valid CSV: {error}.") from error
@@ -159,7 +159,7 @@ def _values(columns: Sequence[str], cells: Sequence[str], where: str, line: int)
 
 
 def guard(text: str) -> str:
-    """Return text for a cell of a CSV: what a spreadsheet would take for a formula gets a leading quote.
+    """Return text for a cell of a CSV file: text that a spreadsheet would take for a formula gets a leading quote.
 
     >>> guard("=1+1"), guard("-0.5"), unguard(guard("=1+1"))
     ("'=1+1", '-0.5', '=1+1')
@@ -174,12 +174,12 @@ def guard(text: str) -> str:
 
 
 def unguard(text: str) -> str:
-    """Return the text of a cell without the quote that ``guard`` sets."""
+    """Return the text of a cell without the quote that ``guard`` adds."""
     return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 
 
 def same_name(text: str) -> str:
-    r"""Return a name in the form in which names are compared: composed Unicode; bytes that are not UTF-8 as \udcXX."""
+    r"""Return a name normalised for comparison: composed Unicode (NFC); bytes that are not UTF-8 as \udcXX."""
     return unicodedata.normalize("NFC", escaped(text))
 
 
@@ -189,11 +189,11 @@ def read_json(file: Path, what: str, most: int = MOST_JSON) -> Any:
     Args:
         file: as ``decode_text`` reads it.
         what: what a file of this kind is called, with its article.
-        most: bytes that one has.
+        most: the most bytes that such a file may have.
 
     Raises:
-        ConfigError: too large, not JSON, or a key stands in it twice.
-        OSError: it cannot be read.
+        ConfigError: too large, not JSON, or a key occurs twice.
+        OSError: the file cannot be read.
     """
     size = file.stat().st_size
     if size > most:
@@ -209,7 +209,7 @@ def parse_json(data: bytes, where: str) -> Any:
         where: what to call it in messages.
 
     Raises:
-        ConfigError: not JSON, or a key stands in it twice.
+        ConfigError: not JSON, or a key occurs twice.
     """
     try:
         return json.loads(decode_text(data, where), object_pairs_hook=_unique)
@@ -227,12 +227,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def write_json(file: Path, data: Any, sort_keys: bool = False) -> None:
-    """Write data as a JSON file, all at once; errors as for ``write_atomically``."""
+    """Write data as a JSON file, atomically; errors as for ``write_atomically``."""
     write_atomically(file, (json.dumps(data, indent=2, sort_keys=sort_keys) + "\n").encode())
 
 
 def what_differs(found: Any, wanted: Mapping[str, Any]) -> str:
-    """Say where what was found, read from JSON, is not what is wanted: "its recipe is lr 0.1, not 0.2"; "" where it is."""
+    """Name the first difference between data read from JSON and the wanted data ("its recipe is lr 0.1, not 0.2"), or ""."""
     for key, value in json.loads(json.dumps(wanted)).items():
         there = found.get(key) if isinstance(found, dict) else None
         if there != value:
@@ -249,9 +249,9 @@ def _difference(found: Any, wanted: Any) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""Return text for people: what steers a terminal or turns the reading direction is written out, such as \x1b.
+    r"""Return text that is safe to print: characters that control a terminal or the reading direction are escaped, as \x1b.
 
-    So are line ends and bytes of a file's name that are not UTF-8 (\udcXX): a name is one line, and can be written.
+    Line ends and bytes of file names that are not UTF-8 (\udcXX) are escaped too, so a name is one line and can be encoded.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -259,7 +259,7 @@ def escaped(text: str) -> str:
 
 
 def on_another_machine(path: str) -> bool:
-    r"""Say whether a path names another machine, as \\server\share does on Windows: looking there sends it the user's name."""
+    r"""Return whether a path names another machine, as \\server\share does on Windows: opening it sends the user's name."""
     return bool(re.match(r"\s*[\\/]{2}", path))
 
 
@@ -276,7 +276,7 @@ def git_blob_sha1(file: Path) -> str:
 
 
 def data_url(data: bytes, kind: str) -> str:
-    """Return bytes of a MIME type as an address that holds them, for a page that needs no other file.
+    """Return bytes of the MIME type ``kind`` as a data URL, so that a page needs no other file.
 
     >>> data_url(b"hi", "text/plain")
     'data:text/plain;base64,aGk='

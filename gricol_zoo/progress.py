@@ -19,7 +19,7 @@ LOGGER = logging.getLogger("gricol_zoo")
 
 
 class ToStderr(logging.Handler):
-    """Print the bare message, on what is ``sys.stderr`` at that moment."""
+    """Print the bare message to whatever ``sys.stderr`` is at that moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print it."""
@@ -27,17 +27,17 @@ class ToStderr(logging.Handler):
 
 
 def show_progress() -> None:
-    """Show what the library logs, from INFO up, on stderr; as the commands do."""
+    """Show the library's log messages (INFO and above) on stderr, as the commands do."""
     LOGGER.setLevel(logging.INFO)
     if not any(isinstance(handler, ToStderr) for handler in LOGGER.handlers):
         LOGGER.addHandler(ToStderr())
 
 
 class Plain:
-    r"""A text stream to a person: control characters are written out, but for line ends, tabs, and the \r of a progress bar.
+    r"""A text stream for people: control characters are escaped, except line ends, tabs and the \r of a progress bar.
 
     Args:
-        stream: where it goes; whatever else a stream has is its own.
+        stream: the stream to write to; all its other attributes are available too.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -45,7 +45,7 @@ class Plain:
 
     @classmethod
     def of(cls, stream: Any) -> Any:
-        """Return the stream, made plain where it is not yet."""
+        """Return the stream, wrapped unless it is wrapped already or None."""
         return stream if stream is None or isinstance(stream, cls) else cls(stream)
 
     def write(self, text: str) -> int:
@@ -66,14 +66,14 @@ class Plain:
 
 
 class Stop:
-    """Set by SIGTERM or SIGINT, to be looked at between steps."""
+    """A flag that SIGTERM and SIGINT set; a run checks it between steps."""
 
     is_set = False
 
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Give a flag that SIGTERM and SIGINT set instead of ending the process; afterwards they do as before."""
+    """Yield a flag that SIGTERM and SIGINT set instead of ending the process; afterwards the old handlers are restored."""
     stop = Stop()
 
     def handle(number: int, frame: Any) -> None:
@@ -91,7 +91,7 @@ def stop_on_signals() -> Iterator[Stop]:
 
 
 def peak_memory(device: Any) -> int:
-    """Return the most memory, in bytes, that this process has held: on the GPU for one, else resident."""
+    """Return the peak memory of this process in bytes: allocated on the GPU for one, else resident (0 on Windows)."""
     if getattr(device, "type", str(device)) == "cuda":
         import torch
 
@@ -105,7 +105,7 @@ def peak_memory(device: Any) -> int:
 
 
 class Speaker:
-    """Log progress, from the main process alone."""
+    """Log progress, from the main process only (``aloud``)."""
 
     def __init__(self, aloud: bool) -> None:
         self.aloud = aloud

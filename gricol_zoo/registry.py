@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """A table of names. Registering twice raises; a miss suggests the near names.
+    """A table of named items. Registering a name twice raises an error; an unknown name is answered with similar ones.
 
     Args:
         kind: what the table holds, in the singular, for messages ("backbone").
@@ -47,11 +47,11 @@ class Registry(Generic[T]):
         return lambda item: self.add(name, item)
 
     def rename(self, old: str, new: str) -> None:
-        """Let a name that has changed go on working, with a warning."""
+        """Keep the old form of a name working, with a warning."""
         self.aliases[old] = new
 
     def resolve(self, name: str) -> str:
-        """Return what a name is called now; one that has changed gives a warning."""
+        """Return the current form of a name; warn if it has changed."""
         if name not in self.aliases:
             return name
         new = self.aliases[name]
@@ -64,7 +64,7 @@ class Registry(Generic[T]):
         """Return the item of that name, importing the package that provides it if need be.
 
         Raises:
-            GricolZooError: no such name (near names are suggested), or the providing package fails to import.
+            GricolZooError: no such name (similar names are suggested), or the package that provides it fails to import.
         """
         name = self.resolve(name)
         if name not in self._items and name in self._plugins():
@@ -76,7 +76,7 @@ class Registry(Generic[T]):
         return self._items[name]
 
     def names(self) -> list[str]:
-        """Every name, sorted; nothing is imported for it."""
+        """Return every name, sorted, without importing any entry point."""
         return sorted({*self._items, *self._plugins()})
 
     def __contains__(self, name: object) -> bool:

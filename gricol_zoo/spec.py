@@ -31,19 +31,20 @@ ORIENTATIONS = ("as-is", "centred", "upright")
 CONTRASTS = ("as-is", "p99")
 GROUNDS = ("auto", "light", "dark")
 VERSIONS = (1, 2)
-LEAST = 1e-4  # of a scale or a standard deviation: what is smaller makes numbers that are not finite
+LEAST = 1e-4  # least scale or standard deviation; smaller values lead to numbers that are not finite
 CELL_NORMS = ("shared", "own")
 POOLS = ("avg", "max", "")
 
 
 class GridOutput(NamedTuple):
-    """Every classifier's logits for B images, K cells and 24 classes.
+    """Every classifier's logits for B images and K cells.
 
     Attributes:
         logits: (B, classes), the lower branch, Y_I.
         cell_logits: (B, K, classes), Y_1..Y_K (K = 0 without a grid).
-        merged_logits: (B, classes), Y_0, or None where the head has no merged classifier.
-        joint_logits: (B, classes, 2), the lower branch's for short arm up and down, which ``logits`` sum; or None.
+        merged_logits: (B, classes), Y_0, or None if the head has no merged classifier.
+        joint_logits: (B, classes, 2), the lower branch's for short arm up and down, whose ``logsumexp`` is ``logits``; None
+            without polarity.
     """
 
     logits: Tensor
@@ -58,19 +59,19 @@ class Preprocess:
 
     Attributes:
         orientation: "as-is", or "upright": turned so that the principal axis of the chromosome is vertical
-            (by at most 90 degrees, so short arm up stays up), and centred; "centred": scaled alike, and not turned.
+            (by at most 90 degrees, so short arm up stays up), and centred; "centred": scaled in the same way, but not turned.
         scale: canvas pixels per crop pixel when upright or centred; a chromosome too long for the canvas is shrunk to fit.
         pad_to: (height, width) to which a smaller crop is padded with its border median, then resized
-            (bilinear) to the model's image size; the paper's way, section 2.1. None: resized directly.
+            (bilinear) to the model's image size, as in section 2.1 of the paper. None: resized directly.
         contrast: "as-is" keeps grey values; "p99" subtracts the border median, inverts a light background,
             and divides by the 99th percentile of the chromosome, so background is 0 and the brightest bands 1.
-        mean, std: of the training images after all that, in units of full scale (0..1).
-        version: of the preparation of upright and centred images: 1, by every pixel that stands out of the background; 2, by
-            the chromosome alone (``gricol_zoo.data.find``). Weights that do not say are of 1.
-        ground: which side of the chromosome's grey the background is on, "light" (G-bands) or "dark" (fluorescence); "auto"
-            finds out.
-        length: median length of the training chromosomes along their axes, in crop pixels; 0 where it was not measured. It is
-            what other cameras' crops are scaled to (``gricol_zoo.data.scale``).
+        mean, std: of the training images after these steps, in units of full scale (0..1).
+        version: version of the preparation of upright and centred images: 1 uses every pixel that stands out from the
+            background; 2 uses the chromosome alone (``gricol_zoo.data.find``). Weights that state no version have 1.
+        ground: whether the background is lighter or darker than the chromosome: "light" (G-bands) or "dark" (fluorescence);
+            "auto" detects it.
+        length: median length of the training chromosomes along their axes, in crop pixels; 0 if it was not measured. Crops of
+            other cameras are scaled to it (``gricol_zoo.data.scale``).
     """
 
     orientation: str = "as-is"
@@ -116,8 +117,8 @@ class ModelSpec:
         backbone_options, splitter_options, head_options: extra keyword arguments of that part.
         cell_norm: "shared": cells and overview go through the same batch-norms, as the paper's one network does; "own":
             the cells have a second set of them (``gricol_zoo.models.cell_norm``).
-        polarity: whether the lower branch also tells which end is up: its classifier is then joint, (B, classes, 2), first
-            short arm up, then down, and the logits are summed over both (``logsumexp``).
+        polarity: whether the lower branch also predicts which end is up. Its classifier is then joint, (B, classes, 2), first
+            short arm up, then down, and ``logsumexp`` over both gives the logits.
         global_pool: how the lower branch's map becomes features: "avg", "max", or "" (it stays a map; without classes only).
         preprocess: how files become inputs.
     """
@@ -191,9 +192,9 @@ class ModelSpec:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-able data that ``from_mapping(ModelSpec, ...)`` turns back into an equal spec."""
+        """Return JSON-serialisable data that ``from_mapping(ModelSpec, ...)`` turns back into an equal spec."""
         data = dataclasses.asdict(self)
-        if self.global_pool == "avg":  # so that files of most models read as they did before there was this field
+        if self.global_pool == "avg":  # so that the files of most models stay as they were before this field existed
             del data["global_pool"]
         return data
 
@@ -202,7 +203,7 @@ def from_mapping(cls: type[Any], values: Mapping[str, Any]) -> Any:
     """Build a dataclass from JSON data.
 
     Raises:
-        GricolZooError: an unknown or missing field, named.
+        GricolZooError: an unknown or missing field (the message names it).
     """
     _known_fields(cls, values)
     try:
@@ -229,13 +230,13 @@ def _number(name: str, value: Any) -> None:
 
 
 def _unlike(names: Sequence[Any]) -> None:
-    """Refuse class names that a person could not tell apart, or from no class at all."""
+    """Reject class names that are empty, have spaces around them, or look the same as another."""
     seen: dict[str, str] = {}
     for name in names:
         _kind("class_names", name, str, "texts")
         if not name or name != name.strip():
             raise GricolZooError(f"Expected class names without spaces around them and not empty, but got {name!r:.100}.")
-        looks = unicodedata.normalize("NFKC", name).casefold()  # full-width digits and composed accents look like the others
+        looks = unicodedata.normalize("NFKC", name).casefold()  # full-width digits and composed accents look like plain ones
         if looks in seen:
             raise GricolZooError(f"Expected different class names, but got {seen[looks]!r:.100} and {name!r:.100}.")
         seen[looks] = name

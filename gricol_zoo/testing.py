@@ -1,4 +1,4 @@
-"""The contract as checks: what every part and model must do, ours and third parties' alike.
+"""Checks of the contract that every part and model must keep, ours and third parties' alike.
 
     from gricol_zoo.testing import check_backbone, check_head, check_model, check_splitter
 
@@ -6,7 +6,7 @@
         check_backbone("acme_conv")
         check_model("acme_n4")
 
-Each raises AssertionError with what was expected and what came. They need no test framework.
+Each raises AssertionError with what was expected and what was found. They need no test framework.
 """
 
 from __future__ import annotations
@@ -47,11 +47,14 @@ from gricol_zoo.training.task import TrainingTask
 
 
 def check_backbone(name: str, input_size: tuple[int, int] = (64, 64), options: Mapping[str, Any] | None = None) -> None:
-    """A backbone gives (B, num_features, h', w') for 1 and 3 channels, and trains in every parameter.
+    """Check that a backbone gives (B, num_features, h', w') for 1 and 3 channels, and a gradient for every parameter.
 
-    Where one has a ``training_loss`` of its own, that trains the parameters, and ``check_model`` looks at them. What is
-    optional in ``gricol_zoo.models.contracts`` is called as a model calls it, if the backbone has it: the maps of each level,
+    If it has its own ``training_loss``, that gives the gradients, and ``check_model`` checks them. Optional methods of
+    ``gricol_zoo.models.contracts`` are called as a model calls them, if the backbone has them: the maps of each level,
     pruning, running it in two parts, checkpointing.
+
+    Raises:
+        AssertionError: the backbone does not keep the contract.
     """
     for in_chans in (1, 3):
         offered = {"in_chans": in_chans, "input_size": input_size, "num_classes": 5}
@@ -77,7 +80,7 @@ def check_backbone(name: str, input_size: tuple[int, int] = (64, 64), options: M
 
 
 def _check_levels(backbone: Backbone, what: str, images: torch.Tensor) -> None:
-    """Ask for levels as ``DeployedModel`` does: all of them, two, two after the rest was pruned."""
+    """Request levels as ``DeployedModel`` does: all of them, two, and two after the rest has been pruned."""
     promised = [hasattr(backbone, name) for name in ("feature_info", "forward_intermediates", "prune_intermediate_layers")]
     if not any(promised):
         return
@@ -110,7 +113,7 @@ def _check_levels(backbone: Backbone, what: str, images: torch.Tensor) -> None:
 
 
 def _check_cuts(backbone: Backbone, what: str, images: torch.Tensor) -> None:
-    """Run it in two parts at each stage, as the splitter ``feature_overlap`` does."""
+    """Run the backbone in two parts, cut after each stage, as the splitter ``feature_overlap`` does."""
     if not hasattr(backbone, "to_stage") and not hasattr(backbone, "from_stage"):
         return
     _expect(isinstance(backbone, Cuttable), f"{what}: `to_stage`, `from_stage` and `stages_after`, or none of them", "some")
@@ -121,7 +124,7 @@ def _check_cuts(backbone: Backbone, what: str, images: torch.Tensor) -> None:
 
 
 def _check_layers(backbone: Backbone, what: str) -> None:
-    """Ask for the layers as layer-wise learning rates do."""
+    """Request the layers as layer-wise learning rates do."""
     if not isinstance(backbone, Layered):
         return
     names = {name for name, _ in backbone.named_parameters()}
@@ -132,7 +135,7 @@ def _check_layers(backbone: Backbone, what: str) -> None:
 
 
 def _check_size(backbone: Backbone, what: str, images: torch.Tensor) -> None:
-    """Make it one for larger images, as ``set_input_size`` of a model does."""
+    """Adapt the backbone to larger images, as ``set_input_size`` of a model does."""
     if not isinstance(backbone, Resizable):
         return
     height, width = (2 * side for side in images.shape[2:])
@@ -149,7 +152,11 @@ def check_splitter(
     cell_size: tuple[int, int] = (48, 48),
     options: Mapping[str, Any] | None = None,
 ) -> None:
-    """A splitter gives (B, num_cells, C, *cell_size), each image apart from the others of its batch."""
+    """Check that a splitter gives (B, num_cells, C, *cell_size), and treats each image of a batch independently.
+
+    Raises:
+        AssertionError: the splitter does not keep the contract.
+    """
     offered = {"grid": grid, "image_size": image_size, "cell_size": cell_size}
     splitter = complete(build_part("splitter", name, SPLITTERS.get(name), offered, options or {}), Splitter).eval()
     _expect(isinstance(splitter.num_cells, int) and splitter.num_cells >= 0, f"splitter {name}: num_cells", splitter.num_cells)
@@ -163,7 +170,7 @@ def check_splitter(
         _expect(
             torch.equal(splitter(images[1:])[0], cells[1]),
             f"splitter {name}: images processed independently",
-            "another result alone",
+            "another result for one image alone",
         )
     if isinstance(splitter, Boxed):
         boxes = splitter.boxes()
@@ -174,7 +181,11 @@ def check_splitter(
 
 
 def check_head(name: str, num_cells: int = 9, num_features: int = 16, options: Mapping[str, Any] | None = None) -> None:
-    """A head gives ((B, K, classes), (B, classes) or None), each image apart, and trains in every parameter."""
+    """Check that a head gives ((B, K, classes), (B, classes) or None), each image independently, and trains every parameter.
+
+    Raises:
+        AssertionError: the head does not keep the contract.
+    """
     offered = {"num_features": num_features, "num_cells": num_cells, "num_classes": 5}
     head = build_part("head", name, HEADS.get(name), offered, options or {}).eval()
     features = torch.randn(4, num_cells, num_features)
@@ -185,7 +196,7 @@ def check_head(name: str, num_cells: int = 9, num_features: int = 16, options: M
     _expect(
         torch.allclose(alone[0], cell_logits[2], atol=1e-5),
         f"head {name}: images processed independently",
-        "another result alone",
+        "another result for one image alone",
     )
     if isinstance(head, Gated):
         gates = head.gate_values(features)
@@ -197,7 +208,11 @@ def check_head(name: str, num_cells: int = 9, num_features: int = 16, options: M
 
 
 def check_model(name: str, **changes: Any) -> None:
-    """A named model keeps the whole contract of the zoo; ``changes`` as for ``create_model`` (a smaller size, say)."""
+    """Check that a named model keeps the whole contract of the zoo; ``changes`` as for ``create_model`` (a smaller size, say).
+
+    Raises:
+        AssertionError: the model does not keep the contract.
+    """
     model = create_model(name, **changes)
     assert isinstance(model, GridModel)
     spec = model.spec
@@ -222,7 +237,7 @@ def _check_training(model: GridModel, name: str, images: torch.Tensor) -> None:
     logits = model(images)
     _expect(tuple(logits.shape) == (2, model.num_classes), f"{name}: logits in training mode too", tuple(logits.shape))
     task = TrainingTask(model, GridLoss())
-    for epoch in task.phases or (3,):  # what one stage leaves out, another trains
+    for epoch in task.phases or (3,):  # one phase trains what another leaves out
         for labels in (torch.tensor([0, 1]), torch.tensor([[0.7, 0.3], [0.0, 1.0]])):  # classes, and mixup's probabilities
             labels = labels if labels.ndim == 1 else F.pad(labels, (0, model.num_classes - 2))
             polarity = torch.tensor([True, False]) if model.polarity and labels.ndim == 1 else None

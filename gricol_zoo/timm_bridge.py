@@ -1,7 +1,7 @@
 """Our names in timm's registry: ``import gricol_zoo.timm_bridge``, then ``timm.create_model("gricol_r50half_n3")``.
 
-timm gets the deployed form. Weights go through this zoo's own loader, whichever way timm is asked for them, so both
-doors open the same gate. A name that timm has already (resnet50) is left alone.
+timm gets the deployed form. However timm is asked for weights, they go through this zoo's own loader, so the same checks
+apply. A name that timm has already (resnet50) is left alone.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _hub_id(weights: Weights) -> str:
 
 
 def get_pretrained_cfg(name: str) -> PretrainedCfg:
-    """Return the config that timm gets for a name, with a tag or without, also of one that timm has already (resnet50).
+    """Return timm's config for one of our names, with or without a tag; also for a name that timm has itself (resnet50).
 
     Raises:
         GricolZooError: an unknown name or tag.
@@ -72,15 +72,15 @@ def _keys(name: str) -> dict[str, Any]:
 
 
 BRIDGED: list[str] = []
-"""The names that timm has from us."""
+"""The names that were registered with timm."""
 default_cfgs: dict[str, Any] = {}  # timm looks for this name in an entry point's module
 
 
 def _source(name: str, config: Any, cache_dir: str | Path | None, pretrained: bool) -> Source:
-    """Return where the weights are that timm's resolved config speaks of; of a folder or repository, its own config first.
+    """Return the source of the weights that timm's resolved config names; the config of a folder or repository comes first.
 
     Raises:
-        GricolZooError: weights of another model, or none.
+        GricolZooError: weights of another model, or no weights.
     """
     get = config.get if isinstance(config, Mapping) else lambda key, default=None: getattr(config, key, default)
     file, repo, cache = str(get("file") or ""), str(get("hf_hub_id") or ""), str(cache_dir) if cache_dir else None
@@ -107,7 +107,7 @@ def _on_hub(hub_id: str, cache_dir: str | None) -> Source:
 
 
 def _create(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
-    """Build through timm's builder (which resolves configs and wraps features), loading weights by our own gate."""
+    """Build through timm's builder (which resolves configs and wraps features), loading weights with our own checks."""
     # timm's builder fills num_classes, in_chans and global_pool from its config: the caller's own values win.
     cache_dir = options.get("cache_dir")
     overlay = options.get("pretrained_cfg_overlay") or {}
@@ -171,7 +171,7 @@ def bridge(name: str) -> None:
         try:
             return _create(name, pretrained, kwargs)
         except GricolZooError as error:
-            # timm's callers, and its tests, know an option that does not exist as a TypeError.
+            # timm's callers, and its tests, expect a TypeError for an option that does not exist.
             if str(error).startswith("Unknown option"):
                 raise TypeError(str(error)) from error
             raise
@@ -187,7 +187,7 @@ def _bridge_all() -> None:
     for name in MODELS:
         try:
             bridge(name)
-        except GricolZooError as error:  # a third party's broken package must not cost the others
+        except GricolZooError as error:  # a third party's broken package must not affect the others
             warnings.warn(f"{name} was not added to timm's registry: {error}", stacklevel=3)
     register_model_deprecations(__name__, dict(MODELS.aliases))
 

@@ -2,4 +2,4 @@
 
 from gricol_zoo._moved import forward
 
-__getattr__ = forward("inference")  # what the module of this name had
+__getattr__ = forward("inference")  # names of the old module of this name

@@ -1,4 +1,4 @@
-"""Whether a probability can be trusted: pure functions on arrays."""
+"""Calibration of probabilities: pure functions on arrays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from gricol_zoo.models.calibration import TEMPERATURE
-from gricol_zoo.models.calibration import Calibration as Calibration  # here too: this was their module
+from gricol_zoo.models.calibration import Calibration as Calibration  # also importable from here, their old module
 from gricol_zoo.models.calibration import softmax as softmax
 
 
@@ -41,7 +41,7 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
     Args:
         confidence: (n,) probabilities of the predicted class.
         correct: (n,) bool.
-        bins: how many between 0 and 1.
+        bins: number of bins between 0 and 1.
     """
     index = np.minimum((confidence * bins).astype(int), bins - 1)
     gap = 0.0
@@ -53,15 +53,15 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
 
 
 def review_threshold(confidence: np.ndarray, correct: np.ndarray, caught: float = 0.8) -> float:
-    """Return the lowest confidence, in steps of 1e-4, below which at least ``caught`` of the wrong images lie.
+    """Return the lowest confidence, in steps of 1e-4, below which at least the fraction ``caught`` of the wrong images lies.
 
-    A bound on the error of what is left cannot be kept where a set's own labels are wrong in a percent of cases: a few sure
+    A bound on the error of the remaining images is not practical if one percent of a set's labels are wrong: a few confident
     "mistakes" would send most images to review.
 
     Args:
         confidence: (n,) probabilities of the predicted class, on images the threshold may be chosen on (val).
         correct: (n,) bool.
-        caught: share of the wrong images, 0..1. With none wrong there is nothing to catch, and 0 is returned.
+        caught: fraction of the wrong images, 0..1. If no image is wrong, 0 is returned.
     """
     wrong = np.sort(confidence[~correct])
     if not len(wrong) or caught <= 0:

@@ -1,4 +1,4 @@
-"""What predicting, scoring and karyotyping need of a model, be it a network or a classical system: images in, classes out."""
+"""The interface of predicting, scoring and karyotyping to a model, network or classical system: images in, classes out."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.spec import Preprocess
 
 Answers = tuple[np.ndarray, np.ndarray | None]
-"""(n, classes) logits and (n,) the probability that the short arm is up, None where the model cannot tell."""
+"""(n, classes) logits and (n,) the probability that the short arm is up, None if the model does not predict it."""
 
 
 class Classifier(NamedTuple):
     """A model with all that comes with its weights.
 
     Attributes:
-        name: to load it again by.
-        weights_sha256: of its weights.
-        hub_ref: of them on the Hub, "" if they are not from there.
-        dtype: of the computation.
+        name: the name to load it again.
+        weights_sha256: SHA-256 of its weights.
+        hub_ref: their "org/repo@commit" on the Hub, "" if they are not from there.
+        dtype: dtype of the computation.
         labels: the classes.
-        prepare: (H, W) grey in 0..1 and a factor for its pixels -> whatever ``answer`` takes of an image; raises ImageError.
-        answer: what ``prepare`` gave of the n images of one batch, n >= 1, and the cell of each ("" if unknown) -> ``Answers``
-            before calibration. Several threads may ask at once.
+        prepare: (H, W) grey in 0..1 and a factor for its size -> whatever ``answer`` takes for an image; raises ImageError.
+        answer: the results of ``prepare`` for the n images of one batch, n >= 1, and the cell of each ("" if unknown) ->
+            ``Answers`` before calibration. Several threads may call it at once.
         preprocess: how a network prepares images; None for a system that measures crops by itself, at any scale.
-        reference: what the training images were like, None where that is not known.
-        info: what the weights' config says: the training's groups, scores on val.
-        training_pixels: which images the weights were trained on (``gricol_zoo.weights.pixels``); None where that is not known.
-        calibration: how logits become probabilities, and which are to review.
-        inference: which of the model's ways to answer this is.
-        batch_size: images that suit it at once; 0 where a cell's images are measured by one another, so that all of a set have
-            to come together.
-        runtime: what computes, with its version if it is not torch.
+        reference: statistics of the training's val images, None if not known.
+        info: what the weights' config records: the training's groups, scores on val.
+        training_pixels: which images the weights were trained on (``gricol_zoo.weights.pixels``); None if not known.
+        calibration: how logits become probabilities, and which images need review.
+        inference: which classifiers answer: "lower" or "full" for a network.
+        batch_size: suitable number of images per batch; 0 if a cell's images are measured relative to one another, so that all
+            images of a set must come together.
+        runtime: the runtime, with its version if it is not torch.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Classifier(NamedTuple):
 
     @property
     def ground(self) -> str:
-        """Which background crops are taken to have: "auto", "light" or "dark"."""
+        """The background that crops are assumed to have: "auto", "light" or "dark"."""
         return self.preprocess.ground if self.preprocess else "auto"
 
     @property
@@ -81,7 +81,7 @@ class Classifier(NamedTuple):
         return np.nan if pose is None else pose.length
 
     def factors(self, images: ImageSet, scale: str | float) -> np.ndarray | None:
-        """Return what the pixels of each image are multiplied by, (n,), as ``image_factors``; None where it is 1 for all."""
+        """Return the scale factor of each image, (n,), as ``image_factors`` does; None if it is 1 for all."""
         return image_factors(self.preprocess, images, scale) if self.preprocess else None
 
     def read(self, images: ImageSet, factors: np.ndarray | None = None) -> list[Any]:
@@ -93,11 +93,11 @@ class Classifier(NamedTuple):
         return read_all(images, self.prepare, self.ground, factors)
 
     def logits(self, prepared: Sequence[Any], cells: Sequence[str] = (), workers: int = 0) -> Answers:
-        """Answer any number of images, batches side by side.
+        """Return the answers for any number of images, with batches side by side.
 
         Args:
-            prepared: of n images, as ``prepare`` gives them.
-            cells: (n,) the cell of each, "" if unknown; none where all are of one cell.
+            prepared: n images, as ``prepare`` gives them.
+            cells: (n,) the cell of each, "" if unknown; empty if all are of one cell.
             workers: batches at once; 0 takes one per core.
         """
         if not len(prepared):
@@ -113,7 +113,7 @@ class Classifier(NamedTuple):
         return np.concatenate([logits for logits, _ in parts]), np.concatenate(ups) if ups else None
 
     def classify(self, prepared: Sequence[Any], cells: Sequence[str] = ()) -> Answers:
-        """Answer as ``logits`` does, with (n, classes) calibrated probabilities in place of logits."""
+        """Return the answers as ``logits`` does, but with (n, classes) calibrated probabilities."""
         logits, up = self.logits(prepared, cells)
         return self.calibration.probabilities(logits), up
 
@@ -122,7 +122,7 @@ def of_network(model: GridModel | DeployedModel, dtype: str = "fp32", full: bool
     """Return a network, of either form and with weights, as a classifier on the fast path.
 
     Args:
-        model: it may have been optimized already, or be on another runtime; then ``dtype`` is left alone.
+        model: it may be optimized already, or on another runtime; then ``dtype`` is ignored.
         dtype: "auto", "fp32" or "bf16".
         full: all classifiers combined instead of the lower branch; needs the full form.
 
@@ -160,5 +160,5 @@ def of_network(model: GridModel | DeployedModel, dtype: str = "fp32", full: bool
 
 
 def to_classifier(model: GridModel | DeployedModel | Classifier, dtype: str = "fp32", full: bool = False) -> Classifier:
-    """Return a classifier as it is, and a network as ``of_network`` makes it one."""
+    """Return a classifier as it is, and a network wrapped by ``of_network``."""
     return model if isinstance(model, Classifier) else of_network(model, dtype, full)

@@ -1,8 +1,8 @@
-"""The fast path for inference: ``optimize(model)`` is a copy of a model that gives the same answers sooner.
+"""The fast path for inference: ``optimize(model)`` returns a copy of a model that gives the same answers faster.
 
-Batch-norm is folded into the convolutions, weights and images are channels-last, the backbone computes in bf16 where the
+Batch-norm is folded into the convolutions, weights and images are channels-last, the backbone computes in bf16 if the
 device has it, and no gradients are kept. ``parity`` measures what that changes. For several images at a time see
-``gricol_zoo.inference.workers``, which gives each core a batch of its own.
+``gricol_zoo.inference.workers``, which gives each core its own batch.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 
 
 class InferenceBackbone(Backbone):
-    """A backbone for inference alone: (B, C, h, w) any float -> (B, F, h', w') float32.
+    """A backbone for inference only: (B, C, h, w) any float -> (B, F, h', w') float32.
 
     Args:
         net: the backbone, in evaluation mode, already folded and in ``dtype``.
         num_features: F.
-        dtype: what it computes in.
+        dtype: the dtype that it computes in.
     """
 
-    for_inference_only = True  # what refuses to be saved
+    for_inference_only = True  # such a model cannot be saved
 
     def __init__(self, net: Any, num_features: int, dtype: torch.dtype) -> None:
         super().__init__()
@@ -62,17 +62,17 @@ class InferenceBackbone(Backbone):
             return self.net.from_stage(x.to(self.dtype, memory_format=torch.channels_last), stage).float()
 
     def forward_intermediates(self, *arguments: Any, **options: Any) -> Any:
-        """Refuse.
+        """Not supported.
 
         Raises:
-            GricolZooError: always; features of every level are the plain model's.
+            GricolZooError: always; only the original model gives features of every level.
         """
         raise GricolZooError("An optimized model only gives logits and its last features. Use the original model.")
 
     prune_intermediate_layers = forward_intermediates
 
     def set_input_size(self, size: tuple[int, int]) -> None:
-        """Take images of another (height, width), as far as the network can."""
+        """Adapt to images of another (height, width), if the network supports it."""
         if isinstance(self.net, Resizable):
             self.net.set_input_size(size)
 
@@ -88,7 +88,7 @@ class InferenceBackbone(Backbone):
 
 
 def optimize(model: Model, dtype: str = "auto", compile: bool = False) -> Model:
-    """Return a fast copy of a model, for inference alone; the model itself stays as it is.
+    """Return a fast copy of a model, for inference only; the model itself is not changed.
 
     The copy is of the same class, so ``model(x)``, ``model.full(x)`` and ``model.spec`` are all there. Pooling and classifiers
     stay in float32.
@@ -119,12 +119,12 @@ def optimize(model: Model, dtype: str = "auto", compile: bool = False) -> Model:
 
 
 def for_inference(net: nn.Module, x: Tensor, dtype: torch.dtype, compile: bool = False) -> InferenceBackbone:
-    """Turn any network in evaluation mode into its fast form; it is changed in place.
+    """Turn any network in evaluation mode into its fast form; the network is changed.
 
     Args:
         net: (B, C, h, w) -> a tensor, with ``num_features``.
         x: an example input, to see which batch-norm follows which convolution.
-        dtype: to compute in.
+        dtype: the dtype to compute in.
         compile: run it through torch.compile.
     """
     num_features = int(net.num_features)  # type: ignore[arg-type]
@@ -133,34 +133,34 @@ def for_inference(net: nn.Module, x: Tensor, dtype: torch.dtype, compile: bool =
 
 
 def dtype_of(model: LowerBranch) -> str:
-    """Return "fp32" or "bf16": what an optimized model's backbone computes in."""
+    """Return "fp32", "bf16" or another runtime's "int8": what an optimized model computes in."""
     if hasattr(model, "runtime"):
         return str(model.dtype)
     return next(name for name, dtype in DTYPES.items() if dtype == model.backbone.dtype)
 
 
 def device_of(model: LowerBranch) -> torch.device:
-    """Return where a model computes; on another runtime it is the processor."""
+    """Return the device of a model; on another runtime it is the processor."""
     return torch.device("cpu") if hasattr(model, "runtime") else next(model.parameters()).device
 
 
 def is_optimized(model: LowerBranch) -> bool:
-    """Say whether a model came out of ``optimize``, or is on another runtime (``gricol_zoo.runtimes``)."""
+    """Return whether a model was made by ``optimize``, or is on another runtime (``gricol_zoo.runtimes``)."""
     return hasattr(model, "runtime") or isinstance(model.backbone, InferenceBackbone)
 
 
-@torch.no_grad()  # not inference mode: its tensors, as weights, cannot be shared by threads
+@torch.no_grad()  # not inference mode: threads cannot share weights that are inference tensors
 def fold_batch_norm(net: nn.Module, x: Tensor) -> nn.Module:
     """Fold each batch-norm that only ever sees one convolution's output into that convolution.
 
-    Which norm follows which convolution is seen in a forward pass, so any network will do. The folded network must give
-    the same output, within rounding; otherwise the one that came is returned, as it was.
+    A forward pass shows which norm follows which convolution, so any network will do. The folded network must give
+    the same output, within rounding; otherwise the given one is returned, unchanged, with a warning.
 
     Args:
         net: in evaluation mode.
         x: an example input.
     """
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # whose rounding would hide what folding changes
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # TF32's rounding would hide what folding changes
         pairs, expected = _watch(net, x)
         check_finite(expected)
         folded = _folded(net, pairs)
@@ -180,7 +180,7 @@ def _folded(net: nn.Module, pairs: list[tuple[Any, Any]]) -> nn.Module:
 
 
 def _watch(net: nn.Module, x: Tensor) -> tuple[list[tuple[Any, Any]], Tensor]:
-    """Return the pairs of a convolution and a norm that only ever come together in a forward pass, and the output."""
+    """Return the pairs of a convolution and a norm that only occur together in a forward pass, and the output."""
     made: dict[int, tuple[nn.Module, Tensor]] = {}  # the tensor is kept, so that its id stays its own
     pairs: list[tuple[nn.Module, nn.Module]] = []
     calls: Counter[int] = Counter()
@@ -205,7 +205,7 @@ def _watch(net: nn.Module, x: Tensor) -> tuple[list[tuple[Any, Any]], Tensor]:
 
 
 def _what_is_left(norm: nn.Module) -> nn.Module:
-    """Return what a norm does beside normalising: nothing, or the activation that timm's norms carry."""
+    """Return what a norm does besides normalising: nothing, or the activation that timm's norms contain."""
     act = getattr(norm, "act", None)
     return act if isinstance(act, nn.Module) else nn.Identity()
 
@@ -214,9 +214,9 @@ class Parity(NamedTuple):
     """What optimizing changed, over a set of images.
 
     Attributes:
-        images: how many.
-        max_difference: the largest difference of a logit.
-        changed: how many images got another class.
+        images: number of images.
+        max_difference: the largest absolute difference of a logit.
+        changed: number of images that got another class.
     """
 
     images: int

@@ -1,4 +1,4 @@
-"""Answers are finite numbers, or there are none."""
+"""Answers must be finite numbers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from gricol_zoo.errors import CorruptWeightsError
 
 
 def check_finite(values: np.ndarray | Tensor, name: str = "") -> None:
-    """Refuse logits or feature maps that are no answer.
+    """Reject logits or feature maps that are not finite.
 
-    Canvases are finite, so it is the weights' fault, and the next image would fare no better.
+    Canvases are finite, so the cause is the weights, and the next image would be no better.
 
     Raises:
         CorruptWeightsError: a NaN or an infinity.

@@ -19,7 +19,7 @@ from gricol_zoo.inference.workers import side_by_side
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.spec import ModelSpec
 
-# From there on a larger batch gains little on a processor (benchmarks/results/speed/speed_batch.csv); a GPU has more to fill.
+# Beyond this a larger batch gains little on a processor (benchmarks/results/speed/speed_batch.csv); a GPU has more to fill.
 PIXELS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 23}
 
 
@@ -27,9 +27,9 @@ def best_batch_size(spec: ModelSpec, device: str = "cpu", cells: int = 0) -> int
     """Return a power of two that keeps a device busy; on a processor 32 at 128x96 and 8 at 224x224.
 
     Args:
-        spec: of the model.
+        spec: spec of the model.
         device: "cpu" or "cuda".
-        cells: of the grid, where all classifiers run.
+        cells: number of cells of the grid, if all classifiers run; else 0.
     """
     height, width = spec.image_size if spec.overview == "none" else spec.cell_size
     pixels = height * width + cells * spec.cell_size[0] * spec.cell_size[1]
@@ -45,13 +45,13 @@ def make_classifying(
     its first batch: call it once before.)
 
     Args:
-        model: either form; ``full`` needs the full form. It may have been optimized already; then ``dtype`` is left alone.
+        model: either form; ``full`` needs the full form. It may be optimized already; then ``dtype`` is ignored.
         dtype: "auto", "fp32" or "bf16".
         full: log probabilities of all classifiers combined instead of the lower branch's logits.
         polarity: return the logits and the probability that the short arm is up, (b,) float32; needs a model with polarity.
 
     Raises:
-        GricolZooError: ``full`` of the deployed form, ``polarity`` of a model without, or an unknown dtype.
+        GricolZooError: ``full`` of the deployed form, ``polarity`` of a model without polarity, or an unknown dtype.
     """
     if full and not isinstance(model, GridModel):
         raise GricolZooError("`full` inference needs the full form of the model, but got the deployed one.")

@@ -9,11 +9,11 @@ import torch
 from gricol_zoo.errors import GricolZooError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-CPU_BF16 = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")  # as torch calls what x86 and Arm processors have
+CPU_BF16 = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")  # torch's names of the abilities of x86 and Arm processors
 
 
 def has_bf16(device: str | torch.device = "cpu") -> bool:
-    """Say whether a device multiplies in bfloat16; a processor that only emulates it does not (it is ten times slower)."""
+    """Return whether a device multiplies in bfloat16; False for a processor that only emulates it (ten times slower)."""
     kind = torch.device(device or "cpu").type
     if kind == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -21,7 +21,7 @@ def has_bf16(device: str | torch.device = "cpu") -> bool:
         return False
     capabilities = getattr(torch.cpu, "get_capabilities", None)  # torch 2.10 and later
     if capabilities is None:
-        # torch's own answer for oneDNN is yes on x86 where it would only emulate.
+        # torch's own function for oneDNN says yes on x86 even if bfloat16 would only be emulated.
         arm = platform.machine().lower() in ("aarch64", "arm64")
         return bool(arm and torch.ops.mkldnn._is_mkldnn_bf16_supported()) or _x86_bf16()
     known = capabilities()
@@ -34,7 +34,7 @@ def _x86_bf16() -> bool:
 
 
 def choose_dtype(name: str, device: str | torch.device = "cpu") -> str:
-    """Return "fp32" or "bf16" for "auto" (bf16 where the device has it) or for one of the two.
+    """Return "fp32" or "bf16" for "auto" (bf16 if the device has it) or for one of the two.
 
     Raises:
         GricolZooError: another name.

@@ -39,11 +39,11 @@ COLUMNS = [
     "turned",
     "warnings",
 ]
-MOST_SEEN = 100_000  # images among which the same picture is looked for
+MOST_SEEN = 100_000  # images among which duplicates are searched
 
 
 def open_paths(paths: Iterable[str | Path], layout: str = "auto") -> list[ImageSet]:
-    """Open images, folders, zips and CSVs. All single images are one set; of several sets, each has its path as a prefix.
+    """Open images, folders, zips and CSVs. All single images are one set; with several sets, each gets its path as prefix.
 
     Raises:
         GricolZooError: a path that does not exist, or nothing to predict in it.
@@ -78,10 +78,10 @@ def predict_rows(
     factors: np.ndarray | None = None,
     start: int = 0,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield rows (see ``COLUMNS``) batch by batch, in the set's order; nothing is kept between batches but hashes of pixels.
+    """Yield rows (see ``COLUMNS``) batch by batch, in the set's order; only hashes of pixels are kept between batches.
 
-    Each worker reads, decodes, resizes and classifies batches of its own, so that the network never waits for files.
-    The images of a classical system come in one batch, for it measures those of a cell by one another.
+    Each worker reads, decodes, resizes and classifies its own batches, so that the network never waits for files.
+    The images of a classical system form one batch, because it measures those of a cell relative to one another.
 
     Args:
         model: a network of either form, whose lower branch classifies, or any ``Classifier``.
@@ -90,7 +90,7 @@ def predict_rows(
         dtype: of a network: "auto" (bf16 where the device has it), "fp32" or "bf16".
         workers: batches at once; 0 takes one per core.
         factors: (n,) what each crop's pixels are multiplied by (``gricol_zoo.data.scale``); None for 1.
-        start: leave out as many images at the beginning, which have their rows already.
+        start: number of images at the beginning to leave out, because they have their rows already.
     """
     classifier = to_classifier(model, dtype)
     work = partial(predict_batch, classifier, images)
@@ -112,14 +112,14 @@ def predict_rows(
 class Seen:
     """The pixels of the images so far, to find the same picture twice in a cell; without cells, in the whole set.
 
-    Of more than ``MOST_SEEN`` images those before are forgotten, so that memory stays flat.
+    After every ``MOST_SEEN`` images they are forgotten, so that memory stays flat.
     """
 
     def __init__(self) -> None:
         self.paths: dict[tuple[str, str, bytes], str] = {}
 
     def before(self, row: Mapping[str, Any], digest: bytes) -> str:
-        """Return a warning where an image's pixels were there before, "" else; and remember them."""
+        """Return a warning if an image's pixels occurred before, else ""; and remember them."""
         if not digest:
             return ""
         if len(self.paths) >= MOST_SEEN:
@@ -131,7 +131,7 @@ class Seen:
         return ""
 
     def recall(self, images: ImageSet, end: int, ground: str) -> None:
-        """Look again at those images before number ``end`` that share a cell with a later one."""
+        """Read the images before number ``end`` again that share a cell with a later one, and remember their pixels."""
         later = {(record.case, record.cell) for record in images.records[end:]} if end else set()
         for record in images.records[max(0, end - MOST_SEEN) : end]:
             if (record.case, record.cell) in later:
@@ -142,15 +142,15 @@ class Seen:
 def predict_batch(
     classifier: Classifier, images: ImageSet, batch: Sequence[tuple[Record, float]]
 ) -> list[tuple[dict[str, Any], bytes]]:
-    """Classify one batch; an image that cannot be read has its reason in its row, and stops nothing.
+    """Classify one batch; for an image that cannot be read the row gives the reason, and the others go on.
 
     Args:
-        classifier: what prepares and classifies.
-        images: the set that the records are of.
-        batch: each image's record, and what its pixels are multiplied by.
+        classifier: prepares and classifies the images.
+        images: the set of the records.
+        batch: each image's record, and the factor for its size.
 
     Returns:
-        For each image its row, whose warnings are still a list, and a hash of its pixels, b"" where they were not measured.
+        For each image its row, whose warnings are still a list, and a hash of its pixels, b"" if they were not measured.
     """
     unit = classifier.preprocess.length if classifier.preprocess else 0.0
     rows, digests = [_row(record) for record, _ in batch], [b""] * len(batch)
@@ -159,10 +159,10 @@ def predict_batch(
         try:
             crop = read_crop(images.read(record), classifier.ground)
             one = classifier.prepare(crop.grey, float(factor))
-        except (ImageError, OSError) as error:  # what a file can be guilty of; anything else is our fault, and stops
+        except (ImageError, OSError) as error:  # errors of the file; any other error is a bug, and stops the run
             row["error"] = str(error).splitlines()[0] if str(error) else type(error).__name__
             continue
-        if isinstance(one, Prepared):  # else a system that measures crops in its own way
+        if isinstance(one, Prepared):  # otherwise a system that measures crops in its own way
             digests[index] = pixel_hash(crop.grey)
             said = image_warnings(one, measure(one, unit, float(factor)), classifier.reference)
             row["warnings"] = [*crop.notes, *(one.text for one in said)]
@@ -182,9 +182,9 @@ def _row(record: Record) -> dict[str, Any]:
 
 
 def answer_columns(probabilities: np.ndarray, names: Sequence[str], threshold: float | None) -> dict[str, Any]:
-    """Return the columns that tell of one image's (classes,) probabilities: the two likeliest, and whether to review it.
+    """Return the columns for one image's (classes,) probabilities: the two likeliest classes, and whether to review it.
 
-    Weights that are not calibrated have no threshold and do not know what to review.
+    Weights that are not calibrated have no threshold; then ``review`` is "".
     """
     first, second = np.argsort(-probabilities, kind="stable")[:2] if len(probabilities) > 1 else (0, 0)
     return {
@@ -208,8 +208,8 @@ def write_predictions(
 ) -> Iterator[list[dict[str, Any]]]:
     """Write predictions.csv to a stream, flushed batch by batch, and yield the rows as they are written.
 
-    Args and speed as for ``predict_rows``. With ``start`` a file that has a header and as many rows goes on. With ``scale``
-    "auto" the crops are read once before, to measure their lengths; what stays unknown is reported by ``warnings.warn``.
+    Args and speed as for ``predict_rows``. ``start`` continues a file that has a header and that many rows. With ``scale``
+    "auto" the crops are read once before, to measure their lengths; a scale that stays unknown is reported by a warning.
     """
     classifier = to_classifier(model, dtype)
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Score weights by another preparation than the one that they were trained with, or say which way round the stain is."""
+"""Use a model with another preparation of images than the one it was trained with, or with a given background."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Model = TypeVar("Model", bound=LowerBranch)
 
 
 def prepare_as(model: Model, version: int = 0, ground: str = "") -> Model:
-    """Let a model's images be prepared in another way; the model itself, changed.
+    """Change how a model's images are prepared, in place; return the model.
 
     Args:
         model: either form.
-        version: of the preparation, 1 or 2; 0 leaves the weights' own.
-        ground: "auto", "light" or "dark"; "" leaves the weights' own.
+        version: version of the preparation, 1 or 2; 0 keeps the weights' own.
+        ground: "auto", "light" or "dark"; "" keeps the weights' own.
 
     Raises:
-        GricolZooError: an unknown version or background, or preparation 2 for a model that takes crops as they lie.
+        GricolZooError: an unknown version or background, or another version for a model that uses crops as they are.
     """
     how = model.spec.preprocess
     if version not in (0, how.version) and how.orientation == "as-is":

@@ -1,8 +1,8 @@
 """Bulk prediction over shards (zips, folders, CSVs): one CSV per shard, by any number of processes, on one machine or many.
 
-Whoever has a shard holds a lock that the operating system takes back when a process dies; a process that finds nothing free
-waits for the others, and takes over what a dead one left. What is done stays done: a finished shard is a whole CSV, an
-unfinished one a ``.part`` that goes on after its last whole row.
+A process that works on a shard holds a lock, which the operating system releases when the process dies. A process that finds
+no free shard waits for the others, and takes over the shard of a dead one. No work is lost: a finished shard is a complete CSV,
+and an unfinished one is a ``.part`` file, which is continued after its last complete row.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from gricol_zoo.inference.predict import COLUMNS
 from gricol_zoo.progress import LOGGER, Stop
 
 RUN_FILE, LOCKS = "run.json", ".locks"
-WAIT = 1.0  # seconds between looks at what others have
+WAIT = 1.0  # seconds between checks for free shards
 Write = Callable[[ImageSet, TextIO, int | None], Iterator[list[dict[str, Any]]]]
-"""Writes rows of a set to a stream and yields them as they are written: all with the header (None), or from a number on."""
+"""Writes rows of a set to a stream and yields them as they are written: the header and all rows (None), or from a row on."""
 
 
 @dataclass
 class Tally:
-    """What a process saw of a run.
+    """One process's counts of a run.
 
     Attributes:
         before, here, elsewhere: shards that were done already, that it did, and that others did meanwhile.
-        images, review, unreadable, warned: of the shards that it worked on, in this run.
+        images, review, unreadable, warned: number of images of the shards that it worked on, in this run.
         failed: shards that could not be opened, with the reason.
-        stopped: it was told to stop.
+        stopped: whether it was told to stop before the end.
     """
 
     before: int = 0
@@ -55,17 +55,17 @@ class Tally:
 
 
 def join_run(folder: Path, paths: Sequence[str | Path], identity: Mapping[str, Any]) -> dict[str, Path]:
-    """Enter shards into a folder's run, which is begun if need be; return each path's CSV, in order.
+    """Add shards to a folder's run, which is created if needed; return each path's CSV, in order.
 
-    A path keeps the name that it got first: its stem, or that with a number where another path has it.
+    A path keeps the name that it got first: its stem, with a number if another path has that stem.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         paths: zips, folders or CSVs.
-        identity: what all processes must agree on, JSON-able: model, weights, dtype.
+        identity: what all processes must agree on, JSON-serialisable: model, weights, dtype.
 
     Raises:
-        GricolZooError: the folder's run is of something else, or a path is an image or given twice.
+        GricolZooError: the folder has another run, or a path is an image or given twice.
     """
     given = [os.path.normpath(path) for path in paths]
     for path in given:
@@ -95,17 +95,17 @@ def _free_name(stem: str, taken: set[str]) -> str:
 
 
 def work_on(shards: Mapping[str, Path], write: Write, stop: Stop, done: Callable[[Tally], None], layout: str = "auto") -> Tally:
-    """Do the shards that nobody else has, until all are done or ``stop`` is set.
+    """Predict the shards that no other process has, until all are done or ``stop`` is set.
 
     Args:
         shards: path -> CSV, as ``join_run`` gives them.
         write: see ``Write``.
-        stop: looked at between batches.
+        stop: checked between batches.
         done: called after each batch, for progress.
-        layout: of the shards.
+        layout: layout of the shards.
 
     Returns:
-        What became of them.
+        The counts of this process.
     """
     tally = Tally(before=sum(file.exists() for file in shards.values()))
     left = {path: file for path, file in shards.items() if not file.exists()}
@@ -123,7 +123,7 @@ def work_on(shards: Mapping[str, Path], write: Write, stop: Stop, done: Callable
 
 
 def _take(path: str, layout: str, file: Path, write: Write, stop: Stop, done: Callable[[Tally], None], tally: Tally) -> bool:
-    """Do a shard if nobody has it; return whether it is settled, one way or another."""
+    """Predict a shard unless another process has it; return whether it needs no more work (done, or it cannot be opened)."""
     lock = FileLock(file.parent / LOCKS / f"{file.stem}.lock")
     try:
         held = lock.acquire(blocking=False)
@@ -165,7 +165,7 @@ def _predict(images: ImageSet, file: Path, write: Write, stop: Stop, done: Calla
 
 
 def whole_rows(part: Path, images: ImageSet) -> int | None:
-    """Cut a ``.part`` after its last whole row; return how many it has, or None where not even the header is there.
+    """Truncate a ``.part`` after its last complete row; return its number of rows, or None if not even the header is there.
 
     Raises:
         GricolZooError: its rows are not the set's first images.
@@ -177,7 +177,7 @@ def whole_rows(part: Path, images: ImageSet) -> int | None:
         return None
     with part.open("r+b") as stream:
         stream.truncate(len(data))
-    header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))  # a path may hold what str calls a line's end
+    header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))  # a path may hold what str takes for a line end
     expected = [escaped(record.path) for record in images.records[: len(rows)]]
     if header != COLUMNS or [unguard(row[0]) for row in rows] != expected:
         raise GricolZooError(
@@ -187,6 +187,6 @@ def whole_rows(part: Path, images: ImageSet) -> int | None:
 
 
 def own_device(device: str, environment: Mapping[str, str]) -> str:
-    """Return the device of this process: of several on a machine, as launchers number them, each has a GPU of its own."""
+    """Return the device of this process: if a launcher started several on a machine (LOCAL_RANK), each has its own GPU."""
     rank = environment.get("LOCAL_RANK", "")
     return f"cuda:{rank}" if device == "cuda" and rank else device

@@ -1,4 +1,4 @@
-"""From any image to a model's input, and to its answer: for data sets of torchvision or timm, and for a first look."""
+"""From any image to a model's input, and to its prediction: for torchvision and timm data sets, and for a quick test."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from gricol_zoo.models.lower import LowerBranch
 
 AnyImage = Any
 """A path, a file's bytes, a PIL image, or an array: (H, W), or (H, W, 3 or 4) uint8."""
-STEPS = {"La": "LA", "RGBa": "RGBA", "HSV": "RGB"}  # modes of Pillow that no file has, and what they are as files
-MOST = 2**31 - 1  # of an integer in a TIFF that Pillow writes
+STEPS = {"La": "LA", "RGBa": "RGBA", "HSV": "RGB"}  # modes of Pillow that no file has, and their equivalents in files
+MOST = 2**31 - 1  # the largest integer in a TIFF that Pillow writes
 
 
 class Prediction(NamedTuple):
-    """What a model says of one image; None where its weights do not know, or the image could not be read.
+    """A model's prediction for one image; None for what its weights do not predict, or if the image could not be read.
 
     Attributes:
         label: the likeliest class, and probability: its calibrated probability.
-        second: the next one, and second_probability: its.
+        second: the second likeliest class, and second_probability: its probability.
         polarity: the probability that the short arm is up in the image.
         review: whether a person should look.
         warnings: what is wrong with the image, one line each.
@@ -52,15 +52,15 @@ class Prediction(NamedTuple):
 def create_transform(model: LowerBranch, scale: float = 1.0) -> Callable[[AnyImage], Tensor]:
     """Return a function from any image to (C, H, W) float32, prepared and standardised as a model's weights expect.
 
-    It needs nothing of the model but its spec, and may be pickled, so workers of a ``DataLoader`` can have it.
+    It needs only the model's spec, and can be pickled, so workers of a ``DataLoader`` can use it.
 
     Args:
         model: either form.
-        scale: what the pixels of the crops are multiplied by to be as large as the training's; see ``gricol_zoo.data.scale``.
+        scale: factor that makes the crops as large as those of the training; see ``gricol_zoo.data.scale``.
 
     Raises:
         GricolZooError: a scale that no camera has.
-        ImageError: by the function, for an image that cannot be read.
+        ImageError: raised by the returned function, for an image that cannot be read.
     """
     return Transform(model.spec, scale)
 
@@ -69,8 +69,8 @@ class Transform:
     """What ``create_transform`` returns.
 
     Args:
-        spec: of the model.
-        scale: of the crops.
+        spec: spec of the model.
+        scale: scale factor of the crops.
     """
 
     def __init__(self, spec: Any, scale: float) -> None:
@@ -82,7 +82,7 @@ class Transform:
         return as_batch([self.prepare(self.read(image)).canvas], self.spec)[0].contiguous()
 
     def read(self, image: AnyImage) -> Crop:
-        """Return an image in grey."""
+        """Return an image as a grey crop."""
         return read_any(image, self.spec.preprocess.ground)
 
     def prepare(self, crop: Crop) -> Prepared:
@@ -91,10 +91,10 @@ class Transform:
 
 
 def read_any(image: AnyImage, ground: str = "auto") -> Crop:
-    """Return a path, bytes, a PIL image or an array in grey, by the rule for files (``gricol_zoo.data.images``).
+    """Return a path, bytes, a PIL image or an array as a grey crop, by the rule for files (``gricol_zoo.data.images``).
 
     Raises:
-        ImageError: it cannot be read, or is none of these.
+        ImageError: it cannot be read, or it is none of these.
     """
     try:
         return read_crop(bytes_of(image), ground)
@@ -111,7 +111,7 @@ def bytes_of(image: AnyImage) -> bytes:
     if isinstance(image, (str, PathLike)):
         try:
             return Path(image).read_bytes()
-        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        except (OSError, ValueError) as error:  # ValueError: an impossible file name
             raise ImageError(getattr(error, "strerror", None) or str(error)) from error
     if isinstance(image, np.ndarray):
         image = from_array(image)
@@ -121,7 +121,7 @@ def bytes_of(image: AnyImage) -> bytes:
 
 
 def to_tiff(image: Image.Image) -> bytes:
-    """Return a PIL image as a TIFF file: the one format that holds every kind of pixel, so that one rule serves all.
+    """Return a PIL image as a TIFF file: the one format that holds every kind of pixel, so that one rule is enough.
 
     Raises:
         ImageError: it has no pixels, or its file cannot be read to the end.
@@ -133,7 +133,7 @@ def to_tiff(image: Image.Image) -> bytes:
         if image.mode in ("P", "PA") or "transparency" in image.info:
             image = image.convert("RGBA")
         image.save(stream, "TIFF", compression=None)
-    except Exception as error:  # an image is read when it is first asked for, and decoders raise anything
+    except Exception as error:  # Pillow reads an image lazily, and decoders raise any kind of error
         raise ImageError(f"damaged or truncated: {' '.join(str(error).split()) or type(error).__name__}") from error
     return stream.getvalue()
 
@@ -142,7 +142,7 @@ def from_array(array: np.ndarray) -> Image.Image:
     """Return an array as a PIL image.
 
     Raises:
-        ImageError: of a shape or type that no image has.
+        ImageError: a shape or dtype that no image has.
     """
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
@@ -156,18 +156,18 @@ def from_array(array: np.ndarray) -> Image.Image:
             raise ImageError(f"Expected integers of at most 31 bits, but got {array.min()} to {array.max()}.")
         array = array.astype(np.int32)
     elif array.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # it becomes infinite, which is refused
+        with np.errstate(over="ignore"):  # it becomes infinite, which is rejected later
             array = array.astype(np.float32)
     return Image.fromarray(np.ascontiguousarray(array))
 
 
 def classify(model: LowerBranch, images: Iterable[AnyImage], scale: float = 1.0, batch_size: int = 0) -> list[Prediction]:
-    """Classify images; one ``Prediction`` each, in their order. What cannot be read has its error in it.
+    """Classify images; return one ``Prediction`` per image, in order. For an image that cannot be read it has the error.
 
     Args:
         model: either form, with weights.
         images: paths, bytes, PIL images or arrays; a single one makes a list of one.
-        scale: what the pixels of the crops are multiplied by.
+        scale: scale factor of the crops.
         batch_size: images at once; 0 takes what suits the model.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Variables of other tools that change what is computed, without anything in a command or a recipe saying so."""
+"""Environment variables of other tools that change results although no command and no recipe mentions them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ CHANGING = (
     "ONEDNN_DEFAULT_FPMATH_MODE",
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
 )
-HARMLESS = ("", "0", "1", "FALSE", "NO", "NONE", "STRICT")  # what a launcher sets, and the tools' own defaults
+HARMLESS = ("", "0", "1", "FALSE", "NO", "NONE", "STRICT")  # values that a launcher sets, and the tools' own defaults
 ONE_CHANGES = ("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
 
 
 def changing_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the variables that are set and change results, with their values; none in the usual case.
+    """Return the variables that are set and change results, with their values; usually none.
 
-    They are respected, but a report, a training record and a karyotype say them, and the commands warn.
+    They are respected, but reports, training records and karyotypes record them, and the commands warn.
     """
     found = {name: environment[name] for name in CHANGING if name in environment}
     return {

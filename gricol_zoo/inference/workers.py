@@ -1,7 +1,7 @@
-"""Batches side by side: one worker a core, each taking its batch all the way from file to result.
+"""Batches side by side: one worker per core, each of which takes its batch all the way from file to result.
 
-A convolution split over cores waits for the slowest of them at every layer, and while files are read the cores idle. One
-batch a core does neither: reading, decoding and resizing of one batch overlap with the network on another.
+A convolution split over cores waits for the slowest of them at every layer, and while files are read the cores idle. With
+one batch per core neither happens: reading, decoding and resizing of one batch overlap with the network on another.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
 class _Threads:
     """Whether torch's threads have worked in this process.
 
-    A forked child has none of them, and waits for them for ever. So it is left one thread, its own; one that is spawned has
-    all.
+    A forked child has none of them, and would wait for them forever. So it gets one thread, its own; a spawned child has all
+    of them.
     """
 
     used = False
@@ -42,7 +42,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def usable_cores(quota_file: Path = QUOTA_FILE) -> int:
-    """Return how many cores this process may keep busy: its affinity, and a container's quota (cgroup v2), rounded up."""
+    """Return how many cores this process may use: by its affinity and a container's quota (cgroup v2), rounded up."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with contextlib.suppress(OSError, ValueError):
         quota, period = quota_file.read_text().split()  # "max 100000" has no quota: ValueError
@@ -51,15 +51,15 @@ def usable_cores(quota_file: Path = QUOTA_FILE) -> int:
 
 
 def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], workers: int = 0) -> Iterator[Result]:
-    """Yield ``work(item)`` for each item, in order; two items a worker are under way at a time, so memory stays flat.
+    """Yield ``work(item)`` for each item, in order. At most two items per worker are in progress, so memory stays flat.
 
-    Torch's own threads are shared out among the workers, and given back at the end. A single item, or one worker, runs
+    Torch's own threads are divided among the workers, and restored at the end. A single item, or one worker, runs
     in the calling thread with all of them.
 
     Args:
         work: must not depend on which thread runs it.
         items: taken one by one, in the calling thread.
-        workers: 0 takes one for each usable core, and no more than torch may have threads (``OMP_NUM_THREADS``).
+        workers: number of workers; 0 takes one per usable core, but no more than torch has threads (``OMP_NUM_THREADS``).
     """
     _Threads.used = True
     cores = min(usable_cores(), torch.get_num_threads())

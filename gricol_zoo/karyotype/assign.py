@@ -1,16 +1,16 @@
-"""Give the chromosomes of one cell their classes together: copy numbers are expected, not forced.
+"""Assign the classes of all chromosomes of one cell together: copy numbers are expected, not forced.
 
-A cell has two of each autosome and XX or XY, and departures are possible but rare. The classes chosen are those of least cost,
+A cell has two of each autosome and XX or XY; departures are possible but rare. The chosen classes are those of least cost,
 
-    sum over chromosomes of -ln p(class)    what the network says
-    + extra       for each copy beyond the expected
-    + missing     for each expected copy that is not there
+    sum over chromosomes of -ln p(class)    the network's probabilities
+    + extra       for each copy beyond the expected ones
+    + missing     for each expected copy that is missing
     + unassigned  for each chromosome that gets no class, in place of its -ln p
 
-over the sexes, found exactly: each expected copy is a slot, each chromosome may also stay outside the slots, and chromosomes
-are matched to slots (scipy's ``linear_sum_assignment``). Costs are in nats, as the logarithms that they compete with.
-Poletti et al. (2012) reassign by likelihood under a fixed karyotype; the soft counts are ours, so that 45, 47, a lost crop or
-a marker show instead of being forced into 2 + 2.
+over all sexes. The minimum is exact: each expected copy is a slot, each chromosome may also stay outside the slots, and
+chromosomes are matched to slots (scipy's ``linear_sum_assignment``). Costs are in nats, like the logarithms.
+Poletti et al. (2012) reassign by likelihood under a fixed karyotype. The soft counts are ours, so that a cell of 45 or 47, a
+lost crop or a marker stays visible instead of being forced into 2 + 2.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from gricol_zoo.spec import CHROMOSOMES
 
 UNASSIGNED = -1
 SEXES = ("XX", "XY", "XXX", "XXY", "XYY", "XXXX", "XXYY")
-"""What is expected of X and Y; as many letters as there are sets of autosomes (diploid, triploid, tetraploid)."""
+"""Expected X and Y; the number of letters is the number of autosome sets (diploid, triploid, tetraploid)."""
 
-MAX_CHROMOSOMES = 200  # twice a tetraploid cell; more is a folder of several cells
-LEAST = 1e-6  # a smaller probability counts as this much: no network knows that surely what a chromosome is not
-FORBIDDEN = 1e6  # nats; more than any cell can cost, and far from where float64 loses hundredths
+MAX_CHROMOSOMES = 200  # about twice a tetraploid cell; more than that is a folder of several cells
+LEAST = 1e-6  # a smaller probability counts as this: no network is that sure of what a chromosome is not
+FORBIDDEN = 1e6  # nats; more than any cell can cost, and small enough for float64 to resolve hundredths
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What departures cost, in nats; fitted on val parts (docs/explanation/decisions/karyotype.md).
+    """Costs of departures, in nats; fitted on val parts (docs/explanation/decisions/karyotype.md).
 
     Attributes:
-        extra: a copy beyond the expected.
-        missing: an expected copy that is not there.
+        extra: a copy beyond the expected ones.
+        missing: an expected copy that is missing.
         unassigned: a chromosome without a class.
 
     Raises:
@@ -65,8 +65,8 @@ class Assignment(NamedTuple):
 
     Attributes:
         classes: (n,) int, the index of each chromosome's class, ``UNASSIGNED`` for none.
-        sex: what was expected, one of ``SEXES``; "" where two of them fit alike.
-        cost: of it all, in nats.
+        sex: the expected sex chromosomes, one of ``SEXES``; "" if two of them fit equally well.
+        cost: total cost, in nats.
     """
 
     classes: np.ndarray
@@ -75,20 +75,20 @@ class Assignment(NamedTuple):
 
 
 def expected_copies(sex: str, labels: Sequence[str] = CHROMOSOMES) -> np.ndarray:
-    """Return (classes,) how many of each class a cell of this sex has, one of ``SEXES``."""
+    """Return (classes,) int, the copies of each class in a cell of this sex, one of ``SEXES``."""
     return np.array([sex.count(label) if label in ("X", "Y") else len(sex) for label in labels])
 
 
 def assign(probabilities: np.ndarray, costs: Costs = DEFAULT_COSTS, labels: Sequence[str] = CHROMOSOMES) -> Assignment:
-    """Give each chromosome of a cell a class, or none, at the least cost (see the module).
+    """Give each chromosome of a cell a class, or none, at the least cost (see the module docstring).
 
     Args:
         probabilities: (n, classes) calibrated probabilities, any float dtype; n may be 0.
-        costs: of departures.
+        costs: costs of departures.
         labels: the classes' names; "X" and "Y" follow the sex, the others come in sets.
 
     Raises:
-        GricolZooError: another shape, rows that are no distributions, or more than ``MAX_CHROMOSOMES`` of them.
+        GricolZooError: another shape, rows that are not distributions, or more than ``MAX_CHROMOSOMES`` rows.
     """
     losses, alone = _losses(probabilities, costs, labels)
     (best, sex), (second, _) = _ranked(losses, alone, costs, labels)[:2]
@@ -101,10 +101,10 @@ def confidences(
     costs: Costs = DEFAULT_COSTS,
     labels: Sequence[str] = CHROMOSOMES,
 ) -> np.ndarray:
-    """Return (n,) how sure each chromosome's class is, 0.5..1: its odds against the best cell in which it has another.
+    """Return (n,) the confidence of each chromosome's class, 0.5..1: its probability against the best cell without it.
 
-    With the margin m, in nats, by which the cell gets dearer if the chromosome may not have its class (or may not stay without
-    one), it is 1 / (1 + exp(-m)). Args and errors as for ``assign``, whose result ``assignment`` is.
+    It is 1 / (1 + exp(-m)), where m is the margin, in nats, by which the cell costs more if the chromosome may not have its
+    class (or may not stay without one). Args and errors as for ``assign``, whose result ``assignment`` is.
     """
     losses, alone = _losses(probabilities, costs, labels)
     margins = np.zeros(len(losses))
@@ -132,7 +132,7 @@ def check_probabilities(probabilities: np.ndarray, classes: int) -> np.ndarray:
         raise GricolZooError(
             f"Expected one cell of at most {MAX_CHROMOSOMES} chromosomes, but got {len(values)}. Give one cell at a time."
         )
-    # Not 1e-6: six printed digits, or half precision, must pass.
+    # A loose tolerance: printed digits and half precision must pass.
     wrong = ~((values >= 0).all(1) & (np.abs(values.sum(1) - 1) < 1e-2))
     if wrong.any():
         row = int(wrong.argmax())
@@ -153,18 +153,18 @@ def _losses(probabilities: np.ndarray, costs: Costs, labels: Sequence[str]) -> t
 
 
 def _ranked(losses: np.ndarray, alone: np.ndarray, costs: Costs, labels: Sequence[str]) -> list[tuple[_Match, str]]:
-    """Return the best of each sex, the cheapest first."""
+    """Return the best match for each sex, the cheapest first."""
     matches = [(_match(losses, alone, expected_copies(sex, labels), costs), sex) for sex in SEXES]
     return sorted(matches, key=lambda pair: pair[0].cost)
 
 
 def _match(losses: np.ndarray, alone: np.ndarray, expected: np.ndarray, costs: Costs) -> _Match:
-    """Return the least cost, and the classes that have it, for (n, classes) losses and (n,) costs of being unassigned."""
+    """Return the least cost and its classes, for (n, classes) losses and (n,) costs of being unassigned."""
     from scipy.optimize import linear_sum_assignment
 
     slots = np.repeat(np.arange(len(expected)), expected)
-    # Outside the slots a chromosome is an extra copy of its likeliest class, or unassigned. It takes nothing from another, so
-    # n columns alike stand for all of that. Filling a slot gives back the cost of its missing copy.
+    # Outside the slots a chromosome is an extra copy of its likeliest class, or unassigned. This does not affect the others,
+    # so n equal columns represent it. Filling a slot refunds the cost of its missing copy.
     extra = losses.min(1) + costs.extra
     outside = np.repeat(np.minimum(extra, alone)[:, None], len(losses), 1)
     matrix = np.concatenate([losses[:, slots] - costs.missing, outside], 1)

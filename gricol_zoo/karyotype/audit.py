@@ -1,4 +1,4 @@
-"""Whether a karyotype.json still says what its run gave: the same images through the same weights again, and compared."""
+"""Verify a karyotype.json: run the same images through the same weights again, and compare the results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from gricol_zoo.runtimes.engines import ENGINES
 from gricol_zoo.runtimes.load import classifier_on
 
 NOT_AGAIN = ("scale taken as", "fits these images better")
-"""Warnings of what a rerun does not look at."""
+"""Warnings about what a rerun does not check."""
 OF_NUMBERS = ("of the chromosomes are doubtful",)
 """Warnings of a cell that follow from probabilities."""
 
@@ -41,23 +41,22 @@ def differences(
     moved: bool = False,
     renamed: bool = False,
 ) -> list[str]:
-    """Return what is no longer as a karyotype says, one line each; none if all of it is.
+    """Return the differences between a karyotype and its rerun, one line each; empty if there are none.
 
-    Compared are the weights and the images by their hashes, the noted edits with the classes now, and then, if the inputs are
-    the same, what the model and the assignment make of them with every option as it was. Where the record's runtime or dtype is
-    not to be had here, it is run in fp32 on torch, and numbers are left out (``gricol_zoo.karyotype.rerun``).
+    It compares the weights and the images by their hashes, and the recorded edits with the current classes. If the inputs are
+    the same, it also compares the results of the model and the assignment with all recorded options. If the record's runtime or
+    dtype is not available here, the run is in fp32 on torch, and numbers are not compared (``gricol_zoo.karyotype.rerun``).
+    The model is not changed.
 
     Args:
         record: read from karyotype.json.
-        model: with the weights that are to be those of the record.
-        images: of the cell.
-        moved: whether they are somewhere else than they were.
-        renamed: whether the model goes by another name.
-
-    The model is left as it was.
+        model: model with the weights that should be those of the record.
+        images: images of the cell.
+        moved: whether they are not where they were.
+        renamed: whether the model has another name.
 
     Raises:
-        GricolZooError: the record lacks an option that the run needs, or has one that no run had.
+        GricolZooError: the record lacks an option that the run needs, or has an impossible one.
     """
     if isinstance(model, Classifier):
         return _differences(record, model, images, terms_of(record, model, moved, renamed))
@@ -83,7 +82,7 @@ def _differences(record: Karyotype, classifier: Classifier, images: ImageSet, te
     if dtype not in ("auto", *DTYPES, classifier.dtype) and not terms.classes_only:
         raise GricolZooError(f"The record's run used {dtype!r}, but its model uses {classifier.dtype}. The file was altered.")
     layout = str(options.get("layout", "auto"))
-    within = options.get("within_cell", 0.0)  # a record from before it was looked at does not say
+    within = options.get("within_cell", 0.0)  # records from before this option do not have it
     again = karyotype(classifier, images, costs=costs, layout=layout, scale=record.scale, within=within)
     found += [*_of_the_cell(record, again, images, terms), *_options(record, again, terms), *_warnings(record, again, terms)]
     for old, new in zip(record.chromosomes, again.chromosomes, strict=True):
@@ -109,7 +108,7 @@ def _of_the_cell(record: Karyotype, again: Karyotype, images: ImageSet, terms: T
 
 
 def _options(record: Karyotype, again: Karyotype, terms: Terms) -> Iterator[str]:
-    """Compare the options as a file has them: 1, 1.0 and true are three things."""
+    """Compare the options as they are in a file: 1, 1.0 and true are different."""
     for key in record.options if terms.from_before else {**record.options, **again.options}:
         old, new = record.options.get(key), again.options.get(key)
         left_out = terms.classes_only and f"options.{key}" in NUMBERS
@@ -131,13 +130,13 @@ def _warnings(record: Karyotype, again: Karyotype, terms: Terms) -> Iterator[str
 
 
 def written(file: Path, record: Karyotype) -> list[str]:
-    """Return what a record's file says for people that is not so, and which of its numbers are none."""
+    """Return the texts for people in a record's file that are wrong, and the numbers that are not finite."""
     data = read_json(file, "a karyotype")
     found = []
     for key, wanted in (("draft", record.draft), ("note", NOTE)):
         if data.get(key) != wanted:
             found.append(f"its {key} is {data.get(key)!r}, but should be {wanted!r}")
-    return found + [f"{where} is {value}, which is no number" for where, value in _endless(data, "")]
+    return found + [f"{where} is {value}, which is not a number" for where, value in _endless(data, "")]
 
 
 def _endless(value: Any, where: str) -> Iterator[tuple[str, float]]:
@@ -150,7 +149,7 @@ def _endless(value: Any, where: str) -> Iterator[tuple[str, float]]:
 
 
 def other_versions(record: Karyotype) -> list[str]:
-    """Return which versions are not those of the record's run, one line each: no fault, but a reason for small differences."""
+    """Return the versions that differ from the record's, one line each: not an error, but a reason for small differences."""
     runtime = str(record.options.get("runtime", TORCH))
     here: dict[str, Any] = versions(f"{runtime} {ENGINES[runtime].version()}" if runtime in ENGINES else TORCH)
     return [f"{name} was {old}, is now {here.get(name)}" for name, old in record.versions.items() if here.get(name) != old]
@@ -196,7 +195,7 @@ def _edits(record: Karyotype) -> Iterator[str]:
 
 
 def _results(old: Chromosome, new: Chromosome, terms: Terms) -> Iterator[str]:
-    """Compare what is not a number."""
+    """Compare the fields that are not numbers."""
     names = ["id", "error", "predicted", "automatic"]
     names += ["warnings"] * (not terms.from_before or bool(old.warnings))
     names += [name for name in ("label", "short_arm") if getattr(new, name) or not terms.moved]
@@ -209,14 +208,14 @@ def _results(old: Chromosome, new: Chromosome, terms: Terms) -> Iterator[str]:
 
 
 def _classes(old: Chromosome) -> Iterator[str]:
-    """Say where a record's numbers, which cannot be compared, speak against its own class."""
+    """Check that a record's numbers, which cannot be compared, do not contradict its own class."""
     if old.probabilities and old.probabilities.get(old.predicted, 0) < max(old.probabilities.values()):
         yield "its probabilities speak for another class than the predicted one"
 
 
 def _numbers(old: Chromosome, new: Chromosome, terms: Terms) -> Iterator[str]:
     margin = MARGIN * terms.rounding
-    # Each is asked whether it is near, not whether it is far: a NaN in the record is neither.
+    # Each test is "not near" instead of "far", because a NaN in the record is neither.
     if old.polarity is None and new.polarity is not None and not terms.from_before:
         yield f"the probability that its short arm is up was not there, is now {new.polarity}"
     if old.polarity is not None and (new.polarity is None or not abs(old.polarity - new.polarity) <= margin):

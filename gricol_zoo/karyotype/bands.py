@@ -1,4 +1,4 @@
-"""The banding that released weights are for, as people call it."""
+"""The banding that released weights are for, by its usual name."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ BANDS = {"qband": "Q-bands", "pki3": "G-bands"}
 
 
 def band_of(name: str) -> str:
-    """Return the banding that a model's name tells: "Q-bands", "G-bands"; "" where it tells none, as a folder's does."""
+    """Return the banding from a model's name: "Q-bands" or "G-bands"; "" if unknown, as for a folder's name."""
     try:
         return BANDS.get(parse_model_name(name).tag, "")
-    except GricolZooError:  # the name of a folder, or a record of before names were checked
+    except GricolZooError:  # the name of a folder, or a record from before names were checked
         return ""
 
 
 def with_band(name: str) -> str:
-    """Return a model's name with its banding, where it tells one.
+    """Return a model's name with its banding, if it is known.
 
     >>> with_band("r18half_192.qband")
     'r18half_192.qband (Q-bands)'
@@ -29,7 +29,7 @@ def with_band(name: str) -> str:
 
 
 def say_model(karyotype: Karyotype) -> str:
-    """Return the model with its banding, and how well it fitted where it was chosen by that."""
+    """Return the model's name with its banding, and how well it fitted if it was chosen by fit."""
     name, fit = str(karyotype.model.get("name", "")), karyotype.options.get("fit")
     value = fit.get(name) if isinstance(fit, dict) else None
     return with_band(name) + (f", chosen by fit {value:.2f}" if isinstance(value, float) else "")

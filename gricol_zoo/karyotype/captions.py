@@ -1,4 +1,4 @@
-"""The words of a karyogram: what stands above the chromosomes, and the list of what to review below them."""
+"""The text of a karyogram: the heading above the chromosomes, and the list of what to review below them."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from gricol_zoo.karyotype.shapes import (
 )
 
 SURE_FROM = 0.99
-WIDTH = 752.0  # of a line of words; the sheet is wider by the margins
-LETTERS = 88  # of a line of a warning
+WIDTH = 752.0  # of a line of text; the sheet is wider by the margins
+LETTERS = 88  # characters per line of a warning
 MOST_LISTED = 12
 ALIGNED = "All at one scale, short arm up where it is known, centromeres on the grey line as software found them."
 TO_SIGN = "_" * 24
 
 
 def heading(sheet: Sheet, karyotype: Karyotype, checked: str) -> float:
-    """Write what the cell is, and its warnings; return where the heading ends.
+    """Write the description of the cell and its warnings; return the y where the heading ends.
 
     Args:
-        sheet: to write on.
-        karyotype: of the cell.
-        checked: who checked it, and when; "" leaves a line to sign on.
+        sheet: sheet to write on.
+        karyotype: karyotype of the cell.
+        checked: who checked it, and when; "" leaves a line for a signature.
     """
     y = _title(sheet, f"{karyotype.draft}   (draft)")
     for words in (_about(karyotype), _made_by(karyotype, checked)):
@@ -50,7 +50,7 @@ def heading(sheet: Sheet, karyotype: Karyotype, checked: str) -> float:
 
 
 def _title(sheet: Sheet, words: str) -> float:
-    """Write the karyotype, a long one smaller and in as many lines as it needs, broken at its commas; return where it ends."""
+    """Write the karyotype; a long one is smaller, in several lines broken at its commas. Return where it ends."""
     size, lines = 24, [words]
     if width_of(words, size) > WIDTH:
         size = 16
@@ -70,12 +70,12 @@ def _about(karyotype: Karyotype) -> str:
 
 def _made_by(karyotype: Karyotype, checked: str) -> str:
     name, sha = karyotype.model.get("name", ""), karyotype.model.get("weights_sha256", "")
-    weights = f"Weights {name or 'of no name'}" + f" (sha256 {sha[:12]})" * bool(sha)
+    weights = f"Weights {name or 'without a name'}" + f" (sha256 {sha[:12]})" * bool(sha)
     return f"{weights} · Checked by: {checked or TO_SIGN}"
 
 
 def legend(sheet: Sheet, y: float) -> float:
-    """Say what the colours mean, on the baseline y; return where the legend ends."""
+    """Write what the colours mean, on the baseline y; return where the legend ends."""
     x = float(MARGIN)
     for colour, words in (
         (SURE, f"sure (from {SURE_FROM:.0%})"),
@@ -95,14 +95,14 @@ def review_list(sheet: Sheet, y: float, karyotype: Karyotype) -> float:
     alone = [item for item in karyotype.doubtful() if of_count(item, odd)]
     unread = [item for item in karyotype.chromosomes if item.error]
     warnings = [f"no. {item.id}: {warning}" for item in karyotype.chromosomes for warning in item.warnings]
-    warnings = [warning for warning in warnings if warning not in karyotype.warnings]  # which stand above
+    warnings = [warning for warning in warnings if warning not in karyotype.warnings]  # shown in the heading
     if alone:
         counts += f" (no. {', '.join(str(item.id) for item in alone)} {'is' if len(alone) == 1 else 'are'} marked for it alone)"
     parts = [
         ("Counts to confirm", [counts] if counts else [], ""),
         ("Classes to review, least certain first", [describe_doubt(item) for item in classes], "in karyotype.json"),
         ("Not readable", [f"no. {item.id}: {item.error}" for item in unread], "that could not be read"),
-        ("Warnings of images", warnings, "warnings, in karyotype.json"),
+        ("Image warnings", warnings, "warnings, in karyotype.json"),
     ]
     y += 6
     for title, lines, rest in parts:
@@ -115,7 +115,7 @@ def review_list(sheet: Sheet, y: float, karyotype: Karyotype) -> float:
 
 
 def closing(sheet: Sheet, y: float) -> float:
-    """Write how the chromosomes lie, and that it is a draft; return where it ends."""
+    """Write how the chromosomes are arranged, and that it is a draft; return where it ends."""
     for words in (ALIGNED, NOTE):
         sheet.shapes.append(Text(MARGIN, y, words, 11, colour=GREY))
         y += 16
@@ -131,7 +131,7 @@ def _part(sheet: Sheet, y: float, title: str, lines: list[str]) -> float:
 
 
 def _lines(sheet: Sheet, y: float, words: str, colour: str = "#000000") -> float:
-    """Write words in as many lines as they need; return where they end."""
+    """Write text in as many lines as it needs; return where it ends."""
     for line in wrap(words, LETTERS) or [""]:
         sheet.shapes.append(Text(MARGIN, y, shortened(line, 13, WIDTH), 13, colour=colour))
         y += LINE

@@ -1,6 +1,6 @@
-"""Where the centromere is in the upright picture of a chromosome: the waist, near where its class has it.
+"""Find the centromere in the upright picture of a chromosome: the waist near the position that its class has.
 
-Measured against marks by eye on crops of the val parts: ``benchmarks/results/released/centromere.md``.
+Evaluated against marks by eye on crops of the val parts: ``benchmarks/results/released/centromere.md``.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ import numpy as np
 
 from gricol_zoo.karyotype.ideogram import ideograms
 
-FOREGROUND = 0.3  # of the 99th percentile of the stain: what counts as chromosome
-SMOOTHING = 0.13  # of the chromosome's width: standard deviation of the Gaussian along it
-DISTANCE = 20.0  # by which a waist must be deeper per squared share of the length that it lies from its class's place
+FOREGROUND = 0.3  # fraction of the 99th percentile of the stain above which a pixel is chromosome
+SMOOTHING = 0.13  # standard deviation of the Gaussian along the chromosome, as a fraction of its width
+DISTANCE = 20.0  # penalty of a waist's depth per squared distance from its class's place, in lengths
 
 
 def index_of(label: str) -> float | None:
-    """Return the centromere index of a class, short arm by whole length on the sequence; None where it has no ideogram."""
+    """Return the centromere index of a class (short arm / whole length, on the sequence); None if it has no ideogram."""
     one = ideograms().get(label)
     return one.centromere / one.length if one else None
 
 
 def find_centromere(picture: np.ndarray, label: str) -> float | None:
-    """Return the row of the centromere, in pixels from the top; None where there is nothing to tell it by.
+    """Return the row of the centromere, in pixels from the top; None without a class or a chromosome.
 
-    A row is scored by how deep its waist is, from which its distance from the class's place is subtracted. Without a class the
-    waist alone is not sure enough (see the benchmark).
+    A row's score is the depth of its waist less a penalty for its distance from the class's place. Without a class the
+    waist alone is not reliable enough (see the benchmark).
 
     Args:
         picture: (H, W) uint8, dark on white, upright, short arm up.
@@ -39,9 +39,9 @@ def find_centromere(picture: np.ndarray, label: str) -> float | None:
 
 
 def waists(picture: np.ndarray) -> tuple[int, np.ndarray]:
-    """Return the first row of a chromosome, and how deep the waist at each of its n rows is, (n,) from 0 to 1.
+    """Return the first row of a chromosome, and the depth of the waist at each of its n rows, (n,) from 0 to 1.
 
-    That is how much narrower it is there than at its widest places above and below.
+    The depth is how much narrower the chromosome is there than at its widest places above and below.
 
     Args:
         picture: (H, W) uint8, dark on white, upright.
@@ -61,6 +61,6 @@ def waists(picture: np.ndarray) -> tuple[int, np.ndarray]:
 
 
 def _brightest(value: np.ndarray) -> float:
-    """Return the 99th percentile of what stands out of a background of 0."""
+    """Return the 99th percentile of what stands out from a background of 0."""
     inside = value[value > 0.1 * float(value.max(initial=0.0))]
     return float(np.percentile(inside, 99)) if inside.size else 0.0

@@ -1,7 +1,7 @@
-"""That a person has checked a cell: the last entry of its log, with a seal over all that the record said then.
+"""A person's check of a cell: the last entry of its log, with a seal over the whole content of the record at that time.
 
-The seal is a SHA-256, so a byte that is changed afterwards is found by ``gricol-zoo verify``. Whoever writes the file can make
-a new seal as well; only a signature (``gricol-zoo sign``, or ``serve --key``) tells who it was.
+The seal is a SHA-256, so ``gricol-zoo verify`` detects every later change. But whoever writes the file can also make a new
+seal; only a signature (``gricol-zoo sign``, or ``serve --key``) proves who it was.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.karyotype.document import CELL, TURNED, Chromosome, Edit, Karyotype, now
 from gricol_zoo.weights.ed25519 import canonical
 
-CHECKED = "checked"  # what an entry of the log is of
+CHECKED = "checked"  # field ``what`` of such an entry of the log
 
 
 def check(karyotype: Karyotype, by: str, time: str = "") -> Karyotype:
-    """Return the karyotype as checked by somebody. Any later edit opens it again.
+    """Return the karyotype, checked by a person. Any later edit opens it again.
 
     Raises:
-        GricolZooError: nobody is named, or something doubtful is open.
+        GricolZooError: no name is given, or a chromosome is still in doubt.
     """
     if not by:
-        raise GricolZooError("Expected who checks the cell. Enter your initials first.")
+        raise GricolZooError("Expected the name of who checks the cell. Enter your initials first.")
     left = [str(item.id) for item in karyotype.doubtful()]
     if left:
         raise GricolZooError(
@@ -38,33 +38,33 @@ def check(karyotype: Karyotype, by: str, time: str = "") -> Karyotype:
 
 
 def reopen(karyotype: Karyotype, by: str = "", time: str = "") -> Karyotype:
-    """Return the karyotype as no longer checked, where it was."""
+    """Return the karyotype as no longer checked, if it was."""
     last = last_check(karyotype)
     return _log(karyotype, Edit(time or now(), by, CELL, last.after, "", CHECKED)) if last else karyotype
 
 
 def last_check(karyotype: Karyotype) -> Edit | None:
-    """Return the entry by which the cell is checked as it is now: nothing was changed after it. None where there is none."""
+    """Return the entry of the check that is still valid, because nothing was changed after it; None if there is none."""
     last = karyotype.edits[-1] if karyotype.edits else None
     return last if last is not None and last.what == CHECKED and last.after else None
 
 
 def checked_by(karyotype: Karyotype) -> str:
-    """Return who checked the cell as it is now, and when: "AB, 2026-01-31T12:00:00Z"; "" if nobody has."""
+    """Return who checked the cell in its current state, and when: "AB, 2026-01-31T12:00:00Z"; "" if nobody has."""
     last = last_check(karyotype)
     return f"{last.by}, {last.time}" if last else ""
 
 
 def seal(karyotype: Karyotype, by: str, time: str) -> str:
-    """Return a SHA-256 of all that a record says, and of who checks it and when.
+    """Return a SHA-256, in hex, of the whole content of a record and of who checks it and when.
 
-    Fields that have their default are left out: a later version may have more fields, and its seal is the same.
+    Fields with their default value are left out: a later version may have more fields, and the seal stays the same.
     """
     return hashlib.sha256(canonical({"record": _bare(karyotype), "by": by, "time": time})).hexdigest()
 
 
 def broken_seals(karyotype: Karyotype) -> Iterator[str]:
-    """Say of each time that the cell was checked whether the record is no longer what was checked."""
+    """Yield a line for each check of the cell whose seal no longer fits the record, or that was not allowed."""
     for place, edit in enumerate(karyotype.edits):
         if edit.what != CHECKED or not edit.after:
             continue

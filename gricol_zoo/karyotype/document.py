@@ -1,8 +1,8 @@
-"""What is known of one cell, as data: ``karyotype.json`` is a ``Karyotype`` and nothing else.
+"""All data of one cell: ``karyotype.json`` is a ``Karyotype`` and nothing else.
 
 It is also the record of the run that made it (model, weights, versions, inputs by hash, options, time) and of every edit
 since, so that a result can be checked years later (``gricol-zoo verify``). A person may change ``assigned`` and ``turned`` in
-the file by hand; the next drawing finds what was changed and writes it down as an edit.
+the file by hand; the next drawing detects such changes and records them as edits.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from gricol_zoo.weights.ed25519 import canonical
 
 FORMAT = 1
 UPRIGHT, TURNED = "as it lies", "upside down"
-UNASSIGNED_WORD = "unassigned"  # what is confirmed of a chromosome that belongs to no class, such as a marker
-CELL = 0  # what an edit of the whole cell has for an id
+UNASSIGNED_WORD = "unassigned"  # confirmed "class" of a chromosome that belongs to no class, such as a marker
+CELL = 0  # id of an edit of the whole cell
 DOUBTFUL = 0.98  # confidence below which a person should look; chosen on val parts, where it flags 2 and 4 % of the right ones
 
 
@@ -36,17 +36,17 @@ class Chromosome:
         path: its file inside the source.
         sha256: of the file's bytes.
         probabilities: the network's calibrated probability of each class; empty if the image could not be read.
-        predicted: the likeliest class, by itself.
-        automatic: the class that the whole cell gave it, "" for none (unassigned).
-        assigned: its class now: ``automatic``, or what a person made of it.
-        confidence: that ``automatic`` is right, 0..1, from how much dearer the cell is without it.
-        label: the true class, if the source says it; it is never used, only compared.
-        short_arm: "up" or "down" where the source says which end the short arm is at, "" if that is not known.
+        predicted: the likeliest class of the chromosome on its own.
+        automatic: the class from the assignment of the whole cell, "" for none (unassigned).
+        assigned: its class now: ``automatic``, or the class that a person gave it.
+        confidence: confidence that ``automatic`` is right, 0..1, from how much more the cell costs without it.
+        label: the true class, if the source gives it; it is never used, only compared.
+        short_arm: "up" or "down" if the source says at which end the short arm is, "" if that is not known.
         turned: draw it upside down.
         error: why the image could not be read, "" if it could.
-        polarity: the network's probability that the short arm is up in the image; None where it cannot tell.
+        polarity: the network's probability that the short arm is up in the image; None if it does not predict it.
         warnings: what is wrong with the image, one line each.
-        confirmed: the class that a person confirmed, "unassigned" for none; "" if nobody has confirmed one.
+        confirmed: the class that a person confirmed, "unassigned" for no class; "" if nobody has confirmed one.
     """
 
     id: int
@@ -67,12 +67,12 @@ class Chromosome:
 
     @property
     def drawn(self) -> dict[str, str]:
-        """What it is now in each of the fields that a person may change, as an ``Edit`` has it."""
+        """The current value of each field that a person may change, in the form of an ``Edit``."""
         return {"assigned": self.assigned, "turned": TURNED if self.turned else UPRIGHT, "confirmed": self.confirmed}
 
     @property
     def found(self) -> dict[str, str]:
-        """What it was in these fields before any edit."""
+        """The values of these fields before any edit."""
         down = self.short_arm == "down" if self.short_arm else self.polarity is not None and self.polarity < 0.5
         return {"assigned": self.automatic, "turned": TURNED if down else UPRIGHT, "confirmed": ""}
 
@@ -88,20 +88,20 @@ class Chromosome:
 
     @property
     def doubtful(self) -> bool:
-        """Whether a person should look at it: unassigned, or not sure, and neither moved nor confirmed by a person."""
+        """Whether a person should look at it: it is unassigned or not sure, and was neither moved nor confirmed by a person."""
         return not self.edited and not self.settled and (not self.assigned or self.confidence < DOUBTFUL)
 
 
 @dataclass(frozen=True)
 class Edit:
-    """What a person did to a chromosome: moved it from one class to another, "" for unassigned; turned or confirmed it.
+    """What a person did to a chromosome: moved it from one class to another ("" for unassigned), turned it or confirmed it.
 
     Attributes:
         time: ISO 8601, UTC.
-        by: whose edit it is, as they gave it.
-        id: of the chromosome; ``CELL`` where the whole cell was checked.
-        before, after: its class; or ``UPRIGHT`` and ``TURNED``; or the class confirmed; or the seal of a checked cell.
-        what: the field that was changed: "assigned", "turned" or "confirmed"; "checked" of a cell
+        by: name of the person, as given.
+        id: id of the chromosome; ``CELL`` if the whole cell was checked.
+        before, after: its class; or ``UPRIGHT`` and ``TURNED``; or the confirmed class; or the seal of a checked cell.
+        what: the field that was changed: "assigned", "turned" or "confirmed"; "checked" for a cell
             (``gricol_zoo.karyotype.checked``).
     """
 
@@ -121,16 +121,16 @@ class Karyotype:
         cell: its name.
         chromosomes: all of its images, also those without a class and those that could not be read.
         labels: the classes, in their order.
-        sex: what the assignment expected, such as "XX"; "" if two fit alike.
+        sex: the sex chromosomes that the assignment expected, such as "XX"; "" if two fit equally well.
         model: name, weights_sha256 and hub_ref of the weights.
-        options: dtype, costs and whatever else the result depends on.
-        versions: of Python and of the libraries that computed.
+        options: dtype, costs and everything else that the result depends on.
+        versions: versions of Python and of the libraries that were used.
         source: where the images were.
-        time: of the run, ISO 8601, UTC.
+        time: time of the run, ISO 8601, UTC.
         edits: in their order.
-        case: the person's, "" if unknown.
-        scale: what the crops' pixels were multiplied by to be as large as the training's.
-        warnings: why the cell as a whole should not be trusted, one line each.
+        case: the person's case, "" if unknown.
+        scale: factor that made the crops as large as those of the training.
+        warnings: reasons not to trust the cell as a whole, one line each.
     """
 
     cell: str
@@ -149,9 +149,9 @@ class Karyotype:
 
     @property
     def draft(self) -> str:
-        """The karyotype as ISCN writes it, as far as counts tell: "46,XY"; a draft, see ``gricol_zoo.karyotype.draft``.
+        """The karyotype as ISCN writes it, from counts alone: "46,XY"; a draft, see ``gricol_zoo.karyotype.draft``.
 
-        Of a cell with warnings it says that it cannot be relied on, so that nobody takes it for a finding.
+        For a cell with warnings it begins with "not reliable", so that nobody takes it for a finding.
         """
         counted = draft(self.counts(), len(self.chromosomes))
         return f"not reliable: {counted}" if self.warnings else counted
@@ -162,12 +162,12 @@ class Karyotype:
         return {label: found[label] for label in self.labels}
 
     def doubtful(self) -> list[Chromosome]:
-        """Return what a person should look at, the least sure first."""
+        """Return the chromosomes that a person should look at, the least sure first."""
         readable = [chromosome for chromosome in self.chromosomes if not chromosome.error]
         return sorted((item for item in readable if item.doubtful), key=lambda item: item.confidence)
 
     def move(self, id: int, label: str, by: str = "", time: str = "") -> Karyotype:
-        """Return the karyotype with one chromosome moved to a class, "" for unassigned, and the edit noted.
+        """Return the karyotype with one chromosome moved to a class, "" for unassigned, and the edit recorded.
 
         Raises:
             GricolZooError: no such chromosome or class, or an image that could not be read.
@@ -183,7 +183,7 @@ class Karyotype:
         return self._with(dataclasses.replace(chromosome, assigned=label), edit)
 
     def turn(self, id: int, by: str = "", time: str = "") -> Karyotype:
-        """Return the karyotype with one chromosome drawn the other way up, and the edit noted.
+        """Return the karyotype with one chromosome drawn the other way up, and the edit recorded.
 
         Raises:
             GricolZooError: no such chromosome.
@@ -194,13 +194,13 @@ class Karyotype:
         return self._with(changed, edit)
 
     def confirm(self, id: int, word: str | None = None, by: str = "", time: str = "") -> Karyotype:
-        """Return the karyotype with one chromosome's class confirmed, and the edit noted.
+        """Return the karyotype with one chromosome's class confirmed, and the edit recorded.
 
         Args:
-            id: of the chromosome.
-            word: what is confirmed: a class, "unassigned", or "" to take it back; None is the class that it has now.
-            by: whose edit it is.
-            time: of the edit; "" is now.
+            id: id of the chromosome.
+            word: what is confirmed: a class, "unassigned", or "" to withdraw it; None is the class that it has now.
+            by: name of the person.
+            time: time of the edit; "" is now.
 
         Raises:
             GricolZooError: no such chromosome.
@@ -228,7 +228,7 @@ class Karyotype:
         return dataclasses.replace(self, chromosomes=chromosomes, edits=[*self.edits, *edits])
 
     def note_edits(self, by: str = "") -> Karyotype:
-        """Return the karyotype with an edit for each chromosome that was changed in the file, which is noted nowhere."""
+        """Return the karyotype with an edit for each change in the file that has not been recorded yet."""
         edits, time, last = list(self.edits), now(), self.last_noted()
         for item in self.chromosomes:
             for what, value in item.drawn.items():
@@ -237,7 +237,7 @@ class Karyotype:
         return dataclasses.replace(self, edits=edits)
 
     def last_noted(self) -> dict[tuple[int, str], str]:
-        """Return what each chromosome is in each field that may be changed, as far as the edits tell."""
+        """Return the value of each chromosome in each field that may be changed, according to the edits."""
         found = {(item.id, what): value for item in self.chromosomes for what, value in item.found.items()}
         return found | {(edit.id, edit.what): edit.after for edit in self.edits}
 
@@ -247,7 +247,7 @@ class Karyotype:
         return json.dumps({"format": FORMAT, "draft": self.draft, "note": NOTE, **data}, indent=1, ensure_ascii=False) + "\n"
 
     def write(self, file: Path) -> None:
-        """Write it as JSON, whole or not at all."""
+        """Write it as JSON, atomically."""
         write_atomically(file, self.to_json().encode(errors="backslashreplace"))
 
 
@@ -259,10 +259,10 @@ def now() -> str:
 
 
 def to_sign(file: Path) -> bytes:
-    """Return the bytes of a record that a signature is of: all that it says, however it is laid out."""
+    """Return the bytes of a record that are signed: all of its content, independent of the layout of the file."""
     return canonical(read_json(file, "a karyotype"))
 
 
 def signature_file(file: Path) -> Path:
-    """Return where a record's signature stands."""
+    """Return the path of a record's signature."""
     return file.with_name(f"{file.name}.sig")

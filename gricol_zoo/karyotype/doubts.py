@@ -1,6 +1,6 @@
-"""What a person should look at in a cell, in words: counts to confirm, and classes to review.
+"""What a person should look at in a cell, as text: counts to confirm, and classes to review.
 
-A third 21 is not a doubt of a class: each of the three may be as clear as can be, and it is their number that nobody expected.
+A third 21 is not a doubt about a class: each of the three may be perfectly clear; only their number is unexpected.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draft import SEX, is_piece, sets_of
 
-ALONE = 0.9  # probability from which a chromosome is sure of its class by itself
+ALONE = 0.9  # probability from which a chromosome's class is sure on its own
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def odd_counts(karyotype: Karyotype) -> dict[str, int]:
-    """Return the classes whose number is not that of the cell's sets, with their number; X and Y are odd together.
+    """Return the classes whose count differs from the cell's number of sets, with their count; X and Y count together.
 
-    Of a part of a cell no number is odd: most of it is missing.
+    For a part of a cell this is empty: most of the cell is missing.
     """
     counts = karyotype.counts()
     if is_piece(counts):
@@ -30,11 +30,11 @@ def odd_counts(karyotype: Karyotype) -> dict[str, int]:
 
 
 def of_count(item: Chromosome, odd: Mapping[str, int]) -> bool:
-    """Return whether a doubtful chromosome is in doubt for the number of its class alone: by itself its class is sure.
+    """Return whether a chromosome is in doubt only because of the count of its class: on its own its class is sure.
 
     Args:
         item: the chromosome.
-        odd: of its cell, from ``odd_counts``.
+        odd: unexpected counts of its cell, from ``odd_counts``.
     """
     alone = item.probabilities.get(item.assigned, 0.0)
     return item.doubtful and item.assigned in odd and item.predicted == item.assigned and alone >= ALONE
@@ -47,14 +47,14 @@ def of_class(karyotype: Karyotype) -> list[Chromosome]:
 
 
 def say_counts(karyotype: Karyotype) -> str:
-    """Return one line with the counts to confirm, "" where there are none: "three 21: confirm the count"."""
+    """Return one line with the counts to confirm, "" if there are none: "three 21: confirm the count"."""
     odd = odd_counts(karyotype)
     said = ", ".join(f"{NUMBERS[count] if count < len(NUMBERS) else count} {label}" for label, count in odd.items())
     return f"{said}: confirm the count{'s' if len(odd) > 1 else ''}" if odd else ""
 
 
 def describe_doubt(item: Chromosome) -> str:
-    """Return one line that says what speaks for a chromosome's class, and for which other."""
+    """Return one line with a chromosome's class, its confidence, and the likeliest classes on its own."""
     others = sorted(item.probabilities.items(), key=lambda pair: -pair[1])
     seen = ", ".join(f"{label} {percent(value)}" for label, value in others[:3] if value >= 0.005)
     where = f"{item.assigned}, confidence {percent(item.confidence)}" if item.assigned else "unassigned"
@@ -62,7 +62,7 @@ def describe_doubt(item: Chromosome) -> str:
 
 
 def percent(value: float) -> str:
-    """Return a share as whole percents, and never as 100: no network is that sure.
+    """Return a fraction in whole percent, but never 100: no network is that sure.
 
     >>> percent(0.873), percent(0.9996)
     ('87%', 'over 99%')

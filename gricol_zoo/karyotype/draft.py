@@ -1,7 +1,7 @@
-"""Counts to a karyotype as ISCN writes numbers: "46,XY", "47,XX,+21", "45,X", "92,XXYY", "90<4n>,XXYY,-5,-7".
+"""From counts to a karyotype in ISCN's notation: "46,XY", "47,XX,+21", "45,X", "92,XXYY", "90<4n>,XXYY,-5,-7".
 
-It is a draft. Only whole chromosomes are counted: no structural change is seen, a missing chromosome may be a lost crop, and
-one cell says nothing of a person.
+It is a draft. Only whole chromosomes are counted: structural changes are not seen, a missing chromosome may be a lost crop,
+and a single cell allows no conclusion about a person.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 NOTE = "A research draft made by software from the counts of one cell; not a finding, and not made by a medical device."
-MOST_DEPARTURES = 16  # with more their number is given, not each of them
+MOST_DEPARTURES = 16  # with more, only their number is given
 SEX = ("X", "Y")
 
 
 def draft(counts: Mapping[str, int], images: int) -> str:
-    """Return the karyotype of counts by class, and what stands beside it.
+    """Return the karyotype from counts by class, with remarks, such as on unassigned images.
 
     >>> draft({**{str(n): 2 for n in range(1, 23)}, "21": 3, "X": 1, "Y": 1}, 47)
     '47,XY,+21'
@@ -32,7 +32,7 @@ def draft(counts: Mapping[str, int], images: int) -> str:
     departures = [
         f"{'+' if count > sets else '-'}{label}" for label, count in autosomes.items() for _ in range(abs(count - sets))
     ]
-    # ISCN names the level where it is not two and a departure is from it.
+    # ISCN states the ploidy level if it is not two and there are departures from it.
     level = f"<{sets}n>" if departures and sets != 2 else ""
     if len(departures) > MOST_DEPARTURES:
         departures = [f"{len(departures)} departures from {sets} of each"]
@@ -41,9 +41,9 @@ def draft(counts: Mapping[str, int], images: int) -> str:
 
 
 def sets_of(counts: Mapping[str, int]) -> int:
-    """Return the sets whose multiple lies nearest to a cell's number, as ISCN divides: 35 to 57 are two, 58 to 80 three.
+    """Return the number of sets whose multiple is nearest to a cell's count, as in ISCN: 35 to 57 are two, 58 to 80 three.
 
-    Fewer than 35 are one set only if that is what they look like; else they are two, of which some are lost.
+    Fewer than 35 are one set only if they look haploid; otherwise they are two sets with losses.
 
     Args:
         counts: how many chromosomes each class has.
@@ -54,12 +54,12 @@ def sets_of(counts: Mapping[str, int]) -> int:
 
 
 def is_piece(counts: Mapping[str, int]) -> bool:
-    """Return whether so few are there that this is not a cell's count but a part of a cell."""
+    """Return whether there are so few chromosomes that they are only a part of a cell."""
     one = sum(label not in SEX for label in counts) + 1
     return sum(counts.values()) + one // 2 < 2 * one and not _is_haploid(counts)
 
 
 def _is_haploid(counts: Mapping[str, int]) -> bool:
-    """Return whether each autosome is there, most of them once."""
+    """Return whether each autosome is present, most of them once."""
     autosomes = [count for label, count in counts.items() if label not in SEX]
     return bool(autosomes) and min(autosomes) >= 1 and 2 * autosomes.count(1) > len(autosomes)

@@ -1,4 +1,4 @@
-"""A laid-out karyogram as PNG (Pillow) or SVG (text with the pictures inside)."""
+"""A laid-out karyogram as PNG (by Pillow) or SVG (text with embedded pictures)."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def to_image(sheet: Sheet, zoom: int = 2, bright: bool = False) -> Image.Image:
-    """Return the karyogram as an RGB image, ``zoom`` pixels a unit: that of the pictures, which are then not resampled.
+    """Return the karyogram as an RGB image, ``zoom`` pixels per unit, so that its pictures are not resampled.
 
     Args:
         sheet: the karyogram.
-        zoom: of its pictures.
-        bright: bright bands on black, as a fluorescent stain is seen in the microscope.
+        zoom: zoom of its pictures.
+        bright: bright bands on black, as a fluorescent stain appears in the microscope.
     """
     ground, colours = _paint(bright)
     image = Image.new("RGB", (round(sheet.width * zoom), round(sheet.height * zoom)), ground)
@@ -59,7 +59,7 @@ def to_image(sheet: Sheet, zoom: int = 2, bright: bool = False) -> Image.Image:
 
 
 def _paint(bright: bool) -> tuple[str, dict[str, str]]:
-    """Return the colour of the background, and what becomes of the colours of a white sheet."""
+    """Return the colour of the background, and the replacements of the colours of a white sheet."""
     return (BLACK, ON_BLACK) if bright else (WHITE, {})
 
 
@@ -71,7 +71,7 @@ def to_png(sheet: Sheet, zoom: int = 2, bright: bool = False) -> bytes:
 
 
 def to_svg(sheet: Sheet, zoom: int = 2, bright: bool = False) -> str:
-    """Return the karyogram as an SVG file that needs no other; each chromosome's picture has the id ``chromosome-<n>``."""
+    """Return the karyogram as a self-contained SVG file; each chromosome's picture has the id ``chromosome-<n>``."""
     width, height = round(sheet.width), round(sheet.height)
     ground, colours = _paint(bright)
     lines = [
@@ -84,7 +84,7 @@ def to_svg(sheet: Sheet, zoom: int = 2, bright: bool = False) -> str:
 
 def _element(shape: Text | Bar | Picture, zoom: int, bright: bool, colours: dict[str, str]) -> str:
     if isinstance(shape, Text):
-        # XML has no place for control characters, which a file's name may hold.
+        # XML does not allow control characters, which a file's name may contain.
         words = escape("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in shape.words))
         colour = colours.get(shape.colour, shape.colour)
         style = f'font-size="{shape.size}" text-anchor="{shape.anchor}" fill="{colour}"'

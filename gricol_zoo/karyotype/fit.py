@@ -1,7 +1,7 @@
-"""Which of several models fits a cell's images: the one that is surest of them, on the mean of its best probabilities.
+"""Choose the model that fits a cell's images best: the one with the highest mean of its best probabilities.
 
-A model of another band, or of another camera, is unsure of almost every chromosome. What is measured, and how often the choice
-is right: docs/explanation/decisions/karyotype.md.
+A model for another banding, or for another camera, is unsure of almost every chromosome. For what is measured and how often
+the choice is right, see docs/explanation/decisions/karyotype.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gricol_zoo.errors import ImageError
 from gricol_zoo.inference.classifier import Classifier
 from gricol_zoo.karyotype.looking import Greys, read_cell, scale_of
 
-SAMPLE = 16  # chromosomes of a cell that are asked about, spread over it
+SAMPLE = 16  # most chromosomes of a cell that are classified for it, spread over the cell
 
 
 def fits(
@@ -28,8 +28,8 @@ def fits(
     """Return how well each model fits a cell's images, 0..1, by the model's name, in their order.
 
     Args:
-        classifiers: of the same classes.
-        greys: of the cell; a sample of at most ``SAMPLE`` is looked at.
+        classifiers: models with the same classes.
+        greys: grey images of the cell; a sample of at most ``SAMPLE`` is used.
         scale: as for ``karyotype``.
         of_case: as for ``karyotype``.
     """
@@ -41,7 +41,7 @@ def fits(
         unit = one.preprocess.length if one.preprocess else 0.0
         if first is None:
             first = scale_of(one, greys, scale, of_case)[0], unit
-        # The lengths are measured once: another model only wants the crops at another size.
+        # The lengths are measured once: another model only needs the crops at another size.
         step = first[0] * unit / first[1] if unit and first[1] and scale == "auto" else first[0]
         prepared = [value for grey in sample if (value := _prepare(one, grey, step)) is not None]
         found[one.name] = round(float(one.classify(prepared)[0].max(1).mean()), 4) if prepared else 0.0
@@ -49,7 +49,7 @@ def fits(
 
 
 def best(found: dict[str, float]) -> str:
-    """Return the name of the model that fits best, the first of equals."""
+    """Return the name of the model that fits best; the first one if several are equal."""
     return max(found, key=lambda name: found[name])
 
 
@@ -59,10 +59,10 @@ def choose(
     scale: str | float = "auto",
     of_case: Callable[[], float | None] = lambda: None,
 ) -> tuple[Classifier, dict[str, float]]:
-    """Return the classifier that fits a cell best, and how well each does; of one alone nothing is asked.
+    """Return the classifier that fits a cell best, and how well each does; a single one is returned untested.
 
     Args:
-        classifiers: at least one, of the same classes; the first is taken where none of the images can be read.
+        classifiers: at least one, with the same classes; the first is taken if none of the images can be read.
         images: of the cell, read once.
         scale: as for ``karyotype``.
         of_case: as for ``karyotype``.
@@ -80,7 +80,7 @@ def choose(
 
 
 def _prepare(classifier: Classifier, grey: np.ndarray, factor: float) -> Any:
-    """Return what a classifier takes of a crop; None for one that it cannot take."""
+    """Return a crop as a classifier takes it; None if it cannot be prepared."""
     try:
         return classifier.prepare(grey, factor)
     except ImageError:

@@ -2,7 +2,7 @@
 
 ``assets/ideograms.csv`` has the length of each chromosome, its centromere and its dark and variable bands, in megabases. The
 positions are those of the human assembly hg19 in UCSC's table ``cytoBand`` (Furey and Haussler, 2003), whose names and shades
-are ISCN's; neighbouring bands that no light microscope parts at 400 bands are left out or joined.
+are ISCN's; neighbouring bands that a light microscope does not separate at 400 bands are left out or joined.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ EDGE = "#555555"
 
 @dataclass(frozen=True)
 class Band:
-    """A band: its ISCN name, where it begins and ends in megabases from the end of the short arm, and its stain."""
+    """A band: its ISCN name, its start and end in megabases from the end of the short arm, and its stain."""
 
     name: str
     start: float
@@ -41,9 +41,9 @@ class Ideogram:
     """A chromosome's bands.
 
     Attributes:
-        length: megabases.
-        centromere: where it is, megabases from the end of the short arm.
-        bands: without what is light, from the short arm's end down.
+        length: in megabases.
+        centromere: its position, in megabases from the end of the short arm.
+        bands: all except the light ones, from the end of the short arm on.
     """
 
     length: float
@@ -100,7 +100,7 @@ def _band(band: Band, unit: float) -> str:
 
 
 def _centromere(one: Ideogram, unit: float) -> list[str]:
-    """Draw the waist: what is beside the two triangles that meet at the centromere."""
+    """Draw the waist: two triangles that meet at the centromere, on a cleared background."""
     ends = [band for band in one.bands if band.stain == CENTROMERE]
     top, middle, foot = ends[0].start * unit, one.centromere * unit, ends[-1].end * unit
     left, right = (WIDTH - WAIST) / 2, (WIDTH + WAIST) / 2

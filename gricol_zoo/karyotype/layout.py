@@ -1,7 +1,7 @@
-"""Where everything of a karyogram goes: a list of simple shapes, in units that ``draw`` turns into PNG or SVG.
+"""The layout of a karyogram: a list of simple shapes, in units that ``draw`` turns into PNG or SVG.
 
-ISCN order, Denver groups in rows, homologues side by side with their centromeres on one line; after the sex chromosomes what
-has no class, markers among it; below that what a person should look at.
+ISCN order, Denver groups in rows, homologues side by side with their centromeres on one line; after the sex chromosomes those
+without a class, such as markers; below them the list of what a person should look at.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from gricol_zoo.karyotype.shapes import (
 
 __all__ = ["Bar", "Picture", "Sheet", "Text", "colour_of", "lay_out", "percent"]
 
-NAMED, BELOW = 50.0, 82.0  # what the bars and names of a row take below it; from there to the next row
+NAMED, BELOW = 50.0, 82.0  # height of the bars and names below a row; distance from the row's foot to the next row
 LOOSE = "unassigned, markers or unreadable"
 
 
 def colour_of(item: Chromosome) -> str:
-    """Return the colour that tells how sure a chromosome's class is, or that a person gave it."""
+    """Return the colour that shows how sure a chromosome's class is, or that a person gave it."""
     if item.edited:
         return EDITED
     if not item.assigned or item.confidence < DOUBTFUL:
@@ -62,11 +62,11 @@ def lay_out(
     """Lay out a cell's karyogram.
 
     Args:
-        karyotype: what is drawn.
-        pictures: of its chromosomes, ``zoom`` pixels a unit, by id.
-        zoom: of the pictures.
-        bare: without title, list and note, for a page that says these itself.
-        checked: who checked the cell, and when; "" leaves a line to sign on.
+        karyotype: the karyotype to draw.
+        pictures: pictures of its chromosomes, ``zoom`` pixels per unit, by id.
+        zoom: zoom of the pictures.
+        bare: without title, list and note, for a page that shows these itself.
+        checked: who checked the cell, and when; "" leaves a line for a signature.
     """
     sheet = Sheet()
     y = legend(sheet, 16) if bare else heading(sheet, karyotype, checked)
@@ -85,7 +85,7 @@ def lay_out(
 
 
 def _ends(sheet: Sheet) -> Iterator[float]:
-    """Yield how far to the right each shape reaches."""
+    """Yield the right end of each shape."""
     yield 720.0 - MARGIN
     yield from (left + width for left, _, width, _ in sheet.boxes.values())
     for shape in sheet.shapes:
@@ -132,11 +132,11 @@ def _class(
     Args:
         sheet: to draw on.
         x: left end of the class.
-        level: y of the centromeres, or of the lower ends where a chromosome has none.
+        level: y of the centromeres, or of the lower end of a chromosome without one.
         base: y below all of the line's chromosomes.
         block: the class.
-        extents: of its chromosomes.
-        pictures: of them.
+        extents: extents of its chromosomes, by id.
+        pictures: pictures of its chromosomes, by id.
     """
     width = width_of_block(block, extents)
     if any(extents[item.id].below for item in block.items):
@@ -164,7 +164,7 @@ def _chromosome(
             Text(middle, foot - 12, "?", 18, "middle", GREY),
         ]
     sheet.shapes.append(Bar(left + 6, base + 5, extent.width - 12, 5, fill=colour_of(item)))
-    if item.doubtful or not item.assigned:  # the list below calls it by this number
+    if item.doubtful or not item.assigned:  # the list below refers to it by this number
         sheet.shapes.append(Text(middle, base + 21, f"no. {item.id}", 10, "middle", GREY))
     sheet.boxes[item.id] = (left, level - extent.above, extent.width, base - level + extent.above + 14)
     if extent.below:

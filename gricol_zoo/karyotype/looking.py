@@ -1,4 +1,4 @@
-"""The crops of one cell: read once, brought to one scale, and looked over for what should be said of them."""
+"""The crops of one cell: read once, brought to one scale, and checked for warnings."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from gricol_zoo.inference.classifier import Classifier
 from gricol_zoo.karyotype.document import Chromosome
 
 SHORT_ARMS = ("up", "down")
-TWO_CELLS = 60  # images; no diploid cell has as many
-HALF = 0.55  # of its homologue's area, below which a chromosome may be a piece
-FITS_BETTER = 0.1  # of mean probability, by which another model must be surer
-MOST_NAMED = 4  # images with a grave warning that the cell's own names
+TWO_CELLS = 60  # images; no diploid cell has that many
+HALF = 0.55  # fraction of its homologue's area below which a chromosome may be a piece
+FITS_BETTER = 0.1  # mean probability by which another model must be surer
+MOST_NAMED = 4  # images with a serious warning that the cell's warnings list
 Greys = dict[int, np.ndarray]
-"""What could be read of a cell, (H, W) float32 in 0..1, by the chromosome's id."""
+"""The readable images of a cell, (H, W) float32 in 0..1, by the chromosome's id."""
 
 
 def read_cell(images: ImageSet, ground: str = "auto") -> tuple[list[Chromosome], Greys]:
-    """Read the images of a cell: a chromosome without a class for each, and the grey images of those that could be read, by id.
+    """Read the images of a cell: return a ``Chromosome`` without a class for each, and the readable grey images by id.
 
     Args:
         images: of the cell.
@@ -43,7 +43,7 @@ def read_cell(images: ImageSet, ground: str = "auto") -> tuple[list[Chromosome],
         found, error = images.look(record), ""
         try:
             greys[id] = images.grey(record, ground)
-        except (ImageError, OSError) as failure:  # what a file can be guilty of
+        except (ImageError, OSError) as failure:  # errors of the file
             error = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
         items.append(
             dataclasses.replace(_identify(id, record), sha256=found.file.hex(), error=error, warnings=list(found.notes))
@@ -64,13 +64,13 @@ def _identify(id: int, record: Record) -> Chromosome:
 def scale_of(
     classifier: Classifier, greys: Greys, scale: str | float, of_case: Callable[[], float | None] = lambda: None
 ) -> tuple[float, list[str]]:
-    """Return what the pixels of a cell's crops are multiplied by, and what should be said about it.
+    """Return the scale factor of a cell's crops, and warnings about it.
 
     Args:
-        classifier: of the cell.
-        greys: of it.
+        classifier: classifier of the cell.
+        greys: grey images of the cell.
         scale: "auto", "none" or a number.
-        of_case: gives the factor of the cell's case, None where it cannot be told; asked where the cell itself tells none.
+        of_case: returns the factor of the cell's case, None if it is not known; called if the cell itself gives none.
 
     Raises:
         GricolZooError: a number that no camera has.
@@ -94,7 +94,7 @@ def scale_of(
 def prepare_cell(
     items: Sequence[Chromosome], greys: Greys, classifier: Classifier, factor: float
 ) -> tuple[list[Chromosome], list[Any]]:
-    """Prepare the crops of a cell for its classifier; what it cannot take gets an error. Returns items and n prepared."""
+    """Prepare the crops of a cell for its classifier; return the chromosomes, with an error if one fails, and n prepared."""
     out, prepared = [], []
     for item in items:
         if item.id in greys:
@@ -114,15 +114,15 @@ def look_over(
     scaled: bool,
     unsure: float,
 ) -> tuple[list[Chromosome], list[str]]:
-    """Return a cell's classified chromosomes with what is wrong with each, and what is wrong with the cell.
+    """Return a cell's classified chromosomes with the warnings of each, and the warnings of the cell.
 
     Args:
-        chromosomes: of the cell.
-        prepared: of those without an error, in their order.
-        classifier: that prepared and classified them.
-        factor: by which the pixels were multiplied.
-        scaled: whether their scale was looked after.
-        unsure: share of them, 0..1, of which the network is not sure.
+        chromosomes: chromosomes of the cell.
+        prepared: the prepared crops of those without an error, in their order.
+        classifier: classifier that prepared and classified them.
+        factor: scale factor of the crops.
+        scaled: whether the scale was estimated or given.
+        unsure: fraction of them, 0..1, of which the network is not sure.
     """
     readable = [item for item in chromosomes if not item.error]
     if not readable:
@@ -131,7 +131,7 @@ def look_over(
     said: dict[int, list[Said]] = {item.id: [] for item in readable}
     measures: list[Measures] = []
     reference, light = classifier.reference, []
-    if isinstance(prepared[0], Prepared):  # else a system that measures crops in its own way
+    if isinstance(prepared[0], Prepared):  # otherwise a system that measures crops in its own way
         unit = classifier.preprocess.length if classifier.preprocess else 0.0
         measures = [measure(one, unit, factor) for one in prepared]
         for item, one, values in zip(readable, prepared, measures, strict=True):
@@ -153,7 +153,7 @@ def look_over(
 
 
 def halves(readable: Sequence[Chromosome], measures: Sequence[Measures]) -> dict[int, str]:
-    """Return a warning, by id, for each chromosome that is much smaller than the other of its class."""
+    """Return a warning, by id, for each chromosome that is much smaller than the other one of its class."""
     pairs = defaultdict(list)
     for item, values in zip(readable, measures, strict=True):
         if item.assigned:
@@ -172,14 +172,14 @@ def halves(readable: Sequence[Chromosome], measures: Sequence[Measures]) -> dict
 def better(
     classifier: Classifier, probabilities: np.ndarray, rivals: Callable[[], Iterable[Classifier]], greys: Greys, factor: float
 ) -> list[str]:
-    """Say which other model is surer of a cell's images; nothing where none is.
+    """Return a warning for each other model that is surer of a cell's images.
 
     Args:
-        classifier: that was used.
+        classifier: the classifier that was used.
         probabilities: (n, classes) that it gave.
-        rivals: gives the others.
-        greys: of the cell.
-        factor: by which the pixels were multiplied.
+        rivals: returns the other classifiers.
+        greys: grey images of the cell.
+        factor: scale factor of the crops.
     """
     if not len(probabilities):
         return []

@@ -29,9 +29,9 @@ def karyotype_files(
     """Return the files of a cell by their names.
 
     Args:
-        karyotype: of the cell.
-        pictures: of its chromosomes, by id (``draw_chromosomes``).
-        zoom: of the pictures.
+        karyotype: karyotype of the cell.
+        pictures: pictures of its chromosomes, by id (``draw_chromosomes``).
+        zoom: zoom of the pictures.
         bright: draw bright bands on black.
     """
     sheet = lay_out(karyotype, pictures, zoom, checked=checked_by(karyotype))
@@ -47,14 +47,14 @@ def write_karyotype(
     """Draw a cell and write all of its files.
 
     Args:
-        karyotype: of the cell.
+        karyotype: karyotype of the cell.
         images: where its images are.
-        folder: made if need be.
+        folder: created if it does not exist.
         straighten: as for ``draw_chromosomes``.
         bright: draw bright bands on black.
 
     Raises:
-        GricolZooError: an image is gone, or another than it was; then nothing is written.
+        GricolZooError: an image is missing or has changed; then nothing is written.
         OSError: a file cannot be written.
     """
     pictures = draw_chromosomes(karyotype, open_greys(karyotype, images), PRINT_ZOOM, straighten)
@@ -65,8 +65,8 @@ def write_karyotype(
 
 
 def folder_names(cells: Iterable[str]) -> list[str]:
-    """Return a folder's name for each cell: its own, without what a file system or a shell may stumble over, and unlike."""
-    names: dict[str, str] = {}  # by the name in small letters, for some file systems know no others
+    """Return a different folder name for each cell: its own name, without characters that a file system or shell may reject."""
+    names: dict[str, str] = {}  # by the name in lower case, because some file systems ignore case
     counts: dict[str, int] = {}
     for cell in cells:
         plain = re.sub(r"[^\w.\- ]+", "_", cell)[:MOST_NAME].strip(" .") or "cell"

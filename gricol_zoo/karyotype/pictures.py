@@ -19,23 +19,23 @@ from gricol_zoo.karyotype.document import Karyotype
 
 Straighten = Callable[[np.ndarray], np.ndarray]
 """A picture, (h, w) uint8, dark on white and upright -> the same chromosome straight."""
-HEIGHT = 110  # of the longest chromosome of a cell, in units of the layout
-FINEST = 3.0  # a crop's pixel is drawn no larger than this: a single small crop is not blown up
-LONGEST = 3.0  # of the median length: what is longer is a heap, which takes more room instead of shrinking all others
-CONTRAST, FAINTEST = 90, 0.25  # percentile of a cell's contrasts that is drawn black; a fainter crop than this is lifted to it
+HEIGHT = 110  # height of the longest chromosome of a cell, in units of the layout
+FINEST = 3.0  # most layout units per crop pixel: a single small crop is not blown up
+LONGEST = 3.0  # times the median length: anything longer is a heap, which takes more room instead of shrinking all others
+CONTRAST, FAINTEST = 90, 0.25  # percentile of a cell's contrasts that is drawn black; least fraction of it for a faint crop
 BLANK = 250  # of 255: lighter rows and columns around a chromosome are cut off
-CRUMB = 0.01  # of a chromosome's area: a speck that is smaller and apart is not drawn
+CRUMB = 0.01  # of a chromosome's area: separate specks that are smaller are not drawn
 
 
 def open_greys(karyotype: Karyotype, images: ImageSet) -> dict[int, np.ndarray]:
     """Return the grey images, (H, W) float32 in 0..1, of the chromosomes that can be read, by id.
 
     Args:
-        karyotype: of the cell.
-        images: where its files are; other files there are left alone.
+        karyotype: karyotype of the cell.
+        images: where its files are; other files there are ignored.
 
     Raises:
-        GricolZooError: a file is not there, or no longer what it was.
+        GricolZooError: a file is missing, or has changed.
     """
     readable = [item for item in karyotype.chromosomes if not item.error]
     names = [images.store.find(item.path) for item in readable]
@@ -57,16 +57,16 @@ def open_greys(karyotype: Karyotype, images: ImageSet) -> dict[int, np.ndarray]:
 def draw_chromosomes(
     karyotype: Karyotype, greys: dict[int, np.ndarray], zoom: int = 2, straighten: Straighten | None = None
 ) -> dict[int, np.ndarray]:
-    """Return a picture, (h, w) uint8, of each chromosome that could be read, by id: ``zoom`` pixels a unit of the layout.
+    """Return a picture, (h, w) uint8, of each chromosome that could be read, by id: ``zoom`` pixels per unit of the layout.
 
-    One scale serves the whole cell, so that sizes compare: the longest is ``HEIGHT`` units. So does one contrast: a faint
-    chromosome is fainter than the others. Nothing but white is cut off.
+    The whole cell has one scale, so that sizes can be compared: the longest is ``HEIGHT`` units. It also has one contrast: a
+    faint chromosome is fainter than the others. Only white is cut off.
 
     Args:
-        karyotype: of the cell.
-        greys: of its crops, (H, W) float32 in 0..1, by id.
-        zoom: pixels a unit.
-        straighten: makes the picture of a bent chromosome that of a straight one (``gricol_zoo.commands.straight``).
+        karyotype: karyotype of the cell.
+        greys: its crops, (H, W) float32 in 0..1, by id.
+        zoom: pixels per unit.
+        straighten: straightens the picture of a bent chromosome (``gricol_zoo.commands.straight``).
     """
     ground = str(karyotype.options.get("ground", "auto"))
     found = {id: find_chromosome(grey, ground) for id, grey in greys.items()}
@@ -91,13 +91,13 @@ def scale_of(lengths: Sequence[float]) -> float:
 
 
 def _picture(found: Found, pose: Pose, scale: float, black: float) -> np.ndarray:
-    """Return a chromosome upright with all that is around it, (h, w) uint8, dark on white.
+    """Return a chromosome upright with its surroundings, (h, w) uint8, dark on white.
 
     Args:
         found: the chromosome.
-        pose: how it lies.
+        pose: its orientation, place and size.
         scale: pixels per crop pixel.
-        black: the height over the background, in the units of the crop, that is drawn black.
+        black: the contrast to the background, in the units of the crop, that is drawn black.
     """
     strength = max(found.top / black, FAINTEST) if black > 0 else 1.0
     value = np.clip(found.value * np.float32(strength), 0, 1)
@@ -107,7 +107,7 @@ def _picture(found: Found, pose: Pose, scale: float, black: float) -> np.ndarray
 
 
 def without_crumbs(picture: np.ndarray) -> np.ndarray:
-    """Return a picture, (h, w) uint8, without specks: they would push the chromosome off its place."""
+    """Return a picture, (h, w) uint8, without specks: they would move the chromosome from its place."""
     from scipy import ndimage
 
     pieces, count = ndimage.label(picture < BLANK, np.ones((3, 3)))
@@ -120,7 +120,7 @@ def without_crumbs(picture: np.ndarray) -> np.ndarray:
 
 
 def trimmed(picture: np.ndarray) -> np.ndarray:
-    """Return a picture without the white around what it shows, but for one pixel."""
+    """Return a picture with the white around its content cut off, except one pixel."""
     rows, columns = (np.flatnonzero((picture < BLANK).any(side)) for side in (1, 0))
     if not len(rows):
         return picture
@@ -129,6 +129,6 @@ def trimmed(picture: np.ndarray) -> np.ndarray:
 
 
 def whole(grey: np.ndarray) -> Pose:
-    """Return the pose of a crop in which nothing stands out of the background, so that it is shown whole."""
+    """Return a pose that shows a whole crop, for a crop in which nothing stands out from the background."""
     height, width = grey.shape
     return Pose(0.0, ((width - 1) / 2, (height - 1) / 2), float(height), float(width))

@@ -1,4 +1,4 @@
-"""Which chromosomes of a karyogram stand in which line, and how much room each takes."""
+"""The lines of a karyogram: which chromosomes are in which line, and how much room each takes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ROWS = (
     (("D", ("13", "14", "15")), ("E", ("16", "17", "18"))),
     (("F", ("19", "20")), ("G", ("21", "22")), ("sex", ("X", "Y"))),
 )
-"""Groups and their classes, row by row. X belongs to group C and Y to G by shape; they stand apart, as ISCN has it."""
+"""Groups and their classes, row by row. By shape X belongs to group C and Y to G; they are placed apart, as in ISCN."""
 
-WIDTH, SPACE = 44.0, 4.0  # that a chromosome takes, if it is not wider; between two
+WIDTH, SPACE = 44.0, 4.0  # least width of a chromosome's place; space between two
 GAP, GROUP_GAP = 18.0, 48.0
-PAGE = 800.0  # width: a row that needs more goes on in the next line
-LEAST_HEIGHT = 36.0  # of a row; also of the box that stands for an unreadable image
+PAGE = 800.0  # width: a row that needs more continues in the next line
+LEAST_HEIGHT = 36.0  # of a row; also of the box for an unreadable image
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Extent:
 
 @dataclass(frozen=True)
 class Block:
-    """Chromosomes of one class that stand in one line, and what is written below them; without a label they have no class."""
+    """Chromosomes of one class in one line, and the text below them; without a label they have no class."""
 
     group: str
     label: str
@@ -46,7 +46,7 @@ class Block:
 
 
 def extent_of(item: Chromosome, picture: np.ndarray | None, zoom: int) -> Extent:
-    """Return the room for a chromosome: about its centromere where its class has one, else all of it above the line."""
+    """Return the room for a chromosome: around its centromere if that is known, otherwise all of it above the line."""
     if picture is None:
         return Extent(WIDTH, LEAST_HEIGHT, 0.0)
     height, width = picture.shape
@@ -73,7 +73,7 @@ def rows_of(karyotype: Karyotype) -> list[list[Block]]:
 
 
 def broken(row: Sequence[Block], extents: Mapping[int, Extent]) -> list[list[Block]]:
-    """Return a row as the lines that fit the page, broken between classes, or inside of one that is wider than the page."""
+    """Return a row as lines that fit the page, broken between classes, or within a class that is wider than the page."""
     lines: list[list[Block]] = [[]]
     x = float(MARGIN)
     for block in [piece for whole in row for piece in _pieces(whole, extents)]:
@@ -99,6 +99,6 @@ def _pieces(block: Block, extents: Mapping[int, Extent]) -> Iterator[Block]:
 
 
 def width_of_block(block: Block, extents: Mapping[int, Extent]) -> float:
-    """Return the width of a class's place: that of two chromosomes where there are fewer."""
+    """Return the width of a class's place: at least that of two chromosomes."""
     taken = sum(extents[item.id].width for item in block.items)
     return taken + WIDTH * max(0, 2 - len(block.items)) if block.label else max(taken, 1.0)

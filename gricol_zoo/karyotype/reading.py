@@ -1,4 +1,4 @@
-"""From a ``karyotype.json``, edited by hand or not, to a ``Karyotype``: whatever does not fit is refused with a reason."""
+"""From a ``karyotype.json``, edited by hand or not, to a ``Karyotype``: invalid content is rejected with a reason."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ def read_karyotype(file: Path) -> Karyotype:
     """Read a ``karyotype.json``, edited by hand or not.
 
     Raises:
-        GricolZooError: not valid JSON, another format, a field missing or unknown, a class or a scale that is none.
-        OSError: it cannot be read.
+        GricolZooError: not valid JSON, another format, a field missing or unknown, or an invalid class or scale.
+        OSError: the file cannot be read.
     """
     return to_karyotype(read_json(file, "a karyotype"), str(file))
 
 
 def to_karyotype(data: Any, where: str) -> Karyotype:
-    """Return the karyotype that a ``karyotype.json`` holds.
+    """Return the karyotype in the content of a ``karyotype.json``.
 
     Args:
-        data: what was read of the file.
-        where: what to call it in messages.
+        data: the content of the file, as parsed JSON.
+        where: what to call the file in messages.
 
     Raises:
-        GricolZooError: another format, a field missing or unknown, a class or a scale that is none.
+        GricolZooError: another format, a field missing or unknown, or an invalid class or scale.
     """
     if not isinstance(data, dict) or type(data.get("format")) is not int or data["format"] != FORMAT:
         raise GricolZooError(
@@ -59,16 +59,16 @@ def to_karyotype(data: Any, where: str) -> Karyotype:
                 'or "" for unassigned.'
             )
         if item.confirmed not in (*karyotype.labels, UNASSIGNED_WORD, ""):
-            raise GricolZooError(f"{where}: chromosome {item.id} is confirmed as {item.confirmed!r}, which is no class.")
+            raise GricolZooError(f"{where}: chromosome {item.id} is confirmed as {item.confirmed!r}, which is not a class.")
     if len({item.id for item in karyotype.chromosomes}) != len(karyotype.chromosomes):
         raise GricolZooError(f"{where}: two chromosomes have the same id. Give each its own.")
     return karyotype
 
 
 def _check_nested(karyotype: Karyotype, where: str) -> None:
-    """Refuse values of another kind inside of the record's mappings and lists, and probabilities that are none, such as NaN."""
+    """Reject values of a wrong type in the record's mappings and lists, and invalid probabilities, such as NaN."""
     options = [one for value in karyotype.options.values() for one in (value.values() if isinstance(value, dict) else [value])]
-    if any(isinstance(one, (list, dict)) for one in options):  # however deep: it would be written again
+    if any(isinstance(one, (list, dict)) for one in options):  # nested values at any depth, because they would be written again
         raise GricolZooError(f"{where} is damaged: an option is neither a text nor a number.")
     probabilities = [value for item in karyotype.chromosomes for value in item.probabilities.values()]
     words = [*karyotype.labels, *karyotype.model.values(), *karyotype.versions.values()]
@@ -94,10 +94,10 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 
 
 def _typed(kind: Any, values: Mapping[str, Any]) -> Any:
-    """Make a dataclass of JSON, each value of the type that its field is declared with."""
+    """Make a dataclass from JSON, and check that each value has the declared type of its field."""
     for item in dataclasses.fields(kind):
         value, fits = values.get(item.name), KINDS[str(item.type).partition("[")[0]]
-        # To Python true is a number, 1.
+        # In Python, True is also an int.
         if item.name in values and (not isinstance(value, fits) or (isinstance(value, bool) and fits is not bool)):
             raise TypeError(f"{item.name} is {value!r:.200}, expected {item.type}")
     return kind(**values)

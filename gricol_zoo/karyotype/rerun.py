@@ -1,4 +1,4 @@
-"""How a record's run is repeated here: as it was; or, where it cannot be, in fp32 on torch, for its classes alone."""
+"""How a record's run is repeated here: as it was; or, if that is not possible, in fp32 on torch, for its classes only."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from gricol_zoo.runtimes.engines import ENGINES
 
 TORCH = "torch"
 RUNTIMES = (TORCH, *ENGINES)
-"""What a run may have computed with; records that do not say are of torch."""
+"""Runtimes that a run may have used; records that name none used torch."""
 ROUNDING = {"fp32": 1e-4, "bf16": 1e-3, "int8": 1e-3}
-"""Of a probability: another processor, or number of threads, rounds otherwise. Of one cell in bf16, 7e-5 was seen."""
-MARGIN = 10  # times as much of a confidence or polarity, which follow from several
+"""Tolerance of a probability: rounding differs with the processor and the number of threads. In bf16, 7e-5 was seen once."""
+MARGIN = 10  # times this tolerance for a confidence or polarity, which depend on several probabilities
 
 
 class Rerun(NamedTuple):
     """How a run is repeated.
 
     Attributes:
-        dtype: that a network computes in.
-        why_classes_only: why numbers cannot be compared here; "" where they can.
-        runtime: what computes.
+        dtype: dtype of the network's computation.
+        why_classes_only: why numbers cannot be compared here; "" if they can.
+        runtime: the runtime.
     """
 
     dtype: str
@@ -35,11 +35,11 @@ class Rerun(NamedTuple):
 def how_to_rerun(record: Karyotype) -> Rerun:
     """Return how a record's network is run again.
 
-    A runtime that is not installed, and bf16 on a processor that only emulates it, cannot be had. Numbers of another differ by
-    more than rounding. Classes do not, but for a chromosome between two of them.
+    A runtime that is not installed, or bf16 on a processor that only emulates it, cannot be used. With another runtime or dtype
+    numbers differ by more than rounding. Classes do not, except of a chromosome between two of them.
 
     Raises:
-        GricolZooError: a runtime that no version has.
+        GricolZooError: an unknown runtime.
     """
     runtime, dtype = record.options.get("runtime", TORCH), record.options.get("dtype", "")
     if runtime not in RUNTIMES:
@@ -57,19 +57,19 @@ def how_to_rerun(record: Karyotype) -> Rerun:
 
 
 def is_from_before(record: Karyotype, classifier: Classifier) -> bool:
-    """Say whether a network's record is as they were before preparations, warnings and polarity were noted."""
+    """Return whether a network's record is from before preparations, warnings and polarity were recorded."""
     return bool(classifier.preparation) and "preparation" not in record.options
 
 
 class Terms(NamedTuple):
-    """On what terms a record and its rerun are compared.
+    """How a record and its rerun are compared.
 
     Attributes:
-        moved: the images are somewhere else than they were.
-        renamed: the model goes by another name.
-        from_before: the record lacks what was not noted then; that alone is forgiven.
+        moved: the images are not where they were.
+        renamed: the model has another name.
+        from_before: the record is from before some fields were recorded; their absence is accepted.
         classes_only: numbers are not compared.
-        rounding: by which probabilities may differ.
+        rounding: allowed difference of probabilities.
     """
 
     moved: bool = False

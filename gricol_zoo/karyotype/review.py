@@ -1,8 +1,8 @@
-"""A person's review of a cell as a machine of states: actions are data, and each gives a new state.
+"""A person's review of a cell as a state machine: actions are data, and each gives a new state.
 
-It knows no page and no file, and the time of an action may be handed in. The log of the record (``Karyotype.edits``) only
-grows: what is undone is written down as the opposite edit. ``corrections`` is the same log in short, where there and back is
-nothing.
+It is independent of pages and files, and the time of an action may be passed in. The log of the record (``Karyotype.edits``)
+only grows: an undo is recorded as the opposite edit. ``corrections`` returns the net changes of the log, without edits that
+were reversed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.karyotype.checked import CHECKED, check, last_check, reopen
 from gricol_zoo.karyotype.document import Edit, Karyotype
 
-MOST_STEPS = 1000  # that can be undone
+MOST_STEPS = 1000  # steps that can be undone
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Swap:
-    """Let two chromosomes change their classes."""
+    """Exchange the classes of two chromosomes."""
 
     id: int
     other: int
@@ -43,14 +43,14 @@ class Turn:
 
 @dataclass(frozen=True)
 class Confirm:
-    """Say that a chromosome's class is right as it is."""
+    """Confirm a chromosome's current class."""
 
     id: int
 
 
 @dataclass(frozen=True)
 class Check:
-    """Say that the whole cell is checked."""
+    """Mark the whole cell as checked."""
 
 
 Action = Move | Swap | Turn | Confirm | Check
@@ -58,7 +58,7 @@ Action = Move | Swap | Turn | Confirm | Check
 
 @dataclass(frozen=True)
 class Step:
-    """An action that was done: what it added to the log, and what it did, in a line."""
+    """An action that was done: the edits that it added to the log, and a line that describes it."""
 
     action: Action
     edits: tuple[Edit, ...]
@@ -70,10 +70,10 @@ class Review:
     """A cell under review.
 
     Attributes:
-        karyotype: as it is now.
+        karyotype: the current one.
         done: the steps that can be undone, the last one last.
-        undone: those that can be done again, the next one last.
-        line: what the last call did, in a line.
+        undone: the steps that can be redone, the next one last.
+        line: a line that describes what the last call did.
     """
 
     karyotype: Karyotype
@@ -83,10 +83,10 @@ class Review:
 
 
 def perform(review: Review, action: Action, by: str = "", time: str = "") -> Review:
-    """Return the review after an action; one that changes nothing leaves no step, but says why in ``line``.
+    """Return the review after an action; one that changes nothing adds no step, but ``line`` says why.
 
     Raises:
-        GricolZooError: not possible, such as an unknown class, or a check while something is in doubt.
+        GricolZooError: the action is not possible, such as an unknown class, or a check while something is in doubt.
     """
     changed, line = _apply(review.karyotype, action, by, time)
     added = tuple(changed.edits[len(review.karyotype.edits) :])
@@ -96,10 +96,10 @@ def perform(review: Review, action: Action, by: str = "", time: str = "") -> Rev
 
 
 def undo(review: Review, by: str = "", time: str = "") -> Review:
-    """Return the review with the last step taken back.
+    """Return the review with the last step undone.
 
     Raises:
-        GricolZooError: there is none.
+        GricolZooError: there is no step to undo.
     """
     if not review.done:
         raise GricolZooError("There is nothing to undo.")
@@ -111,10 +111,10 @@ def undo(review: Review, by: str = "", time: str = "") -> Review:
 
 
 def redo(review: Review, by: str = "", time: str = "") -> Review:
-    """Return the review with the step that was undone last done again.
+    """Return the review with the step that was undone last redone.
 
     Raises:
-        GricolZooError: there is none, or it is no longer possible.
+        GricolZooError: there is no step to redo, or it is no longer possible.
     """
     if not review.undone:
         raise GricolZooError("There is nothing to redo.")
@@ -124,7 +124,7 @@ def redo(review: Review, by: str = "", time: str = "") -> Review:
 
 
 def corrections(edits: Iterable[Edit]) -> list[Edit]:
-    """Return a log in short: one edit for each chromosome and field that is no longer as it was; its last time and author."""
+    """Return a log's net changes: one edit per chromosome and field that has changed, with its last time and author."""
     net: dict[tuple[int, str], Edit] = {}
     for edit in edits:
         if edit.what == CHECKED:

@@ -27,8 +27,8 @@ COLUMNS = [
 def chromosome_rows(karyotype: Karyotype) -> list[dict[str, Any]]:
     """Return a row (see ``COLUMNS``) for each image of the cell, in the order of the input.
 
-    ``predicted`` and ``probability`` are the image's by itself; ``automatic`` and ``confidence`` what the whole cell made of
-    it; ``assigned`` is its class now. An empty class is none.
+    ``predicted`` and ``probability`` are those of the image on its own; ``automatic`` and ``confidence`` those from the
+    assignment of the whole cell; ``assigned`` is its class now. An empty class means none.
     """
     return [
         {

@@ -1,4 +1,4 @@
-"""Images of one cell and a model in, a ``Karyotype`` out."""
+"""From the images of one cell and a model to a ``Karyotype``."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from gricol_zoo.karyotype.versions import versions
 from gricol_zoo.karyotype.within import WEIGHT, in_the_cell
 from gricol_zoo.models.deployed import DeployedModel
 
-UNSURE = 0.9  # confidence, by the network alone, below which a chromosome speaks against trusting the cell
+UNSURE = 0.9  # confidence, by the network alone, below which a chromosome counts against the cell
 
 
 def cells_of(images: ImageSet) -> dict[str, ImageSet]:
-    """Return the cells of a set by name, in their order; images without a cell are one together, named as the set."""
+    """Return the cells of a set by name, in their order; images without a cell form one cell, named after the set."""
     indices: dict[tuple[str, str], list[int]] = {}
     for index, record in enumerate(images.records):
         indices.setdefault((record.case, record.cell), []).append(index)
@@ -42,7 +42,7 @@ def pick_cell(cells: Mapping[str, ImageSet], name: str) -> ImageSet:
     """Return a cell by its name.
 
     Raises:
-        GricolZooError: there is none of that name; says which there are.
+        GricolZooError: there is no cell of that name; the message lists similar names.
     """
     name = same_name(name)
     if name not in cells:
@@ -54,19 +54,19 @@ def pick_cell(cells: Mapping[str, ImageSet], name: str) -> ImageSet:
 
 
 def find_cell(karyotype: Karyotype, place: Path | None = None, layout: str = "") -> ImageSet:
-    """Return the images of a karyotype's cell, from where they were or another place, in the layout recorded or another.
+    """Return the images of a karyotype's cell, from the recorded place or another, in the recorded layout or another.
 
     Raises:
-        GricolZooError: they are not there; says how to name the place.
+        GricolZooError: they are not there; the message says how to give the place.
     """
-    if place is None and on_another_machine(karyotype.source):  # whoever wrote the record may want it to be looked for there
+    if place is None and on_another_machine(karyotype.source):  # the record may come from someone who wants a connection
         raise GricolZooError(f"The record says that the images are at {karyotype.source!r:.200}. If so, name it with --images.")
     where = place or Path(karyotype.source)
     if (place is None and not karyotype.source) or not where.exists():
         raise GricolZooError(f"The images of {karyotype.cell} are not at {where}. Give their location with --images.")
     images = open_images(where, layout or str(karyotype.options.get("layout", "auto")))
     cells = cells_of(images)
-    if len(cells) == 1:  # a folder or zip may have another name by now
+    if len(cells) == 1:  # a folder or zip may have been renamed
         return next(iter(cells.values()))
     return pick_cell(cells, karyotype.cell)
 
@@ -95,24 +95,24 @@ def karyotype(
     fit: Mapping[str, float] | None = None,
     within: float = WEIGHT,
 ) -> Karyotype:
-    """Classify the chromosomes of one cell, and assign them together. Unreadable images stay, with their error.
+    """Classify the chromosomes of one cell, and assign them together. Unreadable images are kept, with their error.
 
     Args:
         model: a network of either form with weights, whose lower branch classifies, or any ``Classifier``.
-        images: of one cell. One that reads each image once (``read_once``) can be drawn from afterwards as it is.
+        images: images of one cell. If it reads each image once (``read_once``), it can also be used for drawing afterwards.
         cell: its name; "" takes the set's.
-        name: what to call the model, such as it can be loaded again by (default: its registered name).
-        costs: of departures from two of each.
-        dtype: of a network: "auto", "fp32" or "bf16".
+        name: name of the model, with which it can be loaded again (default: its registered name).
+        costs: costs of departures from two of each.
+        dtype: dtype of a network: "auto", "fp32" or "bf16".
         source: where the images are, and
         layout: how they were read, to find them again.
-        scale: what the crops' pixels are multiplied by; "auto" finds it by the lengths of the chromosomes where there are
-            enough of them (``gricol_zoo.data.scale``), "none" is 1.
-        of_case: gives the factor of the cell's whole case; asked where the cell has too few.
-        rivals: gives other models, to see if one of them fits better; asked only for a cell that is not trusted.
-        fit: how well each model fitted, where this one was chosen by it (``gricol_zoo.karyotype.fit``); noted in the options.
-        within: weight, 0..1, of what only the whole cell tells (``gricol_zoo.karyotype.within``), where there is a table for
-            the weights; noted in the options then.
+        scale: scale factor of the crops; "auto" finds it from the lengths of the chromosomes if there are enough of them
+            (``gricol_zoo.data.scale``), "none" is 1.
+        of_case: returns the factor of the cell's whole case; called if the cell has too few chromosomes.
+        rivals: returns other models, to see if one of them fits better; called only for a cell with warnings.
+        fit: how well each model fitted, if this one was chosen by it (``gricol_zoo.karyotype.fit``); recorded in the options.
+        within: weight, 0..1, of the evidence from the whole cell (``gricol_zoo.karyotype.within``), if there is a table for
+            the weights; then recorded in the options.
 
     Raises:
         GricolZooError: too many images for a cell, a scale that no camera has, a weight outside 0..1, or a `short_arm` in the
@@ -128,7 +128,7 @@ def karyotype(
     together, noted = in_the_cell(probabilities, prepared if readable else [], classifier, within)
     classified, sex = _classify(readable, probabilities, together, up, costs, classifier.labels)
     chromosomes = [classified.get(item.id, item) for item in items]
-    # By the network alone: sizes fit a cell of another stain too, and would hide that the network does not know it.
+    # By the network alone: sizes also fit a cell of another stain, and would hide that the network does not know that stain.
     unsure = _unsure_share(probabilities, costs, classifier.labels)
     chromosomes, found = look_over(chromosomes, prepared, classifier, factor, scale != "none", unsure)
     if found:
@@ -175,10 +175,10 @@ def _classify(
 
     Args:
         readable: the n chromosomes.
-        probabilities: (n, classes) of each by itself.
-        together: (n, classes) with what the cell tells, by which they are assigned.
-        up: (n,) the probability that the short arm is up; None where the model cannot tell.
-        costs: of departures.
+        probabilities: (n, classes) of each on its own.
+        together: (n, classes) with the evidence from the whole cell, by which they are assigned.
+        up: (n,) the probability that the short arm is up; None if the model does not predict it.
+        costs: costs of departures.
         labels: the classes.
     """
     assignment = assign(together, costs, labels)
@@ -202,7 +202,7 @@ def _classify(
 
 
 def _unsure_share(probabilities: np.ndarray, costs: Costs, labels: Sequence[str]) -> float:
-    """Return the share, 0..1, of a cell's chromosomes of which (n, classes) probabilities leave the class open."""
+    """Return the fraction, 0..1, of a cell's chromosomes whose class (n, classes) probabilities leave open."""
     assignment = assign(probabilities, costs, labels)
     open_ = (assignment.classes == UNASSIGNED) | (confidences(probabilities, assignment, costs, labels) < UNSURE)
     return float(open_.mean()) if len(open_) else 0.0

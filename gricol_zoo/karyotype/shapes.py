@@ -1,4 +1,4 @@
-"""What a karyogram is drawn of: words, bars and pictures on a sheet, in units that ``draw`` turns into PNG or SVG."""
+"""The elements of a karyogram: texts, bars and pictures on a sheet, in units that ``draw`` turns into PNG or SVG."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 BLACK, GREY, PALE = "#000000", "#777777", "#dddddd"
 SURE, FAIR, DOUBTFUL_COLOUR, EDITED = "#2166ac", "#f4a582", "#b2182b", "#762a83"
-MARGIN, LINE = 24, 19  # around everything; from one line of words to the next
-LETTER, WIDE = 0.62, 1.05  # of the size: at most the mean width of a letter, and of a Chinese one
+MARGIN, LINE = 24, 19  # around everything; from one line of text to the next
+LETTER, WIDE = 0.62, 1.05  # upper bound of the mean width of a letter, and of a wide (Chinese) one, in font sizes
 
 
 @dataclass(frozen=True)
 class Text:
-    """Words at a point; ``anchor`` is start, middle or end of them."""
+    """A text at a point; ``anchor`` says whether the point is its start, middle or end."""
 
     x: float
     y: float
@@ -39,7 +39,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Picture:
-    """A grey image whose middle of the lower edge is at a point; ``id`` is the chromosome's."""
+    """A grey image; the point is the middle of its lower edge, and ``id`` is the chromosome's."""
 
     x: float
     y: float
@@ -56,8 +56,8 @@ class Sheet:
         shapes: in the order of drawing.
         boxes: (x, y, width, height) of each chromosome by id, its colour bar included.
         centromeres: y of the centromere of each chromosome that is aligned by it, by id.
-        places: (x, y, width, height) of each class, its chromosomes and its name, where a page lets things be dropped; the
-            first line of a class that takes several.
+        places: (x, y, width, height) of each class, with its chromosomes and its name, where a page accepts drops; for a class
+            of several lines, the first line.
     """
 
     width: float = 0
@@ -68,7 +68,7 @@ class Sheet:
     places: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
 
     def at(self, x: float, y: float) -> int | None:
-        """Return the id of the chromosome at a point, None where there is none."""
+        """Return the id of the chromosome at a point, None if there is none."""
         for id, (left, top, width, height) in self.boxes.items():
             if left <= x < left + width and top <= y < top + height:
                 return id
@@ -76,12 +76,12 @@ class Sheet:
 
 
 def width_of(words: str, size: int) -> float:
-    """Return how wide words are at most, whichever font draws them."""
+    """Return an upper bound of the width of a text, in any font."""
     return size * sum(WIDE if east_asian_width(letter) in "WF" else LETTER for letter in words)
 
 
 def shortened(words: str, size: int, width: float) -> str:
-    """Return words that fit a width, with an ellipsis where they had to be cut."""
+    """Return a text that fits a width, with an ellipsis if it had to be cut."""
     if width_of(words, size) <= width:
         return words
     while words and width_of(words + "…", size) > width:

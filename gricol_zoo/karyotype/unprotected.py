@@ -1,4 +1,4 @@
-"""What a person could alter consistently in an unsigned record, and ``verify`` would not find. A signature covers it all."""
+"""What could be altered consistently in an unsigned record without ``verify`` detecting it. A signature covers it all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNPROTECTED = {
     "edits": "who moved what and when, as long as they fit the classes now; a cell that was checked has a seal over all of it",
     "warnings": "of a scale that could not be told, and of other weights that fit better: these are not run again",
 }
-"""Fields of any record, and how far."""
+"""Fields of every record, and the extent."""
 SLIGHTLY = {
     "chromosomes.probabilities": "by at most {rounding:g}",
     "chromosomes.confidence": "by at most {margin:g}",
@@ -29,17 +29,17 @@ SLIGHTLY = {
     "chromosomes.path": "in another spelling of the same file's name",
     "cell": "to another name that it goes by, such as its folder's",
 }
-"""Fields that are compared, but not to the letter."""
+"""Fields that are compared with a tolerance."""
 WHERE_MOVED = ("cell", "case", "chromosomes.label", "chromosomes.short_arm", "model.hub_ref")
-"""What comes from where images or weights are, and so cannot be compared where they are somewhere else."""
+"""Fields that depend on where images or weights are, so they cannot be compared if these are somewhere else."""
 FROM_BEFORE = ("case", "warnings", "chromosomes.warnings", "chromosomes.polarity", "options")
-"""What a record that does not note its preparation may lack: taken out of it, it is not missed."""
+"""Fields that a record without a noted preparation may lack: their removal is not detected."""
 NUMBERS = ("chromosomes.probabilities", "chromosomes.confidence", "chromosomes.polarity", "options.dtype", "options.runtime")
-"""What is not compared where a run is repeated for its classes alone."""
+"""Fields that are not compared if a run is repeated for its classes only."""
 
 
 def unprotected(terms: Terms) -> list[str]:
-    """Return the fields, and how far, of which a consistent alteration would not be found in an unsigned record."""
+    """Return the fields, with the extent, of which a consistent alteration of an unsigned record would not be detected."""
     place = [name for name in WHERE_MOVED if (terms.renamed if name.startswith("model") else terms.moved)]
     before = [f"{name} taken out" for name in FROM_BEFORE] if terms.from_before else []
     numbers = NUMBERS if terms.classes_only else ()

@@ -12,10 +12,10 @@ LIBRARIES = ("torch", "numpy", "scipy", "pillow")
 
 
 def versions(runtime: str = "torch") -> dict[str, str]:
-    """Return the versions of Python, of this package and of the libraries that compute, and variables that change results.
+    """Return the versions of Python, of this package and of the libraries used, and variables that change results.
 
     Args:
-        runtime: what computes, with its version if it is not torch: "openvino 2026.1".
+        runtime: the runtime, with its version if it is not torch: "openvino 2026.1".
     """
     name, _, number = runtime.partition(" ")
     return {

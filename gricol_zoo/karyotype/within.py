@@ -1,17 +1,17 @@
-"""What only a whole cell tells of a chromosome: how large, and how bright, it is beside the others.
+"""Evidence that only a whole cell gives: how large and how bright a chromosome is compared with the others.
 
-Cells differ in how far their chromosomes are contracted and in their exposure, by more than neighbouring classes do. A network
-sees one crop at a time and cannot know it. Here the logarithms of area and brightness, less the cell's own shift, are compared
-with the mean of each class, and
+Cells differ in the contraction of their chromosomes and in exposure, by more than neighbouring classes do. A network sees one
+crop at a time and cannot know this. Here the logarithms of area and brightness, less the cell's own shift, are compared with
+the mean of each class, and
 
     ln p(class)  +  weight * ln t(values | class)
 
-takes the place of ln p(class) before the cell is assigned (``gricol_zoo.karyotype.assign``); t is a multivariate Student
-density, so that a bent, cut or touching chromosome says little instead of something wrong. The weight is below 1, for the
-network has seen the absolute size. The shift is the median over the cell's chromosomes of what each is more than the class
-that the network gives it. So it does not depend on which chromosomes are there.
+replaces ln p(class) before the cell is assigned (``gricol_zoo.karyotype.assign``). t is a multivariate Student density, so
+that a bent, cut or touching chromosome gives little evidence instead of wrong evidence. The weight is below 1, because the
+network has already seen the absolute size. The shift is the median, over the cell's chromosomes, of the difference to the mean
+of the class that the network predicts. So it does not depend on which chromosomes are present.
 
-Means and covariance are of train parts (``benchmarks.make.within_cell``); weight and measures were chosen on val parts
+Means and covariance are from train parts (``benchmarks.make.within_cell``); weight and measures were chosen on val parts
 (docs/explanation/decisions/karyotype.md).
 """
 
@@ -33,17 +33,17 @@ from gricol_zoo.karyotype.assign import LEAST
 from gricol_zoo.spec import CHROMOSOMES
 
 TABLE = Path(__file__).parent.parent / "assets" / "within_cell.json"
-WEIGHT = 0.5  # of what the cell tells, beside what the network says
-FREEDOM = 5  # degrees of freedom of the density: the fewer, the less a stray value says
+WEIGHT = 0.5  # of the cell's evidence, relative to the network's
+FREEDOM = 5  # degrees of freedom of the density: the fewer, the less an outlier counts
 
 
 class Table(NamedTuple):
-    """What chromosomes of one set are like beside the others of their cell.
+    """Statistics of the chromosomes of one data set relative to their cell.
 
     Attributes:
         measures: (m,) names of fields of ``Prepared``; values are their logarithms.
-        means: (classes, m) of each class, in the order of ``CHROMOSOMES``.
-        covariance: (m, m) within a class and cell.
+        means: (classes, m) means of each class, in the order of ``CHROMOSOMES``.
+        covariance: (m, m) covariance within a class and cell.
     """
 
     measures: tuple[str, ...]
@@ -62,14 +62,14 @@ def tables() -> dict[str, Table]:
 
 
 def table_of(classifier: Classifier) -> Table | None:
-    """Return the table for a classifier; None where its weights have no tag with one, other classes, or measure nothing."""
+    """Return the table for a classifier; None if its tag has no table, or it has other classes or measures nothing."""
     if classifier.labels != CHROMOSOMES or classifier.preprocess is None or classifier.preprocess.version < 2:
         return None
     return tables().get(classifier.info.tag)
 
 
 def check_weight(weight: Any) -> float:
-    """Return the weight of what the cell tells as a float.
+    """Return the weight of the cell's evidence as a float.
 
     Raises:
         GricolZooError: not a number in 0..1.
@@ -82,16 +82,16 @@ def check_weight(weight: Any) -> float:
 def in_the_cell(
     probabilities: np.ndarray, prepared: Sequence[Prepared], classifier: Classifier, weight: float
 ) -> tuple[np.ndarray, dict[str, float]]:
-    """Return probabilities that take into account what the cell tells, and what a record notes of that.
+    """Return probabilities that include the cell's evidence, and the option to record.
 
     Args:
         probabilities: (n, classes) of the network.
-        prepared: the n crops.
-        classifier: that gave them.
-        weight: of what the cell tells, 0..1.
+        prepared: the n prepared crops.
+        classifier: the classifier that gave them.
+        weight: weight of the cell's evidence, 0..1.
 
     Returns:
-        (n, classes), the same as before and nothing noted where there is no table for the weights; and ``within_cell``.
+        (n, classes) probabilities and the option ``within_cell``; unchanged and {} for weight 0 or without a table.
 
     Raises:
         GricolZooError: a weight outside 0..1.
@@ -104,22 +104,22 @@ def in_the_cell(
 
 
 def measured(prepared: Sequence[Prepared], table: Table) -> np.ndarray:
-    """Return (n, m) logarithms of what a table asks for; NaN where no chromosome was found."""
+    """Return (n, m) logarithms of a table's measures; NaN where no chromosome was found."""
     values = np.array([[getattr(one, name) for name in table.measures] for one in prepared], float)
     values = values.reshape(len(prepared), len(table.measures))
     return np.log(np.where(values > 0, values, np.nan))
 
 
 def evidence(values: np.ndarray, probabilities: np.ndarray, table: Table) -> np.ndarray:
-    """Return (n, classes) how well each chromosome fits each class beside its cell, as log density up to a constant.
+    """Return (n, classes) how well each chromosome fits each class within its cell, as log density up to a constant.
 
     Args:
         values: (n, m), from ``measured``.
-        probabilities: (n, classes) of the network, by which the cell's shift is found.
-        table: of the set.
+        probabilities: (n, classes) of the network, from which the cell's shift is found.
+        table: table of the data set.
 
     Returns:
-        0 for each class where nothing was measured; all 0 for a cell of fewer than ``LEAST_CROPS`` measured chromosomes.
+        A row of 0 if nothing was measured; all 0 for a cell with fewer than ``LEAST_CROPS`` measured chromosomes.
     """
     out = np.zeros(probabilities.shape)
     there = np.isfinite(values).all(1)
@@ -133,12 +133,12 @@ def evidence(values: np.ndarray, probabilities: np.ndarray, table: Table) -> np.
 
 
 def with_the_cell(probabilities: np.ndarray, told: np.ndarray, weight: float = WEIGHT) -> np.ndarray:
-    """Return (n, classes) probabilities that take into account what the cell tells.
+    """Return (n, classes) probabilities that include the cell's evidence.
 
     Args:
         probabilities: (n, classes) of the network.
-        told: (n, classes), from ``evidence``.
-        weight: of it, 0..1.
+        told: (n, classes) evidence, from ``evidence``.
+        weight: weight of the evidence, 0..1.
     """
     logs = np.log(np.maximum(probabilities, LEAST)) + weight * told
     exp = np.exp(logs - logs.max(1, keepdims=True))

@@ -1,1 +1,1 @@
-"""Networks: their parts (backbones, splitters, heads, overviews), the two forms built of them, and the names they go by."""
+"""Networks: their parts (backbones, splitters, heads, overviews), the two forms built from them, and their names."""

@@ -1,4 +1,4 @@
-"""How logits become probabilities: one temperature, and a threshold below which a person looks."""
+"""How logits become probabilities: one temperature, and a threshold below which an image needs review."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-TEMPERATURE = 1.0  # leaves logits as they are: of weights that were never calibrated
+TEMPERATURE = 1.0  # leaves logits as they are: for weights that were never calibrated
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a model's logits become probabilities, and which of them are to review.
+    """How a model's logits become probabilities, and which images need review.
 
     Attributes:
-        temperature: by which logits are divided.
-        threshold: of probability, below which an image is to review; None where the weights have none.
+        temperature: divisor of the logits.
+        threshold: probability below which an image needs review; None if the weights have no threshold.
     """
 
     temperature: float = TEMPERATURE

@@ -1,4 +1,4 @@
-"""Batch-norms of their own for the grid's cells, over the one shared backbone (``ModelSpec.cell_norm = "own"``).
+"""Separate batch-norms for the grid's cells, in the one shared backbone (``ModelSpec.cell_norm = "own"``).
 
 Cells and overviews differ in statistics (a cell of an upright chromosome is nearly full, its overview is mostly background),
 more so where they differ in size. With shared norms the running statistics are a mixture that fits neither, and the lower
@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def copy_norms(backbone: nn.Module, parts: Iterable[nn.Module] | None = None) -> nn.ModuleDict:
-    """Return a copy of every batch-norm of a backbone (of these parts of it alone), by its name with "/" for "."."""
+    """Return a copy of every batch-norm of a backbone (or of ``parts`` of it only), by its name with "/" for "."."""
     within = {id(module) for part in (parts if parts is not None else [backbone]) for module in part.modules()}
     norms = {
         name.replace(".", "/"): module
@@ -26,10 +26,10 @@ def copy_norms(backbone: nn.Module, parts: Iterable[nn.Module] | None = None) ->
 
 
 def with_norms(backbone: nn.Module, norms: nn.ModuleDict, prefix: str = "") -> nn.Module:
-    """Return the backbone with other batch-norms: a new tree of modules over the same weights, so nothing can drift apart.
+    """Return the backbone with other batch-norms: a new tree of modules over the same weights.
 
-    It is cheap (no tensor is copied) and made for each call, so it has the backbone's state of the moment: training or not,
-    checkpointing or not. A compiled backbone's copy runs uncompiled.
+    It is cheap (no tensor is copied) and made for each call, so it always has the backbone's current state: weights, training
+    mode, checkpointing. The copy of a compiled backbone runs uncompiled.
     """
     if prefix in norms:
         return norms[prefix]

@@ -1,10 +1,10 @@
 """The grid: from images to the lower branch's map and the features of the cells (paper, Fig. 1).
 
-A grid is made of a splitter (``make_grid``) and has no weights. It is given the parts of the model at each call:
+A grid is made from a splitter (``make_grid``) and has no weights. The parts of the model are passed to it at each call:
 
     overview    the whole image, as the lower branch sees it
-    backbone    of the lower branch
-    cells       the backbone as the cells go through it: the same one, or one with batch-norms of their own
+    backbone    the backbone of the lower branch
+    cells       the backbone of the cells: the same one, or a copy with batch-norms of their own
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Grid(Protocol):
         ...
 
     def stages_of_cells(self, backbone: Backbone) -> list[nn.Module] | None:
-        """Return the stages that only the cells' norms can be of; None where those are all."""
+        """Return the stages in which the cells can have norms of their own; None for all stages."""
         ...
 
     def __call__(self, images: Tensor, overview: nn.Module, backbone: Backbone, cells: Any) -> tuple[Tensor, Tensor]:
@@ -46,7 +46,8 @@ def make_grid(spec: ModelSpec, backbone: Backbone, splitter: Splitter) -> Grid:
     """Return the grid of a splitter.
 
     Raises:
-        GricolZooError: it cuts a map, and the backbone cannot be run in two parts, or has no such stage, or none after it.
+        GricolZooError: the splitter cuts a map, but the backbone cannot be run in two parts, or it does not have that stage
+            or any stage after it.
     """
     stage = splitter.stage
     if stage is None:
@@ -93,7 +94,7 @@ class PixelGrid:
 
 @dataclass(frozen=True)
 class MapGrid:
-    """Cells are cut from the backbone's map after a stage; the stages up to it are shared where both branches see one image."""
+    """Cells are cut from the backbone's map after a stage; the stages up to it are shared if both branches see one image."""
 
     splitter: Splitter
     stage: int

@@ -1,7 +1,7 @@
-"""What the parts of a model promise, as types. ``gricol_zoo.testing`` checks that a part keeps what it promises.
+"""The contracts of a model's parts, as types. ``gricol_zoo.testing`` checks that a part keeps its contract.
 
-A third party's part may be any ``nn.Module`` that has the attributes; it need not inherit from these classes. What is optional
-is a protocol: a part that has its methods is taken at its word.
+A third party's part may be any ``nn.Module`` that has the attributes; it need not inherit from these classes. Optional
+abilities are protocols: a part that has the methods of one is taken to support it.
 """
 
 # No `from __future__ import annotations` here: TorchScript reads the annotations of modules as objects.
@@ -20,17 +20,17 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 class Shapes(NamedTuple):
-    """The shapes of the chromosomes of a batch by classical image analysis: one row per image, on the images' device.
+    """The shapes of a batch's chromosomes, from classical image analysis: one row per image, on the images' device.
 
     Attributes:
-        errors: (B,) why a chromosome could not be measured, "" where it was.
-        measured: (B,) bool, the same.
-        box: (B, 4) the mask's bounding box as (top, left, bottom, right), in shares of the image's sides.
-        joints: (B, 5, 2) points of the medial axis as (y, x), in shares of the image's sides, from the short arm's end on: the
-            tip, the bend of the first half, the centromere, the bend of the second half, the other tip.
-        arms: (B, 2, h, w) in 0..1, the short and the long arm, on an image that may be smaller.
+        errors: (B,) why a chromosome could not be measured, "" if it was measured.
+        measured: (B,) bool, whether it was measured.
+        box: (B, 4) the mask's bounding box as (top, left, bottom, right), as fractions of the image's sides.
+        joints: (B, 5, 2) points of the medial axis as (y, x), as fractions of the image's sides, from the short arm's end on:
+            the tip, the bend of the first half, the centromere, the bend of the second half, the other tip.
+        arms: (B, 2, h, w) in 0..1, masks of the short and the long arm, possibly at a lower resolution.
 
-    What was not measured is 0.
+    Values that were not measured are 0.
     """
 
     errors: tuple[str, ...]
@@ -50,7 +50,7 @@ Measure = Callable[[Tensor], Shapes]
 
 
 class Level(TypedDict):
-    """One feature level, in timm's words: channels, pixels of the image per pixel of the map, and the module that gives it."""
+    """One feature level, in timm's terms: channels, pixels of the image per pixel of the map, and the module that gives it."""
 
     num_chs: int
     reduction: int
@@ -58,18 +58,18 @@ class Level(TypedDict):
 
 
 class Backbone(nn.Module):
-    """(B, C, h, w) images -> (B, num_features, h', w') map. Pooling belongs to the model.
+    """(B, C, h, w) images -> (B, num_features, h', w') map. The model does the pooling.
 
-    The constructor takes by name what it needs of ``in_chans``, ``input_size`` ((height, width) that it will see) and
+    The constructor takes by name what it needs of ``in_chans``, ``input_size`` ((height, width) of its input) and
     ``num_classes``, and options of its own.
 
     Attributes:
         num_features: channels of the map.
         first_conv: name of the layer that takes the image.
-        gives_map: False where it pools by itself, so that h' = w' = 1.
-        phases: first epochs of the phases of an objective of its own (``OwnObjective``), not all of which train every
-            parameter. A recipe that ends before the last one is refused.
-        looks_at_shape: its own objective learns from the chromosomes' shapes, and is given ``measure`` (``OwnObjective``).
+        gives_map: False if it pools by itself, so that h' = w' = 1.
+        phases: first epoch of each phase of its own objective (``OwnObjective``); not every phase trains every parameter. A
+            recipe that ends before the last phase is rejected.
+        looks_at_shape: whether its own objective learns from the chromosomes' shapes and takes ``measure`` (``OwnObjective``).
     """
 
     num_features: int
@@ -86,8 +86,8 @@ class Splitter(nn.Module):
 
     Attributes:
         num_cells: K, 0 for none.
-        stage: of the backbone, after which the cells are cut from its map (0 is the stem); ``forward`` then gets that map. None
-            where they are cut from the image.
+        stage: stage of the backbone after which the cells are cut from its map (0 is the stem); ``forward`` then gets that
+            map. None if they are cut from the image.
     """
 
     num_cells: int
@@ -95,7 +95,7 @@ class Splitter(nn.Module):
 
 
 def complete(part: nn.Module, contract: type[Contract]) -> Contract:
-    """Give a part that does not inherit from its contract the contract's defaults for what it lacks; the part itself."""
+    """Give a part that does not inherit from its contract the contract's defaults for what it lacks; return the part."""
     for name, value in vars(contract).items():
         if not name.startswith("_") and not hasattr(part, name):
             setattr(part, name, value)
@@ -106,7 +106,7 @@ def complete(part: nn.Module, contract: type[Contract]) -> Contract:
 class MultiLevel(Protocol):
     """A backbone that gives the maps of several levels, by timm's contract, and can be cut off after one.
 
-    ``feature_info`` has one entry a level, from the image to the last map. Of ``forward_intermediates`` only these arguments
+    ``feature_info`` has one entry per level, from the image to the last map. Only these arguments of ``forward_intermediates``
     are used; ``indices`` are absolute and sorted.
     """
 
@@ -117,7 +117,7 @@ class MultiLevel(Protocol):
         ...
 
     def prune_intermediate_layers(self, indices: Sequence[int]) -> Any:
-        """Drop what comes after the last of these levels, whose maps stay what they are."""
+        """Remove what comes after the last of these levels; their maps stay the same."""
         ...
 
 
@@ -143,33 +143,33 @@ class Checkpointing(Protocol):
     """A backbone that can recompute its blocks in the backward pass, to save memory."""
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Switch it."""
+        """Turn it on or off."""
         ...
 
 
 @runtime_checkable
 class Resizable(Protocol):
-    """A backbone that is made for one size of images, and can be made one for another."""
+    """A backbone that is made for one image size, and can be adapted to another."""
 
     def set_input_size(self, size: tuple[int, int]) -> None:
-        """Take (height, width) from now on.
+        """Accept images of (height, width) from now on.
 
         Raises:
-            GricolZooError: it cannot.
+            GricolZooError: the size is not supported.
         """
         ...
 
 
 @runtime_checkable
 class Layered(Protocol):
-    """A backbone that says in which order its parameters come; names are those within it."""
+    """A backbone that knows the order of its layers; parameter names are relative to the backbone."""
 
     def parameter_layers(self, coarse: bool) -> dict[str, int]:
         """Return each parameter's layer, counted from the image; stages are one layer each where ``coarse``."""
         ...
 
     def no_weight_decay(self) -> set[str]:
-        """Name the parameters that are not to decay, beyond biases and norms."""
+        """Return the names of parameters without weight decay, besides biases and norms."""
         ...
 
 
@@ -178,7 +178,7 @@ class Initialising(Protocol):
     """A part that can start again from random weights."""
 
     def init_weights(self) -> None:
-        """Draw them anew."""
+        """Draw new random weights."""
         ...
 
 
@@ -186,9 +186,9 @@ class Initialising(Protocol):
 class OwnObjective(Protocol):
     """A backbone with a training objective of its own, which takes the place of cross entropy on the logits.
 
-    What only that objective needs is in the submodule ``auxiliary``, which the deployed form leaves out. With
-    ``looks_at_shape`` it is called with one argument more, ``measure``, which tells the shapes of images (``Measure``); an
-    image that cannot be measured must not stop the training.
+    Layers that only that objective needs are in the submodule ``auxiliary``, which the deployed form leaves out. With
+    ``looks_at_shape`` it is called with one more argument, ``measure``, which returns the shapes of the images' chromosomes
+    (``Measure``); an image that cannot be measured must not stop the training.
     """
 
     def training_loss(self, images: Tensor, labels: Tensor, epoch: float, classify: Classify, criterion: Criterion) -> Tensor:
@@ -197,9 +197,9 @@ class OwnObjective(Protocol):
         Args:
             images: (B, C, h, w).
             labels: (B,) classes, or (B, classes) probabilities.
-            epoch: of the training, from 0; a fraction within one.
-            classify: turns a map into the model's logits.
-            criterion: the recipe's loss of one classifier.
+            epoch: epoch of the training, from 0; within an epoch it has a fraction.
+            classify: function from a map to the model's logits.
+            criterion: the recipe's loss for one classifier.
         """
         ...
 
@@ -208,11 +208,11 @@ class OwnObjective(Protocol):
 class OwnClasses(Protocol):
     """A backbone with classifiers of its own, in its submodule ``auxiliary``.
 
-    A tensor in there that depends on the classes has them as its first dimension, so that weights load with other classes.
+    A tensor there that depends on the classes must have them as its first dimension, so that weights load with other classes.
     """
 
     def reset_classes(self, num_classes: int) -> None:
-        """Renew them (0: none)."""
+        """Replace them by new ones (0: by none)."""
         ...
 
 
@@ -227,7 +227,7 @@ class Boxed(Protocol):
 
 @runtime_checkable
 class Gated(Protocol):
-    """A head that weighs cells by gates."""
+    """A head that weights cells by gates."""
 
     def gate_values(self, features: Tensor) -> Tensor:
         """(B, K, F) features of the cells -> (B, K) gates in 0..1."""

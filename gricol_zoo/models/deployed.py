@@ -22,11 +22,11 @@ class DeployedModel(LowerBranch):
 
     Attributes:
         num_features: channels of ``forward_features``; ``head_hidden_size``: width before the classifier.
-        feature_info: one dict a feature level (num_chs, reduction from the image, module).
+        feature_info: one dict per feature level (num_chs, reduction from the image, module).
     """
 
     def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Backbone) -> None:
-        if "auxiliary" in dict(backbone.named_children()):  # of the training alone
+        if "auxiliary" in dict(backbone.named_children()):  # needed in training only
             backbone.set_submodule("auxiliary", nn.Identity())
         super().__init__(spec, overview, backbone)
         self.head_hidden_size = self.num_features
@@ -45,7 +45,7 @@ class DeployedModel(LowerBranch):
         ]
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load tensors as torch does; those that only the full form has (its grid's) are passed over."""
+        """Load tensors as torch does; those that only the full form has (its grid's) are ignored."""
         own = {key: tensor for key, tensor in state_dict.items() if not key.startswith(GRID_KEYS)}
         return super().load_state_dict(own, strict, assign)
 
@@ -73,10 +73,10 @@ class DeployedModel(LowerBranch):
         Args:
             x: (B, C, H, W) images.
             indices: None for every level, n for the last n, or a list (negative from the end).
-            norm: accepted for timm's sake; there is no final norm.
-            stop_early: do not run past the last level asked for.
+            norm: accepted for compatibility with timm; there is no final norm.
+            stop_early: do not run past the last requested level.
             output_fmt: "NCHW" only.
-            intermediates_only: leave the final features out.
+            intermediates_only: return the maps alone.
 
         Raises:
             GricolZooError: another output format, or a level that does not exist.
@@ -97,7 +97,7 @@ class DeployedModel(LowerBranch):
     def prune_intermediate_layers(
         self, indices: int | Sequence[int] | None = 1, prune_norm: bool = False, prune_head: bool = True
     ) -> list[int]:
-        """Drop what lies after the last level asked for; return the levels as absolute indices."""
+        """Remove what comes after the last requested level; return the levels as absolute indices."""
         taps = take_levels(len(self.feature_info), indices)
         cut = self.has_levels and max(taps) < len(self.feature_info) - 1
         if cut:

@@ -30,14 +30,14 @@ MATRIX_OPERATORS = ("conv", "linear", "addmm", "matmul", "bmm", "einsum", ATTENT
 
 @dataclass(frozen=True)
 class Cost:
-    """What one image costs, and what a model weighs.
+    """What one image costs, and how many parameters a model has.
 
     Attributes:
         upper: 1e9 multiply-adds of the upper branch: K backbone passes, gates, linear layers, classifiers of Y_0..Y_K.
         lower: 1e9 multiply-adds of the lower branch: overview, one backbone pass, one classifier.
         full: both; less than their sum where they share the first stages (splitter ``feature_overlap``).
-        params, params_deployed: millions, of the full and of the deployed form.
-        image_size: (channels, height, width) counted at.
+        params, params_deployed: millions of parameters, of the full and of the deployed form.
+        image_size: (channels, height, width) of the image that was counted.
     """
 
     upper: float
@@ -74,13 +74,13 @@ class _Call(nn.Module):
 
 
 def count(model: nn.Module) -> Cost:
-    """Count a model at its own image size, on the CPU or wherever it is.
+    """Count a model at its own image size, on the device it is on.
 
     Args:
         model: ours, in any form and dtype, or a timm model. One without a grid has no upper branch.
 
     Raises:
-        GricolZooError: the two counters disagree, or a network that does not say its image size.
+        GricolZooError: the two counters disagree, or the network does not state its image size.
     """
     size = image_size_of(model)
     if any(parameter.dtype == torch.float16 for parameter in model.parameters()):
@@ -133,7 +133,7 @@ def _branches(model: TwoBranchModel, x: Tensor) -> tuple[float, float, float]:
 
 
 def count_forward(model: nn.Module, x: Tensor) -> tuple[float, float]:
-    """Count any network's forward pass: 1e9 multiply-adds an image, and 1e6 numbers that convolutions and linears give out.
+    """Count any network's forward pass: 1e9 multiply-adds per image, and 1e6 output values of convolutions and linear layers.
 
     Args:
         model: in evaluation mode; ours in either form, or another library's.

@@ -23,8 +23,8 @@ from gricol_zoo.spec import GridOutput, ModelSpec
 class TwoBranchModel(LowerBranch):
     """Two branches over one shared backbone.
 
-    ``model(x)`` is the lower branch's logits, in training mode too; ``branches`` has every classifier's, ``full`` their
-    mean. Its parameters are those of the paper's Table 2. Made by ``gricol_zoo.create_model``.
+    ``model(x)`` is the lower branch's logits, in training mode too; ``branches`` gives every classifier's, ``full`` the log
+    of their mean probability. Its parameters are those of the paper's Table 2. Made by ``gricol_zoo.create_model``.
     """
 
     def __init__(self, spec: ModelSpec, overview: nn.Module, backbone: Backbone, splitter: Splitter, head: nn.Module) -> None:
@@ -33,7 +33,7 @@ class TwoBranchModel(LowerBranch):
         self.head = head
         self.grid = make_grid(spec, backbone, splitter)
         own = spec.cell_norm == "own" and splitter.num_cells
-        # Of stages that the two branches compute as one, the cells have no norms.
+        # In stages that the two branches share, the cells have no norms of their own.
         self.cell_norm: nn.Module | None = copy_norms(backbone, self.grid.stages_of_cells(backbone)) if own else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class TwoBranchModel(LowerBranch):
 
     @torch.jit.ignore
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Tell class and polarity in one pass: (B, C, H, W) -> logits (B, classes), probability (B,) that the short arm is up.
+        """Predict class and polarity in one pass: (B, C, H, W) -> logits (B, classes), probability (B,) of short arm up.
 
         Raises:
             GricolZooError: images of another shape than the spec's, or a model without polarity.
@@ -71,10 +71,10 @@ class TwoBranchModel(LowerBranch):
 
     @property
     def cell_backbone(self) -> Any:
-        """The backbone as the cells go through it, with their own batch-norms where the spec says so."""
+        """The backbone of the cells, with their own batch-norms if the spec says so."""
         if isinstance(self.cell_norm, nn.ModuleDict):
             return with_norms(self.backbone, self.cell_norm)
-        return self.backbone if self.cell_norm is None else self.cell_norm  # `optimize` folds them into a whole backbone
+        return self.backbone if self.cell_norm is None else self.cell_norm  # `optimize` has folded them into a whole backbone
 
     def upper(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Run the upper branch alone: (B, C, H, W) -> cell logits (B, K, classes), merged (B, classes) or None."""
@@ -92,7 +92,7 @@ class TwoBranchModel(LowerBranch):
             GricolZooError: images of another shape than the spec's, or a model without classifiers.
         """
         if not self.num_classes:
-            raise GricolZooError("This model has no classifiers (`num_classes=0`), so it gives no classes. Give it some.")
+            raise GricolZooError("This model has no classifiers (`num_classes=0`), so it cannot classify. Give it classes.")
         output = self.branches(x)
         logits = [output.logits.unsqueeze(1), output.cell_logits]
         if output.merged_logits is not None:
@@ -101,7 +101,7 @@ class TwoBranchModel(LowerBranch):
         return log_probabilities.logsumexp(1) - math.log(log_probabilities.shape[1])
 
     def merged(self, x: Tensor) -> Tensor:
-        """Return the logits of Y_0 alone, of the merged cells: (B, C, H, W) -> (B, classes). The lower branch is not run.
+        """Return the logits of Y_0, the merged cells, alone: (B, C, H, W) -> (B, classes). The lower branch is not run.
 
         Raises:
             GricolZooError: images of another shape than the spec's, or a head without Y_0.
@@ -113,7 +113,7 @@ class TwoBranchModel(LowerBranch):
 
     @torch.jit.ignore
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace every classifier, as ``DeployedModel``'s does the one; the pooling is the lower branch's."""
+        """Replace every classifier, as ``LowerBranch`` replaces its one; ``global_pool`` applies to the lower branch."""
         like = next(self.classifier.parameters(), next(self.backbone.parameters()))
         super().reset_classifier(num_classes, global_pool)
         reset_classes(self.backbone, num_classes, like)
@@ -122,12 +122,12 @@ class TwoBranchModel(LowerBranch):
 
     @torch.jit.ignore
     def set_input_size(self, img_size: int | tuple[int, int]) -> None:
-        """Make the model one for images of another (height, width), cells included; a number means a square.
+        """Adapt the model to images of another (height, width), cells included; one number means a square.
 
         Raises:
-            GricolZooError: a size that the grid or the backbone cannot take.
+            GricolZooError: a size that the grid or the backbone does not support.
         """
-        splitter = build_splitter(self.spec.replace(image_size=img_size))  # which refuses before anything has changed
+        splitter = build_splitter(self.spec.replace(image_size=img_size))  # raises before anything has changed
         super().set_input_size(img_size)
         splitter.load_state_dict(self.splitter.state_dict())
         self.splitter = splitter.to(next(self.backbone.parameters()).device).train(self.training)

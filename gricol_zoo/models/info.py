@@ -1,4 +1,4 @@
-"""What came with a model's weights: the part of their config that does not say how the network is built."""
+"""What came with a model's weights: the part of their config that does not describe how the network is built."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from gricol_zoo.models.calibration import TEMPERATURE, Calibration
 
 @dataclass(frozen=True, eq=False)
 class WeightsInfo(Mapping[str, Any]):
-    """What a model knows of its weights; empty for random ones.
+    """What a model knows about its weights; empty for random ones.
 
-    It reads as a mapping too, ``info["temperature"]``, with exactly the keys of the config. So keys that nothing here reads are
-    written back as they came. ``replace`` returns a changed copy; nothing changes one in place.
+    It is also a mapping, ``info["temperature"]``, with exactly the keys of the config. So keys that nothing here reads are
+    written back unchanged. It is immutable: ``replace`` returns a changed copy.
 
     Attributes:
         entries: the config's key ``gricol_zoo``, or that of a classical system.
     """
 
-    # Not one field for each key: a key that is missing and one that has its default must stay two things on disk.
+    # Not one field per key: on disk, a missing key and a key with its default value must stay different.
     entries: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -41,22 +41,22 @@ class WeightsInfo(Mapping[str, Any]):
         return WeightsInfo({**self.entries, **changes})
 
     def for_other_classes(self) -> WeightsInfo:
-        """Return what still holds once the classifier is another one: what the rest of the network was trained on."""
+        """Return what is still valid after the classifier has been replaced: the record of the training."""
         return WeightsInfo({key: self.entries[key] for key in ("training",) if key in self.entries})
 
     @property
     def sha256(self) -> str:
-        """Of the weight file, "" where it is not known."""
+        """SHA-256 of the weight file in hex, "" if it is not known."""
         return str(self.get("sha256", ""))
 
     @property
     def size(self) -> int:
-        """Bytes of the weight file, 0 where they are not known."""
+        """Bytes of the weight file, 0 if they are not known."""
         return int(self.get("size", 0))
 
     @property
     def tag(self) -> str:
-        """The weights' tag, such as "qband"; "" where they have none."""
+        """The weights' tag, such as "qband"; "" if they have none."""
         return str(self.get("tag", ""))
 
     @property
@@ -66,7 +66,7 @@ class WeightsInfo(Mapping[str, Any]):
 
     @property
     def calibration_full(self) -> Calibration:
-        """The same, of all classifiers combined."""
+        """How the logits of all classifiers combined (``full``) become probabilities."""
         return self._calibration("temperature_full")
 
     def _calibration(self, key: str) -> Calibration:
@@ -75,24 +75,24 @@ class WeightsInfo(Mapping[str, Any]):
 
     @property
     def training(self) -> Mapping[str, Any]:
-        """The record of the training; empty where there is none."""
+        """The record of the training; empty if there is none."""
         training: Mapping[str, Any] = self.get("training", {})
         return training
 
     @property
     def groups(self) -> frozenset[str] | None:
-        """The cells or cases that the weights were trained on, and images without either; None where they do not say."""
+        """Cells or cases that the weights were trained on, and images that belong to neither; None if not recorded."""
         groups = self.training.get("groups")
         return None if groups is None else frozenset(groups)
 
     @property
     def val(self) -> Mapping[str, Any]:
-        """What was measured on the val part; empty where nothing was."""
+        """What was measured on the validation part; empty if nothing was."""
         val: Mapping[str, Any] = self.get("val", {})
         return val
 
     @property
     def reference(self) -> Reference | None:
-        """What the val images are like; None where that was not measured."""
+        """Statistics of the validation images; None if they were not measured."""
         data = self.get("reference")
         return Reference.from_dict(data) if data else None

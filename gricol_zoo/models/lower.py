@@ -17,7 +17,7 @@ from gricol_zoo.models.pretrained_cfg import live_config
 from gricol_zoo.spec import ModelSpec
 
 GRID_KEYS = ("head.", "splitter.", "cell_norm.", "backbone.auxiliary.")
-"""How the names of tensors begin that only the full form has."""
+"""Prefixes of the tensor names that only the full form has."""
 
 
 def pool_map(features: Tensor, kind: str) -> Tensor:
@@ -33,11 +33,11 @@ class LowerBranch(nn.Module):
     """(B, C, H, W) images -> (B, classes) logits.
 
     Args:
-        spec: what the model is.
+        spec: description of the model.
         overview, backbone: its parts; ``backbone.num_features`` sets the classifier's width.
 
     Attributes:
-        pretrained_cfg, default_cfg: what timm asks a model of, such as its input size.
+        pretrained_cfg, default_cfg: the config that timm reads from a model, such as its input size.
     """
 
     __jit_unused_properties__ = ("info",)  # TorchScript would compile it
@@ -108,7 +108,7 @@ class LowerBranch(nn.Module):
 
     @torch.jit.ignore
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Tell class and polarity in one pass: (B, C, H, W) -> logits (B, classes), probability (B,) that the short arm is up.
+        """Predict class and polarity in one pass: (B, C, H, W) -> logits (B, classes), probability (B,) of short arm up.
 
         The logits are those of ``model(x)``; the probability is float32, summed over all classes.
 
@@ -123,7 +123,7 @@ class LowerBranch(nn.Module):
         """Trade time for memory in training: the backbone recomputes its blocks in the backward pass.
 
         Raises:
-            GricolZooError: the backbone cannot.
+            GricolZooError: the backbone does not support it.
         """
         if not isinstance(self.backbone, Checkpointing):
             raise GricolZooError(f"The backbone {self.spec.backbone!r} does not support gradient checkpointing. Leave it off.")
@@ -137,17 +137,17 @@ class LowerBranch(nn.Module):
 
     @torch.jit.ignore
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the classifier, and forget what held for the old one alone (temperature, review threshold, scores).
+        """Replace the classifier, and drop what was valid for the old one only (temperature, review threshold, scores).
 
-        The new one is without polarity; ``create_model(..., num_classes=N)`` keeps it.
+        The new classifier has no polarity; ``create_model(..., num_classes=N)`` keeps polarity.
 
         Args:
-            num_classes: of the new one; 0 gives the features.
-            global_pool: "avg", "max" or "" (the unpooled map, for 0 classes). None keeps the pooling, but for an unpooled
-                model that is given classes again: it pools by "avg".
+            num_classes: number of classes of the new classifier; 0 makes the model return features.
+            global_pool: "avg", "max" or "" (the unpooled map, for 0 classes). None keeps the pooling, except that an unpooled
+                model that gets classes again uses "avg".
 
         Raises:
-            GricolZooError: an unknown pooling, or classes without one.
+            GricolZooError: an unknown pooling, or classes without pooling.
         """
         if global_pool is None:
             global_pool = self.global_pool or ("avg" if num_classes else "")
@@ -159,10 +159,10 @@ class LowerBranch(nn.Module):
 
     @torch.jit.ignore
     def set_input_size(self, img_size: int | tuple[int, int]) -> None:
-        """Make the model one for images of another (height, width); a number means a square. All weights stay.
+        """Adapt the model to images of another (height, width); one number means a square. All weights are kept.
 
         Raises:
-            GricolZooError: a size that the backbone cannot take.
+            GricolZooError: a size that the backbone does not support.
         """
         spec = self.spec.replace(image_size=img_size)
         overview, seen = build_overview(spec.overview, spec.in_chans, spec.image_size, spec.cell_size)
@@ -188,14 +188,14 @@ class LowerBranch(nn.Module):
 
     @torch.jit.ignore
     def no_weight_decay(self) -> set[str]:
-        """Name the parameters without weight decay beyond the usual biases and norms: those that the backbone names."""
+        """Return the names of parameters without weight decay, besides biases and norms: those that the backbone lists."""
         return {f"backbone.{name}" for name in self.backbone.no_weight_decay()} if isinstance(self.backbone, Layered) else set()
 
 
 def sum_polarities(outputs: Tensor) -> Tensor:
-    """(B, classes * 2) logits, each class with its short arm up and down -> (B, classes), of the same dtype.
+    """(B, classes * 2) logits, each class with short arm up and down -> (B, classes) ``logsumexp`` over both, same dtype.
 
-    The sum is taken in float32, or in float64 for such logits.
+    It is computed in float32, or in float64 for float64 logits.
     """
     joint = outputs.reshape(outputs.shape[0], -1, 2)
     if joint.dtype != torch.float64:
@@ -203,7 +203,7 @@ def sum_polarities(outputs: Tensor) -> Tensor:
     return joint.logsumexp(-1).to(outputs.dtype)
 
 
-fx.wrap("sum_polarities")  # it looks at a dtype, which symbolic tracing cannot see through
+fx.wrap("sum_polarities")  # it branches on a dtype, which symbolic tracing cannot follow
 
 
 def short_arm_up(joint: Tensor) -> Tensor:
@@ -212,7 +212,7 @@ def short_arm_up(joint: Tensor) -> Tensor:
 
 
 def reset_classes(backbone: Backbone, num_classes: int, like: Tensor) -> None:
-    """Renew the classifiers that a backbone has of its own (``gricol_zoo.models.baselines``), on the device of ``like``."""
+    """Replace a backbone's own classifiers (``gricol_zoo.models.baselines``) by new ones, on the device of ``like``."""
     if isinstance(backbone, OwnClasses):
         backbone.reset_classes(num_classes)
         backbone.get_submodule("auxiliary").to(like.device, like.dtype)
@@ -221,7 +221,7 @@ def reset_classes(backbone: Backbone, num_classes: int, like: Tensor) -> None:
 def make_classifier(num_features: int, num_classes: int, like: Tensor | None = None, polarity: bool = False) -> nn.Module:
     """Return a linear classifier (the identity for no classes), on the device and in the dtype of ``like``.
 
-    With ``polarity`` it has two outputs a class.
+    With ``polarity`` it has two outputs per class.
     """
     if num_classes == 0:
         return nn.Identity()
@@ -239,10 +239,10 @@ def start_classifier(layer: nn.Linear) -> None:
 
 
 def check_images(images: Tensor, spec: ModelSpec) -> None:
-    """Refuse a batch that is not (B, C, H, W) of the spec's channels and size.
+    """Reject a batch that is not (B, C, H, W) with the spec's channels and size.
 
     Raises:
-        GricolZooError: says what was expected, what came, and how to get a model for it.
+        GricolZooError: another shape; the message names both shapes and says how to get a model for these images.
     """
     expected = (spec.in_chans, *spec.image_size)
     if images.ndim != 4 or tuple(images.shape[1:]) != expected:

@@ -1,4 +1,4 @@
-"""How much memory a model's activations take, told on torch's meta device: nothing is computed, and nothing allocated."""
+"""Memory of a model's activations, found on torch's meta device: nothing is computed, and nothing is allocated."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from gricol_zoo.models.grid import TwoBranchModel
 from gricol_zoo.spec import ModelSpec
 
-SLACK = 4  # times what the registered model of the name needs: twice its canvas either way
-LITTLE = 1 << 26  # bytes that any config may take: four times a light model's
+SLACK = 4  # allowed multiple of what the registered model needs: twice its canvas in each direction
+LITTLE = 1 << 26  # bytes that any config may take: four times what a light model takes
 PARTS = ("backbone", "splitter", "head", "overview", "backbone_options", "splitter_options", "head_options")
 OF_MEMORY = (*PARTS, "grid", "image_size", "cell_size", "in_chans", "cell_norm")
 
 
 def activation_bytes(model: TwoBranchModel) -> int:
-    """Return the bytes of everything that a model on the meta device makes of one image, all classifiers included, in fp32."""
+    """Return the bytes of all activations of a model on the meta device for one image, with all classifiers, in fp32."""
     total = 0
 
     def count(_module: nn.Module, _inputs: Any, output: Any) -> None:
@@ -38,7 +38,7 @@ def activation_bytes(model: TwoBranchModel) -> int:
 
 
 def takes_the_same(spec: ModelSpec, known: ModelSpec) -> bool:
-    """Say whether two specs are alike in all that decides how much memory an image takes."""
+    """Return whether a spec equals a known one in all that decides the memory per image, and prepares no larger images."""
     return all(getattr(spec, name) == getattr(known, name) for name in OF_MEMORY) and prepared(spec) <= prepared(known)
 
 

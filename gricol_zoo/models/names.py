@@ -1,7 +1,7 @@
-"""The only grammar of the zoo: how a model name and a backbone name are read.
+"""How model names and backbone names are parsed; the only place that does so.
 
 ``arch[.tag]`` | ``hf-hub:org/repo[@revision]`` | ``local-dir:path`` for models; ours or ``timm/<name>`` for backbones.
-Everywhere else a name is data and is never taken apart.
+Everywhere else a name is opaque data.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def parse_model_name(name: str) -> ModelName:
     """Read a model name.
 
     Raises:
-        GricolZooError: the name is empty, or looks like a Hub repository or a path without saying so.
+        GricolZooError: the name is empty, or looks like a Hub repository or a path but has no prefix.
     """
     scheme, colon, rest = name.partition(":")
     if colon and scheme == "hf-hub":

@@ -1,7 +1,7 @@
 """How the lower branch sees the whole image: (B, C, H, W) -> (B, C, h, w).
 
 "conv" is the paper's R_I (step 1 of section 1.4: the whole image brought to a cell's size by convolution); "resize" is
-bilinear; "none" leaves the image as it is. All three work at other image sizes too, by proportion.
+bilinear; "none" leaves the image as it is. All three work at other image sizes too, in proportion.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from gricol_zoo.errors import GricolZooError
 
 
 class ConvOverview(nn.Module):
-    """Depthwise 3x3 convolution of stride 2, started as a binomial blur, then a centre crop to the cell.
+    """Depthwise 3x3 convolution of stride 2, initialised as a binomial blur, then a centre crop to the cell.
 
-    Where the cell is not about half the image (no smaller than the half, or more than a sixteenth smaller), a bilinear
-    resize takes the crop's place.
+    If the cell is not about half the image (larger than half, or smaller by more than a sixteenth of the cell), a bilinear
+    resize replaces the crop.
     """
 
     def __init__(self, in_chans: int, image_size: tuple[int, int], cell_size: tuple[int, int]) -> None:
@@ -71,7 +71,7 @@ OVERVIEWS = ("conv", "resize", "none")
 def build_overview(
     name: str, in_chans: int, image_size: tuple[int, int], cell_size: tuple[int, int]
 ) -> tuple[nn.Module, tuple[int, int]]:
-    """Return the module and the (height, width) that it gives at the model's own image size.
+    """Return the module and the (height, width) of its output at the model's own image size.
 
     Raises:
         GricolZooError: an unknown name.

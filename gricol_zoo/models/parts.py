@@ -14,10 +14,10 @@ from gricol_zoo.errors import GricolZooError
 def build_part(
     kind: str, name: str, make: Callable[..., nn.Module], offered: Mapping[str, Any], options: Mapping[str, Any]
 ) -> nn.Module:
-    """Call a part's constructor with what it names of ``offered``, and with all of ``options``.
+    """Call a part's constructor with the ``offered`` arguments that it has parameters for, and with all of ``options``.
 
     Raises:
-        GricolZooError: an option that the constructor does not take, or a required argument that nothing fills.
+        GricolZooError: an option that the constructor does not take, or a required argument that neither supplies.
     """
     parameters = inspect.signature(make).parameters
     for option in options:

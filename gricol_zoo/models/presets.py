@@ -26,7 +26,7 @@ MODELS.add("cirnet", ModelSpec("cirnet", image_size=(224, 224)))
 MODELS.add("cirnet_pooled", ModelSpec("cirnet", image_size=(224, 224), backbone_options={"flat": False}))
 MODELS.add("hu2019", ModelSpec("hu2019", image_size=(224, 224)))
 
-# Systems that its introduction names.
+# Systems that the paper's introduction names.
 MODELS.add("sharma2017", ModelSpec("sharma2017", image_size=(120, 120)))
 MODELS.add("siamese2017", ModelSpec("siamese2017", image_size=(128, 32)))
 MODELS.add("abn_r50", ModelSpec("abn"))
@@ -40,8 +40,8 @@ MODELS.add("varifocal_r50", ModelSpec("varifocal", image_size=(256, 256)))
 MODELS.add("hrnet_w18_joints", ModelSpec("hrnet", image_size=(256, 256)))
 
 # Light family. The crop is turned upright and enlarged 1.5 times, so a canvas of 128x96 holds a chromosome of
-# up to 84 crop pixels unshrunk (`train` sets the scale by the data's own lengths). The lower branch sees it whole: halving it
-# to a cell would blur the bands away. It is larger than a cell, so the cells have batch-norms of their own.
+# up to 84 crop pixels unshrunk (`train` sets the scale by the data's own lengths). The lower branch sees the whole canvas:
+# halving it to a cell would blur the bands away. It is larger than a cell, so the cells have batch-norms of their own.
 LIGHT = MODELS.add(
     "gricol_r18half_n3_128",
     ModelSpec(
@@ -58,8 +58,8 @@ LIGHT = MODELS.add(
 MODELS.add("gril_r18half_128", LIGHT.replace(head="per_cell"))
 MODELS.add("r18half_128", LIGHT.replace(splitter="none", head="none"))
 
-# The same family on a canvas that holds all but 1 of 200 chromosomes unshrunk, bent ones too, of the chromosome alone whatever
-# camera it came by (preparation 2), with the short arm's end told beside the class.
+# The same family on a canvas that holds all but 1 of 200 chromosomes unshrunk, bent ones included. Preparation 2 uses the
+# chromosome alone, for any camera. The model predicts polarity (which end is up) along with the class.
 TALL = MODELS.add(
     "gricol_r18half_n3_192",
     LIGHT.replace(image_size=(192, 96), cell_size=(96, 64), polarity=True, preprocess={"version": 2, "scale": 1.6}),
@@ -75,14 +75,14 @@ HUB_ORG = "gricol-zoo"
 
 @dataclass(frozen=True)
 class Weights:
-    """Where the weights of one tag are, and what they must be.
+    """Where the weights of one tag are, and the size and hash that they must have.
 
     Attributes:
         repo: the Hub repository, "org/name".
-        revision: the 40-digit commit, empty until it has been uploaded.
+        revision: the 40-digit commit, empty until the weights have been uploaded.
         size: bytes of model.safetensors.
-        sha256: of model.safetensors.
-        packaged: whether the wheel holds it (``gricol_zoo/assets/<model>.<tag>/``).
+        sha256: SHA-256 of model.safetensors, in hex.
+        packaged: whether the wheel contains them (``gricol_zoo/assets/<model>.<tag>/``).
     """
 
     repo: str
@@ -108,4 +108,4 @@ WEIGHTS = read_table()
 """Model name -> tag -> weights; the first tag of a model is its default."""
 
 DEFAULT_MODEL = "r18half_192.qband"
-"""The model whose weights come with the package, used where none is named."""
+"""The model whose weights come with the package; the default where no model is named."""

@@ -1,4 +1,4 @@
-"""The ``pretrained_cfg`` of a model, as timm expects it, with the input, the normalisation and the layers that it adapts."""
+"""The ``pretrained_cfg`` of a model, as timm expects it: input, normalisation, and the layers that timm adapts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gricol_zoo.models.contracts import Backbone
 from gricol_zoo.spec import ModelSpec
 
 PREPARED_BY_US = "Prepare images by gricol_zoo.create_transform(model): no transform of timm does what these models expect."
-"""What a live model's config gives as interpolation, so that timm's ``create_transform`` stops there, and says this."""
+"""The ``interpolation`` of a live model's config, so that timm's ``create_transform`` fails with this message."""
 
 
 def timm_config(spec: ModelSpec, tag: str = "") -> dict[str, Any]:
@@ -33,6 +33,6 @@ def timm_config(spec: ModelSpec, tag: str = "") -> dict[str, Any]:
 
 
 def live_config(spec: ModelSpec, name: str = "", tag: str = "") -> dict[str, Any]:
-    """Return the ``pretrained_cfg`` that a model carries: timm's kinds of values, and no transform of timm's."""
+    """Return the ``pretrained_cfg`` of a model object: tuples instead of lists, and an interpolation that timm rejects."""
     config = {key: tuple(value) if isinstance(value, list) else value for key, value in timm_config(spec, tag).items()}
     return {**config, "architecture": name, "interpolation": PREPARED_BY_US}

@@ -1,4 +1,4 @@
-"""Other runtimes for the lower branch: ``make_runner`` turns a model into a callable of ONNX Runtime or OpenVINO."""
+"""Other runtimes for the lower branch: ``make_runner`` returns a model as a callable that ONNX Runtime or OpenVINO runs."""
 
 from gricol_zoo.runtimes.choose import RUNTIMES, make_runner
 from gricol_zoo.runtimes.runner import Runner

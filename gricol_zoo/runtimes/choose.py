@@ -1,4 +1,4 @@
-"""One word for a runtime: torch, onnxruntime, openvino, or auto for the fastest that is installed and passes the check."""
+"""Choose a runtime: torch, onnxruntime, openvino, or auto for the fastest that is installed and passes the check."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def make_runner(model: GridModel | DeployedModel, runtime: str = "auto", dtype: 
     Args:
         model: either form, on the processor for other runtimes than torch.
         runtime: one of ``RUNTIMES``.
-        dtype: "auto" (bf16 where the processor and the runtime have it), "fp32", "bf16", or "int8", which torch does not have.
-            Where both are "auto", int8 is tried too.
+        dtype: "auto" (bf16 if the processor and the runtime have it), "fp32", "bf16", or "int8", which torch does not have.
+            If both are "auto", int8 is tried too.
 
     Returns:
         For torch a copy of the model by ``optimize``, else a ``Runner``; for "auto" whichever is faster.
@@ -51,16 +51,16 @@ def make_runner(model: GridModel | DeployedModel, runtime: str = "auto", dtype: 
 
 
 def optimize(model: GridModel | DeployedModel, dtype: str = "auto", compile: bool = False, runtime: str = "torch") -> Any:
-    """Return a fast copy of a model, for inference alone, on any runtime; the model itself stays as it is.
+    """Return a fast copy of a model, for inference only, on any runtime; the model itself is not changed.
 
     Args:
         model: either form.
         dtype: "auto", "fp32", "bf16" or "int8", as for ``make_runner``.
-        compile: also run the backbone through torch.compile (``gricol_zoo.inference.fast.optimize``); of torch alone.
-        runtime: "torch", "onnxruntime", "openvino", or "auto" for the fastest that is installed and answers as torch does.
+        compile: also run the backbone through torch.compile (``gricol_zoo.inference.fast.optimize``); torch only.
+        runtime: "torch", "onnxruntime", "openvino", or "auto" for the fastest that is installed and agrees with torch.
 
     Returns:
-        What is called like the model: on torch it is of the model's class, elsewhere a ``Runner``, whose ``full`` raises.
+        A callable with the model's interface: on torch of the model's class, elsewhere a ``Runner``, whose ``full`` raises.
 
     Raises:
         GricolZooError: as for ``make_runner``, or ``compile`` on another runtime.
@@ -68,15 +68,15 @@ def optimize(model: GridModel | DeployedModel, dtype: str = "auto", compile: boo
     if runtime == "torch":
         return fast.optimize(model, dtype, compile)
     if compile:
-        raise GricolZooError(f"`compile` is of torch alone, but the runtime is {runtime!r}. Leave one of them out.")
+        raise GricolZooError(f"`compile` only works with torch, but the runtime is {runtime!r}. Leave one of them out.")
     return make_runner(model, runtime, dtype)
 
 
 def dtype_for(runtime: str, dtype: str, device: str = "cpu") -> str:
-    """Return what a runtime is to compute in, on a device where it is torch.
+    """Return the dtype in which a runtime is to compute; ``device`` is only used for torch.
 
     Raises:
-        GricolZooError: it is not installed, or does not have that.
+        GricolZooError: the runtime is not installed, or does not support that dtype.
     """
     if runtime == "torch":
         return choose_dtype(dtype, device)
@@ -88,11 +88,11 @@ def dtype_for(runtime: str, dtype: str, device: str = "cpu") -> str:
         return wanted
     if dtype == "auto":
         return "fp32"
-    raise GricolZooError(f"{runtime} computes in {' or '.join(engine.dtypes)} here, but {dtype} was asked for.")
+    raise GricolZooError(f"{runtime} computes in {' or '.join(engine.dtypes)} here, but {dtype} was requested.")
 
 
 def candidates(dtype: str) -> list[tuple[str, str]]:
-    """Return what auto chooses from: each runtime that is there, with what it computes in."""
+    """Return what auto chooses from: (runtime, dtype) for each installed runtime."""
     there = ["torch", *(runtime for runtime, engine in ENGINES.items() if engine.version())]
     found = []
     for runtime in there:
@@ -100,16 +100,16 @@ def candidates(dtype: str) -> list[tuple[str, str]]:
         for kind in kinds:
             try:
                 found.append((runtime, dtype_for(runtime, kind)))
-            except GricolZooError:  # it does not have that
+            except GricolZooError:  # it does not support that dtype
                 continue
     return found
 
 
 def fastest(model: GridModel | DeployedModel, dtype: str) -> Any:
-    """Return the fastest of torch and what is installed and passes the check, by a few batches of this model.
+    """Return the fastest of torch and the installed runtimes that pass the check, timed on a few batches of this model.
 
-    Which it is is remembered for the weights, the versions, the processor and the number of threads. What fails is said by a
-    warning, and torch is always there.
+    The choice is remembered for these weights, versions, processor and number of threads. A runtime that fails gives a
+    warning; torch is always available.
     """
     try:
         noted = _noted(model, dtype)
@@ -134,12 +134,16 @@ def fastest(model: GridModel | DeployedModel, dtype: str) -> Any:
 
 
 def _noted(model: GridModel | DeployedModel, dtype: str) -> Path:
-    """Return where it stands what was chosen; errors where there is nothing to choose from, or no place for it."""
+    """Return the file that records the choice.
+
+    Raises:
+        GricolZooError: the model can run on torch only, or the cache cannot be written.
+    """
     return store.folder() / f"{store.digest_of(plain_form(model))}.auto.{dtype}.json"
 
 
 def _measured(model: GridModel | DeployedModel, dtype: str) -> tuple[Any, str, str] | None:
-    """Return the fastest candidate with its runtime and dtype; None if none can be had."""
+    """Return the fastest candidate with its runtime and dtype; None if all fail."""
     images = torch.zeros(best_batch_size(model.spec), model.in_chans, *model.spec.image_size)
     best, least = None, float("inf")
     for runtime, kind in candidates(dtype):
@@ -155,7 +159,7 @@ def _measured(model: GridModel | DeployedModel, dtype: str) -> tuple[Any, str, s
 
 
 def seconds_of(classify: Callable[[torch.Tensor], Any], images: torch.Tensor) -> float:
-    """Return the seconds of the fastest of a few calls, after one that does not count."""
+    """Return the seconds of the fastest of a few calls, after one warm-up call."""
     times = []
     for _ in range(BATCHES + 1):
         started = time.perf_counter()

@@ -1,7 +1,7 @@
-"""The runtimes that can be had beside torch: what each needs, computes in, and how it opens an ONNX file.
+"""The runtimes besides torch: what each needs, which dtypes it has, and how it opens an ONNX file.
 
-A batch comes from one of several threads, each of which may keep as many cores busy as torch's threads in it (see
-``gricol_zoo.inference.workers``). So a file is opened once for each such number, and threads share what is open.
+A batch comes from one of several threads, each of which may use as many cores as it has torch threads (see
+``gricol_zoo.inference.workers``). So a file is opened once per such number, and threads share the opened network.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ class Engine(Protocol):
     """One runtime.
 
     Attributes:
-        extra: the package's extra that installs it.
-        dtypes: what it computes in, best first; "bf16" only counts where the processor has it, "int8" where it is asked for.
+        extra: extra of this package that installs it.
+        dtypes: its dtypes, best first; "bf16" only counts if the processor has it, "int8" only if it is requested.
     """
 
     extra: str
     dtypes: tuple[str, ...]
 
     def version(self) -> str:
-        """Return its version, "" where it is not installed."""
+        """Return its version, "" if it is not installed."""
 
     def open(self, file: Path, dtype: str, threads: int) -> Network:
-        """Open an ONNX file for calls that keep as many cores busy each."""
+        """Open an ONNX file for calls that each use ``threads`` cores."""
 
 
 class OnnxRuntime:
@@ -54,7 +54,7 @@ class OnnxRuntime:
         return str(onnxruntime.__version__)
 
     def open(self, file: Path, dtype: str, threads: int) -> Network:
-        """Open an ONNX file; its threads sleep between calls, so that other workers and processes have the cores."""
+        """Open an ONNX file; its threads sleep between calls, so that other workers and processes can use the cores."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -66,11 +66,11 @@ class OnnxRuntime:
 
 
 PRECISION = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
-"""OpenVINO's words. A quantized file says itself which of its layers are in 8 bits; the others are in this."""
+"""Our dtype -> OpenVINO's name. A quantized file itself says which layers are in 8 bits; the others use this."""
 
 
 class OpenVino:
-    """OpenVINO on the processor, in bf16 where it has it."""
+    """OpenVINO on the processor, in bf16 if the processor has it."""
 
     extra = "openvino"
     dtypes: tuple[str, ...] = ("bf16", "fp32", "int8")
@@ -84,7 +84,7 @@ class OpenVino:
         return str(openvino.__version__).partition("-")[0]
 
     def open(self, file: Path, dtype: str, threads: int) -> Network:
-        """Open an ONNX file in a precision that is set, for left to itself it takes another on another processor.
+        """Open an ONNX file in a fixed precision, because OpenVINO's default differs between processors.
 
         Raises:
             GricolZooError: a precision that the processor does not have.
@@ -96,11 +96,11 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": PRECISION[dtype],
             "INFERENCE_NUM_THREADS": usable_cores(),
             "NUM_STREAMS": max(1, usable_cores() // threads),
-            "ENABLE_CPU_PINNING": False,  # else two processes pin themselves to the same cores
+            "ENABLE_CPU_PINNING": False,  # otherwise two processes pin themselves to the same cores
         }
         compiled = core.compile_model(str(file), "CPU", settings)
         if compiled.get_property("INFERENCE_PRECISION_HINT").to_string() != PRECISION[dtype]:
-            raise GricolZooError(f"OpenVINO has no {dtype} on this processor. Leave --dtype at auto, or take fp32.")
+            raise GricolZooError(f"OpenVINO has no {dtype} on this processor. Leave --dtype at auto, or use fp32.")
         mine = threading.local()  # a request serves one thread at a time
 
         def run(images: np.ndarray) -> list[np.ndarray]:

@@ -21,14 +21,14 @@ def load_network(
     """Load a model with its weights by name, or from a folder.
 
     Args:
-        name: of a model with weights, or a folder of `train`; "" is the packaged model.
+        name: name of a model with weights, or a folder of `train`; "" is the packaged model.
         device: "cpu" or "cuda".
-        deployed: the lower branch alone.
-        preparation: version of the crops' preparation; 0 leaves the weights' own.
-        ground: the crops' background; "" leaves the weights' own.
+        deployed: load the lower branch alone.
+        preparation: version of the crops' preparation; 0 keeps the weights' own.
+        ground: the crops' background; "" keeps the weights' own.
 
     Raises:
-        GricolZooError: unknown, without weights, or a device that is not there.
+        GricolZooError: the model is unknown or has no weights, or the device is not available.
     """
     name = name or DEFAULT_MODEL
     model = create_model(f"local-dir:{name}" if Path(name).is_dir() else name, pretrained=True, deployed=deployed)

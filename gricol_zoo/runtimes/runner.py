@@ -1,4 +1,4 @@
-"""A model on another runtime: called as the model is, checked against it before its first use."""
+"""A model on another runtime: called like the model, and checked against it before its first use."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from gricol_zoo.runtimes import store
 from gricol_zoo.runtimes.engines import Engine, Network
 
 CHECKED_ON = 32  # images
-CALIBRATED_ON = 64  # images, whose activations set the scales of int8
+CALIBRATED_ON = 64  # images whose activations set the scales of int8
 MAY_DIFFER = {"fp32": 1e-3, "bf16": 0.05, "int8": 0.25}
-"""By how much a logit may differ from torch's in fp32, as a share of the largest. (torch's own bf16 differs by 0.02.)"""
+"""Largest allowed difference of a logit from torch's in fp32, as a fraction of the largest. (torch's bf16 differs by 0.02.)"""
 MAY_CHANGE = {"fp32": 1.0, "bf16": 1.0, "int8": 1 / 16}
-"""What share of the images may get another class. Logits as near as those of fp32 and bf16 only ever change a tie."""
+"""Largest fraction of the images that may get another class. Logits as close as in fp32 and bf16 only change ties."""
 WAY_OUT = dict.fromkeys(("fp32", "bf16"), "Use the runtime torch, and report it.") | {"int8": "Use another precision."}
 MAY_TELL = {"fp32": 0.01, "bf16": 0.1, "int8": 0.25}
-"""By how much the probability that the short arm is up may differ."""
+"""Largest allowed difference of the probability that the short arm is up."""
 
 
 class Runner:
     """The lower branch of a model on another runtime; made by ``make_runner``.
 
-    It has the model's name, spec and record, and is called as the model is. Its torch weights are gone.
+    It has the model's name, spec and record, and is called like the model. It has no torch weights.
 
     Attributes:
         runtime: "onnxruntime" or "openvino".
-        version: of the runtime.
-        dtype: what it computes in.
-        model: the deployed model without its weights (on torch's "meta" device): what is known of it.
-        difference: the largest difference of a logit from torch's in the check, as a share of the largest logit.
+        version: version of the runtime.
+        dtype: the dtype that it computes in.
+        model: the deployed model without its weights (on torch's "meta" device), for its attributes.
+        difference: the largest difference of a logit from torch's in the check, as a fraction of the largest logit.
     """
 
     def __init__(self, model: DeployedModel, runtime: str, engine: Engine, dtype: str, file: Path, difference: float) -> None:
@@ -53,7 +53,7 @@ class Runner:
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the model knows: name, spec, info, labels, polarity and so on."""
+        """Return an attribute of the model: name, spec, info, polarity and so on."""
         if name == "model" or name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.model, name)
@@ -74,10 +74,10 @@ class Runner:
         return logits, up
 
     def full(self, images: Tensor) -> Tensor:
-        """Refuse.
+        """Not supported.
 
         Raises:
-            GricolZooError: always; another runtime has the lower branch alone.
+            GricolZooError: always; other runtimes have the lower branch only.
         """
         raise GricolZooError(f"{self.runtime} only runs the lower branch. For all classifiers use the runtime torch.")
 
@@ -86,7 +86,7 @@ class Runner:
         return [torch.from_numpy(part) for part in self._network()(array)]
 
     def _network(self) -> Network:
-        """Return the network as it is opened for as many threads as this one may use."""
+        """Return the network, opened for the number of threads that this thread may use."""
         threads = torch.get_num_threads()
         with self._lock:
             if threads not in self._open:
@@ -95,19 +95,18 @@ class Runner:
 
 
 def open_runner(model: GridModel | DeployedModel, runtime: str, engine: Engine, dtype: str) -> Runner:
-    """Return a model on an installed runtime, after a check against torch, which is remembered.
+    """Return a model on an installed runtime, after a check against torch whose result is remembered.
 
-    The file is written, and checked, if it is not in the cache yet. A file there that is not the one that was checked is made
-    anew.
+    The file is written and checked if it is not in the cache yet. A file there that is not the checked one is written again.
 
     Args:
         model: on the processor, not optimized.
-        runtime: its name.
+        runtime: name of the runtime.
         engine: the runtime.
-        dtype: one of the engine's.
+        dtype: one of the engine's dtypes.
 
     Raises:
-        CheckpointError: it gives other answers than torch.
+        CheckpointError: its answers differ too much from torch's.
         GricolZooError: the model cannot be exported, or the cache cannot be written.
     """
     net = plain_form(model)
@@ -128,7 +127,7 @@ def open_runner(model: GridModel | DeployedModel, runtime: str, engine: Engine, 
 
 
 def _write(net: DeployedModel, plain: Path, file: Path) -> None:
-    """Write a network's file, in fp32 or, beside that one, in int8."""
+    """Write a network's fp32 file and, for int8, the quantized file beside it."""
     if file == plain or not store.is_vouched_for(plain):
         store.write_network(net, plain)
     if file != plain:
@@ -144,7 +143,7 @@ def plain_form(model: GridModel | DeployedModel) -> DeployedModel:
     if is_optimized(model):
         raise GricolZooError("This model was optimized for torch. Give the original model.")
     if not model.num_classes:
-        raise GricolZooError("This model has no classifier, and another runtime is given classifiers alone. Use torch.")
+        raise GricolZooError("This model has no classifier, but other runtimes only run classifiers. Use torch.")
     if next(model.parameters()).device.type != "cpu":
         raise GricolZooError("Other runtimes run on the processor. Leave the model there, or use the runtime torch.")
     net = model.deploy() if isinstance(model, GridModel) else copy.deepcopy(model)
@@ -152,10 +151,10 @@ def plain_form(model: GridModel | DeployedModel) -> DeployedModel:
 
 
 def check(net: DeployedModel, runner: Runner) -> float:
-    """Compare a runner with torch in fp32 on synthetic chromosomes; return the largest difference of a logit, as a share.
+    """Compare a runner with torch in fp32 on synthetic chromosomes; return the largest difference of a logit, as a fraction.
 
     Raises:
-        CheckpointError: it is too large, a class is another, or a number is not finite.
+        CheckpointError: it is too large, too many classes or the polarity differ, or a number is not finite.
     """
     images = example_images(net)
     with torch.inference_mode():

@@ -1,7 +1,7 @@
-"""Where networks for other runtimes are kept: one ONNX file for each network, and beside it what was checked with it.
+"""The cache of networks for other runtimes: one ONNX file per network, with the records of its checks beside it.
 
-The folder is ``$GRICOL_ZOO_CACHE``, or ``gricol_zoo`` in the user's cache folder. A file's name is the hash of all that it was
-made of, so nothing in it grows stale; all of it can be deleted at any time.
+The folder is ``runtimes`` in ``$GRICOL_ZOO_CACHE``, or in ``gricol_zoo`` in the user's cache folder. A file's name is the hash
+of everything that it was made from, so no file becomes outdated; all files can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from gricol_zoo.export.int8 import quantize
 from gricol_zoo.export.write import OPSET, quiet, write_onnx
 from gricol_zoo.models.deployed import DeployedModel
 
-FORMAT = "2"  # of the graph that is written; a change of it makes all files anew
+FORMAT = "2"  # version of the written graph; if it changes, all files are written again
 VARIABLE = "GRICOL_ZOO_CACHE"
 
 
 def folder() -> Path:
-    """Return the folder, made if need be.
+    """Return the folder, created if needed.
 
     Raises:
-        CacheError: it cannot be written.
+        CacheError: it cannot be written to.
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     place = Path(os.environ.get(VARIABLE) or home / "gricol_zoo") / "runtimes"
@@ -47,12 +47,12 @@ def folder() -> Path:
     except OSError as error:
         raise CacheError(
             f"Networks for other runtimes are kept in {place}, which cannot be written ({error.strerror}). Set {VARIABLE} to a "
-            "folder that can, or use the runtime torch."
+            "writable folder, or use the runtime torch."
         ) from error
 
 
 def digest_of(model: DeployedModel) -> str:
-    """Return the hash of all that a file is made of: every tensor, the network's parts and sizes, and the versions."""
+    """Return the hash of all that a file is made from: every tensor, the network's parts and sizes, and the versions."""
     from gricol_zoo import __version__
 
     spec = {key: value for key, value in model.spec.to_dict().items() if key not in ("preprocess", "class_names")}
@@ -64,7 +64,7 @@ def digest_of(model: DeployedModel) -> str:
 
 
 def hash_of(file: Path) -> str:
-    """Return the SHA-256 of a file, "" where there is none."""
+    """Return the SHA-256 of a file in hex, "" if there is none."""
     if not file.is_file():
         return ""
     with file.open("rb") as stream:
@@ -72,14 +72,14 @@ def hash_of(file: Path) -> str:
 
 
 def is_vouched_for(file: Path) -> bool:
-    """Say whether a network's file is there, and is one that some check was made with."""
+    """Return whether a network's file exists and is one that passed a check."""
     checked = {read_record(note).get("sha256", "") for note in file.parent.glob(f"{file.stem}.*.json")}
     return hash_of(file) in checked - {""}
 
 
 @cache
 def processor() -> str:
-    """Return what the processor is called, for results of one do not hold for another."""
+    """Return a name of the processor and its abilities, because results on one are not valid for another."""
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
@@ -102,21 +102,21 @@ class Portable(nn.Module):
 
 
 def write_network(model: DeployedModel, file: Path) -> None:
-    """Write a model's lower branch as an ONNX file of any batch; errors as for ``write_graph``."""
+    """Write a model's lower branch as an ONNX file for any batch size; errors as for ``write_graph``."""
     names = ["logits", "short_arm_up"] if model.polarity else ["logits"]
     images = torch.zeros(2, model.in_chans, *model.spec.image_size)
     write_graph(Portable(model), images, names, file, model.name or "This model")
 
 
 def write_graph(net: nn.Module, images: Tensor, names: list[str], file: Path, name: str) -> None:
-    """Write a network as an ONNX file of any batch; the file is there whole or not at all.
+    """Write a network as an ONNX file for any batch size, atomically.
 
     Args:
         net: in evaluation mode, (B, C, H, W) -> a tensor, or a tuple of them.
         images: an example, with B = 2.
-        names: of the outputs.
-        file: what to write.
-        name: of the network, for messages.
+        names: names of the outputs.
+        file: the file to write.
+        name: name of the network, for messages.
 
     Raises:
         GricolZooError: the exporter is not installed, or cannot write this network.
@@ -131,7 +131,7 @@ def write_graph(net: nn.Module, images: Tensor, names: list[str], file: Path, na
         raise GricolZooError(
             f"Another runtime needs the package {error.name}. Run: pip install 'gricol_zoo[export]', or use the runtime torch."
         ) from error
-    except Exception as error:  # whatever a third party's part stumbles over
+    except Exception as error:  # any error that a third party's part may cause
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise GricolZooError(f"{name} cannot be written for another runtime: {reason}") from error
     finally:
@@ -139,11 +139,11 @@ def write_graph(net: nn.Module, images: Tensor, names: list[str], file: Path, na
 
 
 def write_int8(plain: Path, file: Path, images: np.ndarray) -> None:
-    """Write a network's fp32 file in 8 bits (``gricol_zoo.export.int8``); the file is there whole or not at all.
+    """Quantize a network's fp32 file to 8 bits (``gricol_zoo.export.int8``), atomically.
 
     Args:
         plain: the fp32 file.
-        file: what to write.
+        file: the file to write.
         images: (n, C, H, W) float32 as the network takes them, whose activations set the scales.
 
     Raises:
@@ -162,7 +162,7 @@ def write_int8(plain: Path, file: Path, images: np.ndarray) -> None:
 
 
 def read_record(file: Path) -> dict[str, Any]:
-    """Return what was noted of a check; nothing where there is none or it cannot be read."""
+    """Return the record of a check; empty if there is none or it cannot be read."""
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -171,7 +171,7 @@ def read_record(file: Path) -> dict[str, Any]:
 
 
 def write_record(file: Path, record: dict[str, Any]) -> None:
-    """Note what was checked; the file is there whole or not at all."""
+    """Write the record of a check, atomically."""
     made = file.with_suffix(f".{os.getpid()}.tmp")
     made.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     made.replace(file)
@@ -179,6 +179,6 @@ def write_record(file: Path, record: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def alone(file: Path) -> Iterator[None]:
-    """Let no other process make the same file meanwhile."""
+    """Keep other processes from writing the same file meanwhile."""
     with FileLock(file.with_suffix(".lock")):
         yield

@@ -1,9 +1,9 @@
-"""A page in the browser, for one machine: a cell's crops in, a karyotype to check and correct out.
+"""A browser page for one machine: it takes a cell's crops and shows a karyotype to check and correct.
 
-- ``uploads``: what was dropped, checked against limits before it is read.
-- ``session``, ``sessions``: what one browser tab is at, and how it is found again; no word of a page in them. What is done to a
-  cell is ``gricol_zoo.karyotype.review``.
-- ``saving``, ``signed``: what is taken away.
+- ``uploads``: the dropped files, checked against limits before they are read.
+- ``session``, ``sessions``: the state of one browser tab, and how it is found again; independent of the page. Actions on a cell
+  are in ``gricol_zoo.karyotype.review``.
+- ``saving``, ``signed``: downloads.
 - ``details``, ``compare``, ``markup``, ``board``: a chromosome's pictures; pieces of HTML.
-- ``page``, ``server``: the Gradio page and its server, on loopback alone. ``review.js`` turns mouse and keys into actions.
+- ``page``, ``server``: the Gradio page and its server, on loopback only. ``review.js`` turns mouse and keys into actions.
 """

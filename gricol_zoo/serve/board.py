@@ -1,4 +1,4 @@
-"""The karyogram as it is worked on: what is in it to click, to drag and to drop on, and the buttons around it."""
+"""The interactive karyogram: what can be clicked, dragged and dropped on in it, and the buttons around it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gricol_zoo.serve.markup import text
 from gricol_zoo.serve.saving import KINDS, Download
 from gricol_zoo.serve.session import Session
 
-LOOSE = 30  # units of an empty place for what is unassigned
+LOOSE = 30  # height of the empty place for unassigned chromosomes, in units
 TOOLS = (
     ("confirm", "Confirm", "Enter"),
     ("turn", "Turn over", "F"),
@@ -21,13 +21,13 @@ TOOLS = (
     ("undo", "Undo", "Ctrl+Z"),
     ("redo", "Redo", "Ctrl+Shift+Z"),
 )
-"""The buttons above the karyogram: the message they send, their label, and the key that does the same."""
+"""The buttons above the karyogram: the message that each sends, its label, and the equivalent key."""
 
 
 def karyogram(cell: Cell, selected: int | None) -> str:
     """Return the karyogram as SVG, each chromosome a button that carries its number as ``data-id``, in the order of the sheet.
 
-    Below the buttons each class has a place that things can be dropped on, and what is unassigned has one, too.
+    Beneath the buttons each class has a place to drop chromosomes on, and so have the unassigned ones.
     """
     one = cell.karyotype
     sheet = lay_out(one, cell.pictures, ZOOM, bare=True)
@@ -44,7 +44,7 @@ def karyogram(cell: Cell, selected: int | None) -> str:
 
 
 def in_order(karyotype: Karyotype, sheet: Sheet) -> list[Chromosome]:
-    """Return the chromosomes as one reads the sheet: class by class, from left to right, what has none at the end."""
+    """Return the chromosomes in reading order: class by class, from left to right, those without a class at the end."""
     order = {label: place for place, label in enumerate([*karyotype.labels, ""])}
 
     def key(item: Chromosome) -> tuple[float, ...]:
@@ -55,7 +55,7 @@ def in_order(karyotype: Karyotype, sheet: Sheet) -> list[Chromosome]:
 
 
 def _loose(karyotype: Karyotype, sheet: Sheet) -> tuple[float, float, float, float]:
-    """Return the box of what is unassigned; where nothing is, the sheet gets a strip for it."""
+    """Return the box of the unassigned chromosomes; if there are none, the sheet gets a strip for them."""
     tops = [sheet.boxes[item.id][1] for item in karyotype.chromosomes if not item.assigned]
     if tops:
         return (0.0, min(tops) - 6, sheet.width, sheet.height - min(tops) + 6)
@@ -65,7 +65,7 @@ def _loose(karyotype: Karyotype, sheet: Sheet) -> tuple[float, float, float, flo
 
 def _place(label: str, box: tuple[float, float, float, float]) -> str:
     x, y, width, height = box
-    words = text(f"class {label}" if label else "unassigned: drop here what belongs to no class")
+    words = text(f"class {label}" if label else "unassigned: drop chromosomes without a class here")
     hint = (
         f'<text x="{x + 24:g}" y="{y + height / 2 + 4:g}" class="loose">{words}</text>' if not label and height == LOOSE else ""
     )
@@ -96,7 +96,7 @@ def _title(item: Chromosome) -> str:
 
 
 def tools(session: Session) -> str:
-    """Return the buttons above the karyogram, and what the page has to know: its version, and whether there is work to save."""
+    """Return the buttons above the karyogram, and data for the page: its version, and whether there is unsaved work."""
     cell = session.cells.get(session.cell)
     unsaved = any(one.unsaved for one in session.cells.values())
     state = f'data-version="{session.version}" data-unsaved="{int(unsaved)}"'
@@ -124,7 +124,7 @@ def tools(session: Session) -> str:
 
 
 def check_button(session: Session) -> str:
-    """Return the button that checks the cell in view, what is in its way, and the files that can be taken away."""
+    """Return the button that checks the current cell, what still prevents that, and the files to download."""
     karyotype = session.karyotype
     report = '<button data-do="report" title="table, overview and report of all cells, as a zip">report</button>'
     if karyotype is None:
@@ -144,5 +144,5 @@ def check_button(session: Session) -> str:
 
 
 def file_link(file: Download) -> str:
-    """Return a link that holds a file: nothing is written for it on the server's side. The page follows it at once."""
+    """Return a link that contains a file, so the server writes nothing to disk. The page follows it at once."""
     return f'<a download="{text(file.name)}" href="{data_url(file.data, file.kind)}">{text(file.name)}</a>'

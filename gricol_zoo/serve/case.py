@@ -1,4 +1,4 @@
-"""All cells of an upload together: an overview to choose from, and the files of the case to take away."""
+"""All cells of an upload together: an overview to choose from, and the files of the case to download."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gricol_zoo.serve.session import Session
 
 
 def overview(session: Session) -> str:
-    """Return every classified cell as a button that brings it into view: a small karyogram, the draft, what is open."""
+    """Return every classified cell as a button that shows it: a small karyogram, the draft, what still needs checking."""
     named = {id(cell.karyotype): (name, cell) for name, cell in session.cells.items()}
     parts = []
     for case in cases_of((cell.karyotype for cell in session.cells.values()), session.failed):
@@ -42,7 +42,7 @@ def _button(case: Case, name: str, cell: Cell) -> str:
 
 
 def report_of_case(session: Session) -> Download:
-    """Return a zip of what ``gricol-zoo report`` writes, and each cell's files; what is not classified yet is.
+    """Return a zip of the files of ``gricol-zoo report``, and each cell's files; cells are classified first if needed.
 
     Raises:
         GricolZooError: nothing was dropped, no cell can be classified, or a report is too long.

@@ -1,4 +1,4 @@
-"""A classified cell as the page works on it, and what is said of one."""
+"""A classified cell on the page, and a summary of it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Cell:
     """A classified cell.
 
     Attributes:
-        review: it, and what can be undone.
+        review: the cell under review, with the steps that can be undone.
         pictures: (h, w) uint8 by id, turned as they are drawn.
-        model: the name of the page's model that classified it, "" where the page does not have it.
-        saved: how many entries of the log have been saved.
-        signature: of the record, where the last thing done was to check it and there is a key.
+        model: the name of the page's model that classified it, "" if the page does not have it.
+        saved: number of entries of the log that have been saved.
+        signature: signature of the record, if checking it was the last action and there is a key.
     """
 
     review: Review
@@ -35,26 +35,26 @@ class Cell:
 
     @property
     def karyotype(self) -> Karyotype:
-        """The cell as it is now."""
+        """The cell in its current state."""
         return self.review.karyotype
 
     @property
     def unsaved(self) -> bool:
-        """Whether something was done that is in no file yet."""
+        """Whether there are edits that have not been saved."""
         return len(self.karyotype.edits) > self.saved
 
 
 def classified_by(karyotype: Karyotype, model: GridModel | DeployedModel) -> bool:
-    """Say whether a karyotype is by these weights and of their classes, its images prepared as the model prepares them."""
+    """Return whether a karyotype was made with these weights, their classes and the model's preparation of images."""
     how = model.spec.preprocess
     if tuple(karyotype.labels) != model.spec.labels:
-        return False  # or a class of the record's would be taken for another one of the model's
+        return False  # otherwise a class of the record would be taken for another one of the model
     prepared = (karyotype.options.get("preparation"), karyotype.options.get("ground")) == (how.version, how.ground)
     return prepared and bool(model.info.sha256) and karyotype.model.get("weights_sha256") == model.info.sha256
 
 
 def summary(karyotype: Karyotype) -> str:
-    """Return one line on how the run went."""
+    """Return one line about the result of the run."""
     unread = sum(bool(item.error) for item in karyotype.chromosomes)
     read = len(karyotype.chromosomes) - unread
     if not read:

@@ -1,4 +1,4 @@
-"""A chromosome beside its homologues, straightened and at one scale, and the ideogram of the class at the same length."""
+"""Pictures to compare a chromosome with its homologues and the ideogram: straightened and at one scale."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gricol_zoo.classical.straighten import straighten
 from gricol_zoo.data.find import find_chromosome
 from gricol_zoo.errors import GricolZooError
 
-TALL = 150  # pixels of the longest on the page
+TALL = 150  # pixels of the longest one on the page
 
 
 def straight_pictures(
@@ -21,8 +21,8 @@ def straight_pictures(
 
     Args:
         greys: (H, W) in 0..1, the crops by id.
-        drawn: (h, w) uint8, how each is drawn in the karyogram; one that cannot be straightened stays as it is drawn.
-        ground: which background the crops have.
+        drawn: (h, w) uint8, each as drawn in the karyogram, by id; one that cannot be straightened is kept as drawn.
+        ground: background of the crops: "auto", "light" or "dark".
 
     Returns:
         (h, w) uint8 by id, all at one scale: the longest has ``TALL`` rows.
@@ -43,7 +43,7 @@ def straight_pictures(
 def _straight(grey: np.ndarray, ground: str) -> np.ndarray | None:
     try:
         return straighten(np.clip(find_chromosome(grey, ground).value, 0, 1))
-    except (GricolZooError, ValueError):  # nothing that can be measured
+    except (GricolZooError, ValueError):  # it cannot be measured
         return None
 
 

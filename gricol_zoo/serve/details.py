@@ -1,4 +1,4 @@
-"""One chromosome in detail: it and its homologues at one scale, its probabilities, and where the network looked."""
+"""One chromosome in detail: with its homologues at one scale, its probabilities, and where the network looked (Grad-CAM)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.serve.compare import straight_pictures
 
-ZOOM = 2  # pixels a unit of the layout
-MOST = 3  # homologues beside it
-TOP = 5  # classes
-LEAST_SHOWN = 0.0005  # a probability below it would read 0.0 %
+ZOOM = 2  # pixels per unit of the layout
+MOST = 3  # most homologues that are shown
+TOP = 5  # classes that are shown
+LEAST_SHOWN = 0.0005  # a smaller probability would read 0.0 %
 WARM = np.array([[0, 0, 0], [120, 20, 90], [230, 80, 40], [255, 220, 90]], np.float32)  # colours of 0, 1/3, 2/3, 1
 
 
@@ -35,14 +35,14 @@ class Details:
     """What the page shows of a chromosome.
 
     Attributes:
-        item: it.
-        homologues: others of its class, by id.
-        pictures: PNG files of it and of these, by id, straightened and at one scale.
-        probabilities: the likeliest classes with their probabilities, falling.
+        item: the chromosome.
+        homologues: others of its class, in the order of their ids.
+        pictures: PNG files of it and its homologues, by id, straightened and at one scale.
+        probabilities: the likeliest classes with their probabilities, in falling order.
         explained: the class that ``cam`` is for.
-        cam: a PNG file, the network's input with Grad-CAM over it; None where there is none.
-        speaks: whether anything in it speaks for the class.
-        missing: why there is none.
+        cam: a PNG file, the network's input with Grad-CAM over it; None if there is none.
+        speaks: whether any position of it supports the class.
+        missing: why there is no Grad-CAM.
         labels: the classes that it may be moved to.
     """
 
@@ -58,16 +58,16 @@ class Details:
 
 
 def look_at(model: GridModel | DeployedModel | None, images: ImageSet, karyotype: Karyotype, id: int) -> Details:
-    """Gather what there is to see of a chromosome; its files are read anew.
+    """Collect the details of a chromosome; its files are read again.
 
     Args:
-        model: the one that classified it; None where it is not here, and cannot be asked what it looked at.
-        images: of the cell.
-        karyotype: of the cell.
-        id: of the chromosome.
+        model: the model that classified it; None if it is not available, which means no Grad-CAM.
+        images: images of the cell.
+        karyotype: karyotype of the cell.
+        id: id of the chromosome.
 
     Raises:
-        GricolZooError: no such chromosome, or a file that changed since.
+        GricolZooError: no such chromosome, or a file that has changed.
     """
     item = karyotype.find(id)
     alike = [other for other in karyotype.chromosomes if other.assigned == item.assigned and other.id != id and not other.error]

@@ -1,7 +1,7 @@
-"""What stands before Gradio: only requests that the page itself makes come through, and only so many, and so large.
+"""A filter before Gradio: only requests of the page itself pass, and only up to limits of number and size.
 
-A page elsewhere in the same browser may send requests to this machine. It cannot read the answers, but what it uploads would be
-stored, and an event would run. Gradio (6.31) checks neither, answers some fifty addresses, most of them of no use here, and
+Another page in the same browser may send requests to this machine. It cannot read the answers, but its uploads would be
+stored, and its events would run. Gradio (6.31) checks neither, answers about fifty addresses, most of them not used here, and
 looks up hosts that a request names.
 """
 
@@ -26,12 +26,12 @@ EXACT = frozenset(
         *(f"{API}/startup-events", f"{API}/login_check", f"{API}/upload_progress", f"{API}/queue/data"),
     ]
 )
-"""What the page asks for by GET."""
+"""Addresses that the page requests by GET."""
 BEGIN = ("/assets/", "/static/", "/svelte/", f"{API}/heartbeat/")
 POSTS = frozenset(f"{API}/{name}" for name in ("queue/join", "upload", "cancel", "reset"))
 MAX_BODY = 1 << 20  # bytes of an event
-MAX_TOTAL = 1 << 30  # bytes of everybody's uploads together, what is in use included
-MAX_JOINS, SPAN = 300, 60.0  # events in so many seconds, of all tabs; a fast hand makes one per second
+MAX_TOTAL = 1 << 30  # bytes of all uploads together, including those in use
+MAX_JOINS, SPAN = 300, 60.0  # events per SPAN seconds, of all tabs; a fast user makes one per second
 SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -39,7 +39,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class RefusedError(Exception):
-    """A request that is not let through: its status, and why."""
+    """A rejected request: its status, and why."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -50,23 +50,23 @@ class Gate:
     """ASGI middleware.
 
     Args:
-        app: Gradio's.
-        place: where uploads are; all in it counts.
+        app: Gradio's ASGI application.
+        place: folder of the uploads; everything in it counts.
     """
 
     def __init__(self, app: Any, place: Path) -> None:
         self.app, self.place = app, place
         self.joins: deque[float] = deque()
-        self.coming = 0  # bytes that uploads have announced, and that may not be stored yet
+        self.coming = 0  # announced bytes of uploads that may not be stored yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer why not."""
+        """Pass a request on, or answer why it is rejected."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         try:
             if scope["type"] != "http":
-                raise RefusedError(404, "no websockets here")
+                raise RefusedError(404, "websockets are not supported")
             headers = {key.decode("latin1"): value.decode("latin1") for key, value in scope["headers"]}
             path = scope["path"].rstrip("/") or "/"
             check_place(scope["method"], path)
@@ -84,9 +84,9 @@ class Gate:
             self.coming -= coming
 
     def _announced(self, headers: MutableMapping[str, str]) -> int:
-        """Return the bytes of an upload, which must fit beside those that are stored and those that are on their way."""
+        """Return the bytes of an upload, which must fit in addition to those stored and those in progress."""
         length = headers.get("content-length", "")
-        if not re.fullmatch("[0-9]{1,15}", length) or "transfer-encoding" in headers:  # which would count instead
+        if not re.fullmatch("[0-9]{1,15}", length) or "transfer-encoding" in headers:  # the latter would override the length
             raise RefusedError(411, "an upload must say its length")
         if int(length) > MAX_UPLOAD + MAX_BODY:
             raise RefusedError(413, f"expected at most {MAX_UPLOAD // 2**20} MiB at once")
@@ -100,7 +100,7 @@ class Gate:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise RefusedError(400, "the request broke off")
+                raise RefusedError(400, "the request was interrupted")
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > MAX_BODY:
@@ -129,14 +129,14 @@ class Gate:
 
 
 def check_place(method: str, path: str) -> None:
-    """Refuse what the page never asks for."""
+    """Reject addresses that the page never requests."""
     known = path in POSTS if method == "POST" else method in ("GET", "HEAD") and (path in EXACT or path.startswith(BEGIN))
     if not known or ".." in path:
-        raise RefusedError(404, "there is nothing here")
+        raise RefusedError(404, "not found")
 
 
 def check_origin(headers: MutableMapping[str, str], front: bool) -> None:
-    """Refuse requests that another page makes; a link to the front page is followed from anywhere, a frame is not filled."""
+    """Reject requests of other pages; but a link to the front page works from anywhere, though not in a frame."""
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     opened = headers.get("sec-fetch-mode", "navigate") == "navigate" and headers.get("sec-fetch-dest", "document") == "document"
     if front and opened and origin is None:
@@ -148,7 +148,7 @@ def check_origin(headers: MutableMapping[str, str], front: bool) -> None:
 
 
 def check_event(body: bytes, host: str, join: bool = True) -> None:
-    """Refuse an event that is not JSON, of no session, or that names a file elsewhere: it would be looked up and fetched."""
+    """Reject an event that is not JSON, has no session, or names a file elsewhere, which would be looked up and fetched."""
     try:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -173,7 +173,7 @@ def check_event(body: bytes, host: str, join: bool = True) -> None:
 
 
 def _items(value: Any) -> Iterator[tuple[str, Any]]:
-    """Give every key and value, however deep: without recursion, for whoever sent it chose the depth."""
+    """Yield every key and value at any depth; without recursion, because the sender chose the depth."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
@@ -196,7 +196,7 @@ def bytes_in(folder: Path) -> int:
 
 
 def _unframed(send: Send) -> Send:
-    """Return a way to answer by which no other page can show this one inside of itself, and have clicks made in it."""
+    """Return a ``send`` that keeps other pages from showing this one in a frame and capturing clicks in it."""
 
     async def answer(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":

@@ -1,4 +1,4 @@
-"""Pieces of the page as HTML. Whatever a file's name may hold, it is text here and nothing else."""
+"""Pieces of the page as HTML. File names and other texts are always escaped."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from gricol_zoo.serve.details import Details
 
 TEMPLATE_SIGNS = {ord(sign): f"&#{ord(sign)};" for sign in "{}$`"}
 TITLE = '<div class="title"><b>gricol_zoo</b><span>karyotype drafts, for research</span></div>'
-MOST_WARNINGS = 8  # that are listed above the karyogram
+MOST_WARNINGS = 8  # most that are listed above the karyogram
 EMPTY = (
     '<div class="empty"><p>Drop the crops of one cell, or a zip with a folder for each cell, and press <b>Classify</b>.</p>'
-    "<p>To go on with a cell, drop the zip that was saved, or its JSON together with its images.</p>"
+    "<p>To continue with a cell, drop its saved zip, or its JSON together with its images.</p>"
     "<p>Nothing leaves this machine; uploads are deleted a minute after this tab is closed.</p></div>"
 )
 
 
 def text(words: str) -> str:
-    """Return words as HTML text without control characters; also the signs that Gradio's templates read are taken from them."""
+    """Return text escaped for HTML, without control characters; signs that Gradio's templates interpret are escaped too."""
     return as_html(words).translate(TEMPLATE_SIGNS)
 
 
 def heading(karyotype: Karyotype | None) -> str:
-    """Return the draft, large, with what must stand beside it."""
+    """Return the draft, large, with the notes and warnings that belong to it."""
     if karyotype is None:
         return EMPTY
     count = f"{len(karyotype.chromosomes)} image{'' if len(karyotype.chromosomes) == 1 else 's'}"
@@ -47,20 +47,20 @@ def heading(karyotype: Karyotype | None) -> str:
 
 
 def together(number: int) -> str:
-    """Return what stands above the overview of so many cells."""
+    """Return the heading above the overview of ``number`` cells."""
     said = f"<b>{number} cell{'' if number == 1 else 's'}</b><span>Click one to work on it.</span>"
     return f'<div class="draft">{said}</div><p class="note">{text(NOTE)}</p>'
 
 
 def _fits_of(karyotype: Karyotype) -> str:
-    """Return how well each model fitted, shown on request."""
+    """Return how well each model fitted, for the tooltip."""
     fit = karyotype.options.get("fit")
     known = fit.items() if isinstance(fit, dict) else ()
     return ", ".join(f"{with_band(str(name))} {value:.2f}" for name, value in known if isinstance(value, float))
 
 
 def warnings_of(karyotype: Karyotype) -> str:
-    """Return what should be said of a cell and of its images, as a list; nothing where nothing is."""
+    """Return the warnings of a cell and of its images as an HTML list; "" if there are none."""
     lines = list(karyotype.warnings)
     lines += [f"no. {item.id}: {warning}" for item in karyotype.chromosomes for warning in item.warnings]
     shown = [*lines[:MOST_WARNINGS], *[f"and {len(lines) - MOST_WARNINGS} more, in the files"] * (len(lines) > MOST_WARNINGS)]
@@ -69,7 +69,7 @@ def warnings_of(karyotype: Karyotype) -> str:
 
 
 def doubts(karyotype: Karyotype | None, selected: int | None) -> str:
-    """Return the doubtful as a list of buttons, least sure first, then what could not be read."""
+    """Return the doubtful chromosomes as a list of buttons, least sure first, then the unreadable images."""
     if karyotype is None:
         return ""
     unread = [item for item in karyotype.chromosomes if item.error]
@@ -89,7 +89,7 @@ def _doubt(item: Chromosome, selected: int | None) -> str:
 
 
 def details(found: Details | None, ready: bool) -> str:
-    """Return one chromosome in detail; before one is chosen, what to do."""
+    """Return one chromosome in detail; before one is selected, a hint."""
     if found is None:
         return '<p class="hint">Click a chromosome to see it in detail.</p>' if ready else ""
     item = found.item
@@ -105,7 +105,7 @@ def details(found: Details | None, ready: bool) -> str:
     if found.cam is not None and found.speaks:
         figures.append(_figure(found.cam, f"Grad-CAM for {found.explained}", "cam"))
     missing = found.missing or (
-        f"Grad-CAM: nothing speaks for {found.explained}" if found.cam is not None and not found.speaks else ""
+        f"Grad-CAM: no position supports {found.explained}" if found.cam is not None and not found.speaks else ""
     )
     said = f'<p class="hint">{text(missing)}</p>' if missing else ""
     bars = "".join(_bar(label, value) for label, value in found.probabilities)
@@ -117,7 +117,7 @@ def details(found: Details | None, ready: bool) -> str:
 
 
 def _classes(found: Details) -> str:
-    """Return a small button for each class: it never covers a picture, as a list that opens would."""
+    """Return a small button for each class: unlike a drop-down list, they never cover a picture."""
     now = found.item.assigned
     places = [*((label, label, f"move to {label}") for label in found.labels), ("", "none", "unassigned (U)")]
     marks = {now: ' class="now-class"'}
@@ -149,5 +149,5 @@ def _bar(label: str, value: float) -> str:
 
 
 def status(words: str, bad: bool = False) -> str:
-    """Return the line that says what became of the last click."""
+    """Return the line with the result of the last action."""
     return f'<p id="status" class="{"bad" if bad else "good"}" role="status">{text(words)}</p>' if words else ""

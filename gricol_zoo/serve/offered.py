@@ -1,4 +1,4 @@
-"""The models that a page offers: each as a classifier, and as the network that is asked what it looked at."""
+"""The models that a page offers: each as a classifier, and as a network for Grad-CAM."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ Network = GridModel | DeployedModel
 
 
 class Offered(Mapping[str, Network]):
-    """Networks by the names that they are offered by. All tabs share them.
+    """Networks by the names under which they are offered. All tabs share them.
 
     Args:
-        networks: on torch, which alone has the gradients that show what a network looks at.
-        runtime: what classifies (``gricol_zoo.runtimes.make_runner``), in fp32: so a record can be verified on any machine.
+        networks: on torch, because only torch has the gradients for Grad-CAM.
+        runtime: the runtime that classifies (``gricol_zoo.runtimes.make_runner``), in fp32: so a record can be verified on any
+            machine.
     """
 
     def __init__(self, networks: Mapping[str, Network], runtime: str = "torch") -> None:
@@ -36,10 +37,10 @@ class Offered(Mapping[str, Network]):
         return len(self._networks)
 
     def classifier(self, name: str) -> Classifier:
-        """Return a network as a classifier under its name, made when it is first asked for.
+        """Return a network as a classifier under its name, created on first use.
 
         Raises:
-            GricolZooError: the runtime cannot be had.
+            GricolZooError: the runtime is not available.
         """
         with self._lock:
             if name not in self._classifiers:
@@ -47,6 +48,6 @@ class Offered(Mapping[str, Network]):
             return self._classifiers[name]
 
     def prepare(self) -> None:
-        """Make every classifier, so that nobody waits for one later; errors as for ``classifier``."""
+        """Create every classifier, so that nobody waits for one later; errors as for ``classifier``."""
         for name in self:
             self.classifier(name)

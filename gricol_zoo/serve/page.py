@@ -1,4 +1,4 @@
-"""The page: what is on it, and which action does what. All it knows of karyotypes it asks a ``Session``."""
+"""The page: its components, and what each action does. Everything about karyotypes comes from a ``Session``."""
 
 # No `from __future__ import annotations` here: Gradio reads the annotations of handlers, and imports happen in functions.
 
@@ -20,7 +20,7 @@ from gricol_zoo.serve.sessions import Sessions
 
 STYLE, HANDS = (Path(__file__).with_name(name) for name in ("style.css", "review.js"))
 MAX_WAITING = 60  # events of all tabs together
-# The page follows a link as soon as it comes: that is a download.
+# The page follows a link as soon as it arrives, which starts the download.
 FOLLOW = "watch('value', () => element.querySelector('a')?.click());"
 Do = Callable[[Session], str]
 
@@ -44,7 +44,7 @@ class Parts(NamedTuple):
 
 
 SHOWN = ("files", "model", "status", "cell", "doubts", "heading", "tools", "karyogram", "details", "by", "check", "file")
-"""The parts that an answer may change, in its order."""
+"""The parts that an answer may change, in the order of the outputs."""
 
 
 def build_page(sessions: Sessions) -> Any:
@@ -89,7 +89,7 @@ def _lay(models: list[str]) -> Parts:
 
 
 def _connect(sessions: Sessions, parts: Parts) -> None:
-    """Let each event change the tab's session, and then show what is new of it."""
+    """Connect each event to a change of the tab's session, and then show the changed parts."""
     import gradio as gr
 
     def take(files: list[str], request: gr.Request) -> list[Any]:
@@ -105,21 +105,21 @@ def _connect(sessions: Sessions, parts: Parts) -> None:
         told = {name: getattr(event, name, None) for name in ("what", "id", "other", "label", "kind", "token", "version")}
         return _review(sessions, request, told, by or "")
 
-    # Private: no part of the page is an API. `minimal` would hide what is there while the answer is made.
+    # Private: no part of the page is an API. `minimal` would hide the current content while the answer is prepared.
     shown = [getattr(parts, name) for name in SHOWN]
     hidden = {"outputs": shown, "api_visibility": "private", "show_progress": "hidden"}
     parts.files.upload(take, parts.files, **hidden)
     parts.run.click(run, parts.model, **(hidden | {"show_progress": "minimal"}))
     parts.cell.input(choose_cell, parts.cell, **hidden)
-    # One after the other, and none is left out: quick hands do the next thing before the last is answered.
+    # One after the other, and none is skipped: a quick user does the next thing before the last is answered.
     parts.karyogram.review(review, parts.by, trigger_mode="multiple", **hidden)
 
 
 def _review(sessions: Sessions, request: Any, told: Mapping[str, Any], by: str) -> list[Any]:
-    """Carry out what ``review.js`` sends, and show what that changes."""
+    """Carry out an action that ``review.js`` sends, and show what it changes."""
     what, page = str(told["what"]), str(request.session_hash)
     if what == "hello":
-        # Not the drop zone: what is dropped while the page still says hello would be taken out of it.
+        # Not the drop zone: files that are dropped before this answer arrives would be removed from it.
         return _answer(sessions, request, lambda _: "", SHOWN[1:-1], token=str(told["token"]))
     if what == "select":
         return _answer(sessions, request, lambda session: _select(session, told), ("details",))
@@ -139,17 +139,17 @@ def _review(sessions: Sessions, request: Any, told: Mapping[str, Any], by: str) 
             raise GricolZooError("This cell was changed in another window of the page. It is shown as it is now; try again.")
         return act(session, what, told, by)
 
-    # The drop zone and what was typed stay as they are.
+    # The drop zone and typed text stay as they are.
     return _answer(
         sessions, request, change, tuple(name for name in SHOWN if name not in ("files", "model", "cell", "by", "file"))
     )
 
 
 def act(session: Session, what: str, told: Mapping[str, Any], by: str) -> str:
-    """Do to a session what the page asks for; return what was done, in a line.
+    """Carry out an action of the page on a session; return one line that says what was done.
 
     Raises:
-        GricolZooError: nothing that the page can do, or not possible now.
+        GricolZooError: an unknown action, or one that is not possible now.
     """
     if what in ("undo", "redo", "check"):
         return {"undo": session.undo, "redo": session.redo, "check": session.check}[what](by)
@@ -178,15 +178,15 @@ def _number(value: Any) -> int:
 def _answer(
     sessions: Sessions, request: Any, change: Do, parts: tuple[str, ...] = SHOWN[:-1], token: str = "", kind: str = ""
 ) -> list[Any]:
-    """Change the tab's session, and return what its parts show now; a mistake changes nothing and is said.
+    """Change the tab's session, and return the new content of the parts; an error changes nothing and is shown.
 
     Args:
-        sessions: of the server.
-        request: Gradio's, which names the page.
-        change: what is done.
-        parts: those that it may change; the others stay.
-        token: of the tab, where the page says it.
-        kind: of the file that is asked for, "zip" for all of the work, "report" for the case.
+        sessions: the server's sessions.
+        request: Gradio's request, which names the page.
+        change: function that changes the session.
+        parts: the parts that may change; the others stay.
+        token: the tab's token, if the page sends it.
+        kind: kind of the requested file: "zip" for all of the work, "report" for the case; "" for none.
     """
     import gradio as gr
 
@@ -218,16 +218,16 @@ def _file(session: Session, kind: str) -> tuple[str, str]:
         return board.file_link(file), f"{file.name}: table, overview and report of all cells."
     if kind == "zip":
         file = save_all(session)
-        return board.file_link(file), f"Saved as {file.name}: drop it here to go on."
+        return board.file_link(file), f"Saved as {file.name}: drop it here to continue."
     if session.cell not in session.cells:
         raise GricolZooError("There is no karyotype yet. Drop a cell's crops, or a zip, and run a model first.")
     return board.file_link(file_of(session.cells[session.cell], kind)), ""
 
 
 def show(session: Session, line: str, bad: bool, parts: tuple[str, ...] = SHOWN[:-1]) -> dict[str, Any]:
-    """Return what parts of the page show now, by name.
+    """Return the new content of parts of the page, by name.
 
-    The drop zone is emptied: what it held has been moved into the session, or refused.
+    The drop zone is emptied: its files have been moved into the session, or rejected.
     """
     import gradio as gr
 
@@ -253,7 +253,7 @@ def show(session: Session, line: str, bad: bool, parts: tuple[str, ...] = SHOWN[
 
 
 def _details(session: Session) -> tuple[Details | None, str]:
-    """Return the chosen chromosome's details, and why they cannot be had."""
+    """Return the selected chromosome's details (None if there are none), and why they are not available."""
     if session.karyotype is None or session.selected is None:
         return None, ""
     try:

@@ -1,4 +1,4 @@
-"""Where uploads are kept, and that none outlives its use: not the tab, not the server, not even a server that was killed."""
+"""Where uploads are kept, and their deletion: with the tab, with the server, and even after a server was killed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from filelock import FileLock, Timeout
 
 PREFIX, LOCK, UPLOADS, SESSIONS = "gricol-zoo-", ".lock", "uploads", "sessions"
 LEFT = 180.0  # seconds after which an upload that no session has taken is deleted
-STEP = 15.0  # seconds between two looks
-FRESH = 60.0  # seconds within which a folder may still be without its lock
+STEP = 15.0  # seconds between two checks
+FRESH = 60.0  # seconds within which a new folder may not have its lock yet
 
 
 @contextlib.contextmanager
 def own_place() -> Iterator[Path]:
-    """Give a folder with one for uploads and one for sessions; delete it at the end, and before that those of dead servers."""
+    """Yield a folder with subfolders for uploads and sessions; delete it at the end, and at the start those of dead servers."""
     clear_dead(Path(tempfile.gettempdir()))
     place = Path(tempfile.mkdtemp(prefix=PREFIX))
     lock = FileLock(place / LOCK)
-    lock.acquire()  # the system lets go of it whatever ends the process
+    lock.acquire()  # the system releases it however the process ends
     over = threading.Event()
     try:
         for name in (UPLOADS, SESSIONS):
@@ -39,7 +39,7 @@ def own_place() -> Iterator[Path]:
 
 
 def clear_dead(folder: Path) -> None:
-    """Delete the places of servers that were killed: this user's folders whose lock nobody holds."""
+    """Delete the folders of servers that were killed: this user's folders whose lock nobody holds."""
     for place in folder.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):
             state = place.lstat()
@@ -58,11 +58,11 @@ def _sweep_on(uploads: Path, over: threading.Event) -> None:
 
 
 def sweep(uploads: Path, left: float = LEFT) -> None:
-    """Delete what was uploaded, or is no longer being uploaded, and was taken by no session within so many seconds."""
+    """Delete uploads, complete or not, that have not changed for ``left`` seconds: no session has taken them."""
     for file in uploads.rglob("*"):
         with contextlib.suppress(OSError):
             if time.time() - file.lstat().st_mtime > left:
                 if file.is_dir() and not file.is_symlink():
-                    file.rmdir()  # where it is empty
+                    file.rmdir()  # only if it is empty
                 else:
                     file.unlink()

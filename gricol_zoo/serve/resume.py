@@ -1,6 +1,6 @@
-"""A ``karyotype.json`` that is dropped with its images: its cell opens as it was left, and nothing is classified again.
+"""A ``karyotype.json`` dropped with its images: its cell opens as it was left, and nothing is classified again.
 
-Whoever wrote the file may not be whoever opens it, so what no run writes is refused before anything is drawn.
+The file may come from someone else, so content that no run writes is rejected before anything is drawn.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from gricol_zoo.karyotype.checked import broken_seals, reopen
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.reading import to_karyotype
 
-MAX_DOCUMENT = 2**20  # bytes; one of 46 chromosomes has some 50 KiB
-MAX_DOCUMENTS = 20  # at once, a cell each
+MAX_DOCUMENT = 2**20  # bytes; one of 46 chromosomes has about 50 KiB
+MAX_DOCUMENTS = 20  # at once, one per cell
 MAX_WARNINGS = 50  # of a cell; each is drawn
-MAX_LETTERS = 1000  # of what is drawn
-OURS = re.compile(rb'\s*\{\s*"format"\s*:\s*\d+\s*,\s*"draft"')  # how a download of the page begins, whatever it is called
+MAX_LETTERS = 1000  # characters of a text that is drawn
+OURS = re.compile(rb'\s*\{\s*"format"\s*:\s*\d+\s*,\s*"draft"')  # beginning of a file that the page saved, whatever its name
 Names = Mapping[str, Sequence[str]]
 
 
@@ -35,9 +35,9 @@ class Resumed:
     """A cell that was dropped with its record.
 
     Attributes:
-        karyotype: as it was left; what was changed in the file by hand is noted as an edit.
-        images: of its chromosomes, in their order, under the paths that the record has.
-        files: what these are called where they are now.
+        karyotype: as it was left; changes in the file by hand are recorded as edits.
+        images: images of its chromosomes, in their order, under the paths in the record.
+        files: their current names in the upload.
     """
 
     karyotype: Karyotype
@@ -46,7 +46,7 @@ class Resumed:
 
 
 class _AsRecorded(Store):
-    """Some files of a store, under the names that a record has of them."""
+    """Some files of a store, under the names in a record."""
 
     def __init__(self, store: Store, names: Mapping[str, str]) -> None:
         super().__init__(store.root, list(names))
@@ -63,7 +63,7 @@ def read_documents(files: Sequence[Path]) -> dict[str, bytes]:
     """Return the bytes of records by their names.
 
     Raises:
-        GricolZooError: one is larger than a record, or they are too many.
+        GricolZooError: one is too large for a record, or there are too many.
     """
     _check_count(len(files))
     found = {}
@@ -74,16 +74,16 @@ def read_documents(files: Sequence[Path]) -> dict[str, bytes]:
 
 
 def documents_in(store: Store) -> dict[str, bytes]:
-    """Return the bytes of the records in a zip: files called ``karyotype.json``; where none is, those that begin as one.
+    """Return the bytes of the records in a zip: files called ``karyotype.json``; if there are none, files that begin like one.
 
     Raises:
-        GricolZooError: one cannot be unpacked, or is larger than a record, or they are too many.
+        GricolZooError: one cannot be unpacked, or is too large for a record, or there are too many.
     """
     names = [name for name in store.names if name.lower().endswith(".json") and not hidden(name)]
     named = [name for name in names if PurePosixPath(name).name.lower() == DOCUMENT]
     _check_count(len(named))
     if len(names) > MAX_DOCUMENTS and not named:
-        return {}  # another program's, one per image
+        return {}  # files of another program, one per image
     found = {}
     for name in named or names:
         try:
@@ -112,11 +112,11 @@ def resume(documents: Mapping[str, bytes], images: ImageSet) -> list[Resumed]:
     """Find the images of records by their hashes.
 
     Args:
-        documents: their bytes, by what messages call them.
-        images: all that were dropped.
+        documents: their bytes, by the names used in messages.
+        images: all images that were dropped.
 
     Raises:
-        GricolZooError: a record that is damaged, an image of it that is not there, or two records of the same images.
+        GricolZooError: a record is damaged, one of its images is missing, or two records are of the same images.
     """
     karyotypes = {where: read_record(data, where) for where, data in documents.items()}
     by_hash: dict[str, list[str]] = defaultdict(list)
@@ -126,7 +126,7 @@ def resume(documents: Mapping[str, bytes], images: ImageSet) -> list[Resumed]:
         try:
             by_hash[hashlib.sha256(images.read(record)).hexdigest()].append(record.path)
         except (ImageError, OSError):
-            continue  # only a chromosome that could not be read before either has this image
+            continue  # only a chromosome that could not be read before can have this image
     found: list[Resumed] = []
     for where, karyotype in karyotypes.items():
         one = _match(karyotype, where, images, by_hash, by_name)
@@ -159,9 +159,9 @@ def _match(karyotype: Karyotype, where: str, images: ImageSet, by_hash: Names, b
 
 
 def _find(item: Chromosome, by_hash: Names, by_name: Names) -> str:
-    """Return the name of a chromosome's image, "" where there is none: by its hash, among equal ones by its path.
+    """Return the name of a chromosome's image, "" if there is none: by its hash, among equal ones by its path.
 
-    Only where the record has no hash, for the file could not even be read, its name has to do.
+    Only if the record has no hash, because the file could not be read at all, it is found by its name.
     """
     alike = by_name.get(_base(item.path), ())
     if not item.sha256:
@@ -177,14 +177,14 @@ def _base(path: str) -> str:
 
 
 def read_record(data: bytes, where: str) -> Karyotype:
-    """Return the karyotype of a record, what was changed by hand noted; one that is not as it was checked counts as open.
+    """Return the karyotype of a record, with manual changes recorded; if it was changed after its check, it is open again.
 
     Args:
-        data: of the file.
-        where: what messages call it.
+        data: content of the file.
+        where: name of the file in messages.
 
     Raises:
-        GricolZooError: not a record, or one that no run writes.
+        GricolZooError: not a record, or one with content that no run writes.
     """
     try:
         karyotype = to_karyotype(parse_json(data, where), where).note_edits()
@@ -198,7 +198,7 @@ def read_record(data: bytes, where: str) -> Karyotype:
 
 
 def _what_is_wrong(karyotype: Karyotype) -> str:
-    """Say what of a record no run writes, and could not be shown; "" where nothing is."""
+    """Return what in a record no run writes or cannot be shown; "" if it is fine."""
     items = karyotype.chromosomes
     warnings = [*karyotype.warnings, *(warning for item in items for warning in item.warnings)]
     words = [karyotype.cell, *karyotype.labels, *karyotype.model.values(), *(item.error for item in items)]
@@ -210,7 +210,7 @@ def _what_is_wrong(karyotype: Karyotype) -> str:
     if not all(1 <= item.id <= MAX_CHROMOSOMES for item in items):
         return f"the number of a chromosome is not in 1..{MAX_CHROMOSOMES}"
     if len(karyotype.warnings) > MAX_WARNINGS or any(len(one) > MAX_LETTERS for one in (*words, *warnings)):
-        return f"more than {MAX_WARNINGS} warnings of the cell, or more than {MAX_LETTERS} letters in one text"
+        return f"more than {MAX_WARNINGS} warnings of the cell, or more than {MAX_LETTERS} characters in one text"
     if any(escaped(one) != one for one in words):
         return "control characters in a name or an error"
     for item in items:

@@ -1,18 +1,18 @@
-// The hands of the page: mouse and keys become actions that the server carries out. Nothing of the karyotype is decided here.
-// Gradio runs this once for the karyogram's element, whose content comes anew with each answer.
+// Input of the page: mouse and keys become actions that the server carries out. Nothing about the karyotype is decided here.
+// Gradio runs this once for the karyogram's element, whose content is replaced with each answer.
 const STORED = 'gricol-zoo-tab';
 const newToken = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 let token;
 try {
-  // It outlives a reload, and goes with the tab.
+  // It survives a reload, and ends with the tab.
   token = sessionStorage.getItem(STORED) || newToken();
   sessionStorage.setItem(STORED, token);
 } catch { token = newToken(); }
 
-let selected = null;  // the chromosome's number
+let selected = null;  // the selected chromosome's number
 let marked = null;    // the first of two that are to be swapped
-let typed = '';       // digits of a class, so far
-let asking = 0;       // for the details of what is selected
+let typed = '';       // digits of a class typed so far
+let asking = 0;       // timer of the request for the selected chromosome's details
 let drag = null;
 let zoom = 1;
 const scrolled = {left: 0, top: 0};
@@ -44,7 +44,7 @@ const select = (id, ask = true) => {
   hitOf(id).scrollIntoView({block: 'nearest', inline: 'nearest'});
   document.querySelector(`.doubt[data-id="${id}"]`)?.scrollIntoView({block: 'nearest'});
   clearTimeout(asking);
-  if (ask) asking = setTimeout(() => send('select', {id}), 120);  // a held arrow key passes many
+  if (ask) asking = setTimeout(() => send('select', {id}), 120);  // a held arrow key passes over many
 };
 
 const act = (what, more = {}) => {
@@ -117,7 +117,7 @@ const type = (letter) => {
   if (!known.some((label) => label.startsWith(typed + letter))) { say(`There is no class ${letter}.`); return; }
   typed += letter;
   if (known.filter((label) => label.startsWith(typed)).length === 1) { commit(); return; }
-  say(`Class ${typed}: press Enter, or its second digit.`);  // no clock: slow fingers are as good as fast ones
+  say(`Class ${typed}: press Enter, or its second digit.`);  // no time limit: slow typing works too
 };
 
 const SIMPLE = {
@@ -141,7 +141,7 @@ const onKey = (event) => {
   if (event.altKey) return;
   if (key === 'Escape') { forget(); marked = null; stopDrag(); say(''); show(); return; }
   if (key === 'Enter') {
-    if (at.closest?.('button, a, [role=listbox]')) return;  // the button's own
+    if (at.closest?.('button, a, [role=listbox]')) return;  // leave it to the button
     event.preventDefault();
     if (typed) commit(); else act('confirm');
     return;
@@ -187,7 +187,7 @@ const under = (event) => {
 const onDown = (event) => {
   const hit = event.target.closest?.('.hit');
   if (hit && element.contains(hit) && event.button === 0) {
-    event.preventDefault();  // no text is marked while something is dragged
+    event.preventDefault();  // no text is selected while something is dragged
     drag = {id: Number(hit.dataset.id), x: event.clientX, y: event.clientY, ghost: null};
   }
 };
@@ -224,14 +224,14 @@ const onClick = (event) => {
   if (does === 'swap') swap();
   else if (does === 'next') nextDoubt(1);
   else if (['undo', 'redo', 'check', 'save'].includes(does)) send(does);
-  else if (does === 'cells' || does === 'report') { say('All cells are classified and drawn, a second or two each …'); send(does); }
+  else if (does === 'cells' || does === 'report') { say('Classifying and drawing all cells, a second or two each …'); send(does); }
   else if (does) act(does);
   else if (open !== undefined) send('open', {label: open});
   else if (move !== undefined) act('move', {label: move});
   else if (save) send('file', {kind: save});
   else if (how) magnify(how === '0' ? 1 : how === '+' ? zoom * 1.25 : zoom / 1.25);
   else if (id) select(Number(id));
-  if (does !== 'check') hit.blur?.();  // or Enter would press it again
+  if (does !== 'check') hit.blur?.();  // otherwise Enter would press it again
 };
 
 const onWheel = (event) => {

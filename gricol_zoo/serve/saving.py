@@ -1,4 +1,4 @@
-"""A cell to take away: one file at a time, or all of the work in a zip that the page opens again."""
+"""Downloads: one file of a cell at a time, or all of the work in a zip that the page can open again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_SAVED = 64 * 2**20  # bytes of a zip: it goes to the browser in one piece
 
 @dataclass(frozen=True)
 class Download:
-    """A file to take away: its name, MIME type and bytes."""
+    """A file to download: its name, MIME type and bytes."""
 
     name: str
     kind: str
@@ -43,7 +43,7 @@ def document_of(cell: Cell) -> bytes:
 
 
 def sheet_of(cell: Cell) -> Sheet:
-    """Return a cell's karyogram as it is drawn."""
+    """Return a cell's karyogram, laid out."""
     return lay_out(cell.karyotype, cell.pictures, ZOOM, checked=checked_by(cell.karyotype))
 
 
@@ -53,7 +53,7 @@ KINDS: Mapping[str, tuple[str, Callable[[Cell], bytes]]] = {
     "PNG": ("image/png", lambda cell: to_png(sheet_of(cell), ZOOM)),
     "SVG": ("image/svg+xml", lambda cell: to_svg(sheet_of(cell), ZOOM).encode()),
 }
-"""What one file of a cell may be: its MIME type, and how it is made."""
+"""The kinds of a cell's files: their MIME types, and the functions that make them."""
 
 
 def file_of(cell: Cell, kind: str) -> Download:
@@ -69,15 +69,14 @@ def file_of(cell: Cell, kind: str) -> Download:
 
 
 def plain_name(cell: Cell) -> str:
-    """Return what a cell's files are called, without their ending."""
+    """Return the name of a cell's files, without suffix."""
     return folder_names([cell.karyotype.cell])[0]
 
 
 def save_all(session: Session) -> Download:
-    """Return a zip of all cells that were classified, each with its images, that the page opens as it was left.
+    """Return a zip of all classified cells, each with its images; the page opens it in the same state again.
 
-    The images have the paths that the records have, so ``verify RECORD --images ZIP`` finds them. What is in it
-    counts as saved.
+    The images have the paths of the records, so ``verify RECORD --images ZIP`` finds them. The cells then count as saved.
 
     Raises:
         GricolZooError: nothing was classified, or more than ``MAX_SAVED``.
@@ -110,5 +109,5 @@ def _images(images: ImageSet) -> dict[str, bytes]:
         try:
             found[record.path if safe else path.name] = images.read(record)
         except (ImageError, OSError):
-            continue  # it could not be read before either, and its record says so
+            continue  # it could not be read before either, and its record says that
     return found

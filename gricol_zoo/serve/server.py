@@ -1,4 +1,4 @@
-"""The page's server: on loopback alone, with nothing sent anywhere and nothing left behind."""
+"""The page's server: on loopback only; it sends nothing anywhere and leaves no files behind."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ ENVIRONMENT = {
     "GRADIO_ALLOWED_PATHS": "",
     "GRADIO_ROOT_PATH": "",
 }
-"""What is set before gradio is imported; whatever a shell has set otherwise does not count here."""
+"""Variables that are set before gradio is imported; they override those of the shell."""
 
 
 def serve(models: Offered, port: int = 7860, open_browser: bool = False, key: Path | None = None) -> None:
     """Serve the page until interrupted (SIGINT or SIGTERM); then delete every file that was uploaded.
 
-    A server that was killed cannot; the next one deletes what it left.
+    A server that is killed cannot do that; the next one deletes its files.
 
     Args:
-        models: by name, with weights; the first is what the page begins with.
-        port: on 127.0.0.1; 0 takes a free one.
+        models: models with weights, by name.
+        port: port on 127.0.0.1; 0 takes a free one.
         open_browser: open the page in the default browser.
         key: file of a private key that signs checked cells.
 
     Raises:
         SignatureError: not a private key.
-        GricolZooError: the port is in use, or may not be used.
+        GricolZooError: the port is in use or not permitted.
         ModuleNotFoundError: gradio is not installed.
     """
     port = find_port(port)
     if key is not None:
         print(f"Checked cells are signed by the key {check_key(key)}.", file=sys.stderr)
     with own_place() as place:
-        # Gradio imports matplotlib, where there is one, and that would keep a list of fonts in the home folder.
+        # Gradio imports matplotlib if it is installed, which would write a list of fonts into the home folder.
         os.environ.update(ENVIRONMENT, GRADIO_TEMP_DIR=str(place / UPLOADS), MPLCONFIGDIR=str(place))
         with without_proxies():
             page = build_page(Sessions(place / SESSIONS, models, key))
@@ -65,7 +65,7 @@ def serve(models: Offered, port: int = 7860, open_browser: bool = False, key: Pa
             print(f"Preparing {len(models)} models; the first time it takes minutes.", file=sys.stderr, flush=True)
         models.prepare()
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the files would outlive the server
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # otherwise the files would stay after the server ends
         try:
             with without_proxies():
                 url = launch(page, port, place)
@@ -82,7 +82,7 @@ def serve(models: Offered, port: int = 7860, open_browser: bool = False, key: Pa
 
 @contextlib.contextmanager
 def without_proxies() -> Iterator[None]:
-    """Take the proxies out of the environment: gradio asks its own page on loopback, which no proxy reaches."""
+    """Remove proxies from the environment: gradio requests its own page on loopback, which no proxy reaches."""
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name.lower() in PROXIES}
     try:
         yield
@@ -91,13 +91,13 @@ def without_proxies() -> Iterator[None]:
 
 
 def find_port(port: int) -> int:
-    """Return the port if it is free, a free one for 0.
+    """Return the port if it is free; for 0, return a free one.
 
     Raises:
-        GricolZooError: it is in use, or may not be used.
+        GricolZooError: it is in use or not permitted.
     """
     with socket.socket() as probe:
-        # As the server will: a port whose last connections have just been closed counts as free.
+        # As the server does: a port whose last connections have just been closed counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -118,9 +118,9 @@ def launch(page: Any, port: int, place: Path) -> str:
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    # A page elsewhere may point a name of its own at 127.0.0.1; only requests that ask for this machine are answered.
+    # Another site may point its own host name at 127.0.0.1; only requests with this machine's names are answered.
     guards = [Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]), Middleware(Gate, place=place)]
-    # The fonts of other themes come from outside.
+    # Other themes load their fonts from the internet.
     plain = gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=["system-ui"], font_mono=["ui-monospace"])
     try:
         page.launch(
@@ -130,7 +130,7 @@ def launch(page: Any, port: int, place: Path) -> str:
             prevent_thread_lock=True,
             quiet=True,
             footer_links=[],
-            # Or the browser would keep every answer, pictures and all, after the tab is closed.
+            # Otherwise the browser would keep every answer, with its pictures, after the tab is closed.
             run_history=False,
             max_file_size=MAX_UPLOAD,
             enable_monitoring=False,

@@ -1,4 +1,4 @@
-"""What one browser tab is at: its upload, its karyotypes, what is selected. Nothing of it is shared with another tab."""
+"""The state of one browser tab: its upload, its karyotypes, its selection. Tabs share nothing of it."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from gricol_zoo.serve.offered import Offered
 from gricol_zoo.serve.signed import sign_checked
 from gricol_zoo.serve.uploads import Upload, check_cell, move_into, open_upload
 
-MAX_NAME = 40  # letters of the name of who corrects
+MAX_NAME = 40  # characters of the user's name
 BY_FIT = "the best fit"
-"""What the list of models has first: of those with a reference, the one that is surest of the cell's images."""
+"""First entry of the list of models: of those with a reference, the one that is surest of the cell's images."""
 
 
 class Session:
-    """One tab. Each method changes it whole or not at all; what the page shows is read from its attributes.
+    """One tab. Each method changes it completely or not at all; the page is drawn from its attributes.
 
     Args:
-        root: where its folder, for uploads, is made; ``end`` deletes it.
-        models: by name; shared, and only read.
-        key: file of the private key that signs checked cells; None where there is none.
+        root: folder in which its own folder for uploads is created; ``end`` deletes that.
+        models: models by name; shared, and only read.
+        key: file of the private key that signs checked cells; None for no signatures.
 
     Attributes:
-        upload: what was dropped, None before that.
-        model: the name of the model asked for, or ``BY_FIT``.
-        cell: the name of the cell in view.
-        cells: those that have been classified, by name.
-        selected: the id of the chosen chromosome in the cell in view.
-        changed_by: the page that changed something last; another one of the same tab may show what was before.
-        by: who corrects, as last given.
-        together: whether all cells are in view, and none of them to work on.
+        upload: the dropped files, None before that.
+        model: the name of the requested model, or ``BY_FIT``.
+        cell: the name of the current cell.
+        cells: the classified cells, by name.
+        selected: the id of the selected chromosome of the current cell.
+        version, changed_by: number of the last change, and the page that made it; another page of the tab may be outdated.
+        by: the user's name, as last given.
+        together: whether the overview of all cells is shown instead of the current cell.
         failed: the cells that could not be classified when all were.
     """
 
     def __init__(self, root: Path, models: Offered, key: Path | None = None) -> None:
-        # A name that cannot be guessed: whoever has it could ask the server for the files.
+        # A name that cannot be guessed: with it, the files could be requested from the server.
         self.folder = Path(tempfile.mkdtemp(dir=root))
         self.models = models
         self.key = key
@@ -68,12 +68,12 @@ class Session:
         self.failed: list[Failed] = []
 
     def take(self, files: Sequence[Path]) -> str:
-        """Move uploaded files into the session's folder, in place of those before; return what they are, in a line.
+        """Move uploaded files into the session's folder, replacing earlier ones; return one line that describes them.
 
         A cell whose karyotype.json is among them is shown as it was left.
 
         Raises:
-            GricolZooError: they cannot be used (see ``gricol_zoo.serve.uploads``), and are deleted; the former stay.
+            GricolZooError: they cannot be used (see ``gricol_zoo.serve.uploads``), and are deleted; the earlier ones stay.
         """
         place = Path(tempfile.mkdtemp(dir=self.folder))
         try:
@@ -95,7 +95,7 @@ class Session:
         return " ".join([f"{upload.source}: {images} of {counted}.", *upload.notes])
 
     def run(self, model: str) -> str:
-        """Classify the cell in view with a model; the others follow when they are chosen. Return what was done, in a line.
+        """Classify the current cell with a model; the others follow when they are chosen. Return one line about the result.
 
         Raises:
             GricolZooError: nothing to classify, no such model, or images too large.
@@ -134,7 +134,7 @@ class Session:
         return (self.models.classifier(name) for name in self.models if name != model)
 
     def choose_cell(self, cell: str) -> str:
-        """Bring another cell into view, classified if it is not yet; return what it is, in a line.
+        """Make another cell the current one, and classify it if needed; return one line about it.
 
         Raises:
             GricolZooError: no such cell, or images too large.
@@ -147,7 +147,7 @@ class Session:
         return summary(self.cells[cell].karyotype) if cell in self.cells else ""
 
     def classify_all(self) -> None:
-        """Classify the cells that are not yet; what is wrong with one is noted in ``failed``, and the others follow.
+        """Classify the cells that are not classified yet; an error is recorded in ``failed``, and the others follow.
 
         Raises:
             GricolZooError: nothing was dropped.
@@ -163,24 +163,24 @@ class Session:
         self.cells = {name: self.cells[name] for name in self.upload.cells if name in self.cells}
 
     def show_all(self) -> str:
-        """Bring all cells into view together; return how many, in a line. Errors as for ``classify_all``."""
+        """Show the overview of all cells; return one line with their number. Errors as for ``classify_all``."""
         self.classify_all()
         self.together, self.selected = True, None
-        return f"{len(self.cells)} cells. Click one to work on it."
+        return f"Cells shown: {len(self.cells)}. Click one to work on it."
 
     @property
     def karyotype(self) -> Karyotype | None:
-        """Of the cell in view; None before it is classified, and where all are in view."""
+        """Karyotype of the current cell; None before it is classified, and in the overview."""
         return self.cells[self.cell].karyotype if self.cell in self.cells and not self.together else None
 
     @property
     def network(self) -> GridModel | DeployedModel | None:
-        """The model that classified the cell in view; None before that, or where the page does not have it."""
+        """The model that classified the current cell; None before that, or if the page does not have it."""
         return self.models.get(self.cells[self.cell].model) if self.cell in self.cells else None
 
     @property
     def images(self) -> ImageSet:
-        """Of the cell in view.
+        """Images of the current cell.
 
         Raises:
             GricolZooError: nothing was dropped.
@@ -190,7 +190,7 @@ class Session:
         return self.upload.cells[self.cell]
 
     def select(self, id: int) -> None:
-        """Choose a chromosome of the cell in view.
+        """Select a chromosome of the current cell.
 
         Raises:
             GricolZooError: no karyotype yet, or no such chromosome.
@@ -198,23 +198,23 @@ class Session:
         self.selected = self._classified().karyotype.find(id).id
 
     def do(self, action: Action, by: str = "") -> str:
-        """Do something to the cell in view (``gricol_zoo.karyotype.review``); return what was done, in a line.
+        """Perform an action on the current cell (``gricol_zoo.karyotype.review``); return one line about it.
 
         Raises:
-            GricolZooError: no karyotype yet, or not possible.
+            GricolZooError: no karyotype yet, or the action is not possible.
         """
         return self._go_to(perform(self._classified().review, action, self._named(by)))
 
     def undo(self, by: str = "") -> str:
-        """Take back what was done last to the cell in view; errors as for ``do``."""
+        """Undo the last step on the current cell; errors as for ``do``."""
         return self._go_to(undo(self._classified().review, self._named(by)))
 
     def redo(self, by: str = "") -> str:
-        """Do again what was taken back last; errors as for ``do``."""
+        """Redo the step that was undone last; errors as for ``do``."""
         return self._go_to(redo(self._classified().review, self._named(by)))
 
     def check(self, by: str = "") -> str:
-        """Note that the cell in view is checked, and sign it where there is a key; errors as for ``do``."""
+        """Mark the current cell as checked, and sign it if there is a key; errors as for ``do``."""
         line = self.do(Check(), by)
         cell = self._classified()
         if self.key is not None and cell.signature is None:
@@ -227,7 +227,7 @@ class Session:
         return self.by
 
     def _go_to(self, review: Review) -> str:
-        """Show another state of the cell in view: pictures turn with their chromosomes, a signature is of one state."""
+        """Put the current cell into another state: pictures turn with their chromosomes, and the signature is dropped."""
         cell = self._classified()
         before = {item.id: item.turned for item in cell.karyotype.chromosomes}
         for item in review.karyotype.chromosomes:
@@ -246,6 +246,6 @@ class Session:
         return self.cells[self.cell]
 
     def end(self) -> None:
-        """Forget everything, and delete the uploaded files."""
+        """Clear the session, and delete the uploaded files."""
         self.upload, self.cells, self.cell, self.selected = None, {}, "", None
         shutil.rmtree(self.folder, ignore_errors=True)

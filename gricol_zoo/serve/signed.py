@@ -1,4 +1,4 @@
-"""The signature of a checked cell, where the server has a key: the same that ``gricol-zoo sign`` writes."""
+"""The signature of a checked cell, if the server has a key: the same as ``gricol-zoo sign`` writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gricol_zoo.weights.ed25519 import canonical, sign
 
 
 def sign_checked(karyotype: Karyotype, key: Path) -> Mapping[str, str]:
-    """Return the signature of a record as its karyotype.json will be.
+    """Return the signature of a record, as its karyotype.json will be written.
 
     Raises:
         SignatureError: not a private key.
@@ -24,6 +24,6 @@ def check_key(key: Path) -> str:
 
     Raises:
         SignatureError: not a private key.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     return sign("karyotype", b"", key)["key"]

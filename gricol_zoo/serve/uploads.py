@@ -1,8 +1,8 @@
-"""What was dropped on the page: one zip, or the image files of one cell, with records of its cells or without.
+"""The files that were dropped on the page: one zip, or the image files of one cell, with or without records of the cells.
 
-It is checked on names and sizes before it is read.
+Names and sizes are checked before anything is read.
 
-The limits are far above what a lab drops and far below what a machine can bear: memory and time stay bounded whatever comes.
+The limits are far above what a lab needs and far below what a machine can handle, so memory and time are always bounded.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class Upload:
     """What was dropped.
 
     Attributes:
-        source: a plain name of it: the zip's, or how many files.
+        source: its name for people: that of the zip, or the number of files.
         cells: by name, in their order.
         notes: what was left out, or decided by a reader, one line each.
-        karyotypes: of the cells whose record was dropped with them, by name; these stand first in ``cells``.
+        karyotypes: karyotypes of the cells whose record was dropped with them, by name; these are first in ``cells``.
     """
 
     source: str
@@ -56,15 +56,15 @@ class Upload:
 
     @property
     def images(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         return sum(map(len, self.cells.values()))
 
 
 def move_into(files: Sequence[Path], place: Path) -> list[Path]:
-    """Move files into one folder, under names that stay apart; return where they are.
+    """Move files into one folder, under different names; return their new paths.
 
     Raises:
-        GricolZooError: one is gone.
+        GricolZooError: a file is missing.
     """
     moved: list[Path] = []
     taken: set[str] = set()
@@ -112,11 +112,11 @@ def _open_files(files: Sequence[Path]) -> Upload:
 
 
 def _store_of(upload: Upload) -> Store:
-    return next(iter(upload.cells.values())).store  # one for all of its cells
+    return next(iter(upload.cells.values())).store  # all of its cells share one
 
 
 def _go_on(upload: Upload, documents: Mapping[str, bytes]) -> Upload:
-    """Return the upload with the cells of records as they were left; other cells stay, other images of theirs are left out."""
+    """Return the upload with the cells of records as they were left; other cells stay, unrecorded images are left out."""
     if not documents:
         return upload
     records = [record for cell in upload.cells.values() for record in cell.records]
@@ -168,10 +168,10 @@ def _check_count(what: str, count: int, advice: str) -> None:
 
 
 def check_zip(file: Path) -> None:
-    """Refuse a zip by what it says of itself, before anything is unpacked.
+    """Reject a zip by its list of members, before anything is unpacked.
 
     Raises:
-        GricolZooError: larger than the limits of this module, encrypted, or no zip.
+        GricolZooError: larger than the limits of this module, encrypted, or not a zip.
     """
     try:
         with _Reluctant(file) as stream, zipfile.ZipFile(stream) as archive:
@@ -202,7 +202,7 @@ class _TooLongError(Exception):
 
 
 class _Reluctant(io.FileIO):
-    """A file of which no more is read at once than a reasonable list of members: zipfile reads that list in one piece."""
+    """A file that limits how much is read at once: zipfile reads the list of members in one piece."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(os.fspath(file), "rb")
@@ -211,7 +211,7 @@ class _Reluctant(io.FileIO):
         """Read as a file does.
 
         Raises:
-            _TooLongError: more than ``MAX_DIRECTORY`` asked for.
+            _TooLongError: more than ``MAX_DIRECTORY`` bytes are requested.
         """
         if size is not None and size > MAX_DIRECTORY:
             raise _TooLongError
@@ -219,7 +219,7 @@ class _Reluctant(io.FileIO):
 
 
 def check_cell(cell: ImageSet) -> None:
-    """Refuse a cell whose images are photographs, by their headers: each is read, none is decoded.
+    """Reject a cell whose images are photographs, by their headers: each is read, none is decoded.
 
     Raises:
         GricolZooError: more than ``MAX_CELL_PIXELS`` together.

@@ -1,1 +1,1 @@
-"""Losses, recipes, the training loop and what it keeps so that it can go on."""
+"""Losses, recipes, the training loop and its checkpoints."""

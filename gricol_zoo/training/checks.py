@@ -1,4 +1,4 @@
-"""What is refused before a training begins, and the spec that is trained."""
+"""Checks before a training begins, and the spec that is trained."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from gricol_zoo.spec import CHROMOSOMES, ModelSpec
 from gricol_zoo.training.recipes import Recipe
 from gricol_zoo.training.task import TrainingTask
 
-MOST_STRAYS = 0.05  # of the images: fewer labels that are not chromosomes, among chromosomes, count as slips
-MANY = 10  # images that half of the classes have, where one of a single image is taken for a slip
+MOST_STRAYS = 0.05  # fraction of the images: fewer labels that are not chromosomes, among chromosomes, count as slips
+MANY = 10  # if half of the classes have this many images, a class of a single image counts as a slip
 
 
 def check_share(batch_size: int, images: int, processes: int) -> None:
-    """Refuse a batch that processes cannot share evenly: their mean would not be the batch's.
+    """Reject a batch that processes cannot share evenly: the mean of their losses would not be the batch's.
 
     Raises:
-        GricolZooError: names the sizes that would do; or there are fewer images than processes.
+        GricolZooError: such a batch size (the message names possible sizes), or fewer images than processes.
     """
     if images < processes:
         raise GricolZooError(
@@ -40,10 +40,10 @@ def check_share(batch_size: int, images: int, processes: int) -> None:
 
 
 def check_phases(task: TrainingTask, model_name: str, recipe: Recipe) -> None:
-    """Refuse a recipe that ends before the model's last stage, which would leave its classifier untrained.
+    """Reject a recipe that ends before the model's last phase, which would leave its classifier untrained.
 
     Raises:
-        GricolZooError: says how many epochs it takes.
+        GricolZooError: such a recipe (the message says when the last phase begins).
     """
     if task.phases and recipe.epochs <= task.phases[-1]:
         raise GricolZooError(
@@ -53,10 +53,10 @@ def check_phases(task: TrainingTask, model_name: str, recipe: Recipe) -> None:
 
 
 def check_polarity(spec: ModelSpec, recipe: Recipe) -> None:
-    """Refuse what would teach a model with polarity the wrong end.
+    """Reject augmentation that would teach a model with polarity the wrong end.
 
     Raises:
-        GricolZooError: names the field of the recipe.
+        GricolZooError: such a recipe (the message names the field).
     """
     if spec.polarity and recipe.augment.flip_arms:
         raise GricolZooError("Training with polarity already turns half of the images. Set the recipe's `flip_arms` to 0.")
@@ -65,10 +65,10 @@ def check_polarity(spec: ModelSpec, recipe: Recipe) -> None:
 
 
 def check_strays(images: ImageSet) -> None:
-    """Ask about labels that look like slips: few images among many of chromosomes, or one image among classes of many.
+    """Reject labels that look like slips: few images among many of chromosomes, or one image among classes of many.
 
     Raises:
-        GricolZooError: names them, and says how to keep them as classes.
+        GricolZooError: such labels (the message names them, and says how to keep them as classes).
     """
     counts = Counter(record.label for record in images.records)
     others = {label: count for label, count in counts.items() if label not in CHROMOSOMES}
@@ -86,11 +86,11 @@ def check_strays(images: ImageSet) -> None:
 
 
 def changed_spec(model_name: str, images: ImageSet, changes: Mapping[str, Any] | None = None) -> ModelSpec:
-    """Return the spec to train: the registered one, changed, with the data's own classes where they are not chromosomes.
+    """Return the spec to train: the registered one, changed, with the data's own classes if they are not chromosomes.
 
     Raises:
-        GricolZooError: images without a label or of one class, labels that look like slips, too many of them, or none of the
-            classes that were said.
+        GricolZooError: images without a label or of one class, labels that look like slips, too many different labels, or
+            labels that are not among the given ``class_names``.
     """
     found = sorted({record.label for record in images.records})
     if "" in found:
@@ -99,7 +99,7 @@ def changed_spec(model_name: str, images: ImageSet, changes: Mapping[str, Any] |
     spec = MODELS.get(parse_model_name(model_name).arch).replace(**(changes or {}))
     if set(found) <= set(CHROMOSOMES):
         return spec
-    if spec.class_names:  # they were said by hand
+    if spec.class_names:  # given by the user
         unknown = sorted(set(found) - set(spec.class_names))
         if unknown:
             raise GricolZooError(f"Expected labels among the `class_names`, but {images.store.root} has {', '.join(unknown)}.")

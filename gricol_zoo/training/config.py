@@ -1,4 +1,4 @@
-"""What one training is given beside its images: the arguments of ``gricol_zoo.training.train.train``."""
+"""The configuration of one training besides its images: the arguments of ``gricol_zoo.training.train.train``."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ class TrainConfig:
     Attributes:
         model_name: a registered name.
         recipe: how to train.
-        out: the folder.
-        init: a name with weights, or a folder, whose weights are the start; "" starts from random ones. With another grid or
-            none, its lower branch is the start.
-        changes: fields of the model's spec to change; of ``preprocess`` too, as a mapping: what it sets is not measured.
-        resume: go on from the folder's checkpoint, if there is one.
+        out: the output folder.
+        init: a name with weights, or a folder, whose weights are the start; "" starts from random weights. If its grid
+            differs or it has none, only its lower branch is used.
+        changes: fields of the model's spec to change; for ``preprocess`` a mapping: fields that it sets are not measured.
+        resume: continue from the folder's checkpoint, if there is one.
         time_limit: seconds after which to stop cleanly, with a checkpoint.
-        device: "cpu", "cuda", ...; "" takes what accelerate finds.
+        device: "cpu", "cuda", ...; "" uses the device that accelerate finds.
         checkpoint_every: seconds between checkpoints.
-        split_name: what to write of the split into the config.
+        split_name: description of the split, for the config.
         grad_checkpointing: recompute the backbone's blocks in the backward pass: less memory, more time, and with our own
             backbones the same result (timm's count each batch twice in their running statistics).
         compile: run the backbone through torch.compile, which needs a C++ compiler and a minute or two at the first step.
-        scale: what the crops' pixels are multiplied by: "none", a number, or "auto", by the lengths of each cell.
+        scale: factor for the size of the crops: "none", a number, or "auto", from the lengths of each cell.
 
     Raises:
-        GricolZooError: two of them do not go together.
+        GricolZooError: two options that cannot be combined.
     """
 
     model_name: str

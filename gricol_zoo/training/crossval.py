@@ -1,7 +1,7 @@
 """Cross-validation of networks: train on each fold's complement, keep each image's out-of-fold prediction, score all together.
 
-``run_folds`` leaves what ``gricol_zoo.evaluation.out_of_fold`` describes; a fold's folder is a training's
-(``gricol_zoo.training.train``), without its checkpoint once it is done.
+``run_folds`` writes the files that ``gricol_zoo.evaluation.out_of_fold`` describes. A fold's folder is that of a training
+(``gricol_zoo.training.train``), without the checkpoint once it is done.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ def run_folds(
     time_limit: float = math.inf,
     device: str = "",
 ) -> dict[str, Any] | None:
-    """Cross-validate a model; fold by fold it can be stopped and gone on with.
+    """Cross-validate a model; it can be stopped and resumed.
 
     Args:
         images: the whole labelled set.
         model_name: as for ``train``, like recipe, init, changes and device.
         recipe: how to train each fold.
-        out: the folder.
-        folds: how many.
-        group: "case" keeps each case (or cell, where cases are not known) on one side; "image" splits single images, the
-            paper's protocol, where images of one person stand on both sides.
-        seed: of the folds; the training's own seed is the recipe's.
+        out: the output folder.
+        folds: number of folds.
+        group: "case" keeps each case (or cell, if cases are not known) on one side; "image" splits single images, the
+            paper's protocol, in which images of one person are on both sides.
+        seed: seed of the folds; the training's own seed is the recipe's.
         init: the weights that each fold starts from.
         changes: to the model's spec.
-        resume: go on with what is in the folder.
+        resume: continue the run in the folder.
         time_limit: seconds after which to stop cleanly.
         device: to train on.
 
@@ -67,8 +67,8 @@ def run_folds(
         The pooled report, or None if it was stopped.
 
     Raises:
-        GricolZooError: groups missing or too few, a start that was trained on some of these images, a folder in use, or one
-            that answers another question.
+        GricolZooError: groups missing or too few, initial weights that were trained on some of these images, a folder in use,
+            or a folder of another run.
     """
     say = Speaker(True)
     config = TrainConfig(model_name, recipe, out, init=init, changes=changes, resume=True, time_limit=time_limit, device=device)
@@ -103,10 +103,10 @@ def train_fold(plan: Plan, fold: int, config: TrainConfig) -> bool:
 def unseeing_start(init: str, images: ImageSet, say: Speaker) -> str:
     """Return the sha256 of the weights to start from ("" for none), which must not have been trained on any of the images.
 
-    Neither on images of these pixels, whatever they were called, nor on others of their cells or cases.
+    They must not have been trained on images with these pixels, under any file name, nor on others of their cells or cases.
 
     Raises:
-        GricolZooError: they were, or there are none of that name.
+        GricolZooError: they were, or there are no weights of that name.
     """
     if not init:
         return ""
@@ -125,7 +125,7 @@ def unseeing_start(init: str, images: ImageSet, say: Speaker) -> str:
 
 
 def predict_fold(images: ImageSet, folder: Path) -> None:
-    """Write a fold's out-of-fold logits, divided by the temperature that its val part gave, and drop its checkpoint."""
+    """Write a fold's out-of-fold logits, divided by the temperature from its val part, and delete its checkpoint."""
     model = create_model(f"local-dir:{folder}", pretrained=True, deployed=True, allow_large=True)
     logits = predict_logits(model, load_canvases(images, model.spec)) / model.info.calibration.temperature
     write_logits(logits, folder)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.spec import GridOutput
 
-SMALLEST = 2.0**-149  # of float32
+SMALLEST = 2.0**-149  # smallest positive float32
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class GridLoss:
     Attributes:
         beta: weight of the upper branch at the start.
         ramp_epoch: lambda, the epoch at which every classifier has full weight.
-        label_smoothing: of the cross entropy, 0..1; the paper has none.
+        label_smoothing: of the cross entropy, 0..1; the paper uses none.
     """
 
     beta: float = 0.1
@@ -38,7 +38,7 @@ class GridLoss:
         return cross_entropy(logits, labels, self.label_smoothing)
 
     def uses_upper(self, epoch: float, num_cells: int) -> bool:
-        """Say whether any classifier of the upper branch has a weight that float32 can tell from 0."""
+        """Return whether any classifier of the upper branch has a weight that is not 0 in float32."""
         cells, merged = branch_weights(epoch, num_cells, self.beta, self.ramp_epoch)
         return max([*cells, merged]) > SMALLEST
 
@@ -48,6 +48,9 @@ def branch_weights(epoch: float, num_cells: int, beta: float = 0.1, ramp_epoch: 
 
     w''_k = k for a cell and K + 1 for the merged Y_0. Safe for any epoch: the exponent is capped at 0, where the weight
     has reached 1 anyway.
+
+    Raises:
+        GricolZooError: the epoch is NaN.
 
     >>> [round(weight, 3) for weight in branch_weights(0, 3)[0]]
     [0.1, 0.2, 0.3]
@@ -70,10 +73,10 @@ def grid_loss(
 ) -> Tensor:
     """Return the weighted sum of the mean cross entropies of every classifier (Eq. 6); the lower branch has weight 1.
 
-    Eq. 7 is printed without the minus sign and speaks of pixels; it is taken as the ordinary mean over the batch.
+    Eq. 7 is printed without the minus sign and mentions pixels; it is taken as the ordinary mean over the batch.
 
     Args:
-        output: logits of every classifier, any floating dtype; the sum is taken in float32, or in float64 for such logits.
+        output: logits of every classifier, any floating dtype; the loss is in float32, or in float64 for float64 logits.
         labels: (B,) int64 classes, or (B, classes) probabilities.
         epoch: e, counted from 0; fractions are allowed.
         beta: weight of the upper branch at the start.
@@ -83,7 +86,7 @@ def grid_loss(
             ``output.joint_logits``.
 
     Raises:
-        GricolZooError: a polarity, and no joint logits or no single class per image to go with it.
+        GricolZooError: a polarity without joint logits, or without a single class per image.
     """
     cell_weights, merged_weight = branch_weights(epoch, output.cell_logits.shape[1], beta, ramp_epoch)
     if polarity is None:
@@ -107,7 +110,7 @@ def joint_cross_entropy(joint: Tensor | None, labels: Tensor, polarity: Tensor, 
         label_smoothing: over all outcomes, 0..1.
 
     Raises:
-        GricolZooError: no joint logits, or labels that are no single classes.
+        GricolZooError: no joint logits, or labels that are not one class per image.
     """
     if joint is None:
         raise GricolZooError(
@@ -119,6 +122,6 @@ def joint_cross_entropy(joint: Tensor | None, labels: Tensor, polarity: Tensor, 
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Return the mean over the batch, in float32 or in the logits' own dtype if that is wider."""
+    """Return the mean cross entropy over the batch, in float32 or in the logits' own dtype if that is wider."""
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)

@@ -13,7 +13,7 @@ from gricol_zoo.training.recipes import Recipe
 
 
 def make_optimizer(task: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return the optimizer; matrices and kernels decay, norms and biases do not."""
+    """Return the optimizer; weight decay applies to matrices and kernels, not to norms and biases."""
     matrices = [parameter for parameter in task.parameters() if parameter.ndim > 1]
     vectors = [parameter for parameter in task.parameters() if parameter.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
@@ -33,7 +33,7 @@ def learning_rate(recipe: Recipe, progress: float) -> float:
 
 @torch.no_grad()
 def update_average(average: dict[str, Tensor], model: nn.Module, decay: float, step: int) -> None:
-    """Move the exponential average towards the model; early on it follows faster, to forget the random start."""
+    """Move the exponential average towards the model, in place; early on it moves faster, to forget the random start."""
     keep = min(decay, (1 + step) / (10 + step))
     state = model.state_dict()
     moving = [key for key, value in state.items() if value.is_floating_point()]

@@ -1,4 +1,4 @@
-"""Training recipes: everything about a training but the model and the data, as one frozen dataclass each."""
+"""Training recipes: everything about a training except the model and the data, as one frozen dataclass each."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Recipe:
         beta, ramp: of the loss; full weight of all classifiers is reached at ``ramp * epochs`` (Eq. 6's lambda).
         label_smoothing: 0..1.
         mixup: parameter of the Beta distribution by which pairs of images are blended (Zhang et al., ICLR 2018), within each
-            process; 0 does not.
-        ema_decay: of the averaged weights that are kept in the end; 0 keeps the last ones.
-        clip_grad: highest gradient norm; 0 does not clip.
-        augment: what is done to the images.
-        freeze_batch_norm: batch-norms keep the statistics of the weights that a training starts from, and normalise by them;
-            their weights and biases are trained. For fine-tuning on little data, and the one way in which several processes
-            compute exactly what one does.
-        seed: of everything random.
-        precision: "auto" (bf16 where the machine has it), "fp32" or "bf16".
+            process; 0 turns it off.
+        ema_decay: decay of the averaged weights, which are the result; 0 keeps the last weights.
+        clip_grad: highest gradient norm; 0 turns clipping off.
+        augment: augmentation of the images.
+        freeze_batch_norm: batch-norms keep the statistics of the initial weights and normalise by them; their weights and
+            biases are trained. For fine-tuning on little data, and the only way in which several processes compute exactly
+            what one does.
+        seed: seed of all random numbers.
+        precision: "auto" (bf16 if the machine has it), "fp32" or "bf16".
     """
 
     epochs: int = 200
@@ -72,12 +72,12 @@ class Recipe:
             raise GricolZooError(f"Expected `mixup` and `seed` of at least 0, but got {self.mixup} and {self.seed}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-able data."""
+        """Return JSON-serialisable data."""
         return dataclasses.asdict(self)
 
 
 PAPER = Recipe()
-"""Section 2.3: Adam, learning rate 1e-3, batch 28. Epochs and augmentation are not given; 200 and none are our reading."""
+"""Section 2.3: Adam, learning rate 1e-3, batch 28. Epochs and augmentation are not given; 200 and none are our choice."""
 
 CHROMOSOME_AUGMENT = Augment(
     tilt=10,
@@ -145,8 +145,8 @@ ROBUST_AUGMENT = Augment(
     jpeg=0.1,
     background=0.1,
 )
-"""For canvases of preparation 2: what other cameras, bent chromosomes and their neighbours make of them. Nothing is turned
-upside down, which is for a training of both polarities to do."""
+"""For canvases of preparation 2: it imitates other cameras, bent chromosomes and neighbours. Nothing is turned upside down;
+a training with polarity does that."""
 
 ROBUST = dataclasses.replace(LIGHT, augment=ROBUST_AUGMENT)
 """From random weights, on canvases of preparation 2."""
@@ -157,8 +157,8 @@ ROBUST_FINETUNE = dataclasses.replace(LIGHT_FINETUNE, augment=ROBUST_AUGMENT)
 LARGE = dataclasses.replace(
     LIGHT, epochs=60, batch_size=28, lr=1e-3, augment=dataclasses.replace(CHROMOSOME_AUGMENT, overlap=0.0, erase=0.0)
 )
-"""For the paper-size models on a GPU; without stripes and holes, which are made for a black background. It has not been run to
-its end: no weights come from it yet."""
+"""For the paper-size models on a GPU; without stripes and holes, which are made for a black background. No training with it has
+been completed, so no weights come from it yet."""
 
 RECIPES: dict[str, Recipe] = {
     "paper": PAPER,

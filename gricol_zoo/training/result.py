@@ -1,4 +1,4 @@
-"""What a finished training leaves: averaged weights, calibrated on the val part, and what the val part is like."""
+"""The result of a training: averaged weights, calibrated on the val part, and statistics of the val images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gricol_zoo.weights.tensors import half_precision, save_model
 
 
 def measure_val(images: ImageSet, spec: ModelSpec, scale: str | float) -> Likeness | None:
-    """Measure what the val images are like; None where the preparation measures nothing."""
+    """Measure the val images; None if the preparation measures nothing."""
     how = spec.preprocess
     if how.version < 2 or how.orientation == "as-is":
         return None
@@ -46,12 +46,12 @@ def averaged_model(run: Training, spec: ModelSpec) -> GridModel:
 
 
 def write_result(job: Job, record: dict[str, Any], pixels: bytes | None) -> None:
-    """Write the averaged weights, and calibrate what they say on the val part, as they are on disk.
+    """Write the averaged weights, calibrated on the val part in the precision in which they are stored.
 
     Args:
-        job: which is done.
-        record: what the weights are to remember of their training images.
-        pixels: these by their pixels (``gricol_zoo.weights.pixels``); None where that is not known.
+        job: the finished training.
+        record: what the config records about the training images.
+        pixels: hashes of their pixels (``gricol_zoo.weights.pixels``); None if not known.
     """
     model = averaged_model(job.run, job.spec).cpu()
     model.training_pixels = pixels

@@ -1,6 +1,6 @@
-"""The shapes of the chromosomes of a batch, for objectives that learn from them: measured, never drawn by hand.
+"""The shapes of a batch's chromosomes, for objectives that learn from them: measured, never drawn by hand.
 
-They are measured on the images as the network sees them, augmented and standardised, so that they fit what it learns on.
+They are measured on the images as the network sees them, augmented and standardised, so that they match its input.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from gricol_zoo.classical.parts import Parts, parts_or_reason
 from gricol_zoo.errors import ShapeWarning
 from gricol_zoo.models.contracts import Shapes
 
-LONGEST = 96  # pixels of the longer side of the images that are measured: finding an axis costs the more the larger they are
+LONGEST = 96  # pixels of the longer side of the images that are measured: on larger ones, finding an axis costs more
 JOINTS = 5
 
 
 def measure_shapes(images: Tensor) -> Shapes:
-    """Measure the chromosomes of (B, C, H, W) images, whatever their scale of grey values.
+    """Measure the chromosomes of (B, C, H, W) images, with grey values of any range.
 
-    One that cannot be measured has its reason in ``errors``, and nothing else; that there was one is said by a
-    ``ShapeWarning`` (once, as Python's warnings are), and nothing stops.
+    For one that cannot be measured only the reason is given, in ``errors``. A ``ShapeWarning`` (once, by Python's default)
+    says that there was one, and the training goes on.
     """
     greys = _small(images)
     found = _measure_each(greys.numpy())

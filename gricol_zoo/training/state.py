@@ -1,4 +1,4 @@
-"""One training under way: its state, its checkpoints and log, and what its processes tell each other."""
+"""A training in progress: its state, its checkpoints and log, and the communication of its processes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ LOG_COLUMNS = ["epoch", "lr", "train_loss", "val_accuracy", "val_loss", "seconds
 
 @dataclass
 class Training:
-    """What a run holds between steps: what a checkpoint keeps.
+    """The state of a run between steps, which a checkpoint stores.
 
     Attributes:
-        task, optimizer: as they are trained.
+        task, optimizer: in their current state.
         average: the exponential average of the model's state.
-        epoch, step: whole epochs done, and steps done of the next.
-        loss_sum: over those steps.
+        epoch, step: whole epochs done, and steps done of the next epoch.
+        loss_sum: sum of the losses of those steps.
         log: one row per epoch.
     """
 
@@ -68,15 +68,15 @@ def dump(run: Training, identity: dict[str, Any]) -> bytes:
 
 
 def restore(run: Training, file: Path, identity: dict[str, Any]) -> None:
-    """Set a run to a checkpoint.
+    """Restore a run from a checkpoint.
 
     Raises:
-        CheckpointError: cut, damaged, or of another model, recipe or number of images (the difference is named).
+        CheckpointError: truncated, damaged, or of another model, recipe or data set (the message names the difference).
     """
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
         found = json.loads(state["identity"])
-    except Exception as error:  # torch raises many kinds for a damaged file
+    except Exception as error:  # torch raises many kinds of errors for a damaged file
         raise CheckpointError(
             f"{file} cannot be read (truncated?): {str(error).splitlines()[0]} Delete it to start over."
         ) from error
@@ -89,7 +89,7 @@ def restore(run: Training, file: Path, identity: dict[str, Any]) -> None:
 
 
 class Likeness(NamedTuple):
-    """What n images are like: arguments of ``gricol_zoo.data.quality.fit_reference``."""
+    """Measurements of n images: arguments of ``gricol_zoo.data.quality.fit_reference``."""
 
     measures: list[Measures]
     cells: list[str]
@@ -97,16 +97,16 @@ class Likeness(NamedTuple):
 
 
 class Data(NamedTuple):
-    """What a training keeps of the images that it read, by part: "train" and "val".
+    """What a training keeps of the images that it read; the dictionaries are by part, "train" and "val".
 
     Attributes:
         canvases: (n, H, W) uint8.
         labels: (n,) int64.
         arms: (n,) bool, whether the short arm is up in the file.
-        record: what the weights remember of those trained on.
-        groups: cases or cells of those trained on.
+        record: what the weights' config records about the training images.
+        groups: cases or cells of the training images.
         pixels: (n,) hashes of the images' pixels.
-        val: what the val part is like, for warnings about others; None where the preparation measures nothing.
+        val: measurements of the val part, for warnings about other images; None if the preparation measures nothing.
     """
 
     canvases: dict[str, np.ndarray]
@@ -120,21 +120,21 @@ class Data(NamedTuple):
 
 @dataclass(kw_only=True)
 class Job:
-    """One training under way: what does not change from step to step, beside the state that does.
+    """A training in progress: its fixed settings and its state.
 
     Attributes:
-        run: the state that a checkpoint keeps.
-        wrapped: the task as accelerate wraps it.
-        accelerator: of Hugging Face accelerate.
-        config: what the training was given.
-        spec: what is trained.
-        data: on what.
+        run: the state that a checkpoint stores.
+        wrapped: the task, wrapped by accelerate.
+        accelerator: the ``Accelerator`` of Hugging Face accelerate.
+        config: the training's configuration.
+        spec: the model that is trained.
+        data: the images that it is trained and validated on.
         identity: what a checkpoint must agree with.
-        deadline: of time.monotonic(), at which to stop.
-        say: prints progress.
+        deadline: value of time.monotonic() at which to stop.
+        say: logs progress.
         stop: set by a signal.
-        stopping: some process has run out of time or was told to stop.
-        saved: time.monotonic() of the last checkpoint.
+        stopping: whether some process has run out of time or was told to stop.
+        saved: value of time.monotonic() at the last checkpoint.
     """
 
     run: Training
@@ -157,20 +157,20 @@ class Job:
 
     @property
     def batch_size(self) -> int:
-        """Images of a step, over all processes together, of which each has as many."""
+        """Images per step, over all processes together; a multiple of the number of processes."""
         most = min(self.recipe.batch_size, len(self.data.canvases["train"]))
         return most - most % self.accelerator.num_processes
 
     @property
     def steps(self) -> int:
-        """Steps of an epoch; the images left over sit out, others each time."""
+        """Steps per epoch; leftover images are skipped, different ones in each epoch."""
         return len(self.data.canvases["train"]) // self.batch_size
 
     def save(self) -> None:
         """Write a checkpoint and the log, from the main process.
 
         Raises:
-            GricolZooError: the weights are no longer finite; the checkpoint that is there stays.
+            GricolZooError: the weights are no longer finite; the previous checkpoint is kept.
         """
         if not all(bool(torch.isfinite(parameter).all()) for parameter in self.run.task.parameters()):
             raise self.diverged("the weights")
@@ -182,7 +182,7 @@ class Job:
         self.saved = time.monotonic()
 
     def diverged(self, what: str) -> GricolZooError:
-        """Return the error that says what is not finite, and where the last good state is."""
+        """Return the error for values that are not finite; it says where the last good checkpoint is."""
         file = self.config.out / CHECKPOINT_FILE
         kept = f"The last good checkpoint is in {file}." if file.exists() else "There is no checkpoint yet."
         return GricolZooError(
@@ -191,7 +191,7 @@ class Job:
         )
 
     def share(self, loss: float) -> float:
-        """Return the mean loss over the processes, and learn whether one of them must stop, in one exchange."""
+        """Return the mean loss over the processes, and set ``stopping`` if one of them must stop, in one exchange."""
         flag = time.monotonic() > self.deadline or self.stop.is_set
         if self.accelerator.num_processes > 1:
             mine = torch.tensor([[loss, float(flag)]], device=self.accelerator.device)

@@ -16,7 +16,7 @@ from gricol_zoo.training.shapes import measure_shapes
 class TrainingTask(nn.Module):
     """Call every branch and return the loss.
 
-    ``GridModel.forward`` gives the lower branch alone, so a data-parallel wrapper around the model itself would never
+    ``GridModel.forward`` runs the lower branch alone, so a data-parallel wrapper around the model itself would never
     see the upper branch; around this module it sees every parameter.
     """
 
@@ -27,16 +27,23 @@ class TrainingTask(nn.Module):
 
     @property
     def phases(self) -> tuple[int, ...]:
-        """First epochs of the phases of a backbone's own objective, if it has any (``gricol_zoo.models.contracts``)."""
+        """First epoch of each phase of a backbone's own objective, if it has one (``gricol_zoo.models.contracts``)."""
         return () if self.model.splitter.num_cells else self.model.backbone.phases
 
     def forward(self, images: Tensor, labels: Tensor, epoch: float, polarity: Tensor | None = None) -> Tensor:
-        """Return the loss (a scalar) of (B, C, H, W) images and (B,) int64 labels at an epoch (Eq. 6).
+        """Return the loss (a scalar) of (B, C, H, W) images at an epoch (Eq. 6).
 
-        ``polarity``, (B,) bool, says where the short arm is up; a model with polarity then learns it beside the class.
+        If a backbone has its own ``training_loss`` (``OwnObjective``) and there is no grid, that is the loss.
+        If the whole upper branch has weight 0 (only with ``beta=0``, long before ``ramp_epoch``), it is not computed.
 
-        A backbone without a grid that has a ``training_loss`` of its own (``OwnObjective``) gives that instead.
-        Where the whole upper branch has weight 0 (only with ``beta=0``, long before ``ramp_epoch``), it is not computed.
+        Args:
+            images: (B, C, H, W).
+            labels: (B,) int64 classes, or (B, classes) probabilities.
+            epoch: counted from 0; fractions are allowed.
+            polarity: (B,) bool, whether the short arm is up; a model with polarity then learns it along with the class.
+
+        Raises:
+            GricolZooError: images of another shape than the model's, or a polarity that the model or objective does not have.
         """
         backbone, num_cells = self.model.backbone, self.model.splitter.num_cells
         if isinstance(backbone, OwnObjective) and not num_cells:

@@ -1,7 +1,7 @@
-"""One training, from a table of images to a folder with weights: a loop that can be read to the end.
+"""One training, from a table of images to a folder with weights, in one plain loop.
 
 It runs on Hugging Face accelerate: the same command on one processor, or under ``accelerate launch`` on several GPUs
-and machines. Each step's randomness is derived from (seed, epoch, step) alone, so a run that was killed and resumed
+and machines. Each step's random numbers depend on (seed, epoch, step) alone, so a run that was killed and resumed
 ends with the same weights, bit for bit, as one that was not.
 """
 
@@ -56,19 +56,19 @@ def train(
     """Train a model on the train part of a split and write it to a folder.
 
     Writes model.safetensors and config.json (the averaged weights after the last epoch: nothing is selected),
-    log.csv (one row per epoch), checkpoint.pt, and split.csv where the split is by case or cell. The val part is measured
-    after each epoch and calibrates the probabilities at the end; the test part is never looked at.
+    log.csv (one row per epoch), checkpoint.pt, and split.csv if the split is by case or cell. The val part is evaluated
+    after each epoch and calibrates the probabilities at the end; the test part is never used.
 
     Args:
         images: the whole labelled set.
         split: (case, cell) -> part.
         model_name: a registered name.
         recipe: how to train.
-        out: the folder.
-        options: the other fields of ``gricol_zoo.training.config.TrainConfig``, which says what they do.
+        out: the output folder.
+        options: the other fields of ``gricol_zoo.training.config.TrainConfig``, which documents them.
 
     Returns:
-        Whether the training is finished (False: stopped by the time limit or by a signal; ``resume`` goes on).
+        Whether the training is finished (False: stopped by the time limit or by a signal; ``resume`` continues it).
 
     Raises:
         GricolZooError: leaks, unknown labels, a folder in use, or a checkpoint of another run.
@@ -77,7 +77,7 @@ def train(
 
 
 def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: TrainConfig) -> bool:
-    """Train as a config says; what it returns and raises is as for ``train``."""
+    """Train by a config; returns and raises as ``train`` does."""
     out = config.out
     deadline = time.monotonic() + config.time_limit
     if (out / CHECKPOINT_FILE).exists() and not config.resume:
@@ -90,7 +90,7 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
         total = len(data.pixels["val"])
         say(f"warning: {config.init} was trained on {known} of the {total} validation images; the val accuracy is optimistic")
     identity = {"model": config.model_name, "spec": spec.to_dict(), "recipe": config.recipe.to_dict(), **data.record}
-    identity["init"] = start.sha256  # the weights it starts from, wherever they lie
+    identity["init"] = start.sha256  # the weights it starts from, wherever they are stored
     if (out / CHECKPOINT_FILE).exists():
         restore(run, out / CHECKPOINT_FILE, identity)
         say(f"resuming at epoch {run.epoch}, step {run.step}")
@@ -108,10 +108,10 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
     )
     if accelerator.is_main_process and not config.split_name.startswith(IMAGE_LEVEL):
         out.mkdir(parents=True, exist_ok=True)
-        write_split(split_rows(split), out / "split.csv")  # so that the test part can be scored when it was split here
+        write_split(split_rows(split), out / "split.csv")  # so that the test part can be scored if the split was made here
     finished = train_epochs(job)
     if finished and accelerator.is_main_process:
-        groups = data.groups | (start.groups or set())  # what the starting weights saw is seen
+        groups = data.groups | (start.groups or set())  # images that the initial weights have seen count as seen
         record = {**data.record, "init_sha256": identity["init"], "groups": sorted(groups)}
         if variables := changing_variables():
             record["environment"] = variables
@@ -121,7 +121,7 @@ def run_training(images: ImageSet, split: dict[tuple[str, str], str], config: Tr
 
 
 def all_pixels(own: list[bytes], starts: bytes | None, init: str, say: Speaker) -> bytes | None:
-    """Return the bytes of pixels.bin: of the images trained on, and of those that the start was; None if not known."""
+    """Return the bytes of pixels.bin: of the training images, and of those of the initial weights; None if not known."""
     if init and starts is None:
         say(f"warning: {init} does not record its training images, so these weights will not either")
         return None
@@ -129,13 +129,13 @@ def all_pixels(own: list[bytes], starts: bytes | None, init: str, say: Speaker) 
 
 
 def make_accelerator(config: TrainConfig) -> Any:
-    """Return the accelerator: of the device and in the precision that were asked for."""
+    """Return the accelerator, with the requested device and precision."""
     from accelerate import Accelerator, DistributedDataParallelKwargs
     from accelerate.state import AcceleratorState
 
     recipe, device = config.recipe, config.device
     dtype = choose_dtype(recipe.precision, device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    # With beta 0 the upper branch sits out the first epochs, which data-parallel training has to know.
+    # With beta 0 the upper branch is not used in the first epochs, which data-parallel training has to know.
     unused = DistributedDataParallelKwargs(find_unused_parameters=recipe.beta == 0)
     precision = "bf16" if dtype == "bf16" else "no"
     AcceleratorState._reset_state()  # it keeps the precision of whatever trained before in this process
@@ -145,7 +145,7 @@ def make_accelerator(config: TrainConfig) -> Any:
 def read_data(
     images: ImageSet, split: dict[tuple[str, str], str], config: TrainConfig, processes: int, say: Speaker
 ) -> tuple[ModelSpec, Data]:
-    """Part the images and read each once; return the spec to train, and what is kept of train and val."""
+    """Split the images and read each once; return the spec to train, and the data of train and val."""
     recipe = config.recipe
     spec = changed_spec(config.model_name, images, config.changes)
     check_polarity(spec, recipe)
@@ -168,7 +168,7 @@ def read_data(
 
 
 def start_run(spec: ModelSpec, config: TrainConfig, say: Speaker) -> tuple[Training, WeightsInfo]:
-    """Return a run before its first step, and what came with the weights it starts from (nothing for random ones)."""
+    """Return a run before its first step, and the info of the weights it starts from (empty for random ones)."""
     recipe = config.recipe
     model, start = start_model(spec, config.model_name, recipe.seed, config.init, say)
     task = TrainingTask(model, GridLoss(recipe.beta, recipe.ramp * recipe.epochs, recipe.label_smoothing))
@@ -179,13 +179,13 @@ def start_run(spec: ModelSpec, config: TrainConfig, say: Speaker) -> tuple[Train
 
 
 def describe_data(seen: ImageSet, config: TrainConfig) -> dict[str, Any]:
-    """Return what is to be remembered of the images that are trained on."""
+    """Return what the config records about the training images."""
     data = {"data": seen.name, "data_sha256": seen.sha256(), "images": len(seen), "split": config.split_name}
     return data if config.scale == "none" else {**data, "scale": config.scale}
 
 
 def wrap(run: Training, accelerator: Any, config: TrainConfig) -> nn.Module:
-    """Move a run to where it trains; return its task as accelerate wraps it."""
+    """Move a run to its device; return its task, wrapped by accelerate."""
     if config.grad_checkpointing:
         run.task.model.set_grad_checkpointing()
     if config.compile:
@@ -198,7 +198,7 @@ def wrap(run: Training, accelerator: Any, config: TrainConfig) -> nn.Module:
 
 
 def train_epochs(job: Job) -> bool:
-    """Do the epochs that are left, with a checkpoint after each; False if it had to stop in between."""
+    """Train the remaining epochs, with a checkpoint after each; False if it was stopped before the end."""
     run = job.run
     with stop_on_signals() as job.stop:
         while run.epoch < job.recipe.epochs:
@@ -211,7 +211,7 @@ def train_epochs(job: Job) -> bool:
 
 
 def train_epoch(job: Job) -> bool:
-    """Do what is left of the current epoch and measure it on val; False if it had to stop in between."""
+    """Train the rest of the current epoch and evaluate on val; False if it was stopped before the end."""
     run, recipe, epoch, started = job.run, job.recipe, job.run.epoch, time.monotonic()
     bar = job.say.bar(job.steps, f"epoch {epoch + 1}/{recipe.epochs}", run.step)
     order = np.random.default_rng([recipe.seed, epoch]).permutation(len(job.data.canvases["train"]))
@@ -253,7 +253,7 @@ def train_step(job: Job, batch: np.ndarray, epoch: int, step: int) -> float:
     accelerator, recipe, run = job.accelerator, job.recipe, job.run
     index, count = accelerator.process_index, accelerator.num_processes
     mine = batch[index::count]
-    # One seed for all, by which the images of a batch are augmented alike however many processes share it.
+    # One seed for all processes, so that a batch is augmented in the same way however many processes share it.
     seed, own = (int(np.random.SeedSequence([recipe.seed, epoch, step, i]).generate_state(1)[0]) for i in (0, index))
     torch.manual_seed(own)  # dropout, if any
     images = torch.from_numpy(job.data.canvases["train"][mine]).to(accelerator.device).float() / 255
@@ -282,19 +282,19 @@ def train_step(job: Job, batch: np.ndarray, epoch: int, step: int) -> float:
 
 
 def turn_some(images: torch.Tensor, up: torch.Tensor, draws: Draws) -> tuple[torch.Tensor, torch.Tensor]:
-    """Turn half of the images by 180 degrees: returns (B, H, W) images, and (B,) bool whether the short arm is up now.
+    """Turn about half of the images by 180 degrees; return (B, H, W) images, and (B,) bool, whether the short arm is up now.
 
     Args:
         images: (B, H, W).
         up: (B,) bool, whether the short arm was up.
-        draws: which are turned.
+        draws: random numbers that decide which images are turned.
     """
     turned = (draws.rand() < 0.5).to(images.device)
     return torch.where(turned[:, None, None], images.flip(1, 2), images), up ^ turned
 
 
 def start_model(spec: ModelSpec, model_name: str, seed: int, init: str, say: Speaker) -> tuple[GridModel, WeightsInfo]:
-    """Return the model to train, and what came with the weights it starts from (nothing for random ones)."""
+    """Return the model to train, and the info of the weights it starts from (empty for random ones)."""
     torch.manual_seed(seed)
     model = build(spec)
     start = WeightsInfo()

@@ -2,4 +2,4 @@
 
 from gricol_zoo._moved import forward
 
-__getattr__ = forward("weights")  # what the module of this name had
+__getattr__ = forward("weights")  # names of the old module of this name

@@ -1,7 +1,7 @@
 """A model's card, the README.md of its repository on the Hub: what it is, how to load it, its data, its scores.
 
-``make_card`` makes every card. Those of the released weights say more (``hub/card.py``); that of a user's own model says what
-its weights know of themselves (``card_of``).
+``make_card`` makes every card. Those of the released weights say more (``hub/card.py``); the card of a user's own model says
+what its config records (``card_of``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TAGS = ("chromosome", "karyotyping", "cytogenetics", "timm")
 
 
 class Score(NamedTuple):
-    """An accuracy, for the Hub's table: what it was measured on, a short word for that, and the fraction."""
+    """An accuracy, for the Hub's table: the data it was measured on, a short word for these, and the fraction (0..1)."""
 
     data: str
     kind: str
@@ -44,14 +44,14 @@ def make_card(
     """Return a card.
 
     Args:
-        name: of the model.
+        name: name of the model.
         repo: "org/name" on the Hub.
         intro: one sentence on what it classifies.
         about: the network in a sentence or two (``what_it_is``).
-        use: how it is used, beneath the line that loads it.
+        use: how to use it, below the line that loads it.
         sections: heading -> text.
-        score: an accuracy.
-        license: of the weights, by the Hub's short name; "" leaves it open.
+        score: an accuracy, or None.
+        license: license of the weights, by the Hub's short name; "" leaves it out.
     """
     body = "\n\n".join(f"## {heading}\n\n{text.strip()}" for heading, text in sections.items())
     return f"""{front(name, score, license)}
@@ -100,7 +100,7 @@ def front(name: str, score: Score | None, license: str) -> str:
 
 
 def what_it_is(model: TwoBranchModel, info: WeightsInfo) -> str:
-    """Say what the model is, how large and how dear; ``info`` has the hash of its file."""
+    """Return a description of the model, its size and its cost; ``info`` has the hash of its file."""
     spec = model.spec
     grid = f"grid {spec.grid}x{spec.grid}, head {spec.head}" if model.splitter.num_cells else "no grid (the control)"
     size = "x".join(map(str, (spec.in_chans, *spec.image_size)))
@@ -114,12 +114,12 @@ branch {cost.lower:.3f} Gflops (multiply-adds) an image. model.safetensors: {inf
 
 
 def card_of(model: TwoBranchModel, repo: str, info: WeightsInfo) -> str:
-    """Return the card of a user's own model, from what its weights know.
+    """Return the card of a user's own model, from what its config records.
 
     Args:
-        model: with its weights.
-        repo: "org/name" that it goes to.
-        info: of the files that are uploaded.
+        model: the model with its weights.
+        repo: "org/name" that it is uploaded to.
+        info: info of the files that are uploaded.
     """
     name = repo.rpartition("/")[2]
     spec, val, data = model.spec, info.val, str(info.training.get("split", ""))

@@ -1,8 +1,8 @@
-"""Released weights that are not in the package, in a clone of the repository: found by a hint, believed by their hash.
+"""Released weights that are not in the package but in a clone of the repository: found by a hint, verified by their hash.
 
-``pip install .`` copies the package out of a clone, but notes where that was (``direct_url.json``); ``pip install -e .`` leaves
-the package in it. Either folder may have moved, gone or changed since. So a file counts only if it has the size and SHA-256
-that this package pins.
+``pip install .`` copies the package out of a clone, but records where that was (``direct_url.json``); ``pip install -e .``
+leaves the package in it. Either folder may have been moved, deleted or changed since. So a file is used only if it has the
+size and SHA-256 that this package pins.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def installed_from() -> Path | None:
 
 
 def find_in_checkout(name: str, weights: Weights) -> Path | None:
-    """Return the folder of released weights in a clone, ``hub/NAME.TAG``; None where no clone has the pinned bytes."""
+    """Return the folder of released weights in a clone, ``hub/NAME.TAG``; None if no clone has the pinned bytes."""
     folders = (checkout / STAGED / name for checkout in checkouts())
     return next((folder for folder in folders if _is_pinned(folder, weights)), None)
 

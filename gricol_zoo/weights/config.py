@@ -1,8 +1,8 @@
-"""``config.json``: what is written beside the weights, and what is believed of one that comes from elsewhere.
+"""``config.json``: what is written beside the weights, and how a config from elsewhere is checked.
 
 It has timm's root keys (so timm loads the same folder) and our own key ``gricol_zoo``, which rebuilds the model and holds its
-preprocessing, calibration and training record. Of timm's keys none is read here but the model's name and its labels: where
-the weights are, and what is built, is never theirs to say.
+preprocessing, calibration and training record. Of timm's keys only the model's name and its labels are read here. They never
+decide where the weights are or what is built.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ CONFIG_FILE = "config.json"
 FORMAT = 1
 MAX_BYTES = 1 << 20
 MAX_TEXT = 200
-MAX_SAID = 1000  # letters of a message
+MAX_SAID = 1000  # characters of a message
 MAX_WEIGHT_BYTES = 1 << 36
-MAX_IMAGES = 1 << 24  # that were trained on
+MAX_IMAGES = 1 << 24  # number of training images
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 PARTS = ("backbone", "splitter", "head", "overview")
 OPTIONS = ("backbone_options", "splitter_options", "head_options")
 MAX_OPTION = 1 << 16
-WORDS = ("tag", "description", "notes", "license", "origin_url", "paper_name", "paper_ids")  # for people; nothing reads them
-NOT_FROM_FILES = ("pretrained",)  # options that act on the world; a file must not ask for a download
+WORDS = ("tag", "description", "notes", "license", "origin_url", "paper_name", "paper_ids")  # for people; no code reads them
+NOT_FROM_FILES = ("pretrained",)  # options with side effects; a file must not ask for a download
 
 
 @dataclass(frozen=True)
 class Config:
-    """What was read from a config.json and found in order.
+    """The checked content of a config.json.
 
     Attributes:
-        name: the registered name, or whatever the model was called.
+        name: the registered name, or another name of the model.
         spec: what to build.
         info: the ``gricol_zoo`` key: sha256 and size of the weights, calibration, training record.
     """
@@ -100,10 +100,10 @@ def _checked(config: Mapping[str, Any]) -> Config:
 
 
 def check_timm_keys(config: Mapping[str, Any], spec: ModelSpec) -> None:
-    """Refuse keys for timm that say another thing than the spec: timm hands them to the builder as if the user had.
+    """Reject keys for timm that contradict the spec: timm passes them to the builder as if the user had given them.
 
     Raises:
-        ConfigError: names the key.
+        ConfigError: a key contradicts the spec (the message names it).
     """
     own, described = json.loads(json.dumps(spec.to_dict())), timm_config(spec)
     for key in ("model_args", "pretrained_cfg"):
@@ -121,10 +121,10 @@ def check_timm_keys(config: Mapping[str, Any], spec: ModelSpec) -> None:
 
 
 def check_options(key: str, options: Any) -> None:
-    """Refuse options of a part that a file has no business to set: nested ones, huge ones, ones that download.
+    """Reject options of a part that a file must not set: nested ones, huge ones, ones that download.
 
     Raises:
-        ConfigError: names the option.
+        ConfigError: such an option (the message names it).
     """
     if not isinstance(options, Mapping):
         raise ConfigError(f"expected `{key}` to be a mapping.")
@@ -145,7 +145,7 @@ def make_config(
     """Return config.json's content: timm's root keys and our own.
 
     Raises:
-        ConfigError: what would not be read again.
+        ConfigError: the content could not be read back.
     """
     kept = spec.to_dict()
     for key in OPTIONS:
@@ -165,7 +165,7 @@ def make_config(
 
 
 def model_args(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a spec that its registered name does not already give, but for the preprocessing."""
+    """Return the fields of a spec that differ from those of its registered name, except the preprocessing."""
     base = MODELS.get(name).to_dict() if name in MODELS else {}
     return {key: value for key, value in spec.items() if key != "preprocess" and base.get(key) != value}
 
@@ -182,7 +182,7 @@ def _is_number(low: float, high: float) -> Callable[[Any], bool]:
 
 
 def _is_record(value: Any) -> bool:
-    """Say whether a training record can be used: only the groups it names, the start's hash, and its pixels ever are."""
+    """Return whether the parts of a training record that the code reads (``groups``, ``pixels``) are valid."""
     if not isinstance(value, dict):
         return False
     groups = value.get("groups", [])
@@ -190,7 +190,7 @@ def _is_record(value: Any) -> bool:
 
 
 def _is_pixels(value: Any) -> bool:
-    """Say whether what is said of pixels.bin can be used, if anything is."""
+    """Return whether an entry on pixels.bin is valid, or missing."""
     if value is None:
         return True
     fits = isinstance(value, dict) and value.keys() == {"images", "sha256"} and _is_sha256(value["sha256"])
@@ -202,7 +202,7 @@ def _is_sha256(value: Any) -> bool:
 
 
 def _is_val(value: Any) -> bool:
-    """Say whether what was measured on the val part can be used: only the share of images to review ever is."""
+    """Return whether the only measurement of the val part that the code reads (``review_fraction``) is valid."""
     return isinstance(value, dict) and _is_number(0, 1)(value.get("review_fraction", 0))
 
 
@@ -223,4 +223,4 @@ INFO: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
         "a mapping whose `groups` are case or cell names, and `pixels` a number of images and 64 hex digits",
     ),
 )
-"""Every field of the key ``gricol_zoo``: its name, whether a value fits, and what was expected."""
+"""Every field of the key ``gricol_zoo``: its name, a function that says whether a value fits, and what is expected."""

@@ -1,8 +1,8 @@
 """Signatures with an Ed25519 key: who vouches for a file, and that it is still what they vouched for.
 
-A hash tells that bytes are what a config or a record says; whoever writes both can forge both. A signature needs the private
-key. Signatures stand beside what they are of, in a small JSON file. The keys are PEM files, as ``openssl genpkey -algorithm
-ed25519`` makes them too. Needs the extra ``sign``.
+A hash shows that bytes are what a config or a record says; but whoever writes both can forge both. A signature needs the
+private key. A signature is a small JSON file beside the file that it signs. The keys are PEM files, like those of ``openssl
+genpkey -algorithm ed25519``. Needs the extra ``sign``.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ ALGORITHM = "ed25519"
 
 
 def canonical(data: Mapping[str, Any]) -> bytes:
-    """Return data as bytes that do not depend on how a JSON file is laid out."""
+    """Return data as bytes that do not depend on the layout of a JSON file."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
 def make_keys(private: Path) -> Path:
-    """Write a new private key, which only its owner may read, and ``.pub`` beside it; return the public key's file.
+    """Write a new private key, which only its owner may read, and its public key, ``.pub``, beside it; return the public file.
 
     Raises:
         FileExistsError: there is a key already.
@@ -48,9 +48,9 @@ def sign(what: str, data: bytes, private: Path) -> dict[str, str]:
     """Return the signature of data.
 
     Args:
-        what: the kind of data, such as "karyotype"; a signature of one kind is none of another.
+        what: the kind of data, such as "karyotype"; a signature of one kind is not valid for another.
         data: any bytes.
-        private: file of the key.
+        private: file of the private key.
 
     Raises:
         SignatureError: not an unencrypted Ed25519 private key.
@@ -69,7 +69,7 @@ def sign(what: str, data: bytes, private: Path) -> dict[str, str]:
 
 
 def check(what: str, data: bytes, signature: Any, public: Path) -> str:
-    """Return the fingerprint of the key whose signature it is.
+    """Check a signature and return the fingerprint of its key.
 
     Raises:
         SignatureError: it is not this key's signature of this data.
@@ -97,7 +97,7 @@ def check(what: str, data: bytes, signature: Any, public: Path) -> str:
 
 
 def fingerprint(public: bytes) -> str:
-    """Return a short name of a public key."""
+    """Return a short name of a public key: the first 16 hex digits of its SHA-256."""
     return hashlib.sha256(public).hexdigest()[:16]
 
 
@@ -110,7 +110,7 @@ def read_signature(file: Path) -> Any:
     """Read a signature file.
 
     Raises:
-        SignatureError: there is none.
+        SignatureError: there is no such file.
         ConfigError: it is not JSON.
     """
     if not file.is_file():

@@ -1,4 +1,4 @@
-"""From a name to its weights: which names have some, and where those are."""
+"""From a name to its weights: which names have weights, and where these are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ASSETS = Path(__file__).parent.parent / "assets"
 
 
 def packaged_file(name: str, tag: str) -> Path:
-    """Return where the package holds the weights of a tag, if it does."""
+    """Return the path of a tag's weights in the package; the file exists only if they are packaged."""
     return ASSETS / f"{name}.{tag}" / WEIGHTS_FILE
 
 
@@ -26,8 +26,8 @@ def find_in_table(name: str, tag: str, weights: Weights, cache_dir: str | None =
     """Find released weights: in the package, else in a clone, else in the Hub's cache, else on the Hub at the pinned commit.
 
     Raises:
-        CheckpointError: in none of these, and not uploaded yet.
-        HubError: not in the cache, and the Hub does not give them.
+        CheckpointError: in none of these, and not uploaded yet, or not the weights that this package pins.
+        HubError: not in the cache, and the Hub does not deliver them.
     """
     staged = None if weights.packaged else find_in_checkout(f"{name}.{tag}", weights)
     if weights.packaged:
@@ -48,13 +48,13 @@ def find_in_table(name: str, tag: str, weights: Weights, cache_dir: str | None =
             f"The config of {name}.{tag} describes other weights (SHA-256 {found.sha256[:12]}, {found.size} bytes) than this "
             f"version of the package knows ({weights.sha256[:12]}, {weights.size} bytes). Upgrade or reinstall gricol-zoo."
         )
-    return dataclasses.replace(source, name=name, tag=tag, pinned=staged is None)  # a clone's config is not ours to vouch for
+    return dataclasses.replace(source, name=name, tag=tag, pinned=staged is None)  # a clone's config is not verified
 
 
 def place_of(name: str) -> str:
-    """Say where the weights of ``name.tag`` are: "package", "checkout FOLDER", "Hub", or "not here, not yet uploaded".
+    """Return where the weights of ``name.tag`` are: "package", "checkout FOLDER", "Hub", or "not here, not yet uploaded".
 
-    The first of these is where ``create_model`` takes them from; only "Hub" needs a network, and that once.
+    ``create_model`` takes them from the first of these; only "Hub" needs a network, and only once.
     """
     arch, _, tag = name.rpartition(".")
     weights = WEIGHTS[arch][tag]
@@ -69,7 +69,7 @@ def find_weights(name: str) -> Source:
     """Return the weights that a name, or a folder, stands for.
 
     Raises:
-        GricolZooError: none are there.
+        GricolZooError: there are no weights.
     """
     if Path(name).is_dir():
         return find_in_dir(name)
@@ -111,14 +111,14 @@ def list_models(
     """Return the model names that match, sorted. The arguments are those of timm's ``list_models``.
 
     Args:
-        filter: a shell pattern such as ``gricol_*``, or several, of which one has to match; "" matches all. With ``pretrained``
+        filter: a shell pattern such as ``gricol_*``, or several, one of which must match; "" matches all. With ``pretrained``
             it may match the name or ``name.tag``.
         module: only models with this backbone (``r18half``), or one of these.
-        pretrained: only models with released weights, one ``name.tag`` for each.
+        pretrained: only models with released weights, one ``name.tag`` per set of weights.
         exclude_filters: patterns of names that are left out.
 
     Raises:
-        GricolZooError: a pattern that is no text.
+        GricolZooError: a pattern that is not a string.
     """
     wanted, backbones, unwanted = (
         _patterns(*one) for one in (("filter", filter), ("module", module), ("exclude_filters", exclude_filters))
@@ -150,7 +150,7 @@ def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
 
 
 def is_model(name: str) -> bool:
-    """Say whether ``name`` (without a tag, or with a known one) can be created."""
+    """Return whether ``name`` (without a tag, or with a known one) can be created."""
     try:
         parsed = parse_model_name(name)
     except GricolZooError:

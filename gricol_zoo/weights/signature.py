@@ -1,8 +1,8 @@
-"""``signature.json``: who vouches for weights. It is over the hashes of config.json and of what that names.
+"""``signature.json``: who vouches for weights. It signs the hashes of config.json and of the weights.
 
-A hash in config.json tells that the weights are those that the config was written for; whoever can replace one file can replace
-both. A signature by a key that the user knows cannot be replaced. It is read only where one is demanded (``signed_by``). Keys
-and signatures as such are in ``gricol_zoo.weights.ed25519``; records of karyotypes use these too.
+A hash in config.json shows that the weights are those that the config was written for; but whoever can replace one file can
+replace both. A signature by a key that the user knows cannot be forged. It is read only if one is required (``signed_by``).
+Keys and signatures as such are in ``gricol_zoo.weights.ed25519``, which karyotype records use too.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def check_signed(source: Source, public: str | Path) -> str:
 
     Raises:
         SignatureError: they are not signed by this key.
-        HubError: the signature cannot be had.
+        HubError: the signature cannot be downloaded.
     """
     if source.config_file is None:
         raise SignatureError(f"There are no weights of {source.name!r} to be signed.")
@@ -52,6 +52,6 @@ def check_signed(source: Source, public: str | Path) -> str:
 
 
 def _hashes(source: Source) -> bytes:
-    """Return what is signed. The config names the hash of whatever else is read; the weights' own is compared on loading."""
+    """Return the bytes to sign. The config names the hashes of all other files; the weights' own is compared on loading."""
     assert source.config_file is not None
     return canonical({CONFIG_FILE: file_sha256(source.config_file), WEIGHTS_FILE: source.info.sha256})

@@ -1,4 +1,4 @@
-"""Where weights are: in a folder, in the package, or on the Hub. A source is read, and believed, only when it is opened."""
+"""Where weights are: in a folder, in the package, or on the Hub. Weights are read and verified only when they are opened."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ class Source:
     Attributes:
         name: the registered name.
         spec: what to build.
-        open: gives the path of model.safetensors, downloading it if need be; None without weights.
-        info: the ``gricol_zoo`` key of config.json, with what the file must hash to, and its bytes.
+        open: function that returns the path of model.safetensors, downloading it if needed; None without weights.
+        info: the ``gricol_zoo`` key of config.json, with the file's SHA-256 and its size in bytes.
         tag: the weights' tag, if they have one.
         pinned: whether the hash comes with this package, so that file and config are ours.
         ref: "org/repo@commit" of weights on the Hub.
-        pixels: gives the bytes of pixels.bin (``gricol_zoo.weights.pixels``), perhaps by a download; None where there is none.
+        pixels: function that returns the bytes of pixels.bin (``gricol_zoo.weights.pixels``), downloading it if needed; it
+            returns None if there is none.
         config_file: config.json; None without weights.
-        signature: gives the path of signature.json, perhaps by a download.
+        signature: function that returns the path of signature.json, downloading it if needed.
     """
 
     name: str
@@ -68,11 +69,11 @@ def find_file(name: str, path: str | Path) -> Source:
     """Read the weights of a model from their file, or from its folder.
 
     Args:
-        name: the registered name that they must be of.
-        path: of model.safetensors, with config.json beside it, or of the folder.
+        name: the registered name of the model that they must belong to.
+        path: path of model.safetensors, with config.json beside it, or of the folder.
 
     Raises:
-        CheckpointError: not there, or another model's.
+        CheckpointError: not there, or of another model.
     """
     file = Path(path)
     if file.name != WEIGHTS_FILE and not file.is_dir():
@@ -84,10 +85,10 @@ def find_file(name: str, path: str | Path) -> Source:
 
 
 def check_name(source: Source, name: str, place: str) -> Source:
-    """Return a source if it is of the model of that name.
+    """Return the source if it is of the model ``name``.
 
     Raises:
-        CheckpointError: of another one.
+        CheckpointError: it is of another model.
     """
     if source.name != name:
         raise CheckpointError(f"{place} holds weights of {source.name!r}, not of {name!r}. Create that model, or give others.")
@@ -97,7 +98,7 @@ def check_name(source: Source, name: str, place: str) -> Source:
 def read_source(
     config_file: Path, open: Callable[[str, int, str], Path], signature: Callable[[], Path], ref: str = ""
 ) -> Source:
-    """Make a source of a config.json and of a way to get the files beside it, by the name, size and SHA-256 that it says."""
+    """Make a source from a config.json and a function that gets the files beside it, by name, size and SHA-256."""
     config = read_config(config_file)
     info = config.info
     return Source(

@@ -1,4 +1,4 @@
-"""Saving and loading weights: safetensors, checked before anything is allocated for it; never a pickle."""
+"""Saving and loading weights: safetensors files, checked before any memory is allocated; never a pickle."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from gricol_zoo.weights.pixels import KEY, PIXELS_FILE, describe
 from gricol_zoo.weights.source import WEIGHTS_FILE, Source
 
 GRID_FIELDS = ("splitter", "head", "grid", "cell_norm", "splitter_options", "head_options")
-MAX_HEADER = 4 << 20  # bytes; a model of ten thousand tensors has one
+MAX_HEADER = 4 << 20  # bytes; enough for ten thousand tensors
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.int64)
 
 
 class LoadReport(NamedTuple):
-    """What became of each tensor: taken as it is, changed to fit ``in_chans`` or ``polarity``, or anew for ``num_classes``."""
+    """How each tensor was loaded: as it is, adapted (``in_chans``, ``polarity``, grid), or new (``num_classes``, grid)."""
 
     kept: list[str]
     adapted: list[str]
@@ -40,10 +40,10 @@ class LoadReport(NamedTuple):
 def open_tensors(file: Path, sha256: str) -> Iterator[Mapping[str, Callable[[], Tensor]]]:
     """Open a safetensors file by memory map, after checking its SHA-256: key -> a function that reads that tensor.
 
-    Only what is asked for is read, so the deployed form of a model never holds the head's tensors.
+    Only requested tensors are read, so the deployed form of a model never holds the head's tensors.
 
     Raises:
-        CheckpointError: altered, cut, or no safetensors file.
+        CorruptWeightsError: the file was altered or truncated, or is not a safetensors file.
     """
     found = file_sha256(file)
     if found != sha256:
@@ -56,10 +56,10 @@ def open_tensors(file: Path, sha256: str) -> Iterator[Mapping[str, Callable[[], 
 
 @contextlib.contextmanager
 def safetensors_file(file: Path) -> Iterator[Any]:
-    """Open a safetensors file, whatever is in it, without reading more than its header.
+    """Open a safetensors file with any content, without reading more than its header.
 
     Raises:
-        CorruptWeightsError: it is none, it is cut, or its header is enormous.
+        CorruptWeightsError: it is not a safetensors file, it is truncated, or its header is too large.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -75,7 +75,7 @@ def safetensors_file(file: Path) -> Iterator[Any]:
 
 
 def check_against(outline: Mapping[str, Tensor], source: Source) -> None:
-    """Refuse weights that cannot be those of a model, by their size and their header alone: nothing is allocated.
+    """Reject weights that cannot belong to a model, by their size and their header alone; no memory is allocated for them.
 
     Args:
         outline: the state that the model will have, on the meta device.
@@ -113,11 +113,11 @@ def load_weights(model: LowerBranch, source: Source, other_grid: bool = False) -
     Args:
         model: either form.
         source: where the weights are.
-        other_grid: the start of a training: where the file's model has another grid or head, or none, only its lower branch is
-            taken. The head then starts anew, and the cells' own batch-norms, where the file has none, as the backbone's.
+        other_grid: for the start of a training: if the file's model has another grid or head, or none, only its lower branch
+            is loaded. The head then starts anew. The cells' own batch-norms, if the file has none, start as the backbone's.
 
     Raises:
-        CheckpointError: anything missing, unexpected or of another shape beyond those three.
+        CheckpointError: there are no weights, or a tensor is missing, unexpected or of a shape that is not adapted.
     """
     if source.open is None:
         raise CheckpointError(f"There are no weights for {source.name!r}.")
@@ -171,7 +171,7 @@ def _fit(key: str, tensor: Tensor, target: Tensor, old: ModelSpec, new: ModelSpe
     classifier = key.startswith("classifier.")
     outputs = 2 * old.num_classes if classifier and old.polarity else old.num_classes
     fits = tensor.shape == (outputs, *target.shape[1:])
-    # 48 outputs may be of 48 classes or of 24 with polarity, so here a shape alone says too little.
+    # 48 outputs may mean 48 classes, or 24 with polarity, so the shape alone does not decide.
     if old.num_classes != new.num_classes and fits and (classifier or tensor.shape != target.shape):
         report.new.append(key)
         return target
@@ -195,8 +195,8 @@ def _fit(key: str, tensor: Tensor, target: Tensor, old: ModelSpec, new: ModelSpe
 def adapt_polarity(tensor: Tensor, bias: bool, polarity: bool) -> Tensor:
     """Adapt a classifier's weight or bias, float (outputs, ...), to a model with polarity, or to one without.
 
-    With polarity each class gets two outputs alike, less ln 2, so that the summed logits stay what they were. Without it, a
-    class gets the mean of its two, plus ln 2; that undoes the former, and is a start for a training, not more.
+    With polarity each class gets two equal outputs, less ln 2, so that the summed logits stay the same. Without polarity a
+    class gets the mean of its two, plus ln 2; that undoes the former, and otherwise is only a start for a training.
     """
     step = math.log(2) if bias else 0.0
     if polarity:
@@ -208,7 +208,7 @@ def adapt_channels(weight: Tensor, in_chans: int, shape: torch.Size) -> Tensor |
     """Adapt a first convolution to another number of image channels, as timm does; None if the shapes do not allow it.
 
     From any number to 1, the kernels are summed; otherwise they are repeated and scaled, so that an image with
-    equal channels gives what the grey image gave. A depthwise kernel (one input channel a group) is averaged instead.
+    equal channels gives the same result as the grey image. A depthwise kernel (one input channel per group) is averaged.
     """
     outputs, inputs = shape[0], shape[1]
     if weight.shape[1] == 1 and weight.shape[0] == in_chans and inputs == 1 and weight.shape[2:] == shape[2:]:
@@ -222,7 +222,7 @@ def adapt_channels(weight: Tensor, in_chans: int, shape: torch.Size) -> Tensor |
 
 
 def half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return what goes on disk: matrices and kernels in fp16, vectors (norms, biases, running statistics) in fp32.
+    """Return the tensors to store: matrices and kernels in fp16, vectors (norms, biases, running statistics) in fp32.
 
     Raises:
         CheckpointError: a value that is not finite, or too large for fp16.
@@ -239,15 +239,15 @@ def half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def save_model(model: LowerBranch, folder: Path) -> Path:
-    """Write model.safetensors, config.json and, if known, pixels.bin into a folder, each all at once; return the weight file.
+    """Write model.safetensors, config.json and, if known, pixels.bin into a folder, each atomically; return the weight file.
 
     Args:
         model: either form; the full form also loads as the deployed one. Its ``info`` goes into the config.
-        folder: made if need be.
+        folder: created if it does not exist.
 
     Raises:
         CheckpointError: an optimized copy, or weights that are not finite in fp16.
-        ConfigError: an ``info`` that would not be read again.
+        ConfigError: an ``info`` that could not be read back.
     """
     if any(getattr(module, "for_inference_only", False) for module in model.modules()):
         raise CheckpointError("This model was optimized for inference. Save the original model.")
@@ -267,7 +267,7 @@ def save_model(model: LowerBranch, folder: Path) -> Path:
 
 
 def _with_pixels(info: WeightsInfo, pixels: bytes | None) -> WeightsInfo:
-    """Return what goes into config.json, with what it says of pixels.bin as that is."""
+    """Return the info for config.json, with its entry on pixels.bin set to match ``pixels``."""
     record = {key: value for key, value in info.training.items() if key != KEY}
     if pixels is not None:
         record[KEY] = describe(pixels)

@@ -1,8 +1,8 @@
-"""timm's door: ``timm.create_model("hf-hub:...")`` reads config.json itself, and believes it, before any code of ours runs.
+"""Loading through timm: ``timm.create_model("hf-hub:...")`` reads and trusts config.json before any code of ours runs.
 
-So timm's two readers are wrapped. The file goes through our own gate first: its bytes are compared with their hash, a damaged
-cache is fixed, the commit is pinned, and whatever fails is one of this package's errors. A config of another library then goes
-on to timm as ever.
+So timm's two readers are wrapped. The file goes through our own checks first: its bytes are compared with their hash, a
+damaged cache is repaired, the commit is pinned, and every failure is one of this package's errors. The config of another
+library then goes on to timm as usual.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ NOT_OF_THE_MODEL = ("tag", "license")
 
 
 def wrap_readers(names: Container[str]) -> None:
-    """Let timm read configs by our gate; once for each process.
+    """Make timm read configs through our checks; once per process.
 
     Args:
-        names: the architectures that timm has from us, also those that come later.
+        names: the architectures that are registered with timm by us, including later ones.
     """
     from timm.models import _factory
 
@@ -63,10 +63,10 @@ def _from_folder(timms: Callable[..., Any], names: Container[str]) -> Callable[.
 
 
 def _is_ours(file: Path, names: Container[str]) -> bool:
-    """Say whether a config is of this package, and if so whether timm may be given it.
+    """Return whether a config is of this package; if so, check that timm may use it.
 
     Raises:
-        ConfigError: not JSON; or of this package, and not to be used, or of a model that timm has not from us.
+        ConfigError: not JSON; or of this package, but invalid, or of a model that is not registered with timm.
     """
     config = read_json(file, "a config", MAX_BYTES)
     if not isinstance(config, dict):
@@ -82,16 +82,16 @@ def _is_ours(file: Path, names: Container[str]) -> bool:
 
 
 def check_given(given: Any, args: Any, built: Mapping[str, Any], source: Source) -> None:
-    """Compare what timm says a repository's or folder's config holds with what our own reading of it gave.
+    """Compare the config of a repository or folder as timm read it with the same config as we read it.
 
     Args:
-        given: timm's ``pretrained_cfg``, as it came; what the caller lays over it is the caller's own.
+        given: timm's ``pretrained_cfg``, as it came, without the caller's overlay.
         args: the ``model_args`` that timm took from the same file.
         built: fields that timm's builder filled in and the caller did not ask for.
-        source: by our own reading.
+        source: the result of our own reading.
 
     Raises:
-        ConfigError: they differ, so somebody changed one in between, or handed timm a config of his own.
+        ConfigError: they differ: the file was changed in between, or timm was given a config by the caller.
     """
     if dataclasses.is_dataclass(given) and not isinstance(given, type):
         usual = dataclasses.asdict(type(given)())

@@ -38,7 +38,7 @@ def tab(tmp_path, models):
 
 def test_the_overview_shows_all_cells_and_opens_one(tab):
     assert 'data-do="cells"' in board.tools(tab)
-    assert tab.show_all() == "2 cells. Click one to work on it."
+    assert tab.show_all() == "Cells shown: 2. Click one to work on it."
     shown = page.show(tab, "", False)
     assert re.findall(r'data-open="([^"]+)"', shown["karyogram"]) == ["&lt;b&gt; 1", "&lt;b&gt; 2"]
     assert shown["karyogram"].count("data:image/png") == 2

@@ -1,4 +1,4 @@
-"""All files of a case, or of several, for a folder or a zip: table, overview, a report of each case, and those of the cells."""
+"""All files of one or several cases, for a folder or a zip: table, overview, a report per case, and the cells' own files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.output import folder_names
 
 OVERVIEW_FILE, REPORT = "overview.html", "report"
-EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can say; the same files give the same zip
+EARLIEST = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip; the same files give the same zip
 FilesOf = Callable[[Karyotype], Mapping[str, bytes]]
-"""Gives the files of a cell by their names, ``gricol_zoo.karyotype.output.FILES``."""
+"""Function that returns the files of a cell by their names, ``gricol_zoo.karyotype.output.FILES``."""
 
 
 def can_pdf() -> bool:
@@ -31,18 +31,18 @@ def can_pdf() -> bool:
 def case_files(
     cells: Sequence[Karyotype], failed: Sequence[Failed], files_of: FilesOf, time: str = "", pdf: bool = True
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield what is written of cases, file by file: cells.csv, overview.html, and a report of each case.
+    """Yield the files of cases, as (name, content): cells.csv, overview.html, and a report per case.
 
     Args:
-        cells: of them.
+        cells: cells of the cases.
         failed: cells without a karyotype.
-        files_of: gives the files of a cell.
-        time: of the reports (default: now).
-        pdf: write them as PDF too.
+        files_of: function that returns the files of a cell.
+        time: time of the reports (default: now).
+        pdf: write the reports as PDF too.
 
     Raises:
         GricolZooError: a karyogram that is not a PNG, or a report too long for a PDF of 5 MB.
-        ModuleNotFoundError: matplotlib is not installed, and a PDF was asked for.
+        ModuleNotFoundError: matplotlib is not installed, and a PDF was requested.
     """
 
     def drawn(cell: Karyotype) -> bytes:
@@ -60,14 +60,14 @@ def case_files(
 
 
 def report_names(cases: Sequence[Case]) -> list[str]:
-    """Return what the reports of cases are called, without suffix: "report", or with the case where there are several."""
+    """Return the names of the cases' reports, without suffix: "report", with the case's name if there are several."""
     return (
         [REPORT] if len(cases) == 1 else [f"{REPORT}_{name}" for name in folder_names(case.name or "no case" for case in cases)]
     )
 
 
 def cell_files(cells: Sequence[Karyotype], files_of: FilesOf) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of each cell, below a folder of its name."""
+    """Yield the files of each cell, as (name, content), in a folder with the cell's name."""
     for cell, folder in zip(cells, folder_names(cell.cell for cell in cells), strict=True):
         for name, data in files_of(cell).items():
             yield f"{folder}/{name}", data

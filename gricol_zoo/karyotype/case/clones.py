@@ -1,12 +1,12 @@
-"""The clones that the cells of a case propose, by ISCN's rule.
+"""The clones proposed from the cells of a case, by ISCN's rule.
 
-A clone is a population of cells with the same abnormality: a gain, or a structural one, in at least two cells, a loss in at
-least three, because chromosomes are lost in the making of a slide. Only whole chromosomes are counted here, so nothing is said
-of structure. The clones come with the largest first and the normal one last.
+A clone is a population of cells with the same abnormality: a gain or a structural change in at least two cells, or a loss in
+at least three, because chromosomes are lost when a slide is made. Only whole chromosomes are counted here, so structural
+changes are not covered. The largest clone comes first and the normal one last.
 
-An abnormal clone takes every cell that has its changes; what such a cell has beyond them, in too few cells for a clone, is
-named and not written. The normal clone takes only cells in which nothing is missing and nothing is over: a cell of 45 is never
-written as one of 46.
+An abnormal clone takes every cell that has its changes. Further changes of such a cell, in too few cells for a clone, are
+listed but are not part of the string. The normal clone takes only cells in which no chromosome is missing and none is extra: a
+cell of 45 is never written as one of 46.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from gricol_zoo.karyotype.case.iscn import Step, complement, mosaic, sex_of, ste
 from gricol_zoo.karyotype.draft import sets_of
 
 GAIN, LOSS = 2, 3
-"""In how many cells a gain, and a loss, must be seen to be a clone's."""
+"""Number of cells in which a gain, or a loss, must be seen to define a clone."""
 
-CLEAR = 0.5  # of the cells of a case, below which those that are left may be no fair sample of it
+CLEAR = 0.5  # fraction of clear cells of a case, below which they may not be a fair sample of it
 USUAL = 20  # cells that a routine case counts
 NORMAL = ("46,XX", "46,XY")
 
@@ -34,7 +34,7 @@ class Clone:
     Attributes:
         text: its karyotype, without the number of cells.
         cells: their names.
-        beyond: what single cells have beyond it, "c5 (46,XX,-3,+21)".
+        beyond: cells with further changes, "c5 (46,XX,-3,+21)".
     """
 
     text: str
@@ -44,12 +44,12 @@ class Clone:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What the cells of a case propose, for a person to judge.
+    """The karyotype proposed from the cells of a case, for a person to judge.
 
     Attributes:
-        text: the string, such as "mos 47,XX,+21[12]/46,XX[8]"; "" where none can be proposed.
+        text: the string, such as "mos 47,XX,+21[12]/46,XX[8]"; "" if none can be proposed.
         clones: the largest first, the normal one last.
-        reason: why there is no string, "" where there is one.
+        reason: why there is no string, "" if there is one.
         alone: cells that are in no clone: their names and karyotypes.
         unclear: cells that were left out: their names and why.
     """
@@ -62,7 +62,7 @@ class Proposal:
 
 
 def propose(cells: Sequence[Counted]) -> Proposal:
-    """Return what the cells of one case propose."""
+    """Return the proposal from the cells of one case."""
     used = [cell for cell in cells if not cell.unclear]
     unclear = [(cell.cell, cell.unclear) for cell in cells if cell.unclear]
     clones: list[Clone] = []
@@ -93,7 +93,7 @@ def _why_not(cells: Sequence[Counted], used: Sequence[Counted], clones: Sequence
 
 
 def _clones(cells: Sequence[Counted], sets: int) -> tuple[list[Clone], list[tuple[str, str]]]:
-    """Return the clones of cells with one number of sets, and the cells that are in none."""
+    """Return the clones of cells with the same number of sets, and the cells that are in none."""
     sex = usual_sex(cells, sets)
     steps = [steps_of(cell.counts, sets, sex) for cell in cells]
     seen = Counter(step for one in steps for step in one)
@@ -111,7 +111,7 @@ def _clones(cells: Sequence[Counted], sets: int) -> tuple[list[Clone], list[tupl
         left += [(changes, cell) for cell in members if cell not in clones.get(changes, ())]
     alone = []
     for changes, cell in left:
-        # A cell with a clone's changes and more is in that clone, the one that explains the most of it.
+        # A cell with a clone's changes and more belongs to that clone; of several, to the one that explains most changes.
         fits = [one for one in clones if one < changes and complement(sets, sex, one) not in NORMAL]
         if fits:
             clones[max(fits, key=len)].append(cell)
@@ -126,9 +126,9 @@ def _clone(text: str, members: Sequence[Counted]) -> Clone:
 
 
 def usual_sex(cells: Sequence[Counted], sets: int) -> str:
-    """Return the sex chromosomes from which the cells of a case depart: the most frequent with one for each set.
+    """Return the sex chromosomes that changes are counted from: the most frequent among cells with one per set.
 
-    Where no cell has as many, Y counts as usual if half of the cells have one.
+    If no cell has that many, Y counts as usual if half of the cells have one.
     """
     found = Counter(sex for cell in cells if len(sex := sex_of(cell.counts)) == sets and "X" in sex)
     if found:

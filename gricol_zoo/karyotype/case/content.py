@@ -1,4 +1,4 @@
-"""What a report of a case says, as data: the HTML and the PDF are both written from it, so they say the same."""
+"""The content of a case's report, as data: the HTML and the PDF are both written from it, so they agree."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gricol_zoo.karyotype.checked import CHECKED, checked_by
 from gricol_zoo.karyotype.document import Edit, Karyotype, now
 
 RESEARCH = "Research, not a finding"
-KARYOGRAMS = 2  # in a report
-MOST_EDITS, MOST_WARNINGS = 200, 100  # that are listed; the rest is in each karyotype.json
+KARYOGRAMS = 2  # most karyograms in a report
+MOST_EDITS, MOST_WARNINGS = 200, 100  # most that are listed; the rest is in each karyotype.json
 NOTE = "A draft by software that counts whole chromosomes, for a person to check; not made by a medical device."
 RULE = (
     f"A proposal by ISCN's rule for clones: the same gain in at least {GAIN} cells, the same loss in at least {LOSS}. Whole "
@@ -21,7 +21,7 @@ RULE = (
 )
 MEANING = (
     "Counted: all images of the cell could be read. Analysed: every chromosome also has a class, no class is in doubt and "
-    "nothing is warned of, or a person checked the cell. Karyotyped: a person also checked the karyogram."
+    "there are no warnings, or a person checked the cell. Karyotyped: a person also checked the karyogram."
 )
 
 
@@ -42,7 +42,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table; ``shares`` are of its width, one a column. Without ``columns`` it has no head."""
+    """A table; ``shares`` are the columns' fractions of its width. Without ``columns`` it has no header."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -51,7 +51,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Karyogram:
-    """Where the karyogram of a cell stands."""
+    """The place of a cell's karyogram."""
 
     cell: str
     caption: str
@@ -62,7 +62,7 @@ Block = Heading | Paragraph | Grid | Karyogram
 
 @dataclass(frozen=True)
 class Report:
-    """A report: what stands on each of its pages, and its blocks in their order."""
+    """A report: its title, the footer of each page, and its blocks in their order."""
 
     title: str
     footer: str
@@ -106,7 +106,7 @@ def _looked_at(case: Case) -> list[Block]:
 
 
 def chosen(case: Case) -> list[Karyotype]:
-    """Return the cells whose karyograms a report shows: one of each clone, the checked and the surest before others."""
+    """Return the cells whose karyograms a report shows: one of each clone, with checked cells and the surest ones first."""
     ranked = sorted(case.cells, key=lambda cell: (not checked_by(cell), len(cell.doubtful()), len(cell.warnings)))
     by_clone = [[cell for cell in ranked if cell.cell in clone.cells] for clone in case.proposal.clones]
     first = [cells[0] for cells in by_clone if cells]

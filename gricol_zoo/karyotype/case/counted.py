@@ -1,4 +1,4 @@
-"""What one cell says of its numbers of chromosomes, or why it cannot be relied on."""
+"""The chromosome counts of one cell, or why they cannot be relied on."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from gricol_zoo.karyotype.doubts import of_class
 from gricol_zoo.karyotype.draft import sets_of
 from gricol_zoo.spec import CHROMOSOMES
 
-MOST_CHANGES = 6  # of a cell that is taken as counted; with more, nobody can tell a clone from an incomplete cell
+MOST_CHANGES = 6  # of a cell whose counts are used; with more, a clone cannot be told from an incomplete cell
 
 
 @dataclass(frozen=True)
 class Counted:
-    """The numbers of chromosomes of one cell.
+    """The chromosome counts of one cell.
 
     Attributes:
         cell: its name.
-        counts: how many of each class it has.
-        unclear: why nothing may be concluded from them; "" where it may.
+        counts: number of chromosomes by class.
+        unclear: why they cannot be used; "" if they can.
     """
 
     cell: str
@@ -31,14 +31,14 @@ class Counted:
 
 
 def counted(karyotype: Karyotype) -> Counted:
-    """Return what a cell says of its numbers of chromosomes."""
+    """Return the chromosome counts of a cell."""
     return Counted(karyotype.cell, karyotype.counts(), unclear(karyotype))
 
 
 def unclear(karyotype: Karyotype) -> str:
-    """Say why nothing may be concluded from the numbers of a cell; "" where it may.
+    """Return why the counts of a cell cannot be used; "" if they can.
 
-    What a person has checked is taken as it stands, but for images without a class: a marker has no name here.
+    A cell that a person has checked is used as it is, unless it has images without a class: a marker has no name here.
     """
     counts = karyotype.counts()
     if set(karyotype.labels) != set(CHROMOSOMES):
@@ -63,7 +63,7 @@ def _of_unchecked(karyotype: Karyotype, counts: Mapping[str, int]) -> str:
     if doubtful:
         return f"the class of {doubtful} chromosome{'' if doubtful == 1 else 's'} is in doubt"
     if karyotype.warnings:
-        return f"warned of: {karyotype.warnings[0]}"
+        return f"it has a warning: {karyotype.warnings[0]}"
     return ""
 
 

@@ -21,9 +21,9 @@ class CaseFolder:
     """Cells that were written into a folder.
 
     Attributes:
-        cells: their karyotypes, as they are now.
-        places: the folder of each, in their order.
-        failed: cells that have none, as cells.csv says.
+        cells: their current karyotypes.
+        places: the folder of each, in the same order.
+        failed: cells without a karyotype, according to cells.csv.
     """
 
     cells: Sequence[Karyotype]
@@ -31,7 +31,7 @@ class CaseFolder:
     failed: Sequence[Failed] = ()
 
     def karyogram(self, cell: Karyotype) -> bytes:
-        """Return the PNG of a cell's karyogram, b"" where there is none.
+        """Return the PNG of a cell's karyogram, b"" if there is none.
 
         Raises:
             OSError: it cannot be read.
@@ -39,7 +39,7 @@ class CaseFolder:
         return self.files(cell).get(f"{PICTURE}.png", b"")
 
     def files(self, cell: Karyotype) -> dict[str, bytes]:
-        """Return the files of a cell, by their names; its signature too, where there is one.
+        """Return the files of a cell, by their names, including its signature if there is one.
 
         Raises:
             OSError: one cannot be read.
@@ -50,11 +50,11 @@ class CaseFolder:
 
 
 def read_folder(folder: Path) -> CaseFolder:
-    """Read each karyotype.json in a folder, or in the folders in it, and from cells.csv which cells have none.
+    """Read each karyotype.json in a folder and in its subfolders, and from cells.csv the cells without one.
 
     Raises:
-        GricolZooError: there is none; one is damaged, or was edited without being drawn again; two are of one cell.
-        OSError: one cannot be read.
+        GricolZooError: there is no karyotype.json; one is damaged, or was edited but not drawn again; two are of one cell.
+        OSError: a file cannot be read.
     """
     records = sorted([*folder.glob(DOCUMENT), *folder.glob(f"*/{DOCUMENT}")])
     if not records:

@@ -1,7 +1,7 @@
 """Whole chromosomes as ISCN 2024 writes them: the number, the sex chromosomes, then the autosomes in their order.
 
-Only numbers of whole chromosomes are written: ``47,XXY``, ``46,XX,-5,+21``. Sex chromosomes are written out, as ISCN has it for
-constitutional karyotypes (``45,X``); a loss that was acquired would be ``45,X,-Y``, which no count can tell from it.
+Only numbers of whole chromosomes are written: ``47,XXY``, ``46,XX,-5,+21``. Sex chromosomes are written out, as in ISCN for
+constitutional karyotypes (``45,X``); an acquired loss would be ``45,X,-Y``, which a count cannot distinguish from it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def sex_of(counts: Mapping[str, int]) -> str:
 
 
 def steps_of(counts: Mapping[str, int], sets: int, sex: str) -> frozenset[Step]:
-    """Return in what a cell departs from so many sets and these sex chromosomes.
+    """Return the departures of a cell from ``sets`` sets and these sex chromosomes.
 
     >>> sorted(steps_of(dict.fromkeys(AUTOSOMES, 2) | {"8": 4, "X": 1}, 2, "XX"))
     [('8', 1), ('8', 2), ('X', -1)]
@@ -35,7 +35,7 @@ def steps_of(counts: Mapping[str, int], sets: int, sex: str) -> frozenset[Step]:
 
 
 def complement(sets: int, sex: str, steps: Collection[Step] = ()) -> str:
-    """Return the karyotype with so many sets, these sex chromosomes, and these departures from them.
+    """Return the karyotype with ``sets`` sets, these sex chromosomes, and these departures from them.
 
     >>> complement(2, "XX", [("21", 1), ("5", -1)]), complement(2, "XX", [("X", -1)]), complement(4, "XXYY")
     ('46,XX,-5,+21', '45,X', '92,XXYY')
@@ -44,7 +44,7 @@ def complement(sets: int, sex: str, steps: Collection[Step] = ()) -> str:
     letters = "".join(letter * (sex.count(letter) + change[letter]) for letter in ("X", "Y"))
     autosomes = [f"{'+' if change[label] > 0 else '-'}{label}" for label in AUTOSOMES for _ in range(abs(change[label]))]
     number = sets * len(AUTOSOMES) + len(sex) + sum(change.values())
-    level = f"<{sets}n>" if autosomes and sets != 2 else ""  # ISCN names the level that departures are from
+    level = f"<{sets}n>" if autosomes and sets != 2 else ""  # ISCN states the ploidy level that departures refer to
     return ",".join(filter(None, [f"{number}{level}", letters, *autosomes]))
 
 

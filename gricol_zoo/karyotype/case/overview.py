@@ -1,4 +1,4 @@
-"""All cells of a case, or of several, at a glance: a small picture of each karyogram, as one HTML file."""
+"""All cells of one or several cases at a glance: a small picture of each karyogram, in one HTML file."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import Karyotype
 
 WIDTH = 420  # pixels of a thumbnail
-MOST = 3_500_000  # bytes of thumbnails in a page
+MOST = 3_500_000  # most bytes of thumbnails in a page
 Drawn = Callable[[Karyotype], bytes]
-"""Gives the karyogram of a cell as PNG, b"" where there is none."""
+"""Function that returns the karyogram of a cell as PNG, b"" if there is none."""
 
 
 def overview_html(cases: Sequence[Case], drawn: Drawn, title: str = "Overview") -> str:
-    """Return a page with all cells: picture, draft, what is open.
+    """Return an HTML page with all cells: picture, draft, what still needs checking.
 
     Args:
-        cases: with their cells.
-        drawn: gives each karyogram.
-        title: of the page.
+        cases: cases with their cells.
+        drawn: function that returns a cell's karyogram.
+        title: title of the page.
 
     Raises:
         GricolZooError: a karyogram that is not a PNG.
@@ -58,7 +58,7 @@ def _cell(case: Case, cell: Karyotype, picture: bytes) -> str:
 
 
 def state_of(case: Case, cell: Karyotype) -> tuple[str, str]:
-    """Return what is still open in a cell, and why nothing was concluded from it, "" where something was."""
+    """Return what in a cell still needs checking, and why the proposal does not use it ("" if it does)."""
     doubtful, checked = len(cell.doubtful()), checked_by(cell)
     state = f"{doubtful or 'none'} in doubt; {f'checked: {checked}' if checked else 'not checked'}"
     return state, dict(case.proposal.unclear).get(cell.cell, "")

@@ -1,4 +1,4 @@
-"""What the HTML files of a case share: a page that needs no other file and runs nothing, and text that is nothing but text."""
+"""What the HTML files of a case share: a page without other files and without scripts, and escaped text."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri
 
 
 def text(words: str) -> str:
-    r"""Return words as HTML text, control characters written out.
+    r"""Return text escaped for HTML, with control characters written out.
 
     >>> text("<b>a\tb")
     '&lt;b&gt;a\\tb'
@@ -44,8 +44,8 @@ def to_page(title: str, body: str) -> str:
     """Return a whole HTML page.
 
     Args:
-        title: as text.
-        body: as HTML.
+        title: plain text.
+        body: HTML.
     """
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -16,8 +16,8 @@ def report_html(report: Report, pictures: Mapping[str, bytes]) -> str:
     """Return a report as a page.
 
     Args:
-        report: of a case.
-        pictures: PNGs of karyograms by cell; one that is not there is named as missing.
+        report: report of a case.
+        pictures: PNGs of karyograms by cell; a missing one is named as such.
 
     Raises:
         GricolZooError: a karyogram that is not a PNG.

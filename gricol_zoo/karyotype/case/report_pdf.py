@@ -1,4 +1,4 @@
-"""A report as a PDF on A4, by matplotlib's own writer (extra ``viz``)."""
+"""A report as a PDF on A4, by matplotlib's PDF writer (extra ``viz``)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gricol_zoo.karyotype.case.sheet import BODY, HEAD, HIGHEST, TITLE, Sheets
 from gricol_zoo.karyotype.case.thumbnails import open_karyogram, shrink
 
 LOOK = {
-    "text.usetex": False,  # it would run what a name says
+    "text.usetex": False,  # TeX would execute commands in a name
     "font.family": ["DejaVu Sans"],  # which comes with matplotlib
     "text.color": "black",
     "figure.facecolor": "white",
@@ -25,7 +25,7 @@ LOOK = {
     "savefig.facecolor": "auto",
     "pdf.compression": 6,
 }
-"""What a person's own matplotlibrc must not change; all else of it does no harm."""
+"""Settings that a user's matplotlibrc must not change; its other settings do no harm."""
 MOST = 5 * 2**20  # bytes of a report
 WIDTHS = (1600, 1000, 600)  # pixels of a karyogram, tried in this order until the file is small enough
 
@@ -34,8 +34,8 @@ def report_pdf(report: Report, pictures: Mapping[str, bytes]) -> bytes:
     """Return a report as a PDF of at most 5 MB.
 
     Args:
-        report: of a case.
-        pictures: PNGs of karyograms by cell; one that is not there is named as missing.
+        report: report of a case.
+        pictures: PNGs of karyograms by cell; a missing one is named as such.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
@@ -55,7 +55,7 @@ def _write(report: Report, pictures: Mapping[str, bytes], width: int) -> bytes:
     from matplotlib.backends.backend_pdf import PdfPages
 
     stream = io.BytesIO()
-    look: Any = LOOK  # matplotlib's stubs know its settings as literals alone
+    look: Any = LOOK  # matplotlib's stubs type its settings as literals
     with rc_context(look), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sheets = Sheets(report.footer)

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from PIL import Image
 
 WIDTH, HEIGHT, MARGIN = 595.3, 841.9, 48.0
-FOOT = 40.0  # below which only the footer stands
+FOOT = 40.0  # height of the area for the footer only
 TITLE, HEAD, BODY, SMALL = 16.0, 11.5, 9.0, 7.5
-LEADING = 1.35  # from one line to the next, in sizes
+LEADING = 1.35  # distance from one line to the next, in font sizes
 GAP = 6.0  # between columns
-HIGHEST = 330.0  # of a picture, so that two of them stand on one page
-MOST_LINES = 12  # of a cell of a table; a name may be as long as it likes
+HIGHEST = 330.0  # of a picture, so that two of them fit on one page
+MOST_LINES = 12  # of a table cell; a name may have any length
 
 
 class Sheets:
-    """Pages that are filled from the top; a new one begins where the next thing does not fit.
+    """Pages that are filled from the top; a new one begins if the next item does not fit.
 
     Args:
-        footer: what stands at the foot of each page, before its number.
+        footer: text at the foot of each page, before its number.
     """
 
     def __init__(self, footer: str) -> None:
@@ -46,7 +46,7 @@ class Sheets:
         return self._pages
 
     def keep(self, height: float) -> None:
-        """Begin a new page if less than this is left of the page."""
+        """Begin a new page if less than ``height`` is left on this one."""
         if self._y - height < FOOT:
             self._new()
 
@@ -65,9 +65,9 @@ class Sheets:
         """Write a row of a table, with a line below it.
 
         Args:
-            values: one a column.
-            shares: of the width, one a column.
-            bold: for the head.
+            values: one per column.
+            shares: fraction of the width, one per column.
+            bold: for the header.
         """
         widths = [(WIDTH - 2 * MARGIN) * share for share in shares]
         columns = [wrap(value, width - GAP, BODY, bold)[:MOST_LINES] for value, width in zip(values, widths, strict=True)]
@@ -81,7 +81,7 @@ class Sheets:
         self._y -= 2
 
     def picture(self, image: Image.Image, caption: str) -> None:
-        """Show a picture over the whole width, or as much of it as its height allows, with a caption below."""
+        """Place a picture over the whole width, or less if it would be too high, with a caption below."""
         lines = wrap(caption, WIDTH - 2 * MARGIN, SMALL, False)
         below = len(lines) * SMALL * LEADING + 8
         width = min(WIDTH - 2 * MARGIN, HIGHEST * image.width / image.height)
@@ -103,7 +103,7 @@ class Sheets:
         self._y = HEIGHT - MARGIN
 
     def _put(self, page: Figure, x: float, y: float, words: str, size: float, bold: bool = False, align: str = "left") -> None:
-        # parse_math: a name with two dollars is no formula.
+        # parse_math: a name with two dollar signs is not a formula.
         weight = "bold" if bold else "normal"
         page.text(x / WIDTH, y / HEIGHT, words, size=size, weight=weight, ha=align, va="baseline", parse_math=False)
 
@@ -115,7 +115,7 @@ class Sheets:
 
 
 def wrap(words: str, width: float, size: float, bold: bool) -> list[str]:
-    """Return text as lines that fit a width, broken between words, and inside of one that is too long by itself."""
+    """Return text as lines that fit a width, broken between words, and within a word that is too long for a line."""
     lines, line = [], ""
     for word in drawable(words).split(" "):
         longer = f"{line} {word}" if line else word
@@ -143,7 +143,7 @@ def _most_that_fits(word: str, width: float, size: float, bold: bool) -> int:
 
 @lru_cache(maxsize=20_000)
 def width_of(words: str, size: float, bold: bool) -> float:
-    """Return how wide a line is."""
+    """Return the width of a line."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
@@ -152,7 +152,7 @@ def width_of(words: str, size: float, bold: bool) -> float:
 
 
 def drawable(words: str) -> str:
-    r"""Return text as the font can draw it: control characters, and letters that it lacks, written out (\u65e5)."""
+    r"""Return text that the font can draw: control characters, and characters that it lacks, are escaped (\u65e5)."""
     known = _letters()
     return "".join(one if ord(one) in known else one.encode("unicode_escape").decode() for one in escaped(words))
 

@@ -1,4 +1,4 @@
-"""A case: the cells of one person, how many of them were looked at and how closely, and what they propose."""
+"""A case: the cells of one person, how many of them were counted, analysed and karyotyped, and the proposed karyotype."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Failed(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """How many cells of a case were looked at, each number within the one before.
+    """How many cells of a case were counted, analysed and karyotyped, each number being part of the one before.
 
     Attributes:
-        cells: all of them, those that failed included.
-        counted: whose images could all be read, so that the number of chromosomes is known.
-        analysed: of these, in which every chromosome has a class, no class is in doubt and nothing is warned of; or which a
-            person checked.
-        karyotyped: of these, whose karyogram a person checked.
+        cells: all cells, including those that failed.
+        counted: cells whose images could all be read, so that the number of chromosomes is known.
+        analysed: those of them in which every chromosome has a class, no class is in doubt and there are no warnings; or which
+            a person checked.
+        karyotyped: those of them whose karyogram a person checked.
     """
 
     cells: int
@@ -43,9 +43,9 @@ class Case:
     """The cells of one person.
 
     Attributes:
-        name: of the case, "" if unknown.
-        cells: their karyotypes.
-        failed: cells that have none.
+        name: name of the case, "" if unknown.
+        cells: karyotypes of its cells.
+        failed: cells without a karyotype.
     """
 
     name: str
@@ -54,12 +54,12 @@ class Case:
 
     @cached_property
     def proposal(self) -> Proposal:
-        """What the cells propose."""
+        """The karyotype proposed from the cells."""
         return propose([counted(cell) for cell in self.cells])
 
     @property
     def totals(self) -> Totals:
-        """How many cells were looked at, and how closely."""
+        """How many cells were counted, analysed and karyotyped."""
         left_out = {name for name, _ in self.proposal.unclear}
         analysed = [cell for cell in self.cells if cell.cell not in left_out]
         return Totals(
@@ -75,7 +75,7 @@ class Case:
 
 
 def cases_of(cells: Iterable[Karyotype], failed: Iterable[Failed] = ()) -> list[Case]:
-    """Return the cases of cells, in the order in which they come; cells of no known case are one together."""
+    """Return the cases of cells, in the order in which they occur; cells of unknown case form one case."""
     members: dict[str, tuple[list[Karyotype], list[Failed]]] = {}
     for cell in cells:
         members.setdefault(cell.case, ([], []))[0].append(cell)
@@ -85,14 +85,14 @@ def cases_of(cells: Iterable[Karyotype], failed: Iterable[Failed] = ()) -> list[
 
 
 def in_a_line(case: Case) -> str:
-    """Return what a case proposes, in a line: the string, or why there is none, and of how many cells."""
+    """Return a case's proposal in one line: the string, or why there is none, and from how many cells."""
     totals = case.totals
     what = f"proposed {case.proposal.text}" if case.proposal.text else f"nothing proposed: {case.proposal.reason}"
     return f"{what}; {totals.analysed} of {totals.cells} cell{'' if totals.cells == 1 else 's'} analysed"
 
 
 def sentences(case: Case) -> list[str]:
-    """Return what must be said beside a case's proposal, a sentence each."""
+    """Return the remarks that belong to a case's proposal, one sentence each."""
     proposal, totals, said = case.proposal, case.totals, []
     if totals.analysed < USUAL:
         few = "1 analysed cell" if totals.analysed == 1 else f"{totals.analysed} analysed cells"

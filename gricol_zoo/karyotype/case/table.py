@@ -14,16 +14,16 @@ from gricol_zoo.karyotype.document import Karyotype
 
 CELLS = ["case", "cell", "draft", "images", "unassigned", "unreadable", "doubtful", "scale", "warnings", "checked"]
 LATER = ["edits", "clone", "unclear"]
-"""Columns that came later; then one for each class, ``count_1``, ``count_2``, ..."""
-FAILED = "failed: "  # how the warning of a cell without a karyotype begins
+"""Columns that were added later; then one per class, ``count_1``, ``count_2``, ..."""
+FAILED = "failed: "  # beginning of the warning of a cell without a karyotype
 CELLS_FILE = "cells.csv"
 
 
 def cell_rows(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    """Return a row for each cell: its draft, how much of it a person should look at, its clone and its numbers of chromosomes.
+    """Return one row per cell: its draft, what a person should look at, its clone and its chromosome counts.
 
-    ``clone`` is that of the proposal, ``unclear`` why nothing was concluded from the cell. Of a cell that failed there is only
-    the reason, as its warning.
+    ``clone`` is the cell's clone in the proposal, ``unclear`` the reason why the cell was not used for it. A cell that failed
+    has only the reason, as its warning.
     """
     rows: list[dict[str, Any]] = []
     for case in cases:
@@ -53,12 +53,12 @@ def _row(case: Case, cell: Karyotype, unclear: str) -> dict[str, Any]:
 
 
 def columns_of(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the columns of a table of cells: those that are always there, and one for each class of any cell."""
+    """Return the columns of a table of cells: the fixed ones, and one for each class of any cell."""
     return list(dict.fromkeys([*CELLS, *LATER, *(name for row in rows for name in row)]))
 
 
 def cells_csv(cells: Iterable[Karyotype], failed: Iterable[Failed] = ()) -> str:
-    """Return the table of cells as CSV; what a spreadsheet would take for a formula is guarded."""
+    """Return the table of cells as CSV; text that a spreadsheet would take for a formula is guarded."""
     rows = cell_rows(cases_of(cells, failed))
     return to_csv(rows, columns_of(rows))
 

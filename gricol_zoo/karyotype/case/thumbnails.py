@@ -1,4 +1,4 @@
-"""Karyograms that were drawn, as small pictures."""
+"""Small pictures of karyograms."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from PIL import Image, UnidentifiedImageError
 
 from gricol_zoo.errors import GricolZooError
 
-MOST_PIXELS = 100_000_000  # of a karyogram; one has some five million
+MOST_PIXELS = 100_000_000  # of a karyogram; a usual one has about five million
 
 
 def open_karyogram(data: bytes, where: str) -> Image.Image:
     """Return a karyogram's PNG as an RGB image.
 
     Args:
-        data: of the file.
+        data: content of the file.
         where: what to call it in messages.
 
     Raises:
@@ -31,7 +31,7 @@ def open_karyogram(data: bytes, where: str) -> Image.Image:
 
 
 def shrink(image: Image.Image, width: int) -> Image.Image:
-    """Return an image at most so many pixels wide."""
+    """Return an image that is at most ``width`` pixels wide."""
     if image.width <= width:
         return image
     height = max(1, round(image.height * width / image.width))
@@ -39,7 +39,7 @@ def shrink(image: Image.Image, width: int) -> Image.Image:
 
 
 def to_small_png(image: Image.Image, width: int, colours: int = 64) -> bytes:
-    """Return an image as a PNG at most so many pixels wide, with few colours: a karyogram has grey and four others."""
+    """Return an image as a PNG of at most ``width`` pixels, with few colours: a karyogram has grey and four others."""
     stream = io.BytesIO()
     few = shrink(image, width).quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     few.save(stream, "PNG", optimize=True)

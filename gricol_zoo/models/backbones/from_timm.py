@@ -1,7 +1,7 @@
 """Any timm model as a backbone: (B, C, h, w) -> (B, F, h', w').
 
 Convolutional maps, channels-last maps (Swin) and token sequences (ViT) are all brought to channels-first maps; class and
-register tokens are dropped. The model is tried once at its input size when built, so an unsuitable one refuses at once.
+register tokens are dropped. The model is run once at its input size when built, so an unsuitable one fails at once.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ def create_timm(name: str, changes: Mapping[str, Any]) -> Any:
     """Return one of timm's own models, with random weights.
 
     Raises:
-        GricolZooError: timm refuses.
+        GricolZooError: timm cannot create it.
     """
     import timm
 
     try:
         return timm.create_model(name, **changes)
-    except Exception as error:  # timm refuses in many ways
+    except Exception as error:  # timm raises many kinds of errors
         raise GricolZooError(f"timm cannot create {name!r}: {str(error).splitlines()[0]}") from error
 
 
@@ -36,7 +36,7 @@ class TimmBackbone(Backbone):
     Args:
         name: timm's name, with or without a tag.
         in_chans: image channels.
-        input_size: (height, width) that it will see; needed by models with position tables.
+        input_size: (height, width) of its input; needed by models with position embeddings.
         pretrained: load timm's weights for it (needs the network or timm's cache).
 
     Raises:
@@ -57,11 +57,11 @@ class TimmBackbone(Backbone):
             self.net: Any = net
             self.net.eval()
             with torch.no_grad():
-                # What its features look like is seen once, so that `forward` can be traced and scripted.
+                # The layout of its features is determined once, so that `forward` can be traced and scripted.
                 given = self.net.forward_features(torch.zeros(1, in_chans, *input_size))
                 self.layout, self.prefix = layout_of(self.net, given), int(getattr(self.net, "num_prefix_tokens", 0))
                 features = self._map(given)
-        except Exception as error:  # timm's models refuse in many ways, a missing download among them
+        except Exception as error:  # timm's models raise many kinds of errors, such as a failed download
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise GricolZooError(
                 f"timm/{name} cannot be used as a backbone for {in_chans}x{input_size[0]}x{input_size[1]} inputs: {reason}"
@@ -80,20 +80,20 @@ class TimmBackbone(Backbone):
         if self.layout == "NHWC":
             return features.permute(0, 3, 1, 2)
         if self.layout == "tokens":
-            # The model pools over positions only, so one row of tokens is as good as their square.
+            # The features are only pooled over positions, so one row of tokens is as good as a square.
             return features[:, self.prefix :].transpose(1, 2).unsqueeze(2)
         return features
 
     @torch.jit.ignore
     def forward_intermediates(self, x: Tensor, indices: Sequence[int], stop_early: bool = False) -> tuple[Tensor, list[Tensor]]:
-        """Return the last map and those of levels, all channels first; ``stop_early`` ends at the last of them."""
+        """Return the last map and the maps of these levels, channels-first; ``stop_early`` ends at the last of them."""
         final, maps = self.net.forward_intermediates(x, indices=list(indices), stop_early=stop_early, output_fmt="NCHW")
-        cut = stop_early and max(indices) < len(self.feature_info) - 1  # timm gives that in whatever layout it has there
+        cut = stop_early and max(indices) < len(self.feature_info) - 1  # timm returns that map in its own layout
         return (maps[-1] if cut else self._map(final)), maps
 
     @torch.jit.ignore
     def prune_intermediate_layers(self, indices: Sequence[int]) -> None:
-        """Drop what comes after the last of these levels."""
+        """Remove what comes after the last of these levels."""
         self.net.prune_intermediate_layers(list(indices))
 
     @torch.jit.ignore
@@ -106,12 +106,12 @@ class TimmBackbone(Backbone):
 
     @torch.jit.ignore
     def no_weight_decay(self) -> set[str]:
-        """Name what the timm model names."""
+        """Return the parameters that the timm model lists."""
         return {f"net.{name}" for name in self.net.no_weight_decay()} if hasattr(self.net, "no_weight_decay") else set()
 
     @torch.jit.ignore
     def set_input_size(self, size: tuple[int, int]) -> None:
-        """Take images of another (height, width).
+        """Adapt to images of another (height, width).
 
         Raises:
             GricolZooError: the timm model is made for one size, and cannot be changed.
@@ -123,15 +123,15 @@ class TimmBackbone(Backbone):
 
     @torch.jit.ignore
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Trade time for memory, where the timm model can."""
+        """Trade time for memory, as the timm model does."""
         self.net.set_grad_checkpointing(enable)
 
 
 def layout_of(net: Any, features: Any) -> str:
-    """Return "NCHW", "NHWC" or "tokens": how a timm model's features lie.
+    """Return "NCHW", "NHWC" or "tokens": the layout of a timm model's features.
 
     Raises:
-        ValueError: none of them.
+        ValueError: another layout.
     """
     if not isinstance(features, Tensor):
         raise ValueError(f"its features are a {type(features).__name__}, not one tensor")

@@ -23,14 +23,14 @@ def build_backbone(
     """Build a backbone for (B, in_chans, *input_size) images.
 
     Args:
-        name: a registered one, or ``timm/<name>``.
-        in_chans: channels of what it will see.
-        input_size: (height, width) of it, in pixels.
-        num_classes: for those that have classifiers of their own in training.
-        options: its own.
+        name: a registered name, or ``timm/<name>``.
+        in_chans: channels of its input.
+        input_size: (height, width) of its input, in pixels.
+        num_classes: for backbones that have their own classifiers in training.
+        options: the backbone's own options.
 
     Raises:
-        GricolZooError: an unknown name or option, or a size that it cannot take.
+        GricolZooError: an unknown name or option, or a size that the backbone does not support.
     """
     offered = {"in_chans": in_chans, "input_size": input_size, "num_classes": num_classes}
     is_timm, name = parse_backbone_name(name)

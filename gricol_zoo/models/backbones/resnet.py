@@ -1,8 +1,8 @@
 """ResNet backbones in the widths that the zoo needs: (B, C, h, w) -> (B, F, h/32, w/32).
 
 He et al., CVPR 2016, with the stride on the 3x3 convolution (the "v1.5" placement), parameter names as in timm, so
-that a state dict of the same shape fits both. ``r50half`` is the paper's backbone (section 2.3: half the channels that
-the residual blocks give out), which means a bottleneck expansion of 2 instead of 4; see docs/reference/method.md.
+that a state dict of the same shape fits both. ``r50half`` is the paper's backbone (section 2.3: half the output
+channels of the residual blocks), which means a bottleneck expansion of 2 instead of 4; see docs/reference/method.md.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from gricol_zoo.models.contracts import Backbone, Level
 
 
 def _conv(in_channels: int, channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    # Torch would draw random weights, which `init_weights` then draws anew: half the time of building a model. On its meta
-    # device nothing is drawn. Its own `skip_init` does the same, but imports a second's worth of modules.
+    # Torch would draw random weights, which `init_weights` then draws again: half the time of building a model. On its meta
+    # device nothing is drawn. Torch's own `skip_init` does the same, but its imports take a second.
     conv = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, bias=False, device="meta")
     conv.weight = nn.Parameter(torch.empty(conv.weight.shape, device=torch.get_default_device()))
     return conv
@@ -33,7 +33,7 @@ def _conv(in_channels: int, channels: int, kernel: int, stride: int = 1) -> nn.C
 def conv_with_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     """Apply a convolution and its frozen batch-norm as one convolution: (B, C, h, w) -> (B, C', h', w').
 
-    A batch-norm of fixed statistics is linear, so it can scale the kernels instead of the maps, which are far larger. Weights
+    A batch-norm with fixed statistics is linear, so it can scale the kernels instead of the far larger maps. Weights
     and biases of both still get their gradients.
     """
     mean, variance = norm.running_mean, norm.running_var
@@ -45,7 +45,7 @@ def conv_with_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
 
 
 def run_frozen(block: BasicBlock | Bottleneck, x: Tensor) -> Tensor:
-    """Do what a block's ``forward`` does, its batch-norms being frozen in a training: (B, in, h, w) -> (B, out, h', w')."""
+    """Do what a block's ``forward`` does, in training with frozen batch-norms: (B, in, h, w) -> (B, out, h', w')."""
     y = conv_with_norm(block.conv1, block.bn1, x)
     y = conv_with_norm(block.conv2, block.bn2, block.act1(y))
     if isinstance(block, Bottleneck):
@@ -112,7 +112,7 @@ def _shortcut(in_channels: int, channels: int, stride: int) -> nn.Module:
 
 
 def checkpointed(stage: nn.Module, x: Tensor) -> Tensor:
-    """Run the blocks of a stage, each recomputed in the backward pass; batch-norm counts each batch once all the same."""
+    """Run the blocks of a stage, each recomputed in the backward pass; batch-norm still counts each batch once."""
     for block in stage.children():
         x = checkpoint(block, x, use_reentrant=False, context_fn=partial(_contexts, block))
     return x
@@ -124,7 +124,7 @@ def _contexts(block: nn.Module) -> tuple[AbstractContextManager[None], AbstractC
 
 @contextmanager
 def _frozen_statistics(block: nn.Module) -> Iterator[None]:
-    """Keep the running statistics of the batch-norms within as they are, while they normalise by the batch."""
+    """Do not update the running statistics of a block's batch-norms, which still normalise by the batch."""
     norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
@@ -238,7 +238,7 @@ class ResNet(Backbone):
 
     @torch.jit.ignore
     def keep_resolution(self) -> None:
-        """Take the stride out of the last stage, whose map then has the size of the one before: h/16 x w/16."""
+        """Remove the stride of the last stage, so that its map has the size of the one before: h/16 x w/16."""
         for module in self.layer4.modules():
             if isinstance(module, nn.Conv2d):
                 module.stride = (1, 1)
@@ -276,7 +276,7 @@ class ResNet(Backbone):
 
     @torch.jit.ignore
     def forward_intermediates(self, x: Tensor, indices: Sequence[int], stop_early: bool = False) -> tuple[Tensor, list[Tensor]]:
-        """Return the last map and those of levels (0 the stem, 1..4 the stages); ``stop_early`` ends at the last of them."""
+        """Return the last map and the maps of levels (0 the stem, 1..4 the stages); ``stop_early`` ends at the last of them."""
         return self.run(x, 0, max(indices) if stop_early else self.num_stages, indices)
 
     @torch.jit.ignore

@@ -1,7 +1,7 @@
 """Attention branch network, Fukui et al., CVPR 2019, 10697-10706; [27] in the paper: (B, C, h, w) -> (B, F, h/32, w/32).
 
-After the third stage of a ResNet a branch of its own draws a map of one channel, which is classified (in training) and by which
-the features are weighed before they go through the last stage. It is what the paper's gate comes from.
+After the third stage of a ResNet a separate branch makes maps, which are classified (in training) and reduced to an attention
+map of one channel. The features are weighted by it before they go through the last stage. The paper's gate is derived from it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class ABN(Backbone):
         in_chans, input_size: of the images.
         num_classes: of the auxiliary classifier.
         trunk: the registered ResNet inside.
-        maps: channels that the attention is drawn from. Its authors have one per class; here there are 24 whatever the classes,
-            so that the attention, which is part of inference, survives a change of them.
+        maps: channels that the attention map is computed from. Its authors use one per class; here there are always 24, so that
+            the attention, which is part of inference, survives a change of the classes.
     """
 
     first_conv = "trunk.conv1"
@@ -47,7 +47,7 @@ class ABN(Backbone):
         self.reset_classes(num_classes)
 
     def reset_classes(self, num_classes: int) -> None:
-        """Renew the auxiliary classifier, a 1x1 convolution whose map is averaged."""
+        """Replace the auxiliary classifier, a 1x1 convolution whose map is averaged."""
         self.auxiliary = nn.Conv2d(self.maps, num_classes, 1, bias=False) if num_classes else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,11 +59,11 @@ class ABN(Backbone):
         return self.trunk.layer4(x * attention + x)
 
     def attention_map(self, images: Tensor) -> Tensor:
-        """Return where it looks: (B, C, h, w) -> (B, 1, h/16, w/16), 0..1."""
+        """Return the attention map: (B, C, h, w) -> (B, 1, h/16, w/16), 0..1."""
         return self.attention(self.branch(self.trunk.before_last_stage(images)))
 
     def training_loss(self, images: Tensor, labels: Tensor, epoch: float, classify: Classify, criterion: Criterion) -> Tensor:
-        """Return the sum of both classifiers' losses, of the attention's and of the perception's."""
+        """Return the sum of both classifiers' losses: of the attention branch and of the perception branch."""
         x = self.trunk.before_last_stage(images)
         maps = self.branch(x)
         perceived = criterion(classify(self._perceive(x, self.attention(maps))), labels)

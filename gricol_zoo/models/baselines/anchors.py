@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 LEVELS = ((32, 48, (1, 2)), (64, 96, (1, 2)), (128, 192, (0, 1, 2)))
-"""(stride, side, scales) of the anchors in pixels, whatever the image is; scale s makes boxes 2 ** (s / 3) times larger."""
+"""(stride, side, scales) of the anchors in pixels, for any image; scale s makes boxes 2 ** (s / 3) times larger."""
 RATIOS = (2 / 3, 1.0, 1.5)
 """Height / width."""
 
@@ -62,8 +62,8 @@ class Navigator(nn.Module):
 def choose(scores: Tensor, boxes: Tensor, count: int, overlap: float = 0.25) -> Tensor:
     """Choose boxes by greedy suppression: the best, then the best that it does not overlap, and so on.
 
-    It is written out because only ``count`` boxes are wanted: a fixed number of steps for the whole batch can be traced,
-    scripted and counted. Where every box is suppressed, the best of those not yet taken comes next.
+    No library function is used, because only ``count`` boxes are wanted: a fixed number of steps for the whole batch can be
+    traced, scripted and counted. If every box is suppressed, the best of those not yet taken comes next.
 
     Args:
         scores: (B, n).
@@ -90,12 +90,12 @@ def choose(scores: Tensor, boxes: Tensor, count: int, overlap: float = 0.25) -> 
 
 
 def crop(images: Tensor, boxes: Tensor, shrink: int = 2) -> Tensor:
-    """Cut out boxes and bring each to one size (bilinear), with a gradient to the boxes: what lies beyond the image is 0.
+    """Cut out boxes and resize them to one size (bilinear), with a gradient to the boxes; pixels beyond the image are 0.
 
     Args:
         images: (B, C, H, W).
         boxes: (B, M, 4), as (top, left, bottom, right) in pixels.
-        shrink: how many times smaller than the images' that size is.
+        shrink: how many times smaller than the images the result is.
 
     Returns:
         (B * M, C, H // shrink, W // shrink), in the images' dtype.
@@ -107,7 +107,7 @@ def crop(images: Tensor, boxes: Tensor, shrink: int = 2) -> Tensor:
     y = (top + rows * (bottom - top)) * 2 / images.shape[2] - 1
     x = (left + columns * (right - left)) * 2 / images.shape[3] - 1
     grid = torch.stack([x, y], dim=-1)  # (B, M, h, w, 2)
-    # One sampling an image, its boxes one below the other.
+    # One sampling per image, with its boxes one below the other.
     parts = F.grid_sample(images.float(), grid.flatten(1, 2), mode="bilinear", padding_mode="zeros", align_corners=False)
     parts = parts.reshape(images.shape[0], images.shape[1], boxes.shape[1], ones.shape[0], ones.shape[1])
     return parts.transpose(1, 2).flatten(0, 1).to(images.dtype)

@@ -1,7 +1,7 @@
 """Bilinear CNN, Lin et al., ICCV 2015, 1449-1457; [23] in the paper: (B, C, h, w) -> (B, 512 * 512, 1, 1).
 
-VGG-16 without its last pooling; the products of every two channels, averaged over the positions, are the features. Both of its
-streams are the one network here (its "D, D" with shared weights), so the products are symmetric.
+VGG-16 without its last pooling; the products of every two channels, averaged over the positions, are the features. Here both
+streams are the same network (its authors' "D, D" with shared weights), so the products are symmetric.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512
 
 
 def vgg16(in_chans: int) -> nn.Sequential:
-    """Return VGG-16's 13 convolutions, pooling between the blocks and not at the end; tensors as in timm's ``vgg16``."""
+    """Return VGG-16's 13 convolutions, pooling between the blocks but not at the end; tensor names as in timm."""
     layers: list[nn.Module] = []
     channels = in_chans
     for widths in BLOCKS:
@@ -36,7 +36,7 @@ def bilinear(x: Tensor) -> Tensor:
     """(B, F, h, w) -> (B, F * F): mean outer product over the positions, signed square root, length 1; float32."""
     x = x.flatten(2)
     products = torch.bmm(x, x.transpose(1, 2)).flatten(1)
-    # bfloat16 has 8 bits: enough for the products, whose sums are float32 inside, and too few for their norm.
+    # bfloat16 has 8 bits: enough for the products, which are summed in float32, but too few for their norm.
     return power_normalised(products.float() / x.shape[2])
 
 

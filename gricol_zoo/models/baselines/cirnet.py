@@ -1,7 +1,7 @@
 """CIR-Net, Lin et al., IEEE/ACM TCBB 2022, 19(3):1285-1293; [28] in the paper: (B, C, h, w) -> (B, F * h' * w', 1, 1).
 
-Inception-ResNet-v2 whose last map goes into the classifier flat (5x5x1536 at 224x224); the preset ``cirnet_pooled`` pools it,
-which gives (B, F, 1, 1).
+Inception-ResNet-v2 whose last map is flattened for the classifier (5x5x1536 at 224x224); the preset ``cirnet_pooled`` pools
+it, which gives (B, F, 1, 1).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class CIRNet(Backbone):
 
     Args:
         in_chans, input_size: of the images.
-        flat: classify the whole map; else its mean.
+        flat: classify the whole map; otherwise its mean.
         pretrained: start from timm's ImageNet weights, as its authors did (needs the network or timm's cache).
     """
 
@@ -44,7 +44,7 @@ class CIRNet(Backbone):
 
     @torch.jit.ignore
     def no_weight_decay(self) -> set[str]:
-        """Name what its trunk names."""
+        """Return the parameters that its trunk lists."""
         return {f"trunk.{name}" for name in cast(Layered, self.trunk).no_weight_decay()}
 
     def forward(self, x: Tensor) -> Tensor:

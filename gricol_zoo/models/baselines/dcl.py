@@ -1,7 +1,7 @@
 """Destruction and construction learning, Chen et al., CVPR 2019, 5152-5161; [24] in the paper.
 
-(B, C, h, w) -> (B, F, h/32, w/32). In training each image comes a second time with its patches moved about; the network has to
-classify both, to tell which is which, and to say where each patch came from. At inference it is its trunk and nothing else.
+(B, C, h, w) -> (B, F, h/32, w/32). In training each image is used a second time with its patches shuffled; the network has to
+classify both, tell which is which, and predict where each patch came from. At inference only the trunk is used.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from gricol_zoo.models.contracts import Backbone, Classify, Criterion
 
 
 def region_confusion(count: int, grid: int, reach: int = 2) -> Tensor:
-    """Draw where the patches of a shuffled image come from, by torch's global generator.
+    """Draw where the patches of shuffled images come from, with torch's global generator.
 
-    Each row is sorted by place plus noise of +-reach/2, then each column of the result: so nothing moves ``reach`` or further.
+    Each row is sorted by place plus noise of +-reach/2, then each column of the result, so no patch moves ``reach`` or more.
 
     Args:
-        count: images.
-        grid: patches to a side.
-        reach: no patch moves that many rows or columns.
+        count: number of images.
+        grid: patches per side.
+        reach: every patch moves by fewer rows and columns than this.
 
     Returns:
         (count, grid * grid) int64: the original index (row by row) of the patch that now lies at each place.
@@ -42,9 +42,9 @@ def shuffle(images: Tensor, index: Tensor, grid: int) -> Tensor:
     """Move the patches of (B, C, H, W) images to their places; rows and columns left over (H mod grid) stay.
 
     Args:
-        images: whatever they hold.
+        images: of any dtype.
         index: (B, grid * grid) as ``region_confusion`` draws it.
-        grid: patches to a side.
+        grid: patches per side.
 
     Raises:
         GricolZooError: an image of fewer rows or columns than patches.
@@ -63,7 +63,7 @@ def shuffle(images: Tensor, index: Tensor, grid: int) -> Tensor:
 
 
 class _Auxiliary(nn.Module):
-    """Which of the two an image is, class by class, and where each patch came from."""
+    """Predict whether an image is the original or the shuffled one, per class, and where each patch came from."""
 
     def __init__(self, num_features: int, num_classes: int) -> None:
         super().__init__()
@@ -81,8 +81,8 @@ class DCL(Backbone):
         in_chans, input_size: of the images.
         num_classes: of the auxiliary classifier.
         trunk: the registered backbone inside.
-        grid: patches to a side.
-        gamma: weight of the location's loss.
+        grid: patches per side.
+        gamma: weight of the location loss.
 
     Raises:
         GricolZooError: a grid of fewer than 2x2 patches.
@@ -108,7 +108,7 @@ class DCL(Backbone):
         self.reset_classes(num_classes)
 
     def reset_classes(self, num_classes: int) -> None:
-        """Renew what the objective needs."""
+        """Replace the layers that only the objective needs."""
         self.auxiliary: Any = _Auxiliary(self.num_features, num_classes) if num_classes else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ class DCL(Backbone):
         return self.trunk(x)
 
     def training_loss(self, images: Tensor, labels: Tensor, epoch: float, classify: Classify, criterion: Criterion) -> Tensor:
-        """Return classes + whole or shuffled (2K-way) + gamma * location, each over originals and shuffled copies.
+        """Return the losses class + original or shuffled (2K-way) + gamma * location, over originals and shuffled copies.
 
         Raises:
             GricolZooError: images too small for the grid.
@@ -134,7 +134,7 @@ class DCL(Backbone):
         return criterion(logits, torch.cat([labels, labels])) + criterion(told, kinds) + location
 
     def _location(self, maps: Tensor, index: Tensor) -> Tensor:
-        """Mean absolute error of where the patches came from, their number scaled to -0.5..0.5, where tanh is steep."""
+        """Mean absolute error of where the patches came from, with their index scaled to -0.5..0.5, where tanh is steep."""
         said = F.adaptive_avg_pool2d(self.auxiliary.location(maps), self.grid).flatten(1).float().tanh()
         whole = torch.arange(self.grid**2, device=index.device).expand_as(index)
         return F.l1_loss(said, torch.cat([whole, index]) / (self.grid**2 - 1) - 0.5)

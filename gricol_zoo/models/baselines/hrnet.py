@@ -1,8 +1,8 @@
-"""A high-resolution network that finds bends too, Zhang et al., IEEE JBHI 2021, 25(8):3240-3251; [16] in the paper.
+"""A high-resolution network that also finds bends, Zhang et al., IEEE JBHI 2021, 25(8):3240-3251; [16] in the paper.
 
-(B, C, h, w) -> (B, 2048, h/32, w/32). Its authors train one network for the class and for the joints of the chromosome, which
-people marked. Here the joints are five points of the medial axis of ``gricol_zoo.classical``: both tips, the centromere, and
-where either half bends most. What finds them is of the training alone; at inference the class is all that is asked for.
+(B, C, h, w) -> (B, 2048, h/32, w/32). Its authors train one network for the class and for the manually marked joints of the
+chromosome. Here the joints are five points of the medial axis of ``gricol_zoo.classical``: both tips, the centromere, and
+where either half bends most. The layer that finds them is used only in training; at inference only the class is predicted.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from gricol_zoo.models.backbones import BACKBONES, build_backbone
 from gricol_zoo.models.contracts import Backbone, Classify, Criterion, Measure, MultiLevel
 
 JOINTS = 5
-LEVEL = 1  # the branch of the highest resolution, a quarter of the image's, into which the others have been mixed
+LEVEL = 1  # the branch of the highest resolution, a quarter of the image's, after fusion with the others
 
 
 def heat_maps(joints: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
     """Draw each joint as a Gaussian of height 1.
 
     Args:
-        joints: (B, J, 2) as (y, x), in shares of the image's sides.
+        joints: (B, J, 2) as (y, x), as fractions of the image's sides.
         size: (h, w) of the maps.
         sigma: standard deviation, in pixels of the maps.
 
@@ -39,7 +39,7 @@ def heat_maps(joints: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
 
 
 def padded(x: Tensor) -> Tensor:
-    """Continue (B, C, h, w) images at their lower and right edges to multiples of 32 pixels."""
+    """Pad (B, C, h, w) images at the bottom and the right to multiples of 32 pixels, by repeating the edge pixels."""
     return F.pad(x, [0, -x.shape[3] % 32, 0, -x.shape[2] % 32], mode="replicate")
 
 
@@ -49,12 +49,12 @@ class HRNet(Backbone):
 
     Args:
         in_chans, input_size: of the images.
-        trunk: the registered backbone inside, of several levels.
-        sigma: of a joint's heat map, in pixels of the map that the joints are found on.
+        trunk: the registered backbone inside, with several levels.
+        sigma: standard deviation of a joint's heat map, in pixels of the map.
         gamma: weight of the joints' loss.
 
     Raises:
-        GricolZooError: a trunk of a single level.
+        GricolZooError: a trunk with a single level.
     """
 
     first_conv = "trunk.net.conv1"
@@ -85,7 +85,7 @@ class HRNet(Backbone):
     def training_loss(
         self, images: Tensor, labels: Tensor, epoch: float, classify: Classify, criterion: Criterion, measure: Measure
     ) -> Tensor:
-        """Return the loss of the classes, and ``gamma`` times the squared error of the joints' heat maps, where measured."""
+        """Return the loss of the classes, plus ``gamma`` times the squared error of the joints' heat maps, where measured."""
         images = padded(images)
         maps, (sharp,) = cast(MultiLevel, self.trunk).forward_intermediates(images, [LEVEL], stop_early=False)
         said, shapes = self.auxiliary(sharp).float(), measure(images)

@@ -1,9 +1,9 @@
 """Kernel pooling, Cui et al., CVPR 2017, 3049-3058; [22] in the paper: (B, C, h, w) -> (B, F + (order - 1) * sketch, 1, 1).
 
-The Gaussian kernel of two positions' features of length 1 is a sum of powers of their product (its Taylor series). The power p
-is a product of features too, of all products of p channels; a tensor sketch makes them ``sketch`` numbers, as the circular
-convolution of p count sketches of one feature each, which is a product after a Fourier transform. So the pooled image holds the
-interactions of up to ``order`` channels, where a bilinear network holds those of two.
+For the features of two positions, of length 1, the Gaussian kernel is a sum of powers of their inner product (its Taylor
+series). The power p is itself an inner product, of vectors of all products of p channels. A tensor sketch reduces such a
+vector to ``sketch`` numbers: the circular convolution of p count sketches of the features, which is a product after a Fourier
+transform. So the pooled features contain interactions of up to ``order`` channels; those of a bilinear network, of two.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gricol_zoo.models.backbones import BACKBONES, build_backbone
 from gricol_zoo.models.baselines.vector import as_map, power_normalised
 from gricol_zoo.models.contracts import Backbone
 
-SEED = 2017  # of the sketches, which are no weights: they are drawn anew, and alike, wherever a network is built
+SEED = 2017  # of the sketches, which are not weights: they are drawn again, with the same result, whenever a network is built
 
 
 def taylor(gamma: float, order: int) -> list[float]:
@@ -40,11 +40,11 @@ class KernelPool(Backbone):
         in_chans, input_size: of the images.
         trunk: the registered backbone inside.
         order: the highest power, at least 2.
-        sketch: numbers that each power above the first is brought to.
-        gamma: of the Gaussian kernel whose Taylor series the powers' weights, which are trained, start from.
+        sketch: length of the sketch of each power above the first, at least 2.
+        gamma: of the Gaussian kernel; its Taylor series gives the initial weights of the powers, which are then trained.
 
     Raises:
-        GricolZooError: an order below 2.
+        GricolZooError: an order or a sketch below 2.
     """
 
     first_conv = "trunk.conv1"
@@ -70,7 +70,7 @@ class KernelPool(Backbone):
         self.weights = nn.Parameter(torch.tensor(taylor(gamma, order)).sqrt())
         self.places: Tensor
         self.signs: Tensor
-        draw = np.random.RandomState(SEED)  # whose numbers stay the same from one version of numpy to the next
+        draw = np.random.RandomState(SEED)  # its numbers stay the same from one version of numpy to the next
         self.register_buffer("places", torch.tensor(draw.randint(sketch, size=(order, features))), persistent=False)
         self.register_buffer("signs", torch.tensor(draw.randint(2, size=(order, features)) * 2.0 - 1).float(), persistent=False)
 
@@ -79,13 +79,13 @@ class KernelPool(Backbone):
         return as_map(power_normalised(self.pool(self.trunk(x))))
 
     def pool(self, maps: Tensor) -> Tensor:
-        """(B, F, h, w) -> (B, F + (order - 1) * sketch) float32: the weighed powers, averaged over the positions."""
+        """(B, F, h, w) -> (B, F + (order - 1) * sketch) float32: the weighted powers, averaged over the positions."""
         positions = F.normalize(maps.float(), dim=1).flatten(2).transpose(1, 2)  # (B, n, F)
         powers = [positions.mean(1) * self.weights[0]]
         product = self._transformed(positions, 0)
         for index in range(1, self.order):
             product = product * self._transformed(positions, index)
-            # Averaging is linear, so it may come before the way back.
+            # Averaging is linear, so it may come before the inverse transform.
             powers.append(torch.fft.irfft(product.mean(1), self.sketch) * self.weights[index])
         return torch.cat(powers, dim=1)
 

@@ -1,8 +1,8 @@
 """Multi-level and multi-scale horizontal pooling, Zhang et al., Multimed Tools Appl 2020; [34] in the paper.
 
-(B, C, h, w) -> (B, 15 * 256, 1, 1). Made for telling people apart, and adapted to chromosomes by the paper: the last stage of a
-ResNet keeps the resolution of the one before; its blocks' outputs are pooled in horizontal stripes (block 1 in 8 and in 4,
-block 2 in 2, block 3 whole); each of the 15 parts has a reduction of its own, and all are classified together.
+(B, C, h, w) -> (B, 15 * 256, 1, 1). Made for the re-identification of people, and adapted to chromosomes by the paper: the last
+stage of a ResNet keeps the resolution of the one before; its blocks' outputs are pooled in horizontal stripes (block 1 in 8
+and in 4, block 2 in 2, block 3 whole); each of the 15 parts has its own reduction layer, and all are classified together.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class MMHPN(Backbone):
         for block in self.trunk.layer4:
             x = block(x)
             outputs.append(x)
-        # A shorter stage gives its first block where one farther back is asked for.
+        # In a shorter stage, the first block takes the place of an earlier one.
         second, third = outputs[max(0, len(outputs) - 2)], outputs[max(0, len(outputs) - 3)]
         stripes = torch.cat(
             [

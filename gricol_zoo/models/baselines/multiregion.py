@@ -1,7 +1,7 @@
 """Several regions through one ResNet, Wang & Wang, Adv Appl Math 2019, 8(11):1753-1765; [35] in the paper.
 
-(B, C, h, w) -> (B, 6 * F, 1, 1): quadrants, centre and whole image, whose pooled features are classified side by side. It is
-the splitter ``regions`` and a registered backbone; the paper has one sentence on it: that they share weights is a reading.
+(B, C, h, w) -> (B, 6 * F, 1, 1): quadrants, centre and whole image, whose pooled features are concatenated and classified. It
+is the splitter ``regions`` and a registered backbone. The paper has one sentence on it; shared weights are our interpretation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class MultiRegion(Backbone):
     Args:
         in_chans, input_size: of the images.
         trunk: the registered backbone inside.
-        shared: one trunk for all regions; else one each (141 M parameters).
+        shared: one trunk for all regions; else one trunk per region (141 M parameters).
     """
 
     first_conv = "trunks.0.conv1"

@@ -1,8 +1,8 @@
 """NTS-Net (navigator, teacher, scrutinizer), Yang et al., ECCV 2018, 438-454; [20] in the paper.
 
 (B, C, h, w) -> (B, 5 * F, 1, 1). A navigator scores anchor boxes on the trunk's map; the best that do not overlap much are cut
-out, enlarged, and go through the same trunk; global features and those of the first regions are classified side by side. In
-training the regions' own losses teach the navigator how to rank them.
+out, enlarged, and go through the same trunk. Global features and those of the first regions are concatenated and classified.
+In training the regions' own losses teach the navigator how to rank them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from gricol_zoo.models.baselines.vector import as_map
 from gricol_zoo.models.contracts import Backbone, Classify, Criterion
 
 MOST = 21
-"""Anchors at one position, which is all that the smallest image has."""
+"""Number of anchors at one position, the only one that the smallest image has."""
 
 
 def ranking_loss(scores: Tensor, losses: Tensor) -> Tensor:
-    """Return how far scores are from ranking regions as their losses do: hinge of margin 1 over the pairs, mean over the batch.
+    """Return how far the scores' ranking of regions is from that of their losses: pairwise hinge, margin 1, batch mean.
 
     Args:
         scores: (B, M).
@@ -42,11 +42,11 @@ class NTSNet(Backbone):
         in_chans, input_size: of the images.
         num_classes: of the auxiliary classifiers.
         trunk: the registered backbone inside, of reduction 32.
-        regions: M, which teach the navigator.
-        parts: K <= M, which are classified.
+        regions: M, the number of regions that teach the navigator.
+        parts: K <= M, the number of regions that are classified.
 
     Raises:
-        GricolZooError: other numbers of regions than the smallest image has anchors for.
+        GricolZooError: unless 1 <= ``parts`` <= ``regions`` <= 21, the anchors of the smallest image.
     """
 
     first_conv = "trunk.conv1"
@@ -72,7 +72,7 @@ class NTSNet(Backbone):
         self.reset_classes(num_classes)
 
     def reset_classes(self, num_classes: int) -> None:
-        """Renew the classifiers of the whole image alone and of a region alone."""
+        """Replace the classifiers of the whole image alone and of a region alone."""
         self.auxiliary = auxiliary_classifiers(("whole", "region"), self.trunk_features, num_classes)
 
     def look(self, x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -89,7 +89,7 @@ class NTSNet(Backbone):
         return as_map(torch.cat([whole, regions.flatten(1)], dim=1))
 
     def training_loss(self, images: Tensor, labels: Tensor, epoch: float, classify: Classify, criterion: Criterion) -> Tensor:
-        """Return the losses of the image, of its regions (their mean) and of all together, and the ranking's."""
+        """Return the sum of the losses of the image, of its regions (their mean), of all together, and of the ranking."""
         whole, regions, scores = self.look(images, self.regions)
         together = classify(as_map(torch.cat([whole, regions[:, : self.parts].flatten(1)], dim=1)))
         said = self.auxiliary["region"](regions).flatten(0, 1)

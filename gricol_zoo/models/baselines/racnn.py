@@ -1,9 +1,9 @@
 """RA-CNN (recurrent attention), Fu et al., CVPR 2017, 4476-4484; [25] in the paper: (B, C, h, w) -> (B, 3 * F, 1, 1).
 
 Three networks see the image, a part of it that the first chose, and a part of that which the second chose, each enlarged. The
-networks learn the classes; what chooses the parts learns that the next scale should be surer of the true class than the one
-before. The two kinds learn in turns. Its networks are VGG-19; here they are whatever trunk is asked for, ResNet-50 by itself,
-and what chooses reads its map through a 1x1 convolution, without which its first layer alone would have 440 M parameters.
+networks learn the classes. The choosers of the parts learn that each scale should be surer of the true class than the one
+before. The two kinds learn in turns. Its authors' networks are VGG-19; here they are any trunk, ResNet-50 by default. A chooser
+reads its map through a 1x1 convolution, without which its first layer alone would have 440 M parameters.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from gricol_zoo.models.baselines.zoom import box_losses, enlarge, frozen, square
 from gricol_zoo.models.contracts import Backbone, Classify, Criterion
 
 SCALES = 3
-LEAST = 1 / 3  # of the side of the scale before, that a part has
-FIRST = 0.5  # the side of the parts that are taught at first
+LEAST = 1 / 3  # smallest side of a part, as a fraction of the scale before
+FIRST = 0.5  # side of the target parts of the first epochs, as a fraction
 
 
 class Chooser(nn.Module):
-    """(B, F, h, w) map of one scale -> (B, 4) box in shares of what it sees, the part that the next scale sees."""
+    """(B, F, h, w) map of one scale -> (B, 4) box as fractions of what it sees, the part that the next scale sees."""
 
     def __init__(self, channels: int, rows: int, columns: int, width: int) -> None:
         super().__init__()
@@ -46,14 +46,14 @@ class RACNN(Backbone):
     Args:
         in_chans, input_size: of the images; the other two scales have half their size.
         num_classes: of the auxiliary classifiers.
-        trunk: the registered backbone inside, once a scale.
-        choice_epochs: how long the choices are taught by where the maps answer most; from then on they and the networks learn
-            in turns of one epoch, the choices first.
-        margin: by which a scale should be surer of the true class than the one before.
-        width: channels that a map is brought to for the choice.
+        trunk: the registered backbone inside, once per scale.
+        choice_epochs: number of epochs in which the choosers learn where the maps respond most; from then on they and the
+            networks learn in turns of one epoch, the choosers first.
+        margin: by which a scale should be surer of the true class than the one before, in probability.
+        width: channels that a map is reduced to for the choice.
 
     Raises:
-        GricolZooError: no such epoch.
+        GricolZooError: ``choice_epochs`` below 1.
     """
 
     first_conv = "trunks.0.conv1"
@@ -84,11 +84,11 @@ class RACNN(Backbone):
         self.reset_classes(num_classes)
 
     def reset_classes(self, num_classes: int) -> None:
-        """Renew the classifiers of each scale alone."""
+        """Replace the classifiers of each scale alone."""
         self.auxiliary = auxiliary_classifiers([str(scale) for scale in range(SCALES)], self.trunk_features, num_classes)
 
     def look(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Return each scale's map, and the boxes of the second and third, (B, 4) in shares of what the one before saw."""
+        """Return each scale's map, and the boxes of the second and third, (B, 4) as fractions of what the one before saw."""
         maps = [self.trunks[0](x)]
         chosen = [self.choosers[0](maps[0])]
         maps.append(self.trunks[1](enlarge(x, chosen[0], 2)))
@@ -98,12 +98,12 @@ class RACNN(Backbone):
         return maps, chosen
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, 3 * F, 1, 1): the features of the scales, each brought to length 1."""
+        """(B, C, h, w) -> (B, 3 * F, 1, 1): the features of the scales, each normalised to length 1."""
         maps, _ = self.look(x)
         return side_by_side(maps)
 
     def training_loss(self, images: Tensor, labels: Tensor, epoch: float, classify: Classify, criterion: Criterion) -> Tensor:
-        """Return the loss of whose turn it is: of the networks, of the choices, or of both before the turns begin."""
+        """Return the loss of the current turn: of the networks, of the choosers, or of both before the turns begin."""
         since = int(epoch) - self.phases[1]
         if since >= 0 and since % 2 == 0:
             with frozen(self.trunks, self.auxiliary):
@@ -127,12 +127,12 @@ class RACNN(Backbone):
 
 
 def side_by_side(maps: list[Tensor]) -> Tensor:
-    """Pool each scale's (B, F, h, w) map and bring it to length 1: (B, 3 * F, 1, 1)."""
+    """Pool each scale's (B, F, h, w) map, normalise it to length 1, and concatenate: (B, 3 * F, 1, 1)."""
     return as_map(torch.cat([F.normalize(one.mean((-2, -1)).float()) for one in maps], dim=1))
 
 
 def strongest(maps: Tensor) -> Tensor:
-    """Return (B, 4) squares, in shares, around where (B, F, h, w) maps answer most, half as wide as what they see."""
+    """Return (B, 4) squares, as fractions, around where (B, F, h, w) maps respond most, half as wide as what they see."""
     response = maps.detach().float().mean(1)
     height, width = response.shape[1:]
     place = response.flatten(1).argmax(1)
@@ -142,12 +142,12 @@ def strongest(maps: Tensor) -> Tensor:
 
 
 def ranking_loss(logits: list[Tensor], labels: Tensor, margin: float) -> Tensor:
-    """Return the hinge by which each scale's probability of the true class fails to be above the one's before by a margin.
+    """Return the hinge loss that wants each scale's probability of the true class above that of the scale before by a margin.
 
     Args:
-        logits: of each scale, (B, classes).
+        logits: (B, classes) for each scale.
         labels: (B,) classes, or (B, classes) probabilities.
-        margin: wanted.
+        margin: in probability.
     """
     classes = F.one_hot(labels, logits[0].shape[1]) if labels.ndim == 1 else labels
     sure = [(one.float().softmax(1) * classes).sum(1) for one in logits]

@@ -1,8 +1,8 @@
 """The chromosome CNN of Sharma et al., CVPR Workshops 2017, 786-793; [13] in the paper: (B, C, h, w) -> (B, 512, 1, 1).
 
-Eight convolutions in four blocks, which grow narrower, and three fully connected layers, of which the third is the model's
-classifier. Kernel (here 3x3 without padding) and dropout rate are not printed; see docs/reference/method.md.
-Its authors straighten the chromosomes first (``gricol_zoo.classical.straighten``), which is no part of the network.
+Eight convolutions in four blocks of decreasing width, and three fully connected layers, of which the third is the model's
+classifier. Kernel size (here 3x3 without padding) and dropout rate are not in the paper; see docs/reference/method.md.
+Its authors straighten the chromosomes first (``gricol_zoo.classical.straighten``), which is not part of the network.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The siamese network of Swati et al., ICCV Workshops 2017, 72-81; [14] in the paper: (B, C, h, w) -> (B, 256, 1, 1).
 
 Two stages. In the first a twin CNN learns whether two chromosomes are of one class; then it is frozen, and a small classifier
-learns on what it gives. Layers and losses are those of a public re-implementation; the convolutions are padded by one pixel, a
+learns on its features. Layers and losses are those of a public re-implementation. Padding the convolutions by one pixel is our
 choice, so 128x32 becomes a map of 128 channels and 32x8. See docs/reference/method.md.
 """
 
@@ -18,14 +18,14 @@ from gricol_zoo.models.contracts import Backbone, Classify, Criterion
 
 
 def pairs(classes: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Pair the images of a batch: each with one of its own class, and each with one of another, where the batch has one.
+    """Pair the images of a batch: each with one of its own class, and each with one of another, if the batch has one.
 
     Args:
         classes: (B,) int64.
 
     Returns:
-        The pairs of one class and then those of two, as (first, second) indices; a kind without a pair is left out. Partners
-        are drawn by torch's global generator.
+        The pairs of the same class, then those of different classes, as (first, second) indices; a kind without a pair is left
+        out. Partners are drawn with torch's global generator.
 
     Raises:
         GricolZooError: fewer than two images.
@@ -49,7 +49,7 @@ class Siamese2017(Backbone):
 
     Args:
         in_chans, input_size: of the images.
-        pair_epochs: how long the twin learns from pairs; from that epoch on it is frozen and the classifier learns.
+        pair_epochs: number of epochs in which the twin learns from pairs; then it is frozen and the classifier learns.
     """
 
     first_conv = "twin.0"
@@ -91,7 +91,7 @@ class Siamese2017(Backbone):
         return criterion(classify(as_map(self.fc(features))), labels)
 
     def _pair_loss(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Squared error of "the same class?", 1 or 0 (of mixed images, how probable); both kinds of pairs weigh alike."""
+        """Squared error of "same class", 1 or 0 (for mixed images, its probability); both kinds of pairs weigh the same."""
         losses = []
         for first, second in pairs(labels if labels.ndim == 1 else labels.argmax(1)):
             said = self.auxiliary((features[first] - features[second]).abs()).float().sigmoid()[:, 0]

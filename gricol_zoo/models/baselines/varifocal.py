@@ -1,10 +1,11 @@
 """Varifocal-Net, Qin et al., IEEE TMI 2019, 38(11):2569-2581; [17] in the paper: (B, C, h, w) -> (B, 512, 1, 1).
 
-A global network sees the image and says where to look closer, a local one sees that part enlarged, and both are classified
-together. It learns in phases, as its abstract describes: the global network its classes and, supervised, a rough box; then the
-local network, through whose picture the box goes on learning from the classes alone; then, both frozen, a small network on what
-they give. Rough boxes were drawn by hand there; here they come from the mask of ``gricol_zoo.classical``. Its last step, the
-assignment within a case, is ``gricol_zoo.karyotype``'s, of any model.
+A global network sees the image and chooses a part of it, a local network sees that part enlarged, and the features of both are
+classified together. It is trained in phases, as its abstract describes. First the global network learns the classes and, with
+supervision, a rough box. Then the local network learns, and through the enlarged part the box is trained further by the
+classes alone. Last, with both frozen, a small network learns on their features. The authors drew rough boxes by hand; here
+they come from the mask of ``gricol_zoo.classical``. Their last step, the assignment within a case, is done for any model by
+``gricol_zoo.karyotype``.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ class Varifocal(Backbone):
         in_chans, input_size: of the images.
         num_classes: of the auxiliary classifiers.
         trunk: the registered backbone inside, once for the image and once for the part.
-        box_epochs: how long the box is taught by the mask; the local network learns from then on.
-        network_epochs: how long the two networks learn; from that epoch on they are frozen, and the last network learns.
-        least: smallest side of the box, in shares of the image's.
-        part: side of the box that the mask teaches, in shares of the mask's longer side.
+        box_epochs: number of epochs in which the mask teaches the box; from then on the local network learns.
+        network_epochs: epoch from which the two networks are frozen, and the last network learns.
+        least: smallest side of the box, as a fraction of the image's.
+        part: side of the box that the mask teaches, as a fraction of the mask's longer side.
 
     Raises:
-        GricolZooError: phases that do not follow each other.
+        GricolZooError: unless 0 < ``box_epochs`` < ``network_epochs``.
     """
 
     first_conv = "global_net.conv1"
@@ -69,11 +70,11 @@ class Varifocal(Backbone):
         self.reset_classes(num_classes)
 
     def reset_classes(self, num_classes: int) -> None:
-        """Renew the classifiers of the image alone and of the part alone."""
+        """Replace the classifiers of the image alone and of the part alone."""
         self.auxiliary = auxiliary_classifiers(("image", "part"), self.trunk_features, num_classes)
 
     def boxes(self, whole: Tensor) -> Tensor:
-        """Return where to look closer: (B, F) features of the image -> (B, 4), in shares of its sides."""
+        """Return the boxes of the parts: (B, F) features of the image -> (B, 4), as fractions of its sides."""
         return to_boxes(self.box(whole), self.least)
 
     def look(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,7 +104,7 @@ class Varifocal(Backbone):
         return criterion(classify(as_map(self.fc(seen))), labels)
 
     def _rough_boxes(self, shapes: Shapes) -> Tensor:
-        """Return (B, 4) squares in the middle of the masks' bounding boxes, a part of their longer sides."""
+        """Return (B, 4) squares in the middle of the masks' bounding boxes, ``part`` times their longer sides."""
         corner, end = shapes.box[:, :2], shapes.box[:, 2:]
         size = (self.part * (end - corner).amax(1, keepdim=True)).clamp(self.least, 1.0)
         return square_around((corner + end) / 2, size)

@@ -1,4 +1,4 @@
-"""What networks with fully connected layers share: a map made flat, as a vector in the shape of a map."""
+"""Helpers of networks with fully connected layers: a flattened map, and a vector in the shape of a map."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def map_size(net: nn.Module, in_chans: int, input_size: tuple[int, int]) -> tupl
 
 
 def power_normalised(x: Tensor) -> Tensor:
-    """(B, F) -> (B, F): signed square root, then length 1. The root is taken 1e-5 off 0, where its slope has no bound."""
+    """(B, F) -> (B, F): signed square root, then length 1. 1e-5 is added, because the root's slope at 0 is unbounded."""
     return F.normalize(x.sign() * (x.abs() + 1e-5).sqrt())
 
 
 class Flat(nn.Module):
-    """(B, F, h, w) -> (B, F * rows * columns): the map of any image, brought to the size of the model's own, in one row.
+    """(B, F, h, w) -> (B, F * rows * columns): average a map to rows x columns positions, and flatten it.
 
-    At the model's own image size that changes nothing; of another image each position is the mean of a part of its map.
+    At the model's own image size the averaging changes nothing; at another, each position is the mean of a part of the map.
     """
 
     def __init__(self, rows: int, columns: int) -> None:

@@ -1,7 +1,7 @@
-"""Looking closer at a part of the image that a network chooses itself: its place, as a box, and the box enlarged.
+"""Zooming in on a part of the image that a network chooses itself: the box, and the enlarged part.
 
-Shared by Varifocal-Net and RA-CNN. Both describe the box by three numbers, its middle and its size, which get their gradient
-through the enlarged part; their hard and soft box functions are a bilinear sampling here.
+Shared by Varifocal-Net and RA-CNN. Both describe the box by three numbers, its centre and its size, which get their gradient
+through the enlarged part; bilinear sampling replaces their hard and soft box functions here.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from gricol_zoo.models.baselines.anchors import crop
 
 
 def to_boxes(said: Tensor, least: float) -> Tensor:
-    """Turn what a network says into boxes that lie inside the image.
+    """Turn a network's raw outputs into boxes that lie inside the image.
 
     Args:
-        said: (B, 3) any numbers: of the middle's row and column, and of the size.
-        least: smallest size, in shares of the image's sides; the largest is 1.
+        said: (B, 3) unbounded numbers: for the row, the column and the size.
+        least: smallest size, as a fraction of the image's sides; the largest is 1.
 
     Returns:
-        (B, 4) float32 (top, left, bottom, right) in shares of the image's sides, of one share for both.
+        (B, 4) float32 (top, left, bottom, right) as fractions of the image's sides; both sides of a box are the same fraction.
     """
     share = said.float().sigmoid()
     size = least + (1 - least) * share[:, 2:]
@@ -33,13 +33,13 @@ def to_boxes(said: Tensor, least: float) -> Tensor:
 
 
 def within(outer: Tensor, inner: Tensor) -> Tensor:
-    """Return the boxes of the whole image that (B, 4) boxes inside other (B, 4) boxes are; all in shares."""
+    """Convert (B, 4) boxes relative to (B, 4) outer boxes into boxes of the whole image; all as fractions."""
     corner, size = outer[:, :2], outer[:, 2:] - outer[:, :2]
     return torch.cat([corner + inner[:, :2] * size, corner + inner[:, 2:] * size], dim=1)
 
 
 def enlarge(images: Tensor, boxes: Tensor, shrink: int) -> Tensor:
-    """Cut (B, 4) boxes, in shares, out of (B, C, H, W) images: (B, C, H // shrink, W // shrink), differentiable in both."""
+    """Cut (B, 4) boxes, as fractions, out of (B, C, H, W) images: (B, C, H // shrink, W // shrink), differentiable in both."""
     height, width = images.shape[2], images.shape[3]
     top, left, bottom, right = boxes.unbind(1)
     pixels = torch.stack([top * height, left * width, bottom * height, right * width], dim=1)
@@ -47,7 +47,7 @@ def enlarge(images: Tensor, boxes: Tensor, shrink: int) -> Tensor:
 
 
 def box_losses(boxes: Tensor, targets: Tensor) -> Tensor:
-    """Return how far (B, 4) boxes are from others, (B,): smooth L1 of the middles and the sizes, in shares."""
+    """Return the distance of (B, 4) boxes from their targets, (B,): smooth L1 of centres and sizes, as fractions."""
 
     def middle_and_size(corners: Tensor) -> Tensor:
         return torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], dim=1)
@@ -56,16 +56,16 @@ def box_losses(boxes: Tensor, targets: Tensor) -> Tensor:
 
 
 def square_around(middle: Tensor, size: Tensor) -> Tensor:
-    """Return (B, 4) boxes of (B, 1) sizes around (B, 2) middles (row, column), moved to lie inside the image; all in shares."""
+    """Return (B, 4) boxes of (B, 1) sizes around (B, 2) centres (row, column), moved inside the image; all as fractions."""
     corner = torch.minimum((middle - size / 2).clamp(min=0), 1 - size)
     return torch.cat([corner, corner + size], dim=1)
 
 
 @contextmanager
 def frozen(*modules: nn.Module) -> Iterator[None]:
-    """Compute with modules that are not trained: no gradient for their parameters, batch-norms by their own statistics.
+    """Freeze modules: no gradient for their parameters, and batch-norms use their running statistics.
 
-    Gradients still go through them to what they are given.
+    Gradients still flow through them to their inputs.
     """
     before = [(module, module.training) for each in modules for module in each.modules()]
     parameters = [parameter for each in modules for parameter in each.parameters() if parameter.requires_grad]

@@ -1,8 +1,8 @@
 """Heads: (B, K, F) pooled cell features -> (cell logits (B, K, classes), merged logits (B, classes) or None).
 
 Constructor: takes by name what it needs of ``num_features``, ``num_cells`` and ``num_classes``, plus its own options.
-The lower branch's classifier is not the head's: it belongs to the model.
-Optional, for ``gricol_zoo.explain``: ``gate_values(features)`` -> (B, K), how far each cell's features are let through, 0..1.
+The lower branch's classifier is not part of the head: it belongs to the model.
+Optional, for ``gricol_zoo.explain``: ``gate_values(features)`` -> (B, K), how much of each cell's features passes, 0..1.
 """
 
 from gricol_zoo.models.heads.registry import HEADS, build_head

@@ -1,7 +1,7 @@
 """Grid learning without reconstruction (GRiL): (B, K, F) -> (B, K, classes), None.
 
-The paper (section 2.3) only says that the reconstruction network is taken out. One linear classifier a cell is our
-reading: without it nothing would be learnt on the grid.
+The paper (section 2.3) only says that the reconstruction network is removed. One linear classifier per cell is our
+interpretation: without it nothing would be learnt on the grid.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gricol_zoo.models.heads.registry import HEADS
 
 @HEADS.register("per_cell")
 class PerCellHead(nn.Module):
-    """Classify each cell's features by a classifier of its own."""
+    """Classify each cell's features with a classifier of its own."""
 
     def __init__(self, num_features: int, num_cells: int, num_classes: int) -> None:
         super().__init__()

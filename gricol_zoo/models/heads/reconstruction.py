@@ -7,7 +7,7 @@ With y_k the pooled features of cell k (k = 1..K) and v_0 = 0:
     Y_0 = W'_0 max_k(v_k) + b'_0                   Eq. 4, with the linear map that Table 2's parameters demand (an option)
 
 and one linear classifier each for Y_1..Y_K and Y_0. What the paper leaves open is an option;
-docs/reference/method.md has the why.
+docs/reference/method.md gives the reasons.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ScalarGate(nn.Module):
 
 
 class ChannelGate(nn.Module):
-    """One number a channel, each from that channel alone: (B, F) -> (B, F) in (0, 1)."""
+    """One number per channel, each from that channel alone: (B, F) -> (B, F) in (0, 1)."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
@@ -60,8 +60,7 @@ class ReconstructionHead(nn.Module):
         gate: "scalar" (one number per cell) or "channel" (one per channel); Table 2 admits both.
         chain: "literal" gates y_k as Eq. 2 is printed; "recursive" gates y_k + v_{k-1}, as the text's "v_k always
             contains v_{k-1}" suggests.
-        first: v_0, which Y_1 is given: "zero", or "cyclic", the v of the last cell. (A recursive chain starts from 0 all the
-            same.)
+        first: v_0, which enters Y_1: "zero", or "cyclic", the v of the last cell. (A recursive chain still starts from 0.)
         merged_linear: the linear map before Y_0's classifier; without it Y_0 is the maximum itself, as Eq. 4 is printed.
 
     Raises:
@@ -109,7 +108,7 @@ class ReconstructionHead(nn.Module):
         return torch.stack([gate * content for gate, content in self._opened(features)], dim=1)
 
     def gate_values(self, features: Tensor) -> Tensor:
-        """Return the sigmoids of Eq. 2, a channel gate's as their mean over the channels: (B, K, F) -> (B, K) in (0, 1)."""
+        """Return the sigmoids of Eq. 2; for a channel gate, their mean over the channels: (B, K, F) -> (B, K) in (0, 1)."""
         return torch.stack([gate.mean(dim=1) for gate, _ in self._opened(features)], dim=1)
 
     def _opened(self, features: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -1,7 +1,7 @@
 """Splitters: (B, C, H, W) images -> (B, K, C, h, w) cells, in clockwise spiral order from the top left inward.
 
-``rows`` go from the top down. ``gricol_zoo.models.contracts.Splitter`` says what a splitter is. It has no parameters in the
-paper, but may have. One that has ``boxes()`` (``Boxed``) can be looked into by ``gricol_zoo.explain``.
+``rows`` go from the top down. ``gricol_zoo.models.contracts.Splitter`` is their contract. The paper's splitter has no
+parameters, but a splitter may have some. ``gricol_zoo.explain`` can show the cells of one that has ``boxes()`` (``Boxed``).
 """
 
 from gricol_zoo.models.splitters.registry import SPLITTERS, build_splitter

@@ -1,8 +1,8 @@
 """Overlapping cells cut from the feature map of the whole image: (B, C, H/r, W/r) -> (B, N*N, C, h/r, w/r).
 
-The cells of ``overlap`` share pixels, so a backbone computes its first stages several times over for most of them. Cut after
-a stage, those are computed once, and where the lower branch sees the same image they are its own. A cell then sees a little
-beyond its border, by the receptive field of the stages before the cut. Not in the paper.
+The cells of ``overlap`` share pixels, so a backbone computes its first stages several times for most of them. If cells are
+cut after a stage, the stages before it are computed once, and shared with the lower branch if that sees the same image. A cell
+then sees a little beyond its border, by the receptive field of the stages before the cut. Not in the paper.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from gricol_zoo.models.splitters.registry import SPLITTERS
 
 @SPLITTERS.register("feature_overlap")
 class FeatureOverlapSplitter(OverlapSplitter):
-    """Cut the cells of ``overlap`` out of a map, by proportion; a map of the image's own size gives the same cells.
+    """Cut the cells of ``overlap`` out of a map, in proportion; a map of the image's own size gives the same cells.
 
     Args:
         grid: N.
         image_size, cell_size: (height, width) in pixels of the image.
-        stage: of the backbone, after which to cut; 0 is the stem.
+        stage: stage of the backbone after which to cut; 0 is the stem.
 
     Raises:
         GricolZooError: a negative stage, or a cell larger than the image.
@@ -40,7 +40,7 @@ class FeatureOverlapSplitter(OverlapSplitter):
         height, width = (_scaled(self.cell_size[i], size[i], self.image_size[i]) for i in (0, 1))
         cells = []
         for top, left in self.corners:
-            # In proportion of the places that a cell can have, so that the first is at 0 and the last flush with the end.
+            # In proportion to the positions that a cell can have, so that the first is at 0 and the last flush with the end.
             y = _scaled(top, size[0] - height, self.image_size[0] - self.cell_size[0])
             x = _scaled(left, size[1] - width, self.image_size[1] - self.cell_size[1])
             cells.append(images[..., y : y + height, x : x + width])
@@ -48,5 +48,5 @@ class FeatureOverlapSplitter(OverlapSplitter):
 
 
 def _scaled(value: int, to: int, of: int) -> int:
-    """Return ``value * to / of``, rounded, by what a tracer can follow; 0 of nothing."""
+    """Return ``value * to / of``, rounded, by operations that can be traced; 0 if ``of`` is 0."""
     return (2 * value * to + of) // (2 * of) if of else 0

@@ -26,7 +26,7 @@ def axis_starts(length: int, cell: int, grid: int) -> tuple[int, ...]:
 
 
 def _given_starts(name: str, starts: Sequence[int], last: int, grid: int) -> tuple[int, ...]:
-    """Return starts that were given, if any, once it is sure that there are N and that each cell fits."""
+    """Return the given starts, if any, after checking that there are N and that each cell fits."""
     fits = all(isinstance(start, int) and not isinstance(start, bool) and 0 <= start <= last for start in starts)
     if starts and not (fits and len(starts) == grid):
         raise GricolZooError(f"Expected `{name}` to be {grid} integers in 0..{last}, but got {list(starts)}.")
@@ -35,13 +35,13 @@ def _given_starts(name: str, starts: Sequence[int], last: int, grid: int) -> tup
 
 @SPLITTERS.register("overlap")
 class OverlapSplitter(Splitter):
-    """Crop the cells; neighbours share pixels wherever N cells are longer than the image.
+    """Crop the cells; neighbours share pixels wherever N cells together are longer than the image.
 
     Args:
         grid: N.
         image_size, cell_size: (height, width) in pixels.
-        row_starts, column_starts: N first rows or columns of the cells, in pixels; by themselves as ``axis_starts`` says.
-        order: of the cells, "spiral" or "raster".
+        row_starts, column_starts: the N first rows or columns of the cells, in pixels; by default those of ``axis_starts``.
+        order: order of the cells, "spiral" or "raster".
 
     Raises:
         GricolZooError: a cell is larger than the image or starts where it does not fit, or an unknown order.

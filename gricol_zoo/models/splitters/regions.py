@@ -49,7 +49,7 @@ class RegionsSplitter(Splitter):
         )
 
     def boxes(self) -> list[tuple[int, int, int, int]]:
-        """Return (top, left, height, width) of each region, in pixels of the image; the last is all of it, before resizing."""
+        """Return (top, left, height, width) of each region, in pixels of the image; the last is the whole, before resizing."""
         (height, width), (rows, columns) = self.cell_size, self.image_size
         top, left = rows - height, columns - width
         corners = [(0, 0), (0, left), (top, left), (top, 0), (top // 2, left // 2)]

@@ -13,11 +13,11 @@ from gricol_zoo.models.splitters.registry import SPLITTERS
 
 @SPLITTERS.register("rows")
 class RowsSplitter(OverlapSplitter):
-    """Crop N rows, evenly spaced, the first at the top and the last at the bottom; neighbours share pixels where they must.
+    """Crop N rows, evenly spaced, the first at the top and the last at the bottom; neighbours share pixels where necessary.
 
     Args:
         grid: N.
-        image_size, cell_size: (height, width) in pixels; of the cell's, the width is the image's, whatever it says.
+        image_size, cell_size: (height, width) in pixels; a cell is always as wide as the image, and its own width is ignored.
 
     Raises:
         GricolZooError: a row is higher than the image.

@@ -1,4 +1,4 @@
-"""The order of the cells (paper, section 1.1: clockwise from the top left, the centre last), and one to compare it with."""
+"""The order of the cells (paper, section 1.1: clockwise from the top left, the centre last), and raster order to compare."""
 
 from collections.abc import Callable
 

@@ -23,8 +23,8 @@ class TilesSplitter(Splitter):
     Args:
         grid: N.
         image_size: (height, width) in pixels.
-        cell_size: what each tile is resized to.
-        order: of the tiles, "spiral" or "raster".
+        cell_size: (height, width) that each tile is resized to.
+        order: order of the tiles, "spiral" or "raster".
 
     Raises:
         GricolZooError: the image has fewer rows or columns than the grid, or an unknown order.

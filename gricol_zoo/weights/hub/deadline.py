@@ -1,4 +1,4 @@
-"""An end to every download: the client limits the time between two bytes, and one every few seconds never ends."""
+"""A time limit for downloads: the client limits only the time between two bytes, so a slow trickle would never end."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
-LEAST = 30.0  # seconds for any file, attempts and all
-RATE = 100_000  # bytes per second that a connection must give beyond that
+LEAST = 30.0  # seconds for any file, retries included
+RATE = 100_000  # bytes per second that a connection must deliver beyond that
 
 
 class _StopError(BaseException):
-    """Raised inside a download that nobody waits for any more."""
+    """Raised inside a download that is no longer waited for."""
 
 
 def seconds_for(size: int) -> float:
-    """Return how long a file of so many bytes may take."""
+    """Return how many seconds a file of ``size`` bytes may take."""
     return LEAST + size / RATE
 
 
 def within(seconds: float, action: Callable[[], T]) -> T:
-    """Do something in another thread, and return its result; stop it when the time is over.
+    """Run ``action`` in another thread and return its result; stop it when the time is over.
 
     Raises:
-        TimeoutError: it was not done in time.
+        TimeoutError: it did not finish in time.
     """
     done: list[T] = []
     failed: list[BaseException] = []
@@ -42,7 +42,7 @@ def within(seconds: float, action: Callable[[], T]) -> T:
     try:
         thread.join(seconds)
     finally:
-        if thread.is_alive():  # out of time, or Ctrl-C: it ends at the next byte, or when the client's own limit is over
+        if thread.is_alive():  # out of time, or Ctrl-C: it ends at the next byte, or at the client's own time limit
             assert thread.ident is not None
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(_StopError))
     if done:

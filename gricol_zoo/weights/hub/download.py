@@ -1,4 +1,4 @@
-"""Ask, download, compare: a file of a repository, with the bytes that it must have."""
+"""Look up, download and verify the files of a repository."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gricol_zoo.weights.source import SIGNATURE_FILE, Source, read_source
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What the Hub says of a file before sending it: which commit it is of, its bytes, and its hash."""
+    """What the Hub says about a file before sending it: its commit, its size in bytes, and its hash (ETag)."""
 
     commit: str
     size: int
@@ -37,28 +37,28 @@ def find_on_hub(
     local_files_only: bool = False,
     force_download: bool = False,
 ) -> Source:
-    """Get the config of a Hub repository; the files beside it, of the same commit, when the source is opened.
+    """Get the config of a Hub repository. Its other files, of the same commit, are fetched when the source is opened.
 
-    A pinned revision (a 40-digit commit) that is in the cache is taken from there without a request. Of a branch or tag, the
-    Hub is asked what its commit is; where it cannot be asked, the commit in the cache is taken, with a warning.
+    A pinned revision (a 40-digit commit) that is in the cache is taken from there without a request. For a branch or tag, the
+    Hub is asked for its commit; if the Hub cannot be reached, the commit in the cache is taken, with a warning.
 
     Args:
         repo: "org/name".
         revision: branch, tag or commit.
-        cache_dir: of huggingface_hub, if not its own.
+        cache_dir: cache folder of huggingface_hub; None for its default.
         token: for a private or gated repository.
-        local_files_only: make no request, as HF_HUB_OFFLINE=1 does.
-        force_download: take nothing from the cache.
+        local_files_only: make no request, as with HF_HUB_OFFLINE=1.
+        force_download: do not use cached files.
 
     Raises:
-        HubError: see its kinds; the message names the file, where it was looked for, and the way out.
+        HubError: see its subclasses; the message names the file and says what to do.
         ConfigError: not a model of this zoo.
     """
     from huggingface_hub.constants import is_offline_mode
 
     asked = Repo(repo, revision, cache_dir, token, local_files_only or is_offline_mode(), force_download)
     config = find_config(asked)
-    commit = config.parent.name  # the cache's folder of a commit is named by it
+    commit = config.parent.name  # the cache names a commit's folder after it
     pinned = Repo(repo, commit, cache_dir, token, asked.offline, force_download)
 
     def beside(name: str, size: int, sha256: str) -> Path:
@@ -68,11 +68,11 @@ def find_on_hub(
 
 
 def find_config(repo: Repo) -> Path:
-    """Return a repository's config.json, whosever model it is, from the cache or downloaded; its folder's name is the commit.
+    """Return a repository's config.json, of any library, from the cache or downloaded; its folder's name is the commit.
 
     Raises:
-        HubError: it cannot be had.
-        CorruptWeightsError: it has other bytes than the Hub promised.
+        HubError: it cannot be downloaded and is not in the cache.
+        CorruptWeightsError: it has other bytes than the Hub announced.
     """
     return fetch(repo, CONFIG_FILE, MAX_BYTES)
 
@@ -81,15 +81,15 @@ def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str
     """Return a file of a repository, from the cache or downloaded, with the bytes that it must have.
 
     Args:
-        repo: which one.
-        name: of the file.
-        most: the bytes that it may have.
-        size: the bytes that it must have, if known.
-        sha256: what it must hash to, if known; else the hash that the Hub gives for it.
+        repo: the repository.
+        name: name of the file.
+        most: largest size that it may have, in bytes.
+        size: size that it must have in bytes, if known.
+        sha256: SHA-256 that it must have, if known; else the hash that the Hub gives for it is used.
 
     Raises:
-        HubError: it cannot be had.
-        CorruptWeightsError: it has other bytes than promised, also when downloaded once more.
+        HubError: it cannot be downloaded and is not in the cache.
+        CorruptWeightsError: it has other bytes than announced, even after a second download.
     """
     cached = None if repo.force else from_cache(repo, name)
     if cached and (repo.offline or COMMIT.fullmatch(repo.revision)):
@@ -127,7 +127,7 @@ def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str
 
 
 def look_up(repo: Repo, name: str) -> RemoteFile:
-    """Ask the Hub what a file of a repository is, without downloading it."""
+    """Ask the Hub for a file's commit, size and hash, without downloading it."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     with translated_errors(repo, name), checked_headers():
@@ -143,10 +143,10 @@ def look_up(repo: Repo, name: str) -> RemoteFile:
 
 
 def download(repo: Repo, name: str, remote: RemoteFile, sha256: str = "") -> Path:
-    """Download a file (or take it from the cache) and compare its bytes; once more if they differ.
+    """Download a file (or take it from the cache) and compare its hash; download it again if that differs.
 
     Raises:
-        CorruptWeightsError: they differ twice.
+        CorruptWeightsError: it differs twice.
     """
     from huggingface_hub import hf_hub_download
 
@@ -166,13 +166,13 @@ def download(repo: Repo, name: str, remote: RemoteFile, sha256: str = "") -> Pat
 
     for force in (repo.force, True):
         file = retried(partial(get, force))
-        # Where a branch moved in between, the file is of another commit than was asked about: its own name tells its hash.
+        # If a branch moved in between, the file is of another commit than the one looked up: its own name gives its hash.
         expected = sha256 or (remote.etag if file.parent.name == remote.commit else "")
-        # The blob's name counts too: without a network it is all that is known of a config.
+        # The blob's name counts too: offline it is the only known hash of a config.
         if has_hash(file, expected) and has_hash(file) and file.stat().st_size <= max(remote.size, MAX_BYTES):
             return file
         with contextlib.suppress(OSError):
-            file.unlink()  # the client would keep it, and even link to it again after another download
+            file.unlink()  # the client would keep it, and even link to it again after a new download
     raise CorruptWeightsError(
         f"{file_of(repo, name)} did not match its hash in two downloads. Try again later or over another network; "
         "if this persists, the file on the Hub is not the one its config describes. Nothing was kept."
@@ -180,9 +180,10 @@ def download(repo: Repo, name: str, remote: RemoteFile, sha256: str = "") -> Pat
 
 
 def has_hash(file: Path, expected: str = "") -> bool:
-    """Say whether a cached file has the bytes of a hash: a SHA-256, or git's SHA-1 for small files.
+    """Return whether a cached file has a hash: a SHA-256, or git's SHA-1 for small files.
 
-    Without one, of the name of the blob that the cache's link points to: the hash that the Hub gave when it was downloaded.
+    Without ``expected``, the hash is the name of the blob that the cache's link points to: the one that the Hub gave for the
+    download. True if no hash is known.
     """
     blob = Path(os.readlink(file)).name if file.is_symlink() else ""
     for known in (expected, blob):
@@ -194,7 +195,7 @@ def has_hash(file: Path, expected: str = "") -> bool:
 
 
 def from_cache(repo: Repo, name: str) -> Path | None:
-    """Return a file of the cache, None if it is not there; no request is made."""
+    """Return a file from the cache, None if it is not there; no request is made."""
     from huggingface_hub import try_to_load_from_cache
 
     with translated_errors(repo, name):

@@ -1,7 +1,7 @@
-"""What a server may answer: the client makes paths of some headers, so each must be a plain hash before a file is made.
+"""Checks of a server's answers: the client makes paths from some headers, so each of these must be a plain hash.
 
-huggingface_hub (2.4) joins the ETag, the commit and the xet hash to the cache's folder as they come. A server behind
-HF_ENDPOINT that answers ``ETag: ../../x`` would write outside the cache, and no hash would be compared.
+huggingface_hub (2.4) joins the ETag, the commit and the xet hash to the cache folder unchecked. A server behind HF_ENDPOINT
+that answers ``ETag: ../../x`` would write outside the cache, and no hash would be compared.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ ETAG = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 XET = re.compile("[0-9a-f]{64}")
 WHAT = {COMMIT: "a commit of 40 hex digits", ETAG: "an ETag of 40 or 64 hex digits", XET: "an xet hash of 64 hex digits"}
 WAITS = ("Retry-After", "RateLimit")
-"""By these a server says how long to wait. The client would sleep for days with the cache's lock in its hand, and nothing would
-wake it; without them it waits for some seconds."""
+"""Headers in which a server says how long to wait. The client might sleep for days while it holds the cache's lock, and could
+not be stopped; without these headers it waits a few seconds."""
 _checking: ContextVar[bool] = ContextVar("checking", default=False)
 
 
 @contextlib.contextmanager
 def checked_headers() -> Iterator[None]:
-    """Refuse, within this context alone, answers of which the client would make a path outside its cache.
+    """Reject, within this context only, answers from which the client would make a path outside its cache.
 
     Raises:
-        HubError: names the header and what came.
+        HubError: such an answer; the message says what was expected and what came.
     """
     from huggingface_hub import set_client_factory
     from huggingface_hub.utils import _http
 
-    make = _http._GLOBAL_CLIENT_FACTORY  # which the client calls again, unasked, after some errors
+    make = _http._GLOBAL_CLIENT_FACTORY  # the client calls it again by itself after some errors
     if not isinstance(make, _Factory):
         set_client_factory(_Factory(make))
     token = _checking.set(True)
@@ -46,7 +46,7 @@ def checked_headers() -> Iterator[None]:
 
 
 class _Factory:
-    """Makes the client's sessions as another factory does, with a look at every answer."""
+    """Makes the client's sessions with another factory, and checks every answer."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self.make = make
@@ -58,17 +58,17 @@ class _Factory:
 
 
 def check_header(value: str, pattern: re.Pattern[str], where: str) -> None:
-    """Refuse a header's value that is not a plain hash.
+    """Reject a header value that is not a plain hash.
 
     Raises:
-        HubError: says what was expected and what came.
+        HubError: not such a hash; the message says what was expected and what came.
     """
     if not pattern.fullmatch(value):
         raise HubError(f"Expected {WHAT[pattern]} in the answer for {where}, but got {value!r:.80}. Check HF_ENDPOINT.")
 
 
 def _look(response: Any) -> None:
-    """Look at an answer's headers before the client does."""
+    """Check an answer's headers before the client reads them."""
     if not _checking.get():
         return
     headers, where = response.headers, response.request.url.path
@@ -77,8 +77,8 @@ def _look(response: Any) -> None:
     for name, pattern in (("X-Repo-Commit", COMMIT), ("X-Xet-Hash", XET)):
         if name in headers:
             check_header(headers[name], pattern, where)
-    # Of an error's body, of a redirect that the client follows and of a body from elsewhere the ETag is never used. It follows
-    # an address within the Hub; a 304, a 300 or an address such as "ftp:x" it takes for the answer.
+    # The client does not use the ETag of an error, of a redirect that it follows, or of a body from elsewhere. It follows
+    # addresses within the Hub only; it takes a 304, a 300 or an address such as "ftp:x" for the answer.
     place = urlsplit(headers.get("Location", ""))
     followed = response.has_redirect_location and not (place.scheme or place.netloc)
     if response.request.method == "HEAD" and response.status_code < 400 and not followed:

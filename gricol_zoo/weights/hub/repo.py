@@ -1,4 +1,4 @@
-"""A repository as it is asked for, and what to say when it does not answer."""
+"""A requested repository, and the errors for when it cannot be read."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gricol_zoo.files import escaped
 
 T = TypeVar("T")
 ATTEMPTS = 3
-WAIT = 0.5  # seconds before the second attempt, doubled for the third, each times 0.5 to 1.5 by chance
-NO_REVISION = re.compile(r"\.\.|//|^/|/$|[\x00-\x20\x7f~^:?*\[\\]")  # what git allows in no name
+WAIT = 0.5  # seconds before the second attempt, doubled for the third, each times a random 0.5 to 1.5
+NO_REVISION = re.compile(r"\.\.|//|^/|/$|[\x00-\x20\x7f~^:?*\[\\]")  # what git allows in no ref name
 NO_ROOM = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT)
 NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
 
@@ -29,12 +29,12 @@ class Repo:
     Attributes:
         name: "org/repo".
         revision: branch, tag or commit; "" is the main branch.
-        cache_dir, token: of huggingface_hub, if not its own.
+        cache_dir, token: of huggingface_hub; None for its own.
         offline: make no request.
-        force: download again, whatever is in the cache.
+        force: download again, even if the file is in the cache.
 
     Raises:
-        NotOnHubError: a revision that no repository can have; the client makes a path of it.
+        NotOnHubError: a revision that no repository can have; the client would make a path of it.
     """
 
     name: str
@@ -52,23 +52,23 @@ class Repo:
 
     @property
     def asked(self) -> str:
-        """The revision, for people."""
+        """The revision, for messages."""
         return self.revision or "main"
 
 
 @contextlib.contextmanager
 def translated_errors(repo: Repo, name: str) -> Iterator[None]:
-    """Turn whatever the client raises into one of this package's errors."""
+    """Turn any error of the client into one of this package's errors."""
     try:
         yield
     except CheckpointError:
         raise
-    except Exception as error:  # httpx's, httpx2's, OSError, and of hf_xet RuntimeError and ConnectionError
+    except Exception as error:  # httpx's, httpx2's, OSError, and hf_xet's RuntimeError and ConnectionError
         raise translate(error, repo, name) from error
 
 
 def retried(action: Callable[[], T]) -> T:
-    """Do something again, up to twice, where it failed in a way that may pass."""
+    """Call ``action``, and retry up to twice after a failure that may be temporary."""
     for attempt in range(ATTEMPTS - 1):
         try:
             return action()
@@ -111,19 +111,19 @@ def translate(error: Exception, repo: Repo, name: str) -> HubError:
         )
     if 400 <= status < 500 and status not in (408, 429):
         return HubError(f"The Hub rejected the request for {file}: {reason}")
-    if type(error) is ValueError:  # of the operating system: a path with a null character
+    if type(error) is ValueError:  # from the operating system: a path with a null character
         return CacheError(f"The cache cannot be used while getting {file}: {reason}. Set HF_HOME (or `cache_dir`) to a folder.")
-    # What is left is the network, a server in trouble, or a body that broke off: all of it may pass.
+    # What is left is the network, a server error, or a body that broke off: all may be temporary.
     return UnreachableError(f"{file} could not be downloaded ({type(error).__name__}: {reason}). {how_to_get_it(repo)}")
 
 
 def file_of(repo: Repo, name: str) -> str:
-    """Name a file of a repository, for a message."""
+    """Return how a message names a file of a repository."""
     return f"{name} of {repo.name} (revision {repo.asked})"
 
 
 def how_to_get_it(repo: Repo) -> str:
-    """Say where a file was looked for, and how to get it."""
+    """Return a sentence on where a file was looked for and how to get it."""
     from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
 
     return (
@@ -133,7 +133,7 @@ def how_to_get_it(repo: Repo) -> str:
 
 
 def library() -> dict[str, Any]:
-    """Return how requests are marked as this package's."""
+    """Return the arguments that mark requests as this package's."""
     from gricol_zoo import __version__
 
     return {"library_name": "gricol-zoo", "library_version": __version__}

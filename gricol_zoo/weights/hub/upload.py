@@ -11,21 +11,21 @@ README = "README.md"
 
 
 def upload(folder: Path, repo: str, message: str, token: str | None, private: bool | None, branch: str, keep_card: bool) -> str:
-    """Upload a folder's files to a Hub repository, which is made if need be; return the commit, to pin it by.
+    """Upload a folder's files to a Hub repository, which is created if needed; return the commit, to pin it by.
 
-    A transfer that breaks is tried again, which is safe: what is there already is not uploaded twice.
+    A failed transfer is retried, which is safe: files that are there already are not uploaded again.
 
     Args:
         folder: with config.json, model.safetensors and README.md.
         repo: "org/name".
-        message: of the commit.
+        message: message of the commit.
         token: None uses the account that is logged in.
-        private: whether a new repository is.
-        branch: to upload to; it must exist.
-        keep_card: leave a README.md that is there.
+        private: whether a new repository is private.
+        branch: branch to upload to; it must exist.
+        keep_card: keep a README.md that is there.
 
     Raises:
-        HubError: the Hub refuses, or cannot be reached.
+        HubError: the Hub rejects the upload, or cannot be reached.
     """
     from huggingface_hub import HfApi
 

@@ -50,7 +50,7 @@ def test_a_report_says_what_a_person_must_know():
         "r18half_192.qband",
         "Not read: broken: no image in it.",
         "Left out of the proposal: c99.",
-        "warned of: blurred",
+        "it has a warning: blurred",
         "no. 1: 2 to 1",
         "no. 3: as it lies to upside down",
         "not named",

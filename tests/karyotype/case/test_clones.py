@@ -89,7 +89,7 @@ UNCLEAR = {
     "a chromosome in doubt": ({"doubtful": ("4",)}, "the class of 1 chromosome is in doubt"),
     "unassigned": ({"loose": 1}, "1 image unassigned"),
     "unreadable": ({"unread": 2}, "2 images could not be read"),
-    "warned of": ({"warnings": ["blurred", "small"]}, "warned of: blurred"),
+    "warned of": ({"warnings": ["blurred", "small"]}, "it has a warning: blurred"),
     "incomplete": ({"numbers": {**FEMALE, **dict.fromkeys(map(str, range(1, 9)), 1)}}, "8 chromosomes more or fewer than 2"),
     "no sex": ({"numbers": counts(cX=0)}, "no sex chromosome found"),
 }
