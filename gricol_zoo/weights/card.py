@@ -110,7 +110,7 @@ def what_it_is(model: TwoBranchModel, info: WeightsInfo) -> str:
     except GricolZooError:  # a third party's part that cannot be counted
         return f"{parts}. model.safetensors: {info.size} bytes, sha256 `{info.sha256}`."
     return f"""{parts}; {cost.params:.2f} M parameters ({cost.params_deployed:.2f} M deployed); lower
-branch {cost.lower:.3f} Gflops (multiply-adds) an image. model.safetensors: {info.size} bytes, sha256 `{info.sha256}`."""
+branch {cost.lower:.3f} Gflops (multiply-adds) per image. model.safetensors: {info.size} bytes, sha256 `{info.sha256}`."""
 
 
 def card_of(model: TwoBranchModel, repo: str, info: WeightsInfo) -> str:
