@@ -83,7 +83,7 @@ def benchmark(
 def _infer(
     rows: list[dict[str, Any]], subjects: Sequence[Subject], batch_size: int, rounds: int, memory: bool, device: str
 ) -> None:
-    dtypes = sorted({str(row["dtype"]) for row in rows} & set(DTYPES))  # the peak is measured in torch, which has no other dtypes
+    dtypes = sorted({str(row["dtype"]) for row in rows} & set(DTYPES))  # no peak is measured for others
     peaks = {dtype: peak_steps(dtype, device) for dtype in dtypes}
     steps: dict[Any, Any] = {(i, "batch"): inference_step(subject, batch_size) for i, subject in enumerate(subjects)}
     steps |= {(i, "one"): inference_step(subject, 1) for i, subject in enumerate(subjects)}
