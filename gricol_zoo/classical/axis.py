@@ -1,9 +1,9 @@
 """The medial axis of a mask as one smooth line from end to end.
 
 It follows the medial-axis methods for chromosomes (Poletti et al., CMPB 2012). Only the abstract was available, so the steps
-are ours. The ends are the two pixels that are farthest from each other inside the mask. The line between them is the cheapest path,
-where a pixel costs more the nearer it is to the outline. The line is then moved into the middle of its cross-sections. A path
-has no branches, so nothing has to be pruned.
+are ours. The ends are the two pixels that are farthest from each other inside the mask. The line between them is the cheapest
+path, where a pixel costs more the nearer it is to the outline. The line is then moved into the middle of its cross-sections. A
+path has no branches, so nothing has to be pruned.
 """
 
 from __future__ import annotations
