@@ -412,5 +412,5 @@ def test_labels_of_no_class_are_not_counted_as_wrong(tmp_path, capsys):
     (folder / "manifest.csv").write_text("path,label,cell\ncrop0.png,1,a\ncrop1.png,mar,a\ncrop2.png,1,a\n")
     assert run("karyotype", folder, "--out", tmp_path / "out") == 0
     said = capsys.readouterr()
-    assert "of 2 labelled images," in said.out
+    assert "2 labelled images: " in said.out
     assert "warning: a: labels that the model does not know are not compared: mar\n" in said.err
