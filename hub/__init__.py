@@ -1,1 +1,1 @@
-"""What goes to the Hub: one folder for each of the weights, and the scripts that write, check and upload it (``python -m hub.card``)."""
+"""Staging area for the Hub: one folder per set of weights, and the scripts that write, check and upload these folders."""

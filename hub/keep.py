@@ -1,9 +1,9 @@
-"""Keep what a model's files look like, so that a later version that cannot read them fails its tests.
+"""Record the file layout of a model, so that the tests of a later version fail if it can no longer read such files.
 
     python -m hub.keep NAME.TAG ...              # staged weights
-    python -m hub.keep --small NAME ...          # a registered model, at a small size
+    python -m hub.keep --small NAME ...          # a registered model, small and with random weights
 
-Writes tests/released/NAME.json: the config, and each tensor's dtype and shape (no weights). Never change such a file.
+Writes tests/released/NAME.json: the config, and the dtype and shape of each tensor (no weights). Never change such a file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SMALL: dict[str, Any] = {"image_size": (96, 98), "cell_size": (48, 48)}
 
 
 def keep(name: str, folder: Path) -> Path:
-    """Write down one folder's config and tensors."""
+    """Record the config, and the dtype and shape of each tensor, of a folder of weights; return the file written."""
     with safetensors_file(folder / WEIGHTS_FILE) as tensors:
         slices = {key: tensors.get_slice(key) for key in sorted(tensors.keys())}
         shapes = {key: [part.get_dtype(), part.get_shape()] for key, part in slices.items()}
@@ -38,14 +38,14 @@ def keep(name: str, folder: Path) -> Path:
 
 
 def main() -> None:
-    """Keep some."""
+    """Record the models named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="registered models with random weights, at a small size")
     parser.add_argument("names", nargs="+")
     options = parser.parse_args()
     for name in options.names:
         if (KEPT / f"{name}.json").exists():
-            raise SystemExit(f"{KEPT / name}.json is there already, and what was released does not change")
+            raise SystemExit(f"{KEPT / name}.json exists already. The record of a released model never changes.")
         with tempfile.TemporaryDirectory() as folder:
             if options.small:
                 gricol_zoo.create_model(name, **SMALL).save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""What the cards are made of: the staged weights' configs, and the result files that are of these very weights."""
+"""Data for the model cards: the configs of the staged weights, and the result files measured with exactly these weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "released"
 
 
 def percent(value: float | str) -> str:
-    """Format a fraction as percent."""
+    """Format a fraction as a percentage with one decimal."""
     return f"{100 * float(value):.1f} %"
 
 
@@ -24,21 +24,25 @@ def staged() -> list[str]:
 
 
 def info_of(name: str) -> dict[str, Any]:
-    """Return what came with the weights."""
+    """Return the ``gricol_zoo`` section of the config of staged weights."""
     return dict(json.loads((HUB / name / "config.json").read_text())["gricol_zoo"])
 
 
 def reports(name: str) -> list[dict[str, Any]]:
-    """Return the reports of a name: test before val, lower branch before all classifiers."""
+    """Return the evaluation reports of weights: test before val, lower branch before all classifiers.
+
+    Raises:
+        SystemExit: a report is of other weights.
+    """
     found = [json.loads(file.read_text()) for file in RESULTS.glob(f"{name}.*.json")]
     return sorted((check(report, name) for report in found), key=lambda r: (r["part"] != "test", r["inference"] != "lower"))
 
 
 def check(row: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a result if it is of the staged weights.
+    """Return a result if it was measured with the staged weights.
 
     Raises:
-        SystemExit: it is of other weights.
+        SystemExit: it was measured with other weights.
     """
     if row["weights_sha256"] != info_of(name)["sha256"]:
         raise SystemExit(f"a result of {name} is of other weights: run the benchmark again")
@@ -46,5 +50,9 @@ def check(row: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def table(file: str, name: str) -> list[dict[str, str]]:
-    """Return the lines of a results table that are of a name."""
+    """Return the rows of a results table that belong to the weights ``name``.
+
+    Raises:
+        SystemExit: a row is of other weights.
+    """
     return [check(row, name) for row in read_csv(RESULTS / f"{file}.csv") if row["name"] == name]

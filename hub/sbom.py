@@ -1,9 +1,9 @@
-"""Write what is installed as a CycloneDX bill of materials.
+"""Write a CycloneDX software bill of materials (SBOM) of the installed package.
 
     python -m hub.sbom --out sbom.json
 
-It lists the package and, by the metadata of what is installed here, everything that it needs, the extras named by --extra
-included. Nothing is asked of a network.
+It lists the package and all its installed dependencies, including those of the extras given by --extra. It only reads the
+metadata of installed distributions and makes no network request.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ ROOT = "gricol_zoo"
 
 
 def plain(name: str) -> str:
-    """Return a project's name as package indexes compare it."""
+    """Return a project's name in the normalised form that package indexes compare (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def needed(root: str, extras: Iterable[str] = ()) -> tuple[dict[str, Distribution], dict[str, set[str]]]:
-    """Return what a project needs, itself included, by plain name, and which of them each one needs."""
+    """Return the installed distributions that a project depends on, itself included, and the dependencies of each.
+
+    Both mappings have normalised names as keys. A dependency that is not installed is left out.
+    """
     found: dict[str, Distribution] = {}
     arrows: dict[str, set[str]] = {}
     waiting, seen = [(root, frozenset(extras))], set()
@@ -41,7 +44,7 @@ def needed(root: str, extras: Iterable[str] = ()) -> tuple[dict[str, Distributio
         try:
             found[plain(name)] = distribution(name)
         except PackageNotFoundError:
-            continue  # of another platform, or of an extra that is not installed
+            continue  # for another platform, or part of an extra that is not installed
         own = arrows.setdefault(plain(name), set())
         for line in found[plain(name)].requires or []:
             requirement = Requirement(line)
@@ -53,7 +56,7 @@ def needed(root: str, extras: Iterable[str] = ()) -> tuple[dict[str, Distributio
 
 
 def component(one: Distribution) -> dict[str, Any]:
-    """Return a distribution as a component."""
+    """Return a distribution as a CycloneDX component."""
     about = cast(Message, one.metadata)  # as importlib.metadata says it is; its declared type lacks `get`
     name, licence = plain(about["Name"]), about.get("License-Expression") or about.get("License") or ""
     purl = f"pkg:pypi/{name}@{one.version}"
@@ -63,7 +66,7 @@ def component(one: Distribution) -> dict[str, Any]:
 
 
 def bill(extras: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the bill of materials."""
+    """Return the bill of materials as a JSON-able dictionary (CycloneDX 1.5)."""
     found, arrows = needed(ROOT, extras)
     components = {name: component(one) for name, one in sorted(found.items())}
     own = components.pop(plain(ROOT))
@@ -84,7 +87,7 @@ def bill(extras: Iterable[str] = ()) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write it."""
+    """Write the bill of materials to a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")
     parser.add_argument("--extra", action="append", default=[], metavar="NAME", help="an extra of the package; repeatable")

@@ -1,10 +1,11 @@
-"""Stage a finished run for the Hub: hub/NAME.TAG/ with model.safetensors, config.json, pixels.bin, and its log among the results.
+"""Stage a finished training run for the Hub.
 
     python -m hub.stage runs/r18half_128.qband [--packaged]
 
-Enters it in the package's table, gricol_zoo/assets/weights.json, and what its files look like in tests/released/; ``hub.card``
-writes the cards. With ``--packaged`` the files go into the package, and hub/NAME.TAG/ has links
-to them. A weight file is committed once, when it is final.
+Writes model.safetensors, config.json and pixels.bin to hub/NAME.TAG/, adds the weights to the package's table
+(gricol_zoo/assets/weights.json), records their file layout in tests/released/, and copies the training log to
+benchmarks/results/released/. ``hub.card`` writes the cards. With ``--packaged`` the files are moved into the package, and
+hub/NAME.TAG/ has links to them. Commit a weight file only once, when it is final.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ TAGS = ("qband", "pki3")  # a model's first tag is its default
 
 
 def stage(run: Path, target: Path, tag: str) -> dict[str, Any]:
-    """Load a run as a user would, save it under its tag, check that the copy gives the same logits; return its record."""
+    """Load a run as a user would, save it under its tag, and return the ``gricol_zoo`` section of its config.
+
+    Raises:
+        SystemExit: the saved copy gives different logits.
+    """
     import torch
 
     model = gricol_zoo.create_model(f"local-dir:{run}", pretrained=True)
@@ -40,14 +45,14 @@ def stage(run: Path, target: Path, tag: str) -> dict[str, Any]:
     images = torch.randn(2, model.in_chans, *model.spec.image_size)
     copy = gricol_zoo.create_model(f"local-dir:{target}", pretrained=True)
     if not torch.equal(copy.full(images), model.full(images)):
-        raise SystemExit("the staged copy gives other logits")
+        raise SystemExit("the staged copy gives different logits")
     return dict(json.loads((target / "config.json").read_text())["gricol_zoo"])
 
 
 def enter(name: str, info: dict[str, Any], packaged: bool) -> None:
-    """Write staged weights into the package's table; what they are on the Hub is not known yet.
+    """Add staged weights to the package's table, without a Hub commit for now.
 
-    Packaged, they move into the package, beside those of other models: a name that loaded goes on loading.
+    With ``packaged`` their files move into the package; the packaged weights of other models stay, so their names still load.
     """
     table: dict[str, dict[str, Any]] = json.loads(TABLE.read_text(encoding="utf-8"))
     own, _, tag = name.rpartition(".")
@@ -65,14 +70,14 @@ def enter(name: str, info: dict[str, Any], packaged: bool) -> None:
 def main() -> None:
     """Stage one run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="a finished folder of benchmarks.make.train_weights, named as the weights are")
+    parser.add_argument("run", type=Path, help="output folder of benchmarks.make.train_weights, with the name of the weights")
     parser.add_argument("--packaged", action="store_true", help="move its files into the package")
     options = parser.parse_args()
     name = options.run.name
     info = stage(options.run, HUB / name, name.rpartition(".")[2])
     most = MOST_PACKAGED if options.packaged else MOST_BYTES
     if info["size"] > most:
-        raise SystemExit(f"{info['size']} bytes: at most {most}")
+        raise SystemExit(f"the weight file has {info['size']} bytes; at most {most} are allowed")
     enter(name, info, options.packaged)
     keep(name, HUB / name)
     shutil.copyfile(options.run / "log.csv", RESULTS / f"{name}.log.csv")

@@ -150,12 +150,12 @@ MISTAKES += [
     (f"predict {{tmp}}/{LONG}.png --out {{tmp}}/p.csv", "nnn...: File name too long"),
     (f"karyotype {{tmp}}/{LONG} --out {{tmp}}/k", "nnn...: File name too long"),
     ("predict {good} --out {tmp}/round", "round: Too many levels of symbolic links"),
-    ("predict {tmp}/text.csv --out {tmp}/text.csv", "--out would write over its own input"),
-    ("explain {tmp}/one.png --out {tmp}/link.png", "--out would write over its own input"),
-    ("validate --data {good} --split {tmp}/text.csv --out {tmp}/text.csv", "--out would write over its own input"),
+    ("predict {tmp}/text.csv --out {tmp}/text.csv", "--out would overwrite the input"),
+    ("explain {tmp}/one.png --out {tmp}/link.png", "--out would overwrite the input"),
+    ("validate --data {good} --split {tmp}/text.csv --out {tmp}/text.csv", "--out would overwrite the input"),
     ("demo --out {tmp}/demo.txt", "Expected a picture file such as demo.png"),
     ("predict {good} {good}/ --out {tmp}/p.csv", "is given twice. Remove one"),
-    ("embed --data {tmp}/text.csv --out {tmp}/text.png", "--out would write over its own input"),
+    ("embed --data {tmp}/text.csv --out {tmp}/text.png", "--out would overwrite the input"),
     ("predict {tmp}/empty --out {tmp}/empty/manifest.csv", "would write manifest.csv into the data"),
     ("embed --data {tmp}/empty --out {tmp}/empty/map.png", "would write map.png into the data"),
     ("embed --data {tmp}/empty --out {tmp}/empty/manifest.svg", "would write manifest.csv into the data"),
@@ -330,7 +330,7 @@ def test_one_case_has_no_interval_and_that_is_said(tmp_path, capsys):
     folder = tiny_set(tmp_path / "set", cells=1)
     assert run("validate", "--data", folder, "--out", tmp_path / "r.json") == 0
     said = capsys.readouterr().out
-    assert "(no interval: it takes at least two cases or cells)" in said
+    assert "(no interval: at least two cases or cells are needed)" in said
     assert "nan" not in said
 
 
@@ -412,5 +412,5 @@ def test_labels_of_no_class_are_not_counted_as_wrong(tmp_path, capsys):
     (folder / "manifest.csv").write_text("path,label,cell\ncrop0.png,1,a\ncrop1.png,mar,a\ncrop2.png,1,a\n")
     assert run("karyotype", folder, "--out", tmp_path / "out") == 0
     said = capsys.readouterr()
-    assert "of 2 labelled images," in said.out
-    assert "warning: a: labels that are no class of the model, and are not compared: mar\n" in said.err
+    assert "2 labelled images: " in said.out
+    assert "warning: a: labels that the model does not know are not compared: mar\n" in said.err

@@ -1,5 +1,5 @@
-"""Speed and memory of models, side by side in one run: what ``gricol-zoo benchmark`` and ``benchmarks/`` measure with.
+"""Measure the speed and memory of several models in one run; used by ``gricol-zoo benchmark`` and ``benchmarks/``.
 
-``timing`` repeats steps in turn, ``machine`` finds what the machine could do at best, ``models`` turns names into steps,
-``table`` writes rows under timm's column names.
+``timing`` times steps in turn, ``machine`` measures the peak speed of the machine, ``models`` turns model names into steps,
+``peers`` runs timm's networks on other runtimes, and ``rows`` makes rows with timm's column names.
 """

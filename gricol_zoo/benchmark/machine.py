@@ -1,4 +1,4 @@
-"""What a machine can do at best: multiply-adds per second in a matrix product and in several convolutions."""
+"""Peak speed of a machine: multiply-adds per second in a matrix product and in several convolutions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BATCH = 8
 
 
 def peak_steps(dtype: str, device: str = "cpu") -> tuple[dict[str, Step], dict[str, float]]:
-    """Return steps that do nothing but multiply, to be timed in turn with the models, and their multiply-adds (1e9)."""
+    """Return steps that only multiply, to be timed in turn with the models, and the multiply-adds of each (in 1e9)."""
     kind, where = DTYPES[dtype], torch.device(device)
     a, b = (torch.randn(MATRIX, MATRIX, device=where).to(kind) for _ in range(2))
     steps: dict[str, Step] = {f"matrix {MATRIX}": _waiting(lambda: a @ b, where)}
@@ -48,12 +48,12 @@ def _waiting(step: Step, device: torch.device) -> Step:
 
 
 def best_convolution(times: Mapping[str, Spread], gmacs: Mapping[str, float]) -> float:
-    """Return the peak: 1e9 multiply-adds per second of the best of the convolutions, by median."""
+    """Return the peak: the speed of the fastest convolution by median time, in 1e9 multiply-adds per second."""
     return max(gmacs[name] / times[name].median for name in CONVOLUTIONS)
 
 
 def describe_machine(device: str = "cpu") -> dict[str, Any]:
-    """Return what a figure's conditions are: device, threads, torch."""
+    """Return the conditions of a measurement: device name, number of CPU threads, torch version."""
     if device != "cpu":
         what = torch.cuda.get_device_name(device)
     else:

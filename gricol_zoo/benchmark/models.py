@@ -1,4 +1,4 @@
-"""From a model's name to steps that can be timed."""
+"""Turn a model's name into steps that can be timed."""
 
 from __future__ import annotations
 
@@ -32,17 +32,20 @@ FORMS = ("as is", "optimized", "compiled")
 
 @dataclass(frozen=True)
 class Subject:
-    """One model in one form, on one kind of input.
+    """One model to measure: its form, dtype, input channels, device and runtime.
 
     Attributes:
         name: one of our names, or ``timm/<name>`` for one of timm's own.
-        form: "as is" (fp32, as ``create_model`` gives it), "optimized" (channels-last, batch-norm folded for inference,
-            ``dtype``), or "compiled" (that, through torch.compile).
-        dtype: "fp32", "bf16", or "int8" on another runtime than torch; "as is" is always fp32.
-        in_chans: 0 takes the model's own.
+        form: "as is" (fp32, as ``create_model`` returns it), "optimized" (channels-last, batch-norm folded for inference,
+            in ``dtype``), or "compiled" (the same, with torch.compile).
+        dtype: "fp32", "bf16", or "int8" on a runtime other than torch; "as is" is always fp32.
+        in_chans: input channels; 0 takes the model's own.
         device: "cpu" or "cuda".
-        changes: fields of the spec, as for ``create_model``; of a timm model, arguments of timm's.
-        runtime: what computes an "optimized" form for inference (``gricol_zoo.runtimes``).
+        changes: fields of the spec to change, as for ``create_model``; for a timm model, arguments of timm's.
+        runtime: the runtime of an "optimized" form for inference (``gricol_zoo.runtimes``).
+
+    Raises:
+        GricolZooError: an unknown form, or a runtime other than torch for another form or a GPU.
     """
 
     name: str
@@ -61,7 +64,7 @@ class Subject:
 
 
 def load(subject: Subject) -> tuple[Any, tuple[int, int, int]]:
-    """Return the model and its (channels, height, width); a name with a tag has its weights, any other random ones."""
+    """Return the model and its input size (channels, height, width); trained weights if the name has a tag, else random."""
     torch.manual_seed(0)
     is_timm, name = parse_backbone_name(subject.name)
     if not is_timm:
@@ -73,7 +76,7 @@ def load(subject: Subject) -> tuple[Any, tuple[int, int, int]]:
 
 
 def inference_step(subject: Subject, batch_size: int) -> Step:
-    """Return a forward pass of the lower branch, or of a timm model, on random images."""
+    """Return a step that runs a forward pass of the lower branch, or of a timm model, on random images."""
     model, size = load(subject)
     model = model.deploy() if isinstance(model, GridModel) else model
     model.eval()
@@ -91,7 +94,7 @@ def inference_step(subject: Subject, batch_size: int) -> Step:
 
 
 def _fast(model: Any, x: Tensor, subject: Subject) -> Any:
-    """Return a model in its form for inference, ours or timm's; x is (B, C, H, W)."""
+    """Return a model of ours or timm's in the subject's form for inference; x is (B, C, H, W)."""
     compiled, ours = subject.form == "compiled", isinstance(model, DeployedModel)
     if subject.runtime != "torch":
         if ours:
@@ -101,10 +104,10 @@ def _fast(model: Any, x: Tensor, subject: Subject) -> Any:
 
 
 def settled(subject: Subject, batch_size: int) -> Subject:
-    """Return a subject with the dtype that its runtime computes in; of "auto", with the fastest runtime.
+    """Return a subject with the dtype that its runtime computes in; for "auto", also with the fastest runtime.
 
     Raises:
-        GricolZooError: the runtime is not installed, or does not have the dtype.
+        GricolZooError: the runtime is not installed, or does not support the dtype.
     """
     if subject.form == "as is":
         return subject
@@ -113,17 +116,18 @@ def settled(subject: Subject, batch_size: int) -> Subject:
     steps: list[tuple[Subject, Step]] = []
     for runtime, dtype in candidates(subject.dtype):
         one = replace(subject, runtime=runtime, dtype=dtype)
-        with contextlib.suppress(CheckpointError):  # one that answers otherwise is none to choose
+        with contextlib.suppress(CheckpointError):  # skip a runtime whose logits differ from torch's
             steps.append((one, inference_step(one, batch_size)))
     times = time_in_turn({index: step for index, (_, step) in enumerate(steps)}, rounds=3)
     return steps[min(times, key=lambda index: times[index].median)][0]
 
 
 def training_step(subject: Subject, batch_size: int, grad_checkpointing: bool = False) -> Step:
-    """Return a step of AdamW on random images and labels: every branch of ours, cross entropy for a timm model.
+    """Return a training step with AdamW on random images and labels.
 
-    "as is" is fp32 in the default memory format; "optimized" has the memory format, dtype and optimizer of
-    ``train`` (channels-last, autocast for bf16), without its augmentation, clipping and weight average.
+    A model of ours trains all its branches; a timm model trains with cross entropy. "as is" is fp32 in the default memory
+    format. "optimized" has the memory format, dtype and optimizer of ``train`` (channels-last, autocast for bf16), without its
+    augmentation, gradient clipping and weight averaging.
     """
     model, size = load(subject)
     if grad_checkpointing:
@@ -151,19 +155,19 @@ def training_step(subject: Subject, batch_size: int, grad_checkpointing: bool = 
 
 
 class PlainTask(nn.Module):
-    """Cross entropy of a network without branches."""
+    """Training task of a network without branches: cross entropy."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, images: Tensor, labels: Tensor, epoch: float) -> Tensor:
-        """Return the loss, a scalar; ``epoch`` changes nothing."""
+        """Return the loss, a scalar, of (B, C, H, W) images and (B,) labels; ``epoch`` is ignored."""
         return F.cross_entropy(self.model(images).float(), labels)
 
 
 def cost_of(subject: Subject) -> dict[str, Any]:
-    """Return image size, multiply-adds (1e9) and activations (1e6) of the deployed form, and its parameters (1e6)."""
+    """Return the cost of the deployed form: size (C, H, W), gmacs (1e9), macts (activations, 1e6) and params (1e6)."""
     model, size = load(replace(subject, device="cpu"))
     if isinstance(model, GridModel):
         model = model.deploy()

@@ -1,4 +1,4 @@
-"""timm's networks on other runtimes, written by the same exporter as ours, so that a comparison is fair."""
+"""Run timm's networks on other runtimes, with the same exporter as for our models, so that the comparison is fair."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from gricol_zoo.runtimes.runner import MAY_DIFFER
 
 
 def on_runtime(net: nn.Module, x: Tensor, runtime: str, dtype: str) -> Callable[[Tensor], Tensor]:
-    """Return any network as a callable of a runtime, once it has answered as torch does.
+    """Return a network as a callable on a runtime, after checking that its logits agree with torch's.
 
-    In int8 it is not compared: random weights have nothing to agree on.
+    In int8 the logits are not compared: with random weights they need not agree.
 
     Args:
         net: in evaluation mode, (B, C, H, W) -> (B, classes).
-        x: (B, C, H, W) float32, B >= 2; for int8 its activations set the scales.
-        runtime: of ``ENGINES``.
-        dtype: one of the runtime's.
+        x: (B, C, H, W) float32, B >= 2; for int8 its activations set the quantization scales.
+        runtime: a key of ``ENGINES``.
+        dtype: one that the runtime supports.
 
     Raises:
-        CheckpointError: it answers otherwise.
-        GricolZooError: it cannot be written.
+        CheckpointError: the logits differ from torch's by more than ``MAY_DIFFER``.
+        GricolZooError: the network cannot be exported.
     """
     with tempfile.TemporaryDirectory() as name:
         file, quantized = Path(name) / "peer.onnx", Path(name) / "peer.int8.onnx"

@@ -1,7 +1,8 @@
-"""Rows under timm's column names (benchmark.py of timm 1.0.31), with our own beside them; CSV and markdown.
+"""Benchmark rows with timm's column names (benchmark.py of timm 1.0.31) and some columns of our own; Markdown output.
 
-Units: samples per second; step times and latency in ms per batch, low and high are quartiles; gmacs in 1e9 and macts in 1e6
-an image; memory in MiB beyond weights and inputs; params in 1e6; peak_fraction of the best convolution timed in the same run.
+Units: samples per second; step time and latency in ms per batch, where low and high are quartiles; gmacs (1e9) and macts (1e6)
+per image; peak memory in MiB beyond weights and inputs; param_count in 1e6; peak_fraction is the speed relative to the fastest
+convolution timed in the same run.
 """
 
 from __future__ import annotations
@@ -42,14 +43,17 @@ def benchmark(
     rounds: int = 7,
     memory: bool = True,
 ) -> list[dict[str, Any]]:
-    """Time every subject in turn, with the machine's peaks beside them, and return a row each.
+    """Time all subjects in turn, together with the peak speed of the machine, and return one row per subject.
 
     Args:
         subjects: what to time; all on one device.
         kinds: "infer", "train" or both.
-        batch_size: images at once.
+        batch_size: images per batch.
         rounds: how often each is timed.
-        memory: also find each one's peak memory (a process each, some seconds).
+        memory: also measure the peak memory of each subject (on the CPU one process per subject, which takes some seconds).
+
+    Raises:
+        GricolZooError: a runtime is not installed, or does not support the dtype.
     """
     device = subjects[0].device
     subjects = [settled(subject, batch_size) for subject in subjects]
@@ -79,7 +83,7 @@ def benchmark(
 def _infer(
     rows: list[dict[str, Any]], subjects: Sequence[Subject], batch_size: int, rounds: int, memory: bool, device: str
 ) -> None:
-    dtypes = sorted({str(row["dtype"]) for row in rows} & set(DTYPES))  # torch has no peak of another
+    dtypes = sorted({str(row["dtype"]) for row in rows} & set(DTYPES))  # no peak is measured for others
     peaks = {dtype: peak_steps(dtype, device) for dtype in dtypes}
     steps: dict[Any, Any] = {(i, "batch"): inference_step(subject, batch_size) for i, subject in enumerate(subjects)}
     steps |= {(i, "one"): inference_step(subject, 1) for i, subject in enumerate(subjects)}
@@ -132,7 +136,7 @@ def _side(height: int, width: int) -> int | str:
 
 
 def to_markdown(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, str]] = MARKDOWN) -> str:
-    """Return rows as a markdown table of the columns that they have."""
+    """Return rows as a Markdown table; a column that no row has is left out."""
     used = [key for key in columns if any(key in row for row in rows)]
     lines = [_line(columns[key][0] for key in used), _line("---" for _ in used)]
     for row in rows:

@@ -1,4 +1,4 @@
-"""Time several steps in turn, and find the memory that one needs."""
+"""Time several steps in turn, and measure the peak memory of one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Spread(NamedTuple):
-    """Seconds of one step: median and quartiles over the rounds, and how many there were."""
+    """Seconds per step: median, lower and upper quartile over the rounds, and the number of rounds."""
 
     median: float
     low: float
@@ -28,13 +28,13 @@ class Spread(NamedTuple):
 
 
 def time_in_turn(steps: Mapping[Key, Step], rounds: int = 7, warm_up: int = 2, least: float = 0.1) -> dict[Key, Spread]:
-    """Time every step once a round, so that a machine that slows down slows all of them.
+    """Time every step once per round, so that a machine that slows down affects all steps alike.
 
     Args:
-        steps: name -> what to do; it must wait for the device to finish.
-        rounds: how often.
-        warm_up: steps before, not counted.
-        least: seconds; a shorter step is repeated within its round up to this.
+        steps: name -> step; a step must wait for the device to finish.
+        rounds: number of rounds.
+        warm_up: runs of each step before the first round, not counted.
+        least: seconds; a shorter step is repeated within each round to take about this long.
     """
     repeats = {}
     for name, step in steps.items():
@@ -54,30 +54,31 @@ def time_in_turn(steps: Mapping[Key, Step], rounds: int = 7, warm_up: int = 2, l
 
 
 def spread(seconds: list[float]) -> Spread:
-    """Return median and quartiles."""
+    """Return the median, the quartiles and the number of the given times."""
     low, median, high = np.percentile(seconds, [25, 50, 75])
     return Spread(float(median), float(low), float(high), len(seconds))
 
 
 def finish(device: torch.device) -> None:
-    """Wait until a GPU has done all it was given."""
+    """Wait until a GPU has finished its work; do nothing for other devices."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def peak_memory_of(make: Callable[..., Step], *arguments: Any, device: str = "cpu") -> float:
-    """Return the MiB that a step needs at its peak, beyond what is there once it is made (weights, inputs, libraries).
+    """Return the peak memory of a step in MiB, beyond what is in use once it is made (weights, inputs, libraries).
 
-    On the CPU: resident memory, in a process of its own (Linux; elsewhere NaN). On a GPU: what torch has allocated.
+    On the CPU this is resident memory, measured in a separate process (Linux only; NaN elsewhere, or if the process is
+    killed). On a GPU it is the memory that torch allocates.
 
     Args:
-        make: a function of a module, which returns the step.
-        arguments: for it; they are sent to the process.
+        make: a function at module level that returns the step.
+        arguments: its arguments; on the CPU they are pickled and sent to the process.
         device: where the step computes.
     """
     if device != "cpu":
         return _peak_here(make, arguments, device)
-    context = multiprocessing.get_context("spawn")  # a child that starts afresh: its memory is its own
+    context = multiprocessing.get_context("spawn")  # a fresh process, which shares no memory with this one
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=_tell_peak, args=(theirs, make, arguments, torch.get_num_threads()))
     child.start()
@@ -85,7 +86,7 @@ def peak_memory_of(make: Callable[..., Step], *arguments: Any, device: str = "cp
     try:
         return float(ours.recv())
     except EOFError:
-        return float("nan")  # it was killed, most likely for want of memory
+        return float("nan")  # it was killed, most likely because memory ran out
     finally:
         child.join()
 
@@ -104,10 +105,10 @@ def _peak_here(make: Callable[..., Step], arguments: tuple[Any, ...], device: st
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)  # else the step would use pages that the making of it has left, uncounted
+        ctypes.CDLL(None).malloc_trim(0)  # else the step could use free pages left from making it, which would not count
     try:
         before = _status("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is resident now
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak to the current resident memory
         step()
         step()
         return (_status("VmHWM") - before) / 2**10

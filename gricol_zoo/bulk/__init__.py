@@ -1,4 +1,4 @@
-"""Past one machine: columns in, columns out, for engines that spread batches over workers; and prediction on Ray Data."""
+"""Large-scale prediction: classifiers of column batches for engines such as Ray Data and Spark, and prediction on Ray Data."""
 
 from gricol_zoo.bulk.columns import ColumnClassifier, ColumnMeasurer
 

@@ -1,10 +1,12 @@
-"""Batches of columns, as Ray Data, Spark and Hugging Face datasets hand them out: images in, classes out.
+"""Classify batches of columns, as Ray Data, Spark and Hugging Face datasets pass them: images in, classes out.
 
-A batch is a mapping of column to n values. Images are in one column, as bytes of files, paths, PIL images, arrays, or mappings
-with ``bytes`` and ``path`` (what Hugging Face stores). Or they are named by two, ``root`` (a folder or zip) and ``file`` in it.
+A batch maps each column name to n values. The images are in one column, as file contents (bytes), paths, PIL images, arrays, or
+mappings with ``bytes`` and ``path`` (as Hugging Face stores them). Or two columns name them: ``root`` (a folder or zip) and
+``file`` (a path in it).
 
-The scale of a metaphase cell follows from all of its chromosomes, which a batch does not have. So it is a column too,
-``factor``, worked out before: ``ColumnMeasurer`` gives lengths, and ``gricol_zoo.data.scale.find_scales`` the factors.
+The scale of a metaphase cell depends on all of its chromosomes, which need not be in one batch. It is therefore computed
+beforehand and passed as a column, ``factor``: ``ColumnMeasurer`` gives the lengths, and ``gricol_zoo.data.scale.find_scales``
+the factors.
 """
 
 from __future__ import annotations
@@ -35,22 +37,23 @@ WORDS = ("prediction", "second", "error")
 
 
 class ColumnClassifier:
-    """Classifies batches of columns: for ``map_batches`` of Ray Data, ``map(batched=True)`` of datasets, pandas UDFs of Spark.
+    """Classifier of column batches: for ``map_batches`` of Ray Data, ``map(batched=True)`` of datasets, pandas UDFs of Spark.
 
-    A call returns the columns that came, but for the images, and those of predictions.csv: prediction, probability, second,
-    second_probability, review, turned (these None where the weights or the file say nothing), warnings, error; and
-    ``pixels``, a hash by which the same picture is found twice. A bad image gives a row with an error.
+    A call returns the input columns except the images, and the columns of predictions.csv: prediction, probability, second,
+    second_probability, review, turned (a number is None where it does not apply), warnings and error. It adds ``pixels``, a
+    hash of the image's pixels as hex digits, which finds the same image twice. An image that cannot be used gives a row with an
+    error.
 
-    It may be pickled: a worker that gets it loads the model at its first batch.
+    The object can be pickled: a worker that receives it loads the model at its first batch.
 
     Args:
-        model: a name or folder that has weights, "" for the packaged one; or a network.
-        runtime: what computes (``gricol_zoo.runtimes``).
-        dtype: of it.
-        image: the column with the images; without it, ``root`` and ``file``.
-        threads: of torch in the worker's process; 0 leaves them as they are.
-        preparation: of the crops; 0 leaves the weights' own.
-        ground: their background; "" leaves the weights' own.
+        model: the name or folder of weights, "" for the packaged ones; or a network.
+        runtime: the runtime that computes (``gricol_zoo.runtimes``).
+        dtype: the dtype on that runtime.
+        image: the column with the images; if a batch does not have it, ``root`` and ``file`` are used.
+        threads: torch threads in the worker's process; 0 leaves the number unchanged.
+        preparation: version of the crop preparation; 0 keeps the one of the weights.
+        ground: the background, "light", "dark" or "auto"; "" keeps the setting of the weights.
     """
 
     def __init__(
@@ -84,11 +87,11 @@ class ColumnClassifier:
         return classifier_on(model, self.dtype, self.runtime)
 
     def __call__(self, batch: Batch) -> dict[str, list[Any]]:
-        """Return a batch's columns with the answers, a list each.
+        """Return a batch's columns with the predictions, one list per column.
 
         Raises:
             GricolZooError: the model cannot be loaded.
-            KeyError: the batch has no images.
+            KeyError: the batch has neither the column with images nor ``root`` and ``file``.
         """
         columns = {name: list(values) for name, values in batch.items()}
         images = images_of(columns, self.image)
@@ -99,45 +102,45 @@ class ColumnClassifier:
         return kept | {name: [row[name] for row in typed] for name in answer({}, b"")}
 
     def frames(self, frames: Iterable[Any]) -> Iterator[Any]:
-        """Yield pandas frames of the answers to pandas frames, one each: for ``mapInPandas`` of Spark."""
+        """Yield a pandas frame of predictions for each pandas frame: for ``mapInPandas`` of Spark."""
         for frame in frames:
             yield type(frame)(self({name: frame[name].tolist() for name in frame.columns}))
 
 
 class ColumnMeasurer:
-    """Adds ``length`` to batches of columns: the length of each chromosome in crop pixels, NaN where there is none.
+    """Adds a column ``length`` to batches: the length of each chromosome in crop pixels, NaN if none was found.
 
     Args:
         how: how the model prepares crops: ``model.spec.preprocess``.
-        image: the column with the images; without it, ``root`` and ``file``.
+        image: the column with the images; if a batch does not have it, ``root`` and ``file`` are used.
     """
 
     def __init__(self, how: Preprocess, image: str = IMAGE) -> None:
         self.how, self.image = how, image
 
     def __call__(self, batch: Batch) -> dict[str, list[Any]]:
-        """Return a batch's columns, but for the images, with the lengths, a list each."""
+        """Return a batch's columns, except the images, with the lengths; one list per column."""
         columns = {name: list(values) for name, values in batch.items()}
         lengths = measure_lengths(images_of(columns, self.image), self.how).tolist()
         return {name: values for name, values in columns.items() if name != self.image} | {LENGTH: lengths}
 
 
 def answer(row: Mapping[str, Any], digest: bytes) -> dict[str, Any]:
-    """Return what one row of predictions.csv says of its image, numbers as numbers and None for what it leaves empty."""
+    """Return the prediction columns of one row of predictions.csv, typed: numbers as numbers, an empty number as None."""
     numbers = {name: kind(row[name]) if row.get(name, "") != "" else None for name, kind in NUMBERS.items()}
     words = {name: row.get(name, "") for name in WORDS}
     return {**words, **numbers, "warnings": "; ".join(row.get("warnings", [])), PIXELS: digest.hex()}
 
 
 class Column(Store):
-    """The images of a batch, each called by its number."""
+    """The images in a column of a batch, each named by its row number."""
 
     def __init__(self, images: Sequence[Any]) -> None:
         super().__init__(Path("the batch"), [])
         self.crops = images
 
     def read(self, name: str) -> bytes:
-        """Return an image as bytes of a file.
+        """Return an image as the bytes of an image file.
 
         Raises:
             ImageError: the value is missing, or is not an image.
@@ -149,14 +152,14 @@ class Column(Store):
 
 
 class Named(Store):
-    """The images that a batch names by root and file, each called by its number."""
+    """The images that a batch names by the columns root and file, each named by its row number."""
 
     def __init__(self, roots: Sequence[str], files: Sequence[str]) -> None:
         super().__init__(Path("the batch"), [])
         self.roots, self.files = roots, files
 
     def read(self, name: str) -> bytes:
-        """Return a file's bytes; errors as for ``Store``, and a root that cannot be opened is an ImageError."""
+        """Return a file's bytes; errors as for ``Store``, and an ImageError if the root cannot be opened."""
         try:
             store = opened(self.roots[int(name)])
         except ValueError as error:
@@ -166,12 +169,12 @@ class Named(Store):
 
 @lru_cache(maxsize=64)
 def opened(root: str) -> Store:
-    """Return a folder or zip, kept open by the process; a folder is not listed."""
+    """Return a folder or zip, which the process keeps open; the files of a folder are not listed."""
     return Store(Path(root), [] if Path(root).is_dir() else None)
 
 
 def images_of(columns: Batch, image: str = IMAGE) -> ImageSet:
-    """Return a batch as a set, each image called by its number.
+    """Return a batch as an image set, each image named by its row number.
 
     Raises:
         KeyError: it has neither the column with images nor ``root`` and ``file``.

@@ -1,7 +1,7 @@
-"""Prediction on Ray Data: batches go to workers on one machine or many, rows come back in order, to one file.
+"""Prediction on Ray Data: batches go to workers on one or many machines; rows come back in order and go to one file.
 
-The driver lists the images and writes the rows; workers read, prepare and classify. A worker that dies takes nothing along:
-Ray gives its batch to another, and the driver sees each batch once, so each image has one row.
+The driver lists the images and writes the rows; the workers read, prepare and classify. If a worker dies, nothing is lost: Ray
+gives its batch to another worker. The driver sees each batch once, so each image has one row.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from gricol_zoo.errors import GricolZooError, QualityWarning
 from gricol_zoo.inference.predict import Seen, open_paths
 from gricol_zoo.progress import LOGGER
 
-MOST_BLOCKS = 4096  # of names: few enough to keep track of, many enough that little is lost with a worker
+MOST_BLOCKS = 4096  # of image names: few enough to keep track of, many enough that a worker that dies loses little work
 Work = Callable[[Batch], dict[str, Any]]
 
 
 class How(NamedTuple):
-    """How to predict.
+    """Settings of a prediction.
 
     Attributes:
-        classify: what each worker does.
-        workers: how many; 0 takes one for each processor of the cluster.
-        batch_size: images at once; 0 takes what suits the model.
+        classify: the classifier that each worker runs.
+        workers: number of workers; 0 takes one per CPU of the cluster.
+        batch_size: images per batch; 0 takes the model's own.
         scale: "auto", "none" or a number (``gricol_zoo.data.scale``).
     """
 
@@ -43,20 +43,21 @@ class How(NamedTuple):
 
 
 def predict(paths: Sequence[str | Path], out: Path, how: How, layout: str = "auto") -> Iterator[list[dict[str, Any]]]:
-    """Classify images on Ray, and yield rows as they are written: as predictions.csv has them, numbers as numbers.
+    """Classify images on Ray, and yield the rows of each batch as they are written.
 
-    A cluster is found as Ray finds it (``RAY_ADDRESS``); without one, processes of this machine are it. Files must be at the
-    same place for all workers.
+    The rows have the columns of predictions.csv, with numbers as numbers. Ray finds its cluster as usual (``RAY_ADDRESS``);
+    without one it starts processes on this machine. All workers must see the files at the same paths.
 
     Args:
-        paths: images, folders, zips and CSVs, as for ``open_paths``; or Parquet with a column ``image`` (bytes, or a mapping
-            with bytes), and perhaps path, case, cell and label.
-        out: a CSV, or Parquet by its suffix.
+        paths: images, folders, zips and CSVs, as for ``open_paths``; or Parquet files with a column of images (bytes, or a
+            mapping with bytes; its name is ``how.classify.image``) and optionally path, case, cell and label.
+        out: the file to write; Parquet if its suffix is .parquet, else CSV.
         how: see ``How``.
-        layout: of folders and zips.
+        layout: of folders and zips, as for ``open_paths``.
 
     Raises:
-        GricolZooError: Ray is not installed, nothing to predict, or Parquet among other inputs.
+        GricolZooError: Ray is not installed, there is nothing to predict, Parquet is mixed with other inputs, or a worker
+            failed.
     """
     ray = _start()
     classifier = how.classify.classifier
@@ -72,10 +73,10 @@ def predict(paths: Sequence[str | Path], out: Path, how: How, layout: str = "aut
 
 
 def _start() -> Any:
-    """Return Ray, started.
+    """Start Ray unless it is running, and return its module.
 
     Raises:
-        GricolZooError: it is not installed.
+        GricolZooError: Ray is not installed.
     """
     try:
         import ray
@@ -92,7 +93,7 @@ def _start() -> Any:
 
 
 class Tasks(NamedTuple):
-    """What is spread over the workers: tables, a block each, of which a worker takes so many rows at once."""
+    """The work to spread over the workers: tables (one per block), the rows per batch, and a wrapper of the work."""
 
     blocks: Sequence[Any]
     rows: int
@@ -100,22 +101,22 @@ class Tasks(NamedTuple):
 
 
 def _tasks(paths: Sequence[str | Path], layout: str, size: int, how: How) -> Tasks:
-    """Return the images that paths name, in batches, or the row groups of Parquet; neither has pixels yet.
+    """Return the names of the images in batches, or the row groups of Parquet files; no pixels are read yet.
 
     Raises:
-        GricolZooError: as for ``open_paths`` and ``row_groups``, or Parquet among other inputs.
+        GricolZooError: as for ``open_paths`` and ``row_groups``, or Parquet is mixed with other inputs.
     """
     tables = [Path(path) for path in paths if Path(path).suffix.lower() == PARQUET]
     if not tables:
         return Tasks(_named(open_paths(paths, layout), size), size, lambda work: work)
     if len(tables) < len(paths):
-        raise GricolZooError("Give Parquet files alone, or images, folders, zips and CSVs alone.")
+        raise GricolZooError("Parquet files cannot be mixed with images, folders, zips and CSVs. Predict them separately.")
     image = how.classify.image
     return Tasks(row_groups(tables, image), 1, lambda work: RowGroups(work, size))
 
 
 def _named(sets: Sequence[ImageSet], size: int) -> list[Any]:
-    """Return the images of sets as tables of names, a row each, in blocks of whole batches."""
+    """Return tables that name the images of the sets, one row per image, in blocks of whole batches."""
     import pyarrow as pa
 
     for images in sets:
@@ -138,10 +139,10 @@ def _named(sets: Sequence[ImageSet], size: int) -> list[Any]:
 
 
 def _run(ray: Any, tasks: Tasks, work: Work, workers: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows of all tasks, in order, worked on by processes that stay: ``work`` is sent to each once.
+    """Yield the rows of all tasks in order; ``work`` is sent once to each worker process, which stays alive.
 
     Raises:
-        GricolZooError: a worker failed otherwise than by dying.
+        GricolZooError: Ray reports an error of a worker. (A worker that dies is replaced.)
     """
     processors = int(ray.cluster_resources().get("CPU", 1))
     workers = workers or processors
@@ -151,7 +152,7 @@ def _run(ray: Any, tasks: Tasks, work: Work, workers: int) -> Iterator[list[dict
         batch_size=tasks.rows,
         batch_format="numpy",
         concurrency=workers,
-        num_cpus=min(1, processors / workers),  # or those for whom there is no room would be waited for
+        num_cpus=min(1, processors / workers),  # else Ray would wait for workers that it has no room for
     )
     try:
         for table in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
@@ -162,18 +163,18 @@ def _run(ray: Any, tasks: Tasks, work: Work, workers: int) -> Iterator[list[dict
 
 
 class Worker:
-    """What a process of Ray has: any callable of batches."""
+    """A worker process of Ray: it holds a callable of batches."""
 
     def __init__(self, work: Any) -> None:
         self.work = work
 
     def __call__(self, batch: Batch) -> Any:
-        """Return a batch, worked on; or yield several."""
+        """Return the result of a batch, or an iterator of several results."""
         return self.work(batch)
 
 
 def _scaled(ray: Any, tasks: Tasks, how: How) -> Work:
-    """Return the work with a column of factors before it; for "auto" the images are measured now, each cell's together."""
+    """Return the work with scale factors added to each batch; for "auto" all images are measured first."""
     if how.scale != "auto":
         return Scaled(how.classify, {}, float(how.scale))
     preprocess = how.classify.classifier.preprocess
@@ -189,23 +190,23 @@ def _scaled(ray: Any, tasks: Tasks, how: How) -> Work:
 
 
 class Scaled:
-    """Work on batches that get the column ``factor`` before.
+    """Adds the column ``factor`` to batches, then runs ``work`` on them.
 
     Args:
-        work: what follows.
-        factors: by case and cell.
-        rest: of all others.
+        work: what to run.
+        factors: scale factors by (case, cell).
+        rest: the factor of all other images.
     """
 
     def __init__(self, work: Work, factors: Mapping[tuple[str, str], float], rest: float) -> None:
         self.work, self.factors, self.rest = work, factors, rest
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
-        """Return a batch, worked on."""
+        """Return the result of a batch."""
         return self.work(self.with_factors(batch))
 
     def with_factors(self, batch: Batch) -> dict[str, Any]:
-        """Return a batch with the column."""
+        """Return a batch with the column ``factor``."""
         columns = {name: list(values) for name, values in batch.items()}
         count = len(next(iter(columns.values())))
         keys = zip(*(map(str, columns.get(name) or [""] * count) for name in ("case", "cell")), strict=True)
@@ -217,14 +218,14 @@ def _word(row: Mapping[str, Any], name: str) -> str:
 
 
 class Twice:
-    """Finds the same picture twice in a cell, each input by itself, and numbers the images that have no path."""
+    """Finds the same image twice within a cell of one input, and numbers the images that have no path."""
 
     def __init__(self) -> None:
         self.seen: dict[str, Seen] = {}
         self.count = 0
 
     def look(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a row with all that a table needs."""
+        """Return a row with all columns of the table, and a warning if the image was seen before."""
         self.count += 1
         known = {name: _word(row, name) for name in ("path", "case", "cell", "label")}
         known["path"] = known["path"] or f"image {self.count}"

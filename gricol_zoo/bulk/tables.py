@@ -1,4 +1,4 @@
-"""Parquet in, a row group at a time; rows of predictions out, batch by batch: CSV, or Parquet with numbers as numbers."""
+"""Read Parquet one row group at a time, and write predictions batch by batch: CSV, or Parquet with typed numbers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gricol_zoo.inference.predict import COLUMNS
 
 PARQUET = ".parquet"
 Write = Callable[[Sequence[dict[str, Any]]], None]
-"""Takes typed rows, with the names in ``COLUMNS``."""
+"""Writes typed rows that have the columns ``COLUMNS``."""
 
 
 @contextlib.contextmanager
 def open_table(file: Path) -> Iterator[Write]:
-    """Open a file for rows: Parquet by its suffix, else CSV as `predict` writes it."""
+    """Open a file for writing rows: Parquet if its suffix is .parquet, else CSV as `predict` writes it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with (_parquet if file.suffix.lower() == PARQUET else _csv)(file) as write:
         yield write
@@ -34,7 +34,7 @@ def _csv(file: Path) -> Iterator[Write]:
 
 
 def as_text(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a typed row as `predict` writes it: four digits of a probability, nothing for None."""
+    """Return a typed row as `predict` writes it: four decimals for a probability, an empty cell for None."""
     return {name: "" if value is None else f"{value:.4f}" if isinstance(value, float) else value for name, value in row.items()}
 
 
@@ -52,10 +52,14 @@ def _parquet(file: Path) -> Iterator[Write]:
 
 
 def row_groups(files: Sequence[Path], image: str) -> list[Any]:
-    """Return the row groups of Parquet files, and of folders of them, as tables of one row: file and number of the group.
+    """Return the row groups of Parquet files, or of folders of them, as one-row tables with the columns table and group.
+
+    Args:
+        files: Parquet files, or folders that hold some.
+        image: the column that each file must have.
 
     Raises:
-        GricolZooError: a file that cannot be read, or has no column ``image``.
+        GricolZooError: a file cannot be read or lacks the column, or there are no rows.
     """
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
@@ -78,18 +82,18 @@ def row_groups(files: Sequence[Path], image: str) -> list[Any]:
 
 
 class RowGroups:
-    """Work on whole row groups, read here and handed on in batches.
+    """Reads row groups and runs ``work`` on them in batches.
 
     Args:
         work: takes a batch of a file's columns.
-        size: rows of a batch.
+        size: rows per batch.
     """
 
     def __init__(self, work: Callable[[Mapping[str, Any]], Any], size: int) -> None:
         self.work, self.size = work, size
 
     def __call__(self, batch: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield what becomes of the row groups that a batch names."""
+        """Yield the results of the row groups that a batch names."""
         from pyarrow.parquet import ParquetFile
 
         for file, group in zip(batch["table"], batch["group"], strict=True):

@@ -1,5 +1,5 @@
-"""Classical chromosome analysis: mask, medial axis, profiles, straightening, and two systems on hand-made features.
+"""Classical chromosome analysis: mask, medial axis, profiles, straightening, and two classifiers on hand-crafted features.
 
-``straighten(grey)`` gives a straight chromosome; ``fit("poletti2012", images)`` trains a system, ``load(folder)`` reads one.
-scipy is needed, and scikit-learn to train: the extra ``classical``.
+``straighten(grey)`` returns a straight chromosome; ``fit("poletti2012", images)`` trains a system and ``load(folder)`` reads
+one. Needs scipy, and scikit-learn for training: install the extra ``classical``.
 """

@@ -1,11 +1,11 @@
 """Straightening by cutting at the bend (Javan-Roshtkhari and Setarehdan, 2008; Sharma et al., CVPR Workshops 2017).
 
-A chromosome that fills its upright box is straight already. A bent one is turned until its horizontal projection (pixels a row)
-has two high, equal maxima, the arms, with a deep minimum between them, the bend. It is cut there, each arm is turned until it
-is narrowest, the two are stacked, and the wedge that opens between them is filled with the means of the rows.
+A chromosome that fills its upright box is already straight. A bent one is rotated until its horizontal projection (mask pixels
+per row) has two high, equal maxima (the arms) with a deep minimum between them (the bend). It is cut there, each arm is rotated
+until it is narrowest, the two are stacked, and the wedge that opens between them is filled with the row means.
 
-Ours, where the papers leave a choice: the box is the one along the principal axis; of an arm's two upright positions the one
-with its cut towards the joint is taken; the arms are joined at the middles of their cuts.
+Our choices where the papers leave one open: the box is the one along the principal axis; of an arm's two upright positions we
+take the one with its cut towards the joint; the arms are joined at the middles of their cuts.
 """
 
 from __future__ import annotations
@@ -14,15 +14,20 @@ import numpy as np
 
 from gricol_zoo.data.preprocess import measure_pose
 
-WHITENESS = 170  # of 255: mean of the mask in its box from which it counts as straight
+WHITENESS = 170  # of 255: from this mean of the mask in its bounding box on, the chromosome counts as straight
 STEP = 5  # degrees between the positions tried
-WEIGHTS = (0.434, 0.566)  # of the maxima's difference and of the minimum between them
+WEIGHTS = (0.434, 0.566)  # w1, of the difference of the two maxima, and w2, of the minimum between them
 WINDOW, ORDER = 9, 2  # of the Savitzky-Golay filter that smooths the projection
-LEAST_ARM = 0.15  # of the rows: a maximum nearer than that to the other is the same arm
+LEAST_ARM = 0.15  # of the rows: two maxima that are nearer to each other than this belong to the same arm
 
 
 def straighten_arms(value: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return the straight chromosome, (h, w) float, of (H, W) values that are 0 outside the mask; the upper end stays up."""
+    """Return the straightened chromosome, (h, w) float; the upper end stays up.
+
+    Args:
+        value: (H, W) float, 0 outside the mask.
+        mask: (H, W) bool.
+    """
     pose = measure_pose(mask.astype(float))
     angle = 0.0 if pose is None else float(np.degrees(pose.angle))
     upright, upright_mask = turned(value, mask, -angle)
@@ -35,7 +40,7 @@ def straighten_arms(value: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return _cropped(upright, upright_mask)
     upper, lower = (_upright_arm(part, part_mask, cut_below=index == 0) for index, (part, part_mask) in enumerate(parts))
     straight = _stack(upper, lower)
-    # The position of the bend may have turned the crop over: the arm that was higher in the crop goes on top.
+    # The rotation that shows the bend may have turned the crop over: the arm that was higher in the crop goes on top.
     ys = np.indices(mask.shape)[0].astype(float)
     heights, heights_mask = turned(ys * mask, mask, angle)
     means = [heights[rows][heights_mask[rows]].mean() for rows in (slice(None, row), slice(row, None))]
@@ -49,7 +54,7 @@ def whiteness(mask: np.ndarray) -> float:
 
 
 def find_bend(mask: np.ndarray) -> tuple[float, int]:
-    """Return by how many degrees (counter-clockwise) the mask is to be turned, and the row of the turned mask to cut before."""
+    """Return the rotation in degrees (counter-clockwise) and the row of the rotated (H, W) mask before which to cut."""
     best, found = np.inf, (0.0, mask.shape[0] // 2)
     for angle in range(0, 180, STEP):
         _, there = turned(mask.astype(float), mask, angle)
@@ -60,12 +65,13 @@ def find_bend(mask: np.ndarray) -> tuple[float, int]:
 
 
 def bend_score(projection: np.ndarray) -> tuple[float, int]:
-    """Return w1 |P1 - P2| / (P1 + P2) + w2 P3 / (P1 + P2), least at the bend, and the row of P3.
+    """Return the score w1 |P1 - P2| / (P1 + P2) + w2 P3 / (P1 + P2), which is lowest at the bend, and the row of P3.
 
-    P1 and P2 are the two largest maxima of the smoothed projection, P3 is the least value between them.
+    P1 and P2 are the two largest maxima of the smoothed projection, P3 is the smallest value between them. The score is
+    infinite if there are fewer than two maxima.
 
     Args:
-        projection: (rows,) pixels a row. Without two maxima the score is infinite.
+        projection: (rows,) mask pixels per row.
     """
     from scipy.signal import find_peaks, savgol_filter
 
@@ -73,7 +79,7 @@ def bend_score(projection: np.ndarray) -> tuple[float, int]:
         return np.inf, len(projection) // 2
     smooth = np.maximum(savgol_filter(projection.astype(float), WINDOW, ORDER), 0)
     occupied = int(np.count_nonzero(projection))
-    padded = np.concatenate([[0.0], smooth, [0.0]])  # so that a maximum at the border is one
+    padded = np.concatenate([[0.0], smooth, [0.0]])  # so that a maximum at the border is found
     peaks = find_peaks(padded, distance=max(1, LEAST_ARM * occupied))[0] - 1
     if len(peaks) < 2:
         return np.inf, len(projection) // 2
@@ -85,23 +91,23 @@ def bend_score(projection: np.ndarray) -> tuple[float, int]:
 
 
 def turned(value: np.ndarray, mask: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return value and mask turned by degrees, counter-clockwise, on a canvas that holds all of it."""
+    """Return (H, W) value and mask rotated counter-clockwise by ``angle`` degrees, on a canvas large enough for both."""
     from scipy import ndimage
 
     if angle == 0:
         return value, mask
     share = ndimage.rotate(mask.astype(np.float64), angle, order=1)
-    # Divided by how much of a pixel is mask: else a cut, which is turned twice, would be a dark line.
+    # Divide by the share of each pixel that is mask: else a cut edge, which is rotated twice, would become a dark line.
     return np.where(share > 0.5, ndimage.rotate(value, angle, order=1) / np.maximum(share, 0.5), 0.0), share > 0.5
 
 
 def _upright_arm(value: np.ndarray, mask: np.ndarray, cut_below: bool) -> tuple[np.ndarray, float]:
-    """Return an arm turned to where it is narrowest, cropped, and the column of the middle of its cut.
+    """Return an arm rotated to its narrowest position and cropped, and the column of the middle of its cut.
 
     Args:
-        value: (H, W).
+        value: (H, W) float.
         mask: (H, W) bool, cut at its last row (``cut_below``) or at its first.
-        cut_below: where the cut is, and is to be again.
+        cut_below: whether the cut is at the bottom, before and after the rotation; else it is at the top.
     """
     cut = np.zeros(mask.shape)
     cut[(-1 if cut_below else 0), mask[-1 if cut_below else 0]] = 1
@@ -127,13 +133,13 @@ def _upright_arm(value: np.ndarray, mask: np.ndarray, cut_below: bool) -> tuple[
 
 
 def _fill_wedge(arm: np.ndarray, mask: np.ndarray, under: np.ndarray, cut_below: bool) -> np.ndarray:
-    """Return an arm with what its slanting cut leaves empty before the joint filled with the means of the rows.
+    """Return an arm with the wedge between its slanting cut and the joint filled with the row means.
 
     Args:
-        arm: (H, W).
+        arm: (H, W) float.
         mask: (H, W) bool.
         under: (W,) bool, the columns of the cut.
-        cut_below: the joint is at the last row of the mask; else at the first.
+        cut_below: whether the joint is at the last row of the mask; else it is at the first.
     """
     rows = np.arange(len(mask))[:, None]
     occupied = np.nonzero(mask.any(1))[0]
@@ -152,7 +158,7 @@ def _place(layer: np.ndarray, angle: float) -> np.ndarray:
 
 
 def _stack(upper: tuple[np.ndarray, float], lower: tuple[np.ndarray, float]) -> np.ndarray:
-    """Return two arms one above the other, the middles of their cuts in one column."""
+    """Return two arms stacked, with the middles of their cuts in the same column."""
     middle = round(max(upper[1], lower[1]))
     width = max(middle - round(cut) + arm.shape[1] for arm, cut in (upper, lower))
     height = upper[0].shape[0] + lower[0].shape[0]

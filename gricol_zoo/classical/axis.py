@@ -1,8 +1,8 @@
 """The medial axis of a mask as one smooth line from end to end.
 
-In the line of the medial-axis methods for chromosomes (Poletti et al., CMPB 2012); only the abstract was at hand, so the steps
-are ours: the ends are the two pixels farthest from each other inside the mask, the line between them is the cheapest path
-where pixels cost the more the nearer they are to the outline, and it is then moved into the middle of its cross-sections. A
+It follows the medial-axis methods for chromosomes (Poletti et al., CMPB 2012). Only the abstract was available, so the steps
+are ours. The ends are the two pixels that are farthest from each other inside the mask. The line between them is the cheapest
+path, where a pixel costs more the nearer it is to the outline. The line is then moved into the middle of its cross-sections. A
 path has no branches, so nothing has to be pruned.
 """
 
@@ -14,10 +14,10 @@ import numpy as np
 
 from gricol_zoo.errors import ImageError
 
-STEP = 0.5  # pixels between the points while the axis is found
+STEP = 0.5  # pixels between the points while the axis is being computed
 CENTRINGS = 3  # rounds of moving each point into the middle of its cross-section
 SMOOTHING = 0.35  # of the chromosome's width: standard deviation, along the axis, of the Gaussian that smooths it
-TRIM = 0.5  # of the width, cut off at each end before it is extended straight: the path runs into a corner there
+TRIM = 0.5  # of the width, cut off at each end before the axis is extended straight: the path runs into a corner there
 TREND = 0.6  # of the width, before each end, that gives the direction of the extension
 BLOCK = 32  # steps of a cross-section that are looked at together
 
@@ -27,10 +27,10 @@ def find_axis(mask: np.ndarray, points: int = 0) -> np.ndarray:
 
     Args:
         mask: (H, W) bool, one piece.
-        points: how many; 0 takes one a pixel of length (and at least 2).
+        points: number of points; 0 takes one per pixel of length (at least 2).
 
     Raises:
-        ImageError: a mask without extent.
+        ImageError: the mask has fewer than 3 pixels.
     """
     path = _cheapest_path(mask)
     width = mask.sum() / max(len(path), 1)
@@ -47,12 +47,12 @@ def find_axis(mask: np.ndarray, points: int = 0) -> np.ndarray:
 
 
 def length_of(axis: np.ndarray) -> float:
-    """Return the length of a line of (n, 2) points, in pixels."""
+    """Return the length in pixels of a line of (n, 2) points."""
     return float(np.hypot(*np.diff(axis, axis=0).T).sum())
 
 
 def bend_of(axis: np.ndarray) -> float:
-    """Return by how many degrees a line turns from its first third to its last, 0..180; 0 is straight."""
+    """Return the angle in degrees, 0..180, between the first and the last third of a line of (n, 2) points; 0 is straight."""
     third = max(1, len(axis) // 3)
     first, last = axis[third] - axis[0], axis[-1] - axis[-1 - third]
     cosine = first @ last / max(float(np.hypot(*first) * np.hypot(*last)), 1e-12)
@@ -66,7 +66,7 @@ def directions(axis: np.ndarray) -> np.ndarray:
 
 
 def _cheapest_path(mask: np.ndarray) -> np.ndarray:
-    """Return the path through the mask, (n, 2) as (x, y), between its two ends."""
+    """Return the path through the mask between its two ends, (n, 2) float as (x, y)."""
     from scipy import ndimage
     from scipy.sparse.csgraph import dijkstra
 
@@ -75,7 +75,7 @@ def _cheapest_path(mask: np.ndarray) -> np.ndarray:
     if len(ys) < 3:
         raise ImageError(f"a mask of {len(ys)} pixels has no axis")
     plain = _graph(mask, np.ones(len(ys)))
-    # Twice from the farthest: the two ends of what is longest inside the mask, even where it is bent like a horseshoe.
+    # Twice to the farthest pixel: this finds the two ends of the longest path inside the mask, even of a horseshoe.
     start = int(np.hypot(ys - ys.mean(), xs - xs.mean()).argmax())
     for _ in range(2):
         reach = dijkstra(plain, directed=False, indices=start)
@@ -89,7 +89,12 @@ def _cheapest_path(mask: np.ndarray) -> np.ndarray:
 
 
 def _graph(mask: np.ndarray, cost: np.ndarray) -> Any:
-    """Return the 8-neighbour graph of the mask's pixels as a sparse matrix; an edge costs its length times the mean cost."""
+    """Return the 8-neighbour graph of the mask's pixels as a sparse matrix; an edge costs its length times the mean cost.
+
+    Args:
+        mask: (H, W) bool.
+        cost: (number of mask pixels,) float.
+    """
     from scipy.sparse import coo_array
 
     number = np.full(np.array(mask.shape) + 2, -1)
@@ -109,7 +114,7 @@ def _graph(mask: np.ndarray, cost: np.ndarray) -> Any:
 
 
 def _resample(line: np.ndarray, step: float = 0.0, count: int = 0) -> np.ndarray:
-    """Return a line with its points evenly spaced: ``count`` of them, or as many as ``step`` gives."""
+    """Return a line with evenly spaced points: ``count`` of them, or about one every ``step`` pixels."""
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
     count = count or max(2, round(along[-1] / step) + 1)
     places = np.linspace(0, along[-1], count)
@@ -117,7 +122,7 @@ def _resample(line: np.ndarray, step: float = 0.0, count: int = 0) -> np.ndarray
 
 
 def _smooth(line: np.ndarray, sigma: float) -> np.ndarray:
-    """Return a line smoothed along itself; its ends stay (each side is continued by its reflection through the end)."""
+    """Return a line smoothed with a Gaussian of ``sigma`` points; the ends stay, because the line is reflected through them."""
     from scipy import ndimage
 
     reach = min(len(line) - 1, int(np.ceil(4 * sigma)))
@@ -129,14 +134,14 @@ def _smooth(line: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _cut(line: np.ndarray, length: float) -> np.ndarray:
-    """Return an evenly spaced line without that many pixels at each end, but never less than its middle half."""
+    """Return an evenly spaced line without ``length`` pixels at each end, but at least its middle half."""
     step = length_of(line) / (len(line) - 1)
     count = min(round(length / step), len(line) // 4)
     return line[count : len(line) - count]
 
 
 def _extend(line: np.ndarray, mask: np.ndarray, trend: float) -> np.ndarray:
-    """Return a line continued straight at both ends until it leaves the mask."""
+    """Return a line extended straight at both ends until it leaves the mask; ``trend`` pixels give the direction."""
     step = max(length_of(line) / (len(line) - 1), 1e-6)
     back = min(max(1, round(trend / step)), len(line) - 1)
     ends = []
@@ -150,7 +155,7 @@ def _extend(line: np.ndarray, mask: np.ndarray, trend: float) -> np.ndarray:
 
 
 def _centre(line: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return a line with each point moved into the middle of its cross-section."""
+    """Return a line with each point moved to the middle of its cross-section."""
     along = directions(line)
     normal = np.stack([-along[:, 1], along[:, 0]], 1)
     left, right = cross_sections(line, normal, mask)
@@ -158,7 +163,14 @@ def _centre(line: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def cross_sections(line: np.ndarray, normal: np.ndarray, mask: np.ndarray, step: float = 0.25) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far the mask reaches from each point of a line, against its normal and along it, (n,) pixels each."""
+    """Return how far the mask reaches from each point of a line, against and along the normal: two (n,) arrays, in pixels.
+
+    Args:
+        line: (n, 2) as (x, y).
+        normal: (n, 2) unit vectors.
+        mask: (H, W) bool.
+        step: pixels between the places that are looked at.
+    """
     reach = np.arange(0, max(mask.shape), step)
     return _leaves(line, -normal, mask, reach) * step, _leaves(line, normal, mask, reach) * step
 
@@ -181,7 +193,7 @@ def _leaves(line: np.ndarray, way: np.ndarray, mask: np.ndarray, reach: np.ndarr
 
 
 def inside_of(mask: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Say of each place (..., 2) as (x, y) whether its pixel is in the mask, (...,) bool."""
+    """Return for each place, (..., 2) as (x, y), whether its pixel is in the mask: (...,) bool."""
     height, width = mask.shape
     framed = np.zeros((height + 2, width + 2), bool)  # places outside the image fall on the frame
     framed[1:-1, 1:-1] = mask

@@ -1,4 +1,4 @@
-"""Bend a nearly straight chromosome along an arc of a circle: a controlled bend on a real crop."""
+"""Bend a nearly straight chromosome along a circular arc: a controlled bend of a real crop."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class Frame(NamedTuple):
 
     Attributes:
         origin: (2,) its middle.
-        along: (2,) unit direction down it; across: (2,) the same turned to the right where it runs down.
-        length: from end to end.
+        along: (2,) unit vector along it, from its upper end down.
+        across: (2,) unit vector at right angles to it, to the right of a line that runs down.
+        length: from end to end, in pixels.
     """
 
     origin: np.ndarray
@@ -31,28 +32,28 @@ class Frame(NamedTuple):
 
 
 def bend(grey: np.ndarray, degrees: float) -> np.ndarray:
-    """Bend the chromosome of a crop so that its axis turns by so much from end to end, its length along the axis kept.
+    """Bend the chromosome of a crop so that its axis turns by ``degrees`` from end to end; its length along the axis is kept.
 
-    What bend it has already stays on top of that. Where the radius of the arc is less than half the chromosome's width, its
-    inner edge is lost in the arc's centre.
+    A bend that the chromosome already has is added to this. If the radius of the arc is less than half the chromosome's width,
+    the inner edge is lost at the centre of the arc.
 
     Args:
         grey: (H, W) float in 0..1, one chromosome.
-        degrees: of turn, up to 300 either way; positive bends the ends to the right of a chromosome that stands upright, as in
-            ``render``; 0 gives the crop back.
+        degrees: angle of the bend, -300..300; positive bends the ends of an upright chromosome to the right, as in
+            ``render``; 0 returns the crop unchanged.
 
     Returns:
-        (h, w) float32 in 0..1 in the crop's own scale and grey values, with the crop's own margins around the chromosome.
+        (h, w) float32 in 0..1 with the crop's scale, grey values and margins around the chromosome.
 
     Raises:
         GricolZooError: more than 300 degrees.
-        ImageError: no chromosome that can be measured (``find_mask``).
+        ImageError: there is no chromosome that can be measured (``find_mask``).
     """
     return next(bend_each(grey, [degrees]))
 
 
 def bend_each(grey: np.ndarray, angles: Sequence[float]) -> Iterator[np.ndarray]:
-    """Yield the crop bent by each of the angles, as ``bend`` does; its axis is found once."""
+    """Yield the crop bent by each of the angles (degrees), as ``bend`` does; the axis is computed only once."""
     for degrees in angles:
         if not abs(degrees) <= MOST:
             raise GricolZooError(f"Expected at most {MOST:g} degrees either way, but got {degrees}.")
@@ -66,7 +67,7 @@ def bend_each(grey: np.ndarray, angles: Sequence[float]) -> Iterator[np.ndarray]
 
 
 def fit_line(axis: np.ndarray) -> Frame:
-    """Fit a straight line to an axis of (n, 2) points, evenly spaced: least squares at right angles to it."""
+    """Fit a straight line to an axis of (n, 2) evenly spaced points (total least squares)."""
     mean = axis.mean(0)
     along = np.linalg.svd(axis - mean)[2][0]
     if along @ (axis[-1] - axis[0]) < 0:
@@ -77,25 +78,28 @@ def fit_line(axis: np.ndarray) -> Frame:
 
 
 def onto_arc(across: np.ndarray, along: np.ndarray, curvature: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the points of a straight chromosome come to lie, in its own frame; ``from_arc`` undoes it.
+    """Map points of the straight chromosome to the bent one, both in the frame of its line; ``from_arc`` is the inverse.
 
     Args:
         across: pixels to the right of the line.
-        along: pixels down it from its middle, of the same shape.
-        curvature: radians a pixel, not 0.
+        along: pixels down the line from its middle, of the same shape.
+        curvature: radians per pixel, not 0.
+
+    Returns:
+        The same two coordinates after bending.
     """
     radius = np.maximum(1 - curvature * across, 0) / curvature
     return 1 / curvature - radius * np.cos(curvature * along), radius * np.sin(curvature * along)
 
 
 def from_arc(across: np.ndarray, along: np.ndarray, curvature: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points of the straight chromosome that came to lie at these, across and along the line."""
+    """Map points of the bent chromosome back to the straight one; arguments and result as for ``onto_arc``."""
     x, y = 1 - curvature * across, curvature * along
     return (1 - np.hypot(x, y)) / curvature, np.arctan2(y, x) / curvature
 
 
 def _sample(grey: np.ndarray, mask: np.ndarray, frame: Frame, curvature: float) -> np.ndarray:
-    """Return the bent crop."""
+    """Return the crop bent by ``curvature`` radians per pixel."""
     from scipy import ndimage
 
     ys, xs = np.nonzero(mask)
@@ -108,7 +112,7 @@ def _sample(grey: np.ndarray, mask: np.ndarray, frame: Frame, curvature: float) 
     pixels = np.stack(np.meshgrid(np.arange(left, right + 1), np.arange(top, bottom + 1)), -1) - frame.origin
     across, along = from_arc(pixels @ frame.across, pixels @ frame.along, curvature)
     source = frame.origin + across[..., None] * frame.across + along[..., None] * frame.along
-    # Cubic, for linear interpolation would blur the bent one and not the straight one it is compared with.
+    # Cubic: linear interpolation would blur the bent crop, but not the straight one that it is compared with.
     sampled = ndimage.map_coordinates(
         grey.astype(np.float64), [source[..., 1], source[..., 0]], order=3, mode="grid-constant", cval=border_median(grey)
     )

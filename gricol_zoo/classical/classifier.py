@@ -1,4 +1,4 @@
-"""A trained classical system as a ``Classifier``, for whatever takes networks too."""
+"""A trained classical system as a ``Classifier``, for code that works with networks and classical systems alike."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gricol_zoo.spec import CHROMOSOMES
 
 
 def as_classifier(model: ClassicalModel, name: str) -> Classifier:
-    """Return a system as a classifier, which measures the chromosomes of each cell by the cell's own scale.
+    """Return a system as a classifier, which measures the chromosomes of a cell relative to that cell.
 
     Args:
-        model: trained.
-        name: to load it again by.
+        model: a trained system.
+        name: the name that loads it again.
     """
 
     def answer(profiles: Sequence[Profiles], cells: Sequence[str]) -> tuple[np.ndarray, None]:
@@ -42,6 +42,6 @@ def load_classifier(folder: str) -> Classifier:
     """Load a trained system from its folder.
 
     Raises:
-        GricolZooError: a system's name, which has no weights, or a folder that cannot be read.
+        GricolZooError: ``folder`` is the name of a system, which has no weights, or a folder that cannot be read.
     """
     return as_classifier(load_trained(folder), folder)

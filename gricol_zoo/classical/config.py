@@ -1,7 +1,7 @@
-"""The config.json of a classical system: what may stand in it.
+"""The config.json of a classical system: its fields and their checks.
 
-It has one key, ``gricol_zoo_classical``. As in the other models' configs every field has a type and a range, and
-anything unknown is refused; so is a set of networks that the system cannot have.
+It has one key, ``gricol_zoo_classical``. As in the configs of other models, every field has a type and a range, and unknown
+fields are rejected; so is a set of networks that the system cannot have.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def read_config(file: Path) -> dict[str, Any]:
     """Read config.json and check every field of it; return what is under its key.
 
     Raises:
-        ConfigError: too large, not JSON, of another kind, an unknown or missing field, or a value out of its range.
+        ConfigError: the file is too large, not JSON or not of a classical system; a field is unknown or missing; or a value is
+            out of range.
     """
     whole = read_json(file, "a config", MAX_BYTES)
     if not isinstance(whole, dict) or set(whole) != {KEY} or not isinstance(whole[KEY], dict):
@@ -41,7 +42,7 @@ def read_config(file: Path) -> dict[str, Any]:
 
 
 def info_of(config: Mapping[str, Any]) -> WeightsInfo:
-    """Return what a config says of the weights, without what it says of the system."""
+    """Return the part of a config that describes the weights: training, val, calibration, hash and size."""
     return WeightsInfo({key: config[key] for key in (*OPTIONAL, "sha256", "size") if key in config})
 
 
@@ -64,7 +65,7 @@ def _check_config(config: Mapping[str, Any]) -> None:
 
 
 def _check_network(name: str, network: Any, features: int, hidden: int, outputs: int) -> None:
-    """Refuse a network that the system cannot have: other keys, sizes or classes."""
+    """Raise ConfigError for a network with keys, sizes or classes that the system cannot have."""
     if not isinstance(network, dict) or set(network) != {"sizes", "classes"}:
         raise ConfigError(f"expected the network {name!r} to have exactly `sizes` and `classes`.")
     classes = network["classes"]
@@ -72,7 +73,7 @@ def _check_network(name: str, network: Any, features: int, hidden: int, outputs:
         raise ConfigError(f"expected the classes of {name!r} to be whole numbers in 0..{len(CHROMOSOMES) - 1}.")
     if not 1 <= len(classes) <= outputs or sorted(set(classes)) != classes:
         raise ConfigError(f"expected the network {name!r} to have 1..{outputs} different classes in ascending order.")
-    known = [[features, hidden, len(classes)], [features, len(classes)]]  # the second is of one class, and learns nothing
+    known = [[features, hidden, len(classes)], [features, len(classes)]]  # the second has one class: no hidden layer
     if network["sizes"] not in known or any(type(size) is not int for size in network["sizes"]):
         raise ConfigError(f"expected the network {name!r} to have sizes {known[0]}, but got {str(network['sizes'])[:200]!r}.")
 
@@ -100,4 +101,4 @@ FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "val": _OTHERS["val"],
     "training": _OTHERS["training"],
 }
-"""Every field of the key: whether a value fits, and what was expected."""
+"""Field -> (check of a value, description of the expected value for the error message)."""

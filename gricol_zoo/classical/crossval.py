@@ -1,7 +1,8 @@
-"""Cross-validation of a classical system: every image is measured once, each fold's system is fitted on its complement.
+"""Cross-validation of a classical system: every image is measured once, and each fold's system is fitted on the other folds.
 
-The folder is that of ``gricol_zoo.evaluation.out_of_fold``, so ``compare`` pairs it with a network's. An image that cannot be
-measured is left out of training. Out of fold it has no answer: its row has the error alone, and it counts as wrong.
+The output folder has the layout of ``gricol_zoo.evaluation.out_of_fold``, so ``compare`` can pair it with a network's. An image
+that cannot be measured is left out of training. In testing it has no prediction: its row only has the error, and it counts as
+wrong.
 """
 
 from __future__ import annotations
@@ -51,22 +52,22 @@ def run_folds(
     Args:
         images: the whole labelled set.
         system: a name of ``CLASSICAL``.
-        out: the folder.
-        settings: None takes the system's own.
+        out: the output folder.
+        settings: None takes the system's defaults.
         training_seed: as ``fit``'s seed.
-        folds: how many.
-        group: "case" keeps each case (or cell) on one side; "image" splits single images, each measured by the typical scale,
-            for its cell is then not known.
-        seed: of the folds.
-        resume: go on with what is in the folder.
-        measured: the images, where another system's folds had them measured already.
+        folds: number of folds.
+        group: "case" keeps each case (or cell) in one fold; "image" splits single images, which are then measured with the
+            typical scale, because their cells are not known.
+        seed: of the split into folds.
+        resume: continue a run that the folder holds in part.
+        measured: the measured images, if they were measured before, for another system.
 
     Returns:
-        The pooled report; ``reassigned`` in it is what becomes of the same predictions with each cell's classes given together.
+        The pooled report; ``reassigned`` in it has the scores after the classes of each cell are assigned together.
 
     Raises:
-        GricolZooError: an unknown system or label, images of one class, groups missing or too few, an image in two parts of a
-            fold, a folder in use, or one that answers another question.
+        GricolZooError: an unknown system or label, images of only one class, groups missing or too few, an image in two parts
+            of a fold, a folder in use, or a folder with a run of other settings.
     """
     settings, say = settings or get_system(system).settings, Speaker(True)
     truth = label_indices(images.records, CHROMOSOMES, str(images.store.root))
@@ -96,7 +97,7 @@ def run_folds(
 
 
 def _fit_fold(plan: Plan, fold: int, measured: Measured, system: str, settings: Settings, seed: int) -> None:
-    """Fit a system on a fold's train part, calibrate it on its val part, and write it and its out-of-fold logits."""
+    """Fit a system on a fold's train part, calibrate it on its val part, and write the system and its out-of-fold logits."""
     split, records = plan.split(fold), plan.images.records
     check_leaks(apply_split(plan.images, split))
     part_of = [split[record.case, record.cell] for record in records]
@@ -118,14 +119,14 @@ def _calibrated(model: ClassicalModel, profiles: list[Any], cells: list[str]) ->
 
 
 def reassigned_scores(logits: np.ndarray, truth: np.ndarray, images: ImageSet) -> dict[str, Any] | None:
-    """Return the scores after each cell's chromosomes were given their classes together (``reassign``), as JSON-able data.
+    """Return the scores after the classes of each cell are assigned together (``reassign``), as JSON-able data.
 
-    None where there is no cell to do that in: none is named, or one has more images than a cell can have.
+    Returns None if no image names a cell, or if a cell has more images than a cell can have.
 
     Args:
-        logits: (n, 24) calibrated, out of fold; an image whose row is NaN takes no part, and counts as wrong.
+        logits: (n, 24) calibrated, out of fold; an image whose row is NaN is left out of the assignment and counts as wrong.
         truth: (n,) class indices.
-        images: (n) whose true cells are reassigned.
+        images: n images, which name their cells.
     """
     names = cells_of(images.records)
     sizes = Counter(names)

@@ -1,7 +1,8 @@
-"""The two feature sets: from the profiles of a cell's chromosomes to one row of numbers per chromosome.
+"""The two feature sets: from the profiles of a cell's chromosomes to one feature vector per chromosome.
 
-What the papers' abstracts say is certain: profiles along the medial axis and shape, normalised within the cell (Poletti et al.,
-CMPB 2012; Wang et al., J Biomed Inform 2009). Which numbers exactly is our choice, for the full texts were not at hand.
+The abstracts of the papers give the kinds of features: profiles along the medial axis, and shape normalised within the cell
+(Poletti et al., CMPB 2012; Wang et al., J Biomed Inform 2009). The exact features are our choice, because the full texts were
+not available.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ import numpy as np
 
 from gricol_zoo.classical.profiles import SAMPLES, Profiles, centromere, short_arm_first
 
-ENOUGH = 23  # chromosomes of a cell from which its own scale is taken; half of a cell is enough, a few may all be large
+ENOUGH = 23  # a cell with this many chromosomes gets a scale of its own: half a cell is enough, but a few may all be large
 COEFFICIENTS = 24  # of the cosine transform of a profile
-WIDTHS = 32  # samples of the width profile that Poletti's set keeps
+WIDTHS = 32  # samples of the width profile in Poletti's set
 ORIENTATIONS = ("as-is", "centromere")
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A cell's medians, which its chromosomes are measured by: condensation, magnification and staining cancel.
+    """Medians of a cell, by which its chromosomes are divided, so that condensation, magnification and staining cancel out.
 
     Attributes:
-        length: pixels.
-        area: pixels.
-        perimeter: pixels.
-        brightness: 0..1.
+        length: of the axis, in pixels.
+        area: of the mask, in pixels.
+        perimeter: of the mask, in pixels.
+        brightness: mean over the background, 0..1.
     """
 
     length: float
@@ -37,12 +38,12 @@ class Scale:
 
 
 def shapes(profiles: Sequence[Profiles]) -> np.ndarray:
-    """Return (n, 4): length, area, perimeter and brightness, as the fields of ``Scale``."""
+    """Return (n, 4) float64: length, area, perimeter and brightness, in the order of the fields of ``Scale``."""
     return np.array([[p.length, p.area, p.perimeter, p.brightness] for p in profiles], float).reshape(len(profiles), 4)
 
 
 def typical_scale(profiles: Sequence[Profiles], cells: Sequence[str]) -> Scale:
-    """Return the median over cells of the cells' medians; over all chromosomes where no cell has ``ENOUGH`` of them."""
+    """Return the median over cells of the cell medians; if no cell has ``ENOUGH`` chromosomes, the median over all of them."""
     values, names = shapes(profiles), np.array(cells)
     known = [name for name in sorted(set(cells)) if name and (names == name).sum() >= ENOUGH]
     medians = [np.median(values[names == name], axis=0) for name in known] or [np.median(values, axis=0)]
@@ -50,15 +51,15 @@ def typical_scale(profiles: Sequence[Profiles], cells: Sequence[str]) -> Scale:
 
 
 def relative_shapes(profiles: Sequence[Profiles], cells: Sequence[str], typical: Scale) -> tuple[np.ndarray, np.ndarray]:
-    """Divide shapes by their cell's medians, or by the typical ones for a chromosome without ``ENOUGH`` companions.
+    """Divide shapes by the medians of their cell, or by the typical ones if the cell has fewer than ``ENOUGH`` chromosomes.
 
     Args:
         profiles: of n chromosomes.
         cells: (n,) the cell of each, "" if unknown.
-        typical: of the training cells.
+        typical: scale of the training cells.
 
     Returns:
-        (n, 4) relative shapes, and (n, 1) the width, in pixels, that widths are to be divided by.
+        (n, 4) relative shapes, and (n, 1) the width in pixels (area divided by length) by which to divide widths.
     """
     values, names = shapes(profiles), np.array(cells)
     scale = np.tile(np.array(astuple(typical)), (len(values), 1))
@@ -70,7 +71,7 @@ def relative_shapes(profiles: Sequence[Profiles], cells: Sequence[str], typical:
 
 
 def turn(profiles: Sequence[Profiles], orientation: str) -> list[Profiles]:
-    """Return the profiles as the crops lie ("as-is"), or with the short arm first as the waist tells ("centromere")."""
+    """Return the profiles as the crops are ("as-is"), or short arm first according to the centromere ("centromere")."""
     return [short_arm_first(p) for p in profiles] if orientation == "centromere" else list(profiles)
 
 
@@ -78,9 +79,9 @@ def poletti_features(profiles: Sequence[Profiles], cells: Sequence[str], typical
     """Return (n, ``POLETTI_FEATURES``) float64: density and width profiles, and shapes relative to the cell.
 
     Args:
-        profiles: of n chromosomes, turned.
+        profiles: of n chromosomes, oriented by ``turn``.
         cells: (n,) the cell of each, "" if unknown.
-        typical: scale for chromosomes without a cell.
+        typical: scale for chromosomes without a cell, or with a small one.
     """
     shape, unit = relative_shapes(profiles, cells, typical)
     density = np.stack([p.density for p in profiles])
@@ -92,7 +93,8 @@ def poletti_features(profiles: Sequence[Profiles], cells: Sequence[str], typical
 def wang_features(profiles: Sequence[Profiles], cells: Sequence[str], typical: Scale) -> np.ndarray:
     """Return (n, ``WANG_FEATURES``) float64: cosine transforms of three z-scored profiles, and shapes relative to the cell.
 
-    The profiles are density, width and the density's gradient; ``COEFFICIENTS`` of each are kept. Args as ``poletti_features``.
+    The profiles are density, width and the gradient of density; the first ``COEFFICIENTS`` of each are kept. Arguments as for
+    ``poletti_features``.
     """
     from scipy.fft import dct
 
@@ -109,9 +111,13 @@ WANG_FEATURES = 3 * COEFFICIENTS + 4 + SUMMARIES
 
 
 def _summaries(density: np.ndarray, width: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Return (n, SUMMARIES): mean, least and greatest width, mean and spread of density, centromere by length and by area."""
+    """Return (n, SUMMARIES) float64.
+
+    The columns are the mean, minimum and maximum width, the mean and standard deviation of density, and the position of the
+    centromere by length and by area.
+    """
     waist = np.array([centromere(row) for row in width])
-    # The share of the area that lies before the centromere.
+    # The fraction of the area before the centromere.
     before = np.arange(SAMPLES)[None] <= (waist * (SAMPLES - 1))[:, None]
     by_area = (width * before).sum(1) / np.maximum(width.sum(1), 1e-9)
     middle = width[:, SAMPLES // 16 : -(SAMPLES // 16)]

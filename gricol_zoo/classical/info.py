@@ -1,4 +1,4 @@
-"""What ``gricol-zoo info`` says of a classical system: there are no Gflops to count, for measuring is most of its work."""
+"""What ``gricol-zoo info`` prints for a classical system. It has no Gflops: most of the work is measuring, not the network."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from gricol_zoo.classical.system import Settings
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return a system as its name gives it, all classes known, as flat JSON-able data.
+    """Return the description of an untrained system with all classes, as flat JSON-able data.
 
     Raises:
-        GricolZooError: no such system.
+        GricolZooError: there is no such system.
     """
     system = get_system(name)
     sizes = {key: [system.num_features, system.settings.hidden, outputs] for key, outputs in system.networks.items()}
@@ -25,16 +25,16 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def describe_any(name: str) -> dict[str, Any]:
-    """Return what a system's name, or the folder of a trained one, stands for, as flat JSON-able data.
+    """Return the description of a system, given its name or the folder of a trained one, as flat JSON-able data.
 
     Raises:
-        GricolZooError: a folder that cannot be read.
+        GricolZooError: the folder cannot be read.
     """
     return describe(name) if name in CLASSICAL else describe_trained(name, load_trained(name))
 
 
 def describe_trained(name: str, model: ClassicalModel) -> dict[str, Any]:
-    """Return a trained system as flat JSON-able data; ``name`` is what it was asked for by."""
+    """Return the description of a trained system as flat JSON-able data; ``name`` is the name to show for it."""
     return _flat(name, model.system, {key: network.sizes for key, network in model.networks.items()}, model.settings)
 
 

@@ -1,4 +1,4 @@
-"""The chromosome's mask of a grey crop, by the threshold that the preprocessing uses."""
+"""Find the mask of the chromosome in a grey crop, with the threshold that the preprocessing uses."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import numpy as np
 from gricol_zoo.data.preprocess import foreground, stretch
 from gricol_zoo.errors import ImageError
 
-LEAST_PIXELS = 30  # of a mask
-# Of the largest piece, that 3x3 squares inside it must cover: 0.90 and more of val crops, at most 0.25 of shuffled ones.
+LEAST_PIXELS = 30  # smallest area of a mask
+# Fraction of the largest piece that 3x3 squares inside it must cover: val crops reach 0.90 or more, shuffled ones at most 0.25.
 LEAST_SOLID = 0.6
-# The next three are past what the crops of single chromosomes have: of Q-band's and Pki-3's train and val parts (24461 crops)
-# none is refused by them.
+# The next three limits lie beyond what crops of single chromosomes have: they reject none of the 24461 crops in the train and
+# val parts of Q-band and Pki-3.
 MOST_HOLE = 0.2  # of the filled mask, in one hole: a faint band makes 0.14 at most
-MOST_SECOND = 0.25  # of the largest piece, in another piece that lies apart; a faint centromere tears a chromosome in two, ...
-APART = 0.75  # ... whose pieces lie nearer than this much of the largest one's width
+MOST_SECOND = 0.25  # of the largest piece, in another piece that lies apart
+APART = 0.75  # of the largest piece's width: the gap from which a piece lies apart (a faint centromere leaves a smaller gap)
 
 
 def find_mask(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the chromosome of a crop: the largest 8-connected piece of the foreground, its holes filled.
+    """Find the chromosome of a crop: the largest 8-connected piece of the foreground, with its holes filled.
 
     Args:
         grey: (H, W) float in 0..1; a light background is inverted.
@@ -28,9 +28,10 @@ def find_mask(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         (H, W) bool.
 
     Raises:
-        ImageError: no (H, W) array, not finite, blank, too few pixels, scattered ones as in noise, a ring, or two pieces that
-            are no one chromosome. (Chromosomes that touch are one piece, which is not told from a bent one; nor is one that
-            the crop cuts off told from one that fills its crop, as a third of Pki-3's do.)
+        ImageError: not an (H, W) array, not finite, blank, too few pixels, scattered pixels as in noise, a ring, or two
+            separate pieces that are not one chromosome. (Chromosomes that touch form one piece, which cannot be distinguished
+            from a bent one. A chromosome that the crop cuts off cannot be distinguished from one that fills its crop, as a
+            third of Pki-3's do.)
     """
     from scipy import ndimage
 
@@ -54,15 +55,15 @@ def find_mask(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check_single(pieces: np.ndarray, piece: np.ndarray, mask: np.ndarray) -> None:
-    """Refuse what an axis cannot describe.
+    """Check that a mask is one chromosome with two ends.
 
     Args:
         pieces: (H, W) int, the numbered pieces of the foreground, 0 outside.
-        piece: (H, W) bool, the largest one.
-        mask: (H, W) bool, the same with its holes filled.
+        piece: (H, W) bool, the largest piece.
+        mask: (H, W) bool, the largest piece with its holes filled.
 
     Raises:
-        ImageError: says which.
+        ImageError: the mask is a ring, or another large piece lies apart from it.
     """
     from scipy import ndimage
 

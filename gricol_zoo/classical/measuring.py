@@ -1,4 +1,4 @@
-"""Measuring the images of a set, those that cannot be measured noted beside the rest."""
+"""Measure the images of a set, and record the errors of those that cannot be measured."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from gricol_zoo.classical.profiles import Profiles, measure
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import GricolZooError, ImageError
 
-NAMED = 20  # images that cannot be measured are named, up to so many of them
+NAMED = 20  # a message names at most this many of the images that cannot be measured
 
 
 class Measured(NamedTuple):
-    """What was measured of a set of images.
+    """Measurements of a set of images.
 
     Attributes:
-        profiles: by the image's index in the set, in order.
-        errors: why an image could not be measured, by its index.
+        profiles: image index in the set -> its profiles, in order.
+        errors: image index in the set -> why it could not be measured.
     """
 
     profiles: dict[int, Profiles]
     errors: dict[int, str]
 
     def among(self, indices: Iterable[int]) -> tuple[list[int], list[Profiles]]:
-        """Return which of these images were measured, in their order, and their profiles."""
+        """Return the indices that were measured, in the given order, and their profiles."""
         kept = [index for index in indices if index in self.profiles]
         return kept, [self.profiles[index] for index in kept]
 
 
 def measure_images(images: ImageSet) -> Measured:
-    """Measure every image of a set that can be read and measured."""
+    """Measure every image of a set; images that cannot be read or measured are listed in ``errors``."""
     profiles, errors = {}, {}
     for index, record in enumerate(images.records):
         try:
             profiles[index] = measure(images.grey(record))
-        except (ImageError, OSError) as error:  # what a file can be guilty of; anything else is our fault, and stops
+        except (ImageError, OSError) as error:  # faults of the file; any other exception is a bug and is raised
             errors[index] = " ".join(str(error).split()) or type(error).__name__
     return Measured(profiles, errors)
 
@@ -44,7 +44,7 @@ def measure_all(images: ImageSet) -> list[Profiles]:
     """Measure every image of a set.
 
     Raises:
-        GricolZooError: an image that cannot be read or measured (the first is named).
+        GricolZooError: an image cannot be read or measured (the message names the first).
     """
     measured = measure_images(images)
     if measured.errors:
@@ -56,7 +56,7 @@ def measure_all(images: ImageSet) -> list[Profiles]:
 
 
 def name_errors(images: ImageSet, measured: Measured) -> str:
-    """Return a line that counts and names the images that cannot be measured, "" if all can."""
+    """Return a line with the number and names of the images that could not be measured; "" if there are none."""
     named = [f"{images.records[index].path} ({why})" for index, why in list(measured.errors.items())[:NAMED]]
     more = len(measured.errors) - len(named)
     told = "; ".join(named) + (f"; and {more} more" if more else "")

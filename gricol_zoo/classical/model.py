@@ -1,4 +1,4 @@
-"""A trained classical system: images in, probabilities of the 24 classes out; and how one is trained."""
+"""A trained classical system, which gives images probabilities of the 24 classes, and its training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs, assign
 from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.spec import CHROMOSOMES
 
-LEAST = 1e-12  # a smaller probability counts as this much: hard decisions give zeros, which have no logarithm
+LEAST = 1e-12  # smallest probability: hard decisions give zeros, which have no logarithm
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class ClassicalModel:
 
     Attributes:
         system: its name in ``CLASSICAL``.
-        settings: it was trained with.
-        typical: scale for chromosomes without a cell.
+        settings: the settings of its training.
+        typical: scale for chromosomes without a cell, or with a small one.
         networks: by name.
         info: temperature, review threshold and accuracy on val, training record.
     """
@@ -49,7 +49,7 @@ class ClassicalModel:
 
         Args:
             profiles: as ``measure`` gives them.
-            cells: (n,) the cell of each, "" if unknown. A cell of few chromosomes is measured by the training cells' scale.
+            cells: (n,) the cell of each, "" if unknown. In a cell of few chromosomes the scale of the training cells is used.
         """
         if not len(profiles):
             return np.zeros((0, len(CHROMOSOMES)))
@@ -61,12 +61,12 @@ class ClassicalModel:
         """Return (n, 24) float64 log probabilities of a set, before calibration.
 
         Raises:
-            GricolZooError: an image that cannot be read or measured (the file is named).
+            GricolZooError: an image cannot be read or measured (the message names the file).
         """
         return self.logits_of(measure_all(images), cells_of(images.records))
 
     def predict_probabilities(self, images: ImageSet) -> np.ndarray:
-        """Return (n, 24) float64 calibrated probabilities of a set; each image by itself but for its cell's scale.
+        """Return (n, 24) float64 calibrated probabilities of a set; images of a cell only share the scale of the cell.
 
         Raises:
             GricolZooError: as ``predict_logits``.
@@ -87,16 +87,17 @@ def fit(
     Args:
         system: a name of ``CLASSICAL``.
         images: the train part.
-        val: images to fit the temperature and the review threshold on; None leaves them out.
-        settings: None takes the system's own.
-        seed: of the networks' first weights and the order of the images.
-        say: called with which images cannot be read or measured, how many, and why; they are left out. Default: a warning.
+        val: images to fit the temperature and the review threshold on; with None the system stays uncalibrated.
+        settings: None takes the system's defaults.
+        seed: of the networks' initial weights and the order of the images.
+        say: called with a message that names the images that cannot be read or measured, which are left out; the default
+            issues a warning.
 
     Raises:
-        GricolZooError: an unknown system or label, or nothing to train on.
+        GricolZooError: an unknown system or label, or there is nothing to train on.
     """
     get_system(system)
-    for part in [images] if val is None else [images, val]:  # before the minutes that measuring takes
+    for part in [images] if val is None else [images, val]:  # before measuring, which takes minutes
         label_indices(part.records, CHROMOSOMES, str(part.store.root))
     records, profiles = _measurable(images, say)
     val_records, val_profiles = _measurable(val, say) if val is not None else ([], [])
@@ -104,7 +105,7 @@ def fit(
 
 
 def _measurable(images: ImageSet, say: Callable[[str], None]) -> tuple[list[Record], list[Profiles]]:
-    """Return the images that can be measured, and their profiles; name the others."""
+    """Return the records of the images that can be measured, and their profiles; report the others."""
     measured = measure_images(images)
     if measured.errors:
         say(f"{name_errors(images, measured)}. They are excluded.")
@@ -121,7 +122,7 @@ def fit_measured(
     settings: Settings | None = None,
     seed: int = 0,
 ) -> ClassicalModel:
-    """Train a system on what has been measured already; arguments and errors as for ``fit``."""
+    """Train a system on images that are already measured; other arguments and errors as for ``fit``."""
     parts = get_system(system)
     settings = settings or parts.settings
     labels = label_indices(records, CHROMOSOMES, "the train part")
@@ -151,18 +152,18 @@ def _calibrated(model: ClassicalModel, records: Sequence[Record], profiles: Sequ
 
 
 def reassign(probabilities: np.ndarray, records: Sequence[Record], costs: Costs = DEFAULT_COSTS) -> np.ndarray:
-    """Give the chromosomes of each cell their classes together (Poletti et al. 2012; the costs are ``assign``'s).
+    """Assign the classes of all chromosomes of a cell together (after Poletti et al. 2012, with the costs of ``assign``).
 
     Args:
         probabilities: (n, 24) calibrated.
-        records: (n,) that say which cell each image is of; those without a cell keep their likeliest class.
-        costs: of departures from the normal karyotype.
+        records: (n,) name the cell of each image; an image without a cell keeps its most probable class.
+        costs: of deviations from the normal karyotype.
 
     Returns:
-        (n,) int class indices, ``UNASSIGNED`` (-1) for a chromosome that no class fits.
+        (n,) int class indices, ``UNASSIGNED`` (-1) for a chromosome that fits no class.
 
     Raises:
-        GricolZooError: as ``assign``.
+        GricolZooError: as for ``assign``.
     """
     cells = np.array(cells_of(records))
     classes = probabilities.argmax(1).astype(int)

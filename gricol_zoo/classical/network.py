@@ -1,4 +1,4 @@
-"""A small neural network: trained by scikit-learn, kept as plain arrays, run by numpy."""
+"""A small neural network: trained with scikit-learn, stored as plain arrays, evaluated with numpy."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Network:
     """Standardised features -> tanh layers -> softmax; float64 throughout.
 
     Attributes:
-        mean, deviation: (F,) of the training features.
-        weights, biases: one (inputs, outputs) and one (outputs,) a layer.
-        classes: (C,) int64, what the outputs stand for.
+        mean, deviation: (F,) mean and standard deviation of the training features.
+        weights, biases: one (inputs, outputs) and one (outputs,) array per layer.
+        classes: (C,) int64, the class of each output.
     """
 
     mean: np.ndarray
@@ -31,7 +31,7 @@ class Network:
         """Return (n, C) float64 probabilities of (n, F) features.
 
         Raises:
-            GricolZooError: another number of features.
+            GricolZooError: ``features`` has another shape.
         """
         if features.ndim != 2 or features.shape[1] != len(self.mean):
             raise GricolZooError(f"Expected features of shape (n, {len(self.mean)}), but got {features.shape}.")
@@ -42,7 +42,7 @@ class Network:
 
     @property
     def sizes(self) -> list[int]:
-        """The features, the units of each hidden layer, the classes."""
+        """The number of features, of units in each hidden layer, and of classes."""
         return [len(self.mean), *(len(bias) for bias in self.biases)]
 
 
@@ -53,12 +53,12 @@ def fit_network(features: np.ndarray, labels: np.ndarray, hidden: int, alpha: fl
         features: (n, F).
         labels: (n,) int.
         hidden: units of the hidden layer.
-        alpha: weight of the squared weights in the loss.
-        epochs: at most.
-        seed: of the first weights and the order.
+        alpha: weight of the L2 penalty in the loss.
+        epochs: the most epochs to train.
+        seed: of the initial weights and the order of the images.
 
     Raises:
-        GricolZooError: nothing to train on.
+        GricolZooError: there is nothing to train on.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
@@ -68,14 +68,14 @@ def fit_network(features: np.ndarray, labels: np.ndarray, hidden: int, alpha: fl
     mean, deviation = features.mean(0), features.std(0)
     deviation = np.where(deviation > 1e-9, deviation, 1.0)
     classes = np.unique(labels)
-    if len(classes) == 1:  # nothing to learn: its one output is always sure
+    if len(classes) == 1:  # nothing to learn: the one output always has probability 1
         return Network(mean, deviation, (np.zeros((len(mean), 1)),), (np.zeros(1),), classes)
     trained = MLPClassifier((hidden,), activation="tanh", alpha=alpha, max_iter=epochs, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is a setting, not an accident
         trained.fit((features - mean) / deviation, labels)
     weights, biases = list(trained.coefs_), list(trained.intercepts_)
-    if len(classes) == 2:  # scikit-learn has one logistic output then, which is a softmax over itself and 0
+    if len(classes) == 2:  # scikit-learn then has one logistic output, which equals a softmax over itself and 0
         weights[-1] = np.concatenate([np.zeros_like(weights[-1]), weights[-1]], 1)
         biases[-1] = np.concatenate([np.zeros(1), biases[-1]])
     return Network(mean, deviation, tuple(weights), tuple(biases), classes)

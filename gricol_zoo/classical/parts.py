@@ -1,6 +1,6 @@
-"""The parts of a chromosome, from its mask and medial axis: where it is, where it bends, and its two arms.
+"""The parts of a chromosome, from its mask and medial axis: its bounding box, its bends and its two arms.
 
-They take the place of marks by hand in networks that learn from such marks (``gricol_zoo.models.baselines``).
+They replace manual annotations in networks that learn from such annotations (``gricol_zoo.models.baselines``).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from gricol_zoo.classical.mask import find_mask
 from gricol_zoo.classical.profiles import SAMPLES, centromere, sample
 from gricol_zoo.errors import ImageError
 
-REACH = SAMPLES // 8  # samples of the axis before and after a point, whose directions are compared there
-CALM = 0.5  # radians by which a bend at the end of its half must be sharper to be taken rather than one in the half's middle
+REACH = SAMPLES // 8  # samples of the axis before and after a point whose directions are compared to measure the bend there
+CALM = 0.5  # radians by which a bend at the end of a half must be sharper than one in the middle of the half to be chosen
 
 
 class Parts(NamedTuple):
-    """What is measured of one chromosome, from the short arm's end on.
+    """Parts of one chromosome, in order from the end of the short arm.
 
     Attributes:
-        box: (top, left, bottom, right) of the mask, in pixels; the last two are those after it.
+        box: (top, left, bottom, right) of the mask, in pixels; the last two are exclusive.
         joints: (5, 2) as (x, y), pixel centres at whole numbers: tip, bend, centromere, bend, tip.
         arms: (H, W) uint8: 0 outside the mask, 1 in the short arm, 2 in the long one.
     """
@@ -35,10 +35,10 @@ class Parts(NamedTuple):
 def measure_parts(grey: np.ndarray) -> Parts:
     """Measure a crop, (H, W) float in 0..1.
 
-    The short arm is that on the side of the axis's end that is nearer to the centromere, as the classical systems see it.
+    The short arm is the one whose end is nearer to the centromere, as in the classical systems.
 
     Raises:
-        ImageError: no chromosome that can be measured (``find_mask``).
+        ImageError: there is no chromosome that can be measured (``find_mask``).
     """
     value, mask = find_mask(grey)
     axis = find_axis(mask, SAMPLES)
@@ -61,9 +61,9 @@ def parts_or_reason(grey: np.ndarray) -> Parts | str:
 
 
 def find_bends(axis: np.ndarray) -> tuple[int, int]:
-    """Return the indices of the points of a line, (n, 2), where its first and its second half bend most.
+    """Return the indices of the two points of a line, (n, 2), where its first and its second half bend most.
 
-    Of equal bends the one nearest to the middle of its half is taken, so that a straight line has its points there.
+    Of equal bends, the one nearest to the middle of its half is chosen; a straight line has its two points there.
     """
     steps = axis[REACH:] - axis[:-REACH]
     angle = np.arctan2(steps[:, 1], steps[:, 0])
@@ -76,7 +76,7 @@ def find_bends(axis: np.ndarray) -> tuple[int, int]:
 
 
 def _arms(mask: np.ndarray, axis: np.ndarray, at: int) -> np.ndarray:
-    """Part a mask at a point of its axis: each pixel belongs to the arm of the axis's nearest point."""
+    """Divide a mask into two arms at point ``at`` of its axis: each pixel belongs to the arm of the nearest axis point."""
     from scipy.spatial import cKDTree
 
     ys, xs = np.nonzero(mask)

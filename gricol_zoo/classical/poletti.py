@@ -1,8 +1,8 @@
 """``poletti2012``: one neural network on profiles and shapes (Poletti, Grisan, Ruggeri, CMPB 105(2):120-130, 2012).
 
 From its abstract: an improved medial axis, an established set of features along it, a polarisation stage, features rescaled
-within the cell, a standard neural network, and then reassignment within the cell under the karyotype's constraint, which is
-``gricol_zoo.classical.model.reassign`` here. Published: 94 % on the 5474 Q-band chromosomes, reassigned.
+within the cell, a standard neural network, and then reassignment within the cell under the constraint of the karyotype (here
+``gricol_zoo.classical.model.reassign``). Published accuracy: 94 % on the 5474 Q-band chromosomes, with reassignment.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from gricol_zoo.spec import CHROMOSOMES
 
 
 def fit(features: np.ndarray, labels: np.ndarray, settings: Settings, seed: int) -> dict[str, Network]:
-    """Train the one network, ``classes``."""
+    """Train the only network, ``classes``."""
     return {"classes": fit_network(features, labels, settings.hidden, settings.alpha, settings.epochs, seed)}
 
 
 def probabilities(networks: Mapping[str, Network], features: np.ndarray, settings: Settings) -> np.ndarray:
-    """Return (n, 24) float64; 0 for a class that the training set did not have."""
+    """Return (n, 24) float64 probabilities; 0 for a class that the training set did not have."""
     network = networks["classes"]
     out = np.zeros((len(features), len(CHROMOSOMES)))
     out[:, network.classes] = network.probabilities(features)
@@ -32,10 +32,10 @@ def probabilities(networks: Mapping[str, Network], features: np.ndarray, setting
 
 
 def check(networks: Mapping[str, Sequence[int]]) -> None:
-    """Refuse anything but the one network.
+    """Check that ``classes`` is the only network.
 
     Raises:
-        ConfigError: it is missing.
+        ConfigError: it is missing, or there is another one.
     """
     if list(networks) != ["classes"]:
         raise ConfigError(f"expected the network 'classes', but got {', '.join(networks) or 'none'}.")

@@ -1,6 +1,6 @@
-"""Profiles along the axis: how bright and how wide a chromosome is from its short arm's end to its long arm's.
+"""Profiles along the axis: how bright and how wide a chromosome is from one end to the other.
 
-Density and width profiles along the medial axis are the classical description (Poletti et al. 2012; Wang et al. 2009); here
+Density and width profiles along the medial axis are the classical description (Poletti et al. 2012; Wang et al. 2009). Here
 they are sampled at right angles to the axis, inside the mask.
 """
 
@@ -14,16 +14,16 @@ from gricol_zoo.classical.axis import cross_sections, directions, find_axis, len
 from gricol_zoo.classical.mask import find_mask
 from gricol_zoo.data.images import border_median
 
-SAMPLES = 64  # of a profile
+SAMPLES = 64  # per profile
 ACROSS = 0.5  # pixels between samples across the axis
-ENDS = 0.15  # of the length, at each end, where no centromere is looked for
-WAIST = 0.1  # of the width beside it: less deep is no centromere (chosen, as TIP, on the Q-band val part)
-TIP = 0.4  # of the length, at each end, whose widths are compared where there is no waist
-SMOOTHING = 0.025  # of the length: standard deviation of the Gaussian that smooths the width before its waist is sought
+ENDS = 0.15  # of the length, at each end: the centromere is not searched for there
+WAIST = 0.1  # of the width beside it: a shallower waist is not a centromere (chosen, like TIP, on the Q-band val part)
+TIP = 0.4  # of the length, at each end: their widths are compared if there is no waist
+SMOOTHING = 0.025  # of the length: standard deviation of the Gaussian that smooths the width before the waist is searched for
 
 
 class Profiles(NamedTuple):
-    """What is measured of one chromosome.
+    """Measurements of one chromosome.
 
     Attributes:
         density: (SAMPLES,) mean brightness across the axis, background 0, brightest bands about 1.
@@ -31,8 +31,8 @@ class Profiles(NamedTuple):
         length: of the axis, in pixels.
         area: of the mask, in pixels.
         perimeter: of the mask, in pixels.
-        brightness: mean of the mask's pixels before the contrast was stretched, over the background, 0..1.
-        axis: (SAMPLES, 2) as (x, y).
+        brightness: mean difference of the mask's pixels from the background, before contrast stretching, 0..1.
+        axis: (SAMPLES, 2) as (x, y), in pixels.
     """
 
     density: np.ndarray
@@ -45,10 +45,10 @@ class Profiles(NamedTuple):
 
 
 def measure(grey: np.ndarray) -> Profiles:
-    """Measure a crop, (H, W) float in 0..1; the first sample is of the end that is up in the image.
+    """Measure a crop, (H, W) float in 0..1; the first sample is at the end that is up in the image.
 
     Raises:
-        ImageError: no chromosome that can be measured (``find_mask``).
+        ImageError: there is no chromosome that can be measured (``find_mask``).
     """
     value, mask = find_mask(grey)
     axis = find_axis(mask, SAMPLES)
@@ -58,7 +58,7 @@ def measure(grey: np.ndarray) -> Profiles:
 
 
 def sample(value: np.ndarray, mask: np.ndarray, axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean brightness and width across each point of an axis.
+    """Return the mean brightness and the width across the axis at each of its points.
 
     Args:
         value: (H, W) float, background 0.
@@ -81,16 +81,16 @@ def sample(value: np.ndarray, mask: np.ndarray, axis: np.ndarray) -> tuple[np.nd
 
 
 def flipped(profiles: Profiles) -> Profiles:
-    """Return the same with the other end first."""
+    """Return the same profiles with the other end first."""
     return profiles._replace(density=profiles.density[::-1], width=profiles.width[::-1], axis=profiles.axis[::-1])
 
 
 def centromere(width: np.ndarray) -> float:
-    """Return where the centromere is along a width profile (n,), 0..1 from its first end.
+    """Return the position of the centromere along a width profile (n,), 0..1 from its first end.
 
-    It is the deepest waist that is not at the ends: narrow beside the widest places on both sides of it. Where no waist is
-    ``WAIST`` deep the chromosome is taken for an acrocentric one, whose short arm is a narrow tip: ``ENDS`` from the
-    narrower end.
+    The centromere is the deepest waist away from the ends: narrow compared with the widest places on both sides of it. If no
+    waist is ``WAIST`` deep, the chromosome is taken to be acrocentric, with a narrow tip as its short arm, and the position is
+    ``ENDS`` from the narrower end.
     """
     from scipy import ndimage
 
@@ -107,17 +107,17 @@ def centromere(width: np.ndarray) -> float:
 
 
 def polarity(profiles: Profiles) -> int:
-    """Return 1 where the first end is the short arm's, -1 where the last is: the centromere lies nearer to it."""
+    """Return 1 if the short arm is at the first end, -1 if it is at the last: the end that is nearer to the centromere."""
     return 1 if centromere(profiles.width) <= 0.5 else -1
 
 
 def short_arm_first(profiles: Profiles) -> Profiles:
-    """Return the profiles with the short arm first, as ``polarity`` sees it."""
+    """Return the profiles with the short arm first, according to ``polarity``."""
     return profiles if polarity(profiles) > 0 else flipped(profiles)
 
 
 def _perimeter(mask: np.ndarray) -> float:
-    """Return the outline's length in pixels: its edges between pixels, times pi/4, right on average over directions."""
+    """Return the length of the outline in pixels: its pixel edges times pi/4, which is correct on average over directions."""
     padded = np.pad(mask, 1)
     edges = sum(int(np.count_nonzero(np.diff(padded.astype(np.int8), axis=axis))) for axis in (0, 1))
     return edges * np.pi / 4

@@ -15,10 +15,10 @@ CLASSICAL.add("wang2009", WANG)
 
 
 def get_system(name: str) -> System:
-    """Return the system of that name.
+    """Return the system with this name.
 
     Raises:
-        GricolZooError: no such system.
+        GricolZooError: there is no such system.
     """
     return CLASSICAL.get(name)
 

@@ -1,6 +1,7 @@
-"""A trained classical system as a folder: ``model.safetensors`` and ``config.json``, never a pickle.
+"""Save and load a trained classical system as a folder with ``model.safetensors`` and ``config.json``; no pickle is used.
 
-Both are checked on reading: the config by ``gricol_zoo.classical.config``, then the tensors' names, shapes and hash by it.
+Both files are checked on loading: ``gricol_zoo.classical.config`` checks the config, and the names, shapes and hash of the
+tensors must then match the config.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from gricol_zoo.weights.tensors import open_tensors, safetensors_file
 
 
 def is_saved(folder: str | Path) -> bool:
-    """Say whether a folder holds a classical system: its config has the key, whatever else is in it."""
+    """Return whether a folder holds a classical system, that is, whether its config has the key; nothing else is checked."""
     file = Path(folder) / CONFIG_FILE
     if not file.is_file():
         return False
@@ -39,10 +40,10 @@ def is_saved(folder: str | Path) -> bool:
 
 
 def save(model: ClassicalModel, folder: str | Path) -> None:
-    """Write a model as a folder, making it if need be; predictions after ``load`` are equal bit for bit.
+    """Write a model to a folder, which is created if needed; predictions after ``load`` are equal bit for bit.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the folder cannot be written.
     """
     from safetensors.numpy import save as to_bytes
 
@@ -68,12 +69,12 @@ def save(model: ClassicalModel, folder: str | Path) -> None:
 
 
 def load(folder: str | Path) -> ClassicalModel:
-    """Read a folder that ``save`` wrote.
+    """Load a model from a folder that ``save`` wrote.
 
     Raises:
         CheckpointError: a file is missing, or the tensors are not those that the config describes.
-        ConfigError: no config of a classical system, or it says what none says.
-        CorruptWeightsError: model.safetensors is cut or altered.
+        ConfigError: config.json is not the config of a classical system, or has an invalid field.
+        CorruptWeightsError: model.safetensors is truncated or altered.
     """
     folder = Path(folder)
     for name in (CONFIG_FILE, WEIGHTS_FILE):
@@ -95,10 +96,10 @@ def load(folder: str | Path) -> ClassicalModel:
 
 
 def load_trained(name: str) -> ClassicalModel:
-    """Read a folder, named by a user who may have given a system's name instead.
+    """Load a model from a folder whose name a user gave, perhaps the name of a system by mistake.
 
     Raises:
-        GricolZooError: no folder; says how to come by one. Else as ``load``.
+        GricolZooError: there is no such folder (the message says how to train a system); else as for ``load``.
     """
     if not Path(name).is_dir():
         raise GricolZooError(
@@ -114,7 +115,7 @@ def _arrays(network: Network) -> dict[str, np.ndarray]:
 
 
 def _shapes(sizes: list[int]) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each array of a network of these sizes, by its key."""
+    """Return the shape of each array of a network with these layer sizes: key -> shape."""
     shapes: dict[str, tuple[int, ...]] = {"mean": (sizes[0],), "deviation": (sizes[0],)}
     for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
         shapes[f"weight{layer}"], shapes[f"bias{layer}"] = (inputs, outputs), (outputs,)
@@ -124,7 +125,7 @@ def _shapes(sizes: list[int]) -> dict[str, tuple[int, ...]]:
 def _read_tensors(
     file: Path, config: Mapping[str, Any], outline: Mapping[str, Mapping[str, tuple[int, ...]]]
 ) -> dict[str, Any]:
-    """Return the file's arrays, (float64), after comparing its size, its header and its hash with the config."""
+    """Return the file's arrays (float64), after checking its size, header and hash against the config."""
     if file.stat().st_size != config["size"]:
         raise CorruptWeightsError(f"{file} has {file.stat().st_size} bytes, expected {config['size']} (truncated?).")
     expected = {f"{name}.{key}": shape for name, shapes in outline.items() for key, shape in shapes.items()}

@@ -1,7 +1,7 @@
-"""Straighten a bent chromosome: along its medial axis, or by cutting it at the bend and turning the two arms.
+"""Straighten a bent chromosome: along its medial axis, or by cutting it at the bend and rotating the two arms.
 
 ``medial_axis`` samples the crop on lines at right angles to the axis. ``javan_roshtkhari`` is the method of Javan-Roshtkhari
-and Setarehdan (2008) with the weights of Sharma et al. (CVPR Workshops 2017, section 3, Table 2).
+and Setarehdan (2008), with the weights of Sharma et al. (CVPR Workshops 2017, section 3, Table 2).
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ def straighten(grey: np.ndarray, method: str = "medial_axis") -> np.ndarray:
         method: one of ``METHODS``.
 
     Returns:
-        (h, w) float32 in 0..1, upright, in the crop's own scale and grey values; around the chromosome its background alone.
+        (h, w) float32 in 0..1, upright, with the crop's scale and grey values; only background around the chromosome.
 
     Raises:
         GricolZooError: an unknown method.
-        ImageError: no chromosome that can be measured (``find_mask``).
+        ImageError: there is no chromosome that can be measured (``find_mask``).
     """
     if method not in METHODS:
         raise GricolZooError(f"Unknown method {method!r}. Known: {', '.join(METHODS)}.")
     _, mask = find_mask(grey)
     background = border_median(grey)
-    # Height over the background, 0 outside: what is outside the mask, other chromosomes included, must not be drawn.
+    # Difference from the background, 0 outside the mask: other chromosomes in the crop must not be drawn.
     height = METHODS[method](np.where(mask, grey.astype(np.float64) - background, 0.0), mask)
     return np.asarray(np.clip(np.pad(height, MARGIN) + background, 0, 1), np.float32)
 
 
 def _along_axis(value: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return (length, greatest width) values sampled at right angles to the axis, one row per pixel of its length."""
+    """Return values, (length, greatest width), sampled at right angles to the axis: one row per pixel of its length."""
     from scipy import ndimage
 
     axis = find_axis(mask)
@@ -54,7 +54,7 @@ def _along_axis(value: np.ndarray, mask: np.ndarray) -> np.ndarray:
     reach = np.arange(-half, half + 1)
     places = axis[:, None] + normal[:, None] * reach[None, :, None]
     sampled = ndimage.map_coordinates(value, [places[..., 1], places[..., 0]], order=1, mode="constant")
-    # On the inner side of a bend neighbouring lines cross beyond the outline: there they would show the other arm.
+    # On the inner side of a bend, neighbouring lines cross outside the outline and would sample the other arm.
     inside = (reach >= -left[:, None] - 0.5) & (reach <= right[:, None] + 0.5)
     return np.where(inside, sampled, 0.0)
 
@@ -63,4 +63,4 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "medial_axis": _along_axis,
     "javan_roshtkhari": straighten_arms,
 }
-"""Name -> ((H, W) height over the background, (H, W) mask) -> (h, w) height of the straight chromosome."""
+"""Name -> function: (H, W) difference from the background and (H, W) mask -> (h, w) difference, straightened."""

@@ -1,4 +1,4 @@
-"""What a classical system is: features, networks on them, and how the networks' answers are put together."""
+"""A classical system: its features, the networks on them, and how the outputs of the networks are combined."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from gricol_zoo.errors import GricolZooError
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen of a system.
+    """Settings of a system.
 
     Attributes:
-        hidden: units of each network's hidden layer.
-        alpha: weight of the squared weights in the loss.
-        epochs: of training, at most.
-        orientation: "as-is" (the crops lie short arm up) or "centromere" (the waist tells, ``profiles.polarity``).
-        soft: of a tree: multiply the layers' probabilities; else the first layer decides alone, as the paper's does.
+        hidden: units of each network's hidden layer, 1..1024.
+        alpha: weight of the L2 penalty in the loss, 0..1e6.
+        epochs: the most epochs to train, 1..100000.
+        orientation: "as-is" (the crops have the short arm up) or "centromere" (the position of the centromere decides,
+            ``profiles.polarity``).
+        soft: only for a tree: multiply the probabilities of group and class; else the most probable group is taken as certain,
+            as in the paper.
 
     Raises:
-        GricolZooError: a value out of its range.
+        GricolZooError: a value has the wrong type or is out of range.
     """
 
     hidden: int = 64
@@ -57,12 +59,12 @@ class System(NamedTuple):
 
     Attributes:
         features: (profiles of n chromosomes, their cells, typical scale) -> (n, num_features) float64.
-        num_features: how many those are.
-        networks: the names that its networks may have, and how many outputs each may have at most.
+        num_features: number of features.
+        networks: name of each possible network -> its maximum number of outputs.
         fit: (features, (n,) class indices, settings, seed) -> networks by name.
         probabilities: (networks, features, settings) -> (n, 24) float64.
-        check: raises ConfigError for networks, name -> classes, that cannot be a whole system of this kind.
-        settings: its defaults.
+        check: takes network name -> classes; raises ConfigError if they are not a complete system of this kind.
+        settings: the default settings.
     """
 
     features: Callable[[Sequence[Profiles], Sequence[str], Scale], np.ndarray]

@@ -1,4 +1,4 @@
-"""A classical system from images and a split to a folder."""
+"""Train a classical system on images and a split, and save it to a folder."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from gricol_zoo.progress import LOGGER
 
 
 def check_untrained(name: str) -> None:
-    """Refuse a folder where a system is to be trained.
+    """Check that a name to train is the name of a system, not the folder of a trained one.
 
     Raises:
-        GricolZooError: it is no system's name.
+        GricolZooError: it is not the name of a system.
     """
     if name not in CLASSICAL:
         raise GricolZooError(f"{name!r} is already trained. Expected one of {', '.join(CLASSICAL)}.")
@@ -39,15 +39,15 @@ def train(
 
     Args:
         images: labelled.
-        split: (case, cell) -> part, as ``read_split`` gives it.
+        split: (case, cell) -> part, as ``read_split`` returns it.
         system: a name of ``CLASSICAL``.
-        out: the folder.
-        seed: as ``fit``'s.
-        say: called with which images are left out, and why.
-        split_name: what to write of the split into the config.
+        out: the output folder.
+        seed: as for ``fit``.
+        say: called with a message that names the images that are left out, and why.
+        split_name: the name of the split to write into the config; "" writes none.
 
     Raises:
-        GricolZooError: an unknown system or label, images of one class, or an image in two parts.
+        GricolZooError: an unknown system or label, images of only one class, or an image in two parts.
     """
     check_classes(images)
     parts = apply_split(read_once(images), split)

@@ -1,8 +1,8 @@
 """``wang2009``: a tree of neural networks, first the group, then the class (Wang et al., J Biomed Inform 42(1):22-31, 2009).
 
-From its abstract: one network sorts the 24 classes into seven groups, seven networks tell the classes of a group; 92.9 % for
-the first, 67.5 to 97.5 % for the seven. That the groups are Denver's is our reading. The genetic algorithm by which the paper
-chooses features and hidden units is left out: all features are used.
+From its abstract: one network sorts the chromosomes into seven groups, and seven networks classify the chromosomes of a group.
+Published accuracies: 92.9 % for the first, 67.5 to 97.5 % for the seven. We assume that the groups are the Denver groups. The
+genetic algorithm by which the paper selects features and hidden units is left out: all features are used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ORDER = tuple(MEMBERS)
 
 
 def fit(features: np.ndarray, labels: np.ndarray, settings: Settings, seed: int) -> dict[str, Network]:
-    """Train ``group`` on all images, and ``A``..``G`` each on the images of its group, if there are any."""
+    """Train the network ``group`` on all images, and ``A``..``G`` each on the images of its group, if there are any."""
     groups = np.empty(len(labels), int)
     for index, members in enumerate(MEMBERS.values()):
         groups[np.isin(labels, members)] = index
@@ -38,7 +38,7 @@ def fit(features: np.ndarray, labels: np.ndarray, settings: Settings, seed: int)
 
 
 def probabilities(networks: Mapping[str, Network], features: np.ndarray, settings: Settings) -> np.ndarray:
-    """Return (n, 24) float64: P(group) P(class | group); where not ``soft``, the likeliest group counts as certain."""
+    """Return (n, 24) float64: P(group) P(class | group); unless ``soft``, the most probable group counts as certain."""
     first = networks[GROUP]
     of_group = first.probabilities(features)
     if not settings.soft:
@@ -51,10 +51,10 @@ def probabilities(networks: Mapping[str, Network], features: np.ndarray, setting
 
 
 def check(networks: Mapping[str, Sequence[int]]) -> None:
-    """Refuse a tree that is not whole: each group that the first network knows has a network, of classes of that group.
+    """Check that a tree is complete: each group that the first network knows has a network for classes of that group.
 
     Raises:
-        ConfigError: names the network.
+        ConfigError: the tree is not complete (the message names the network).
     """
     groups = networks.get(GROUP, ())
     if not groups or max(groups) >= len(ORDER):

@@ -1,4 +1,4 @@
-"""One module per command: ``HELP``, ``add_options(parser)`` and ``run(options)``, which returns the exit status.
+"""One module per command, with ``HELP``, ``add_options(parser)`` and ``run(options)``, which returns the exit status.
 
-Nothing heavy is imported before ``run``, so ``--help`` is quick.
+Heavy libraries are imported only in ``run``, so that ``--help`` is fast.
 """

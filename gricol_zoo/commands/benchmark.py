@@ -12,7 +12,7 @@ HELP = "compare the speed of models: images per second, memory, Gflops"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Add the options of the command."""
     command.add_argument("names", nargs="+", metavar="NAME", help="a model of this zoo, or timm/<name> for a timm model")
     change_option(command)
     what = "what to time (default: inference)"
@@ -20,19 +20,19 @@ def add_options(command: argparse.ArgumentParser) -> None:
     forms = "forms of each model to compare (default: as is, optimized)"
     choices = ["as is", "optimized", "compiled"]
     command.add_argument("--forms", nargs="+", choices=choices, default=choices[:2], help=forms)
-    command.add_argument("--batch-size", type=positive, default=8, help="images at once (default: 8)")
+    command.add_argument("--batch-size", type=positive, default=8, help="images per batch (default: 8)")
     command.add_argument("--in-chans", type=positive, default=0, help="input channels (default: each model's own)")
     command.add_argument("--rounds", type=positive, default=7, help="repetitions for the median and quartiles (default: 7)")
     command.add_argument("--no-memory", action="store_true", help="do not measure peak memory; saves a few seconds per model")
     command.add_argument("--out", type=Path, metavar="CSV", help="write all columns, and the printed table next to it as .md")
     run_options(command, "auto")
     names = ["torch", "onnxruntime", "openvino", "auto"]
-    what = "what computes the optimized forms for inference; several are timed in turn (default: torch)"
+    what = "runtime of the optimized forms for inference; several are timed in turn (default: torch)"
     command.add_argument("--runtime", nargs="+", choices=names, default=names[:1], help=what)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     from gricol_zoo.benchmark.models import Subject
     from gricol_zoo.benchmark.rows import INFER, TRAIN, benchmark, to_markdown
     from gricol_zoo.data.rows import to_csv

@@ -1,4 +1,4 @@
-"""What `karyotype` and `report` share: the overview of the cells in a folder, and what their cases propose."""
+"""Functions shared by `karyotype` and `report`: the overview of the cells in a folder, and the proposed result of each case."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from gricol_zoo.karyotype.case.folder import CaseFolder
     from gricol_zoo.karyotype.case.summary import Case
 
-MOST_SAID = 20  # cases that are named on the terminal
+MOST_SAID = 20  # at most this many cases are printed on the terminal
 
 
 def write_overview(folder: CaseFolder, out: Path) -> None:
-    """Write the overview of the cells of a run, and say what their cases propose."""
+    """Write the HTML overview of the cells of a run, and print the proposed result of each case."""
     from gricol_zoo.files import write_atomically
     from gricol_zoo.karyotype.case.batch import OVERVIEW_FILE
     from gricol_zoo.karyotype.case.overview import overview_html
@@ -34,7 +34,7 @@ def write_overview(folder: CaseFolder, out: Path) -> None:
 
 
 def say_cases(cases: Sequence[Case]) -> None:
-    """Print what each case of several cells proposes, a line each."""
+    """Print the proposed result of each case that has several cells, one line per case."""
     from gricol_zoo.karyotype.case.summary import in_a_line
 
     several = [case for case in cases if len(case.cells) + len(case.failed) > 1]

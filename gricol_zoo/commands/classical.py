@@ -1,4 +1,4 @@
-"""What the commands do with a classical system; ``gricol_zoo.commands.networks`` has the same functions for networks."""
+"""The commands' functions for classical systems; ``gricol_zoo.commands.networks`` has the same functions for networks."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 
 
 def holds(name: str) -> bool:
-    """Say whether a name is a classical system's, or a folder holds one."""
+    """Return whether a name is that of a classical system, or of a folder that holds one."""
     from gricol_zoo.classical.registry import CLASSICAL
     from gricol_zoo.classical.saving import is_saved
 
-    return name in CLASSICAL or (name != "" and is_saved(name))  # "" is the packaged model, not this folder
+    return name in CLASSICAL or (name != "" and is_saved(name))  # "" means the packaged model, not the current folder
 
 
 def names(pattern: str, pretrained: bool) -> list[str]:
-    """Return the names that match a pattern; none has weights that were released."""
+    """Return the names that match a pattern; with ``pretrained`` none, because no classical system has released weights."""
     from gricol_zoo.classical.registry import list_systems
 
     return [] if pretrained else list_systems(pattern)
 
 
 def describe(name: str, changes: dict[str, Any]) -> dict[str, Any]:
-    """Return what `info` says.
+    """Return what `info` prints.
 
     Raises:
-        GricolZooError: changes, which only a network takes.
+        GricolZooError: there are changes, which only apply to networks, or the folder cannot be read.
     """
     from gricol_zoo.classical import info
 
@@ -41,14 +41,18 @@ def describe(name: str, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def load(name: str) -> Classifier:
-    """Load a trained system as a classifier."""
+    """Load a trained system as a classifier.
+
+    Raises:
+        GricolZooError: ``name`` is the name of a system, which has no weights, or a folder that cannot be read.
+    """
     from gricol_zoo.classical.classifier import load_classifier
 
     return load_classifier(name)
 
 
 def train(options: argparse.Namespace) -> bool:
-    """Train as `train`'s options say; it is always finished."""
+    """Train with the options of `train`; return True, because this training always runs to its end."""
     from gricol_zoo.classical.training import check_untrained, train
 
     check_untrained(options.model)
@@ -58,7 +62,7 @@ def train(options: argparse.Namespace) -> bool:
 
 
 def crossval(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    """Cross-validate as `crossval`'s options say; return the set's name and the report."""
+    """Cross-validate with the options of `crossval`; return the name of the set and the report."""
     from gricol_zoo.classical.crossval import run_folds
     from gricol_zoo.classical.training import check_untrained
 

@@ -1,4 +1,4 @@
-"""What several commands share: their options, reading what those name, and warnings."""
+"""Shared by several commands: common options, reading the data that they name, and warnings."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from gricol_zoo.inference.classifier import Classifier
 
 
-LONGEST = 200  # characters of a file's name in a message
-STOPPED = 75  # exit status of a training that --resume goes on with: EX_TEMPFAIL, which batch queues take for "again, later"
+LONGEST = 200  # characters of a file name in a message
+STOPPED = 75  # exit status of a training that --resume can continue: EX_TEMPFAIL, on which batch queues try again later
 NETWORKS_ONLY: WeakKeyDictionary[argparse.Action, tuple[Any, ...]] = WeakKeyDictionary()
-"""Options that say nothing of a classical system, and the values beside the default that it takes nevertheless."""
+"""Options that only apply to networks -> the values other than the default that a classical system also accepts."""
 
 
 def networks_only(option: argparse.Action, *also: Any) -> None:
-    """Mark an option as it is declared: a classical system takes only its default, or one of the values ``also``."""
+    """Mark an option as one for networks: a classical system accepts only its default and the values ``also``."""
     NETWORKS_ONLY[option] = also
 
 
@@ -37,7 +37,7 @@ def data_option(command: argparse.ArgumentParser) -> None:
 
 def layout_option(command: argparse.ArgumentParser, default: str = "auto") -> None:
     """Add --layout."""
-    what = "how the files say class and cell: manifest, folders, bioimlab, cir, fish or unlabelled"
+    what = "how class and cell are given: manifest, folders, bioimlab, cir, fish or unlabelled"
     command.add_argument("--layout", default=default, help=f"{what} (default: {default or 'as recorded'})")
 
 
@@ -49,17 +49,17 @@ def model_option(command: argparse.ArgumentParser) -> None:
 
 
 def models_option(command: argparse.ArgumentParser) -> None:
-    """Add --model for several."""
+    """Add --model for one or more models."""
     command.add_argument(
         "--model", nargs="+", default=[], metavar="NAME", help="models with weights, or folders of `train` (default: packaged)"
     )
 
 
 def model_names(options: argparse.Namespace) -> list[str]:
-    """Return the models asked for, or the packaged one.
+    """Return the names of the models to use; by default, the packaged one.
 
     Raises:
-        GricolZooError: one of them twice.
+        GricolZooError: a model is given twice.
     """
     from gricol_zoo.models.presets import DEFAULT_MODEL
 
@@ -77,12 +77,17 @@ def part_options(command: argparse.ArgumentParser, part: str) -> None:
 
 
 def read_part(options: argparse.Namespace, labels: bool = False) -> tuple[ImageSet, str, str]:
-    """Return the images of --data (of --part of them, given --split), what part that is ("all"), and the split's name ("").
+    """Return the images of --data, or with --split only those of --part.
 
-    With ``labels`` each must have one.
+    Args:
+        options: with data, layout, split and part.
+        labels: whether each image must have a label.
+
+    Returns:
+        The images, the name of their part ("all" without --split), and the name of the split ("" without).
 
     Raises:
-        GricolZooError: anything wrong with the images or the split, or an empty part.
+        GricolZooError: the images or the split cannot be used, or the part is empty.
     """
     from gricol_zoo.data.split import apply_split, check_leaks, read_split
 
@@ -98,15 +103,15 @@ def read_part(options: argparse.Namespace, labels: bool = False) -> tuple[ImageS
 
 def run_options(command: argparse.ArgumentParser, dtype: str = "fp32") -> None:
     """Add --dtype and --device."""
-    text = f"auto: bf16 where the hardware supports it; int8 is for other runtimes than torch (default: {dtype})"
+    text = f"auto: bf16 if the hardware supports it; int8 needs a runtime other than torch (default: {dtype})"
     option = command.add_argument("--dtype", choices=["auto", "fp32", "bf16", "int8"], default=dtype, help=text)
-    networks_only(option, "auto", "fp32")  # less than the float64 of a classical system may be asked for
+    networks_only(option, "auto", "fp32")  # a classical system computes in float64 anyway
     device_option(command)
 
 
 def runtime_option(command: argparse.ArgumentParser, default: str = "torch") -> None:
     """Add --runtime."""
-    text = f"what computes; auto: the fastest that is installed and answers as torch does (default: {default})"
+    text = f"runtime; auto: the fastest installed one whose results agree with torch (default: {default})"
     choices = ["torch", "onnxruntime", "openvino", "auto"]
     networks_only(command.add_argument("--runtime", choices=choices, default=default, help=text))
 
@@ -117,7 +122,7 @@ def device_option(command: argparse.ArgumentParser) -> None:
 
 
 def preparation_options(command: argparse.ArgumentParser, scale: str) -> None:
-    """Add --preparation, --ground and --scale, whose default is ``scale``."""
+    """Add --preparation, --ground, and --scale with the default ``scale``."""
     how = "version of the crop preparation (default: as the weights require)"
     networks_only(command.add_argument("--preparation", type=int, choices=[1, 2], default=0, help=how))
     which = "background of the crops: light for a dark stain (G-bands), dark for a bright one (Q-bands) (default: auto)"
@@ -139,9 +144,9 @@ def change_option(command: argparse.ArgumentParser) -> argparse.Action:
 
 
 def training_options(command: argparse.ArgumentParser) -> argparse.Action:
-    """Add the options of every training; return --resume, which a classical system has in `crossval` alone."""
-    command.add_argument("--model", required=True, metavar="NAME", help="what to train: a name that `list` prints")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the result, made if need be")
+    """Add the options of `train` and `crossval`; return --resume, which a classical system only accepts in `crossval`."""
+    command.add_argument("--model", required=True, metavar="NAME", help="model to train: a name that `list` prints")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder, created if needed")
     recipe = "a recipe name (paper, light, ...) or a JSON file (default: light)"
     networks_only(command.add_argument("--recipe", default="light", help=recipe))
     networks_only(command.add_argument("--epochs", type=positive, help="number of epochs (default: the recipe's)"))
@@ -157,10 +162,10 @@ def training_options(command: argparse.ArgumentParser) -> argparse.Action:
 
 
 def read_images(options: argparse.Namespace, labels: bool = True) -> ImageSet:
-    """Return the images of --data, and say what the reader had to decide.
+    """Return the images of --data, and print what the reader had to decide.
 
     Raises:
-        GricolZooError: anything wrong with them; images without a label where there must be ``labels``.
+        GricolZooError: the images cannot be used, or ``labels`` are required and some are missing.
     """
     from gricol_zoo.data.readers import open_images
 
@@ -170,7 +175,7 @@ def read_images(options: argparse.Namespace, labels: bool = True) -> ImageSet:
 
 
 def say_notes(sets: Sequence[ImageSet]) -> None:
-    """Say what the readers of sets had to decide: one line for what holds of several."""
+    """Print what the readers of the sets had to decide; a note that holds for several sets is printed once."""
     notes: dict[str, list[str]] = {}
     for images in sets:
         for note in images.notes:
@@ -181,10 +186,10 @@ def say_notes(sets: Sequence[ImageSet]) -> None:
 
 
 def read_split(options: argparse.Namespace, images: ImageSet, seed: int) -> tuple[ImageSet, dict[tuple[str, str], str], str]:
-    """Return the images, the split of --split and its name; without --split one is made, and said.
+    """Return the images, the split given by --split, and its name; without --split, make a split and print a note.
 
     Raises:
-        GricolZooError: anything wrong with the split.
+        GricolZooError: the split cannot be used.
     """
     from gricol_zoo.data.split import read_split, split_for
 
@@ -196,13 +201,13 @@ def read_split(options: argparse.Namespace, images: ImageSet, seed: int) -> tupl
 
 
 def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
-    """Read FIELD=VALUE and FIELD.KEY=VALUE; a value is JSON, or else a word.
+    """Parse FIELD=VALUE and FIELD.KEY=VALUE; a value is JSON, or else a plain string.
 
     >>> parse_changes(["grid=2", "head_options.gate=channel"])
     {'grid': 2, 'head_options': {'gate': 'channel'}}
 
     Raises:
-        GricolZooError: no equals sign, or a field changed as a whole and in part.
+        GricolZooError: there is no equals sign, or a field is changed both as a whole and in part.
     """
     changes: dict[str, Any] = {}
     for text in texts:
@@ -224,7 +229,7 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def positive(text: str) -> int:
-    """Read a whole number of at least 1."""
+    """Parse a whole number that is at least 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected at least 1, but got {number}")
@@ -232,7 +237,7 @@ def positive(text: str) -> int:
 
 
 def not_negative(text: str) -> int:
-    """Read a whole number of at least 0."""
+    """Parse a whole number that is at least 0."""
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"expected at least 0, but got {number}")
@@ -243,7 +248,7 @@ not_negative.__name__ = positive.__name__ = "whole number"  # what argparse call
 
 
 def say_unchecked(classifier: Classifier) -> None:
-    """Warn, once a run, where a network's weights have nothing to compare images with."""
+    """Warn, once per run, if the weights of a network have no reference to compare images with."""
     from gricol_zoo.data.quality import NOT_CHECKED
 
     if classifier.preprocess and classifier.reference is None:
@@ -251,30 +256,30 @@ def say_unchecked(classifier: Classifier) -> None:
 
 
 def say_pages(*left: int) -> None:
-    """Warn of files with several pages, of which all but the first were left out: how many of each."""
+    """Warn about files with several pages; ``left`` is the number of pages left out of each file."""
     if left:
         files = "a file" if len(left) == 1 else f"{len(left)} files"
-        warn(f"{count_of(sum(left), 'page')} of {files} left out: only the first page is read. Save each page as a file")
+        warn(f"{count_of(sum(left), 'page')} of {files} left out: only the first page is read. Save each page as its own file")
 
 
 def interval(bounds: Sequence[float] | None, form: str = ".4f") -> str:
-    """Return a 95 % interval in words, or why there is none.
+    """Return a 95 % confidence interval as text, or why there is none.
 
     >>> interval([0.91, 0.97])
     '95 % by case or cell: 0.9100 to 0.9700'
     """
     if bounds is None:
-        return "no interval: it takes at least two cases or cells"
+        return "no interval: at least two cases or cells are needed"
     return f"95 % by case or cell: {bounds[0]:{form}} to {bounds[1]:{form}}"
 
 
 def warn(words: str) -> None:
-    """Say a warning: one line on stderr, whatever a name in it holds."""
+    """Print a warning on stderr, always as one line."""
     print(f"warning: {' '.join(words.split())}", file=sys.stderr)
 
 
 def in_words(error: Exception, file: Path | None = None) -> str:
-    """Return an error as one line; one of the system begins with the file, which is ``file`` where it names none.
+    """Return an error as one line; an error of the operating system begins with the file that it names, or else with ``file``.
 
     >>> in_words(FileNotFoundError(2, "No such file or directory", "a.png"))
     'a.png: No such file or directory'
@@ -286,7 +291,7 @@ def in_words(error: Exception, file: Path | None = None) -> str:
 
 
 def count_of(number: int, what: str) -> str:
-    """Return a number with its noun.
+    """Return a number with its noun, in the singular or plural.
 
     >>> count_of(1, "image"), count_of(2, "image")
     ('1 image', '2 images')

@@ -11,14 +11,14 @@ HELP = "compare two cross-validations on the same images: confidence interval by
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Add the options of the command."""
     command.add_argument("first", type=Path, metavar="DIR", help="an output folder of `crossval`")
     command.add_argument("second", type=Path, metavar="DIR", help="another one, on the same images")
     command.add_argument("--out", type=Path, metavar="JSON", help="write the results to this file")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     from gricol_zoo.evaluation.compare import compare_runs
     from gricol_zoo.evaluation.report import write_report
 
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     bounds = interval(result["difference_ci95"], "+.4f")
     print(f"difference {result['difference']:+.4f} ({bounds}), {result['images']} images")
     print(
-        f"exact McNemar test: right only in the first {mcnemar['only_first']}, only in the second {mcnemar['only_second']}, "
+        f"exact McNemar test: {mcnemar['only_first']} correct only in the first, {mcnemar['only_second']} only in the second, "
         f"p = {mcnemar['p']:.3g}"
     )
     if test:

@@ -11,7 +11,7 @@ HELP = "k-fold cross-validation by case or cell: train on the other folds, score
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Add the options of the command."""
     data_option(command)
     training_options(command)
     command.add_argument("--folds", type=positive, default=5, help="number of folds (default: 5)")
@@ -25,7 +25,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     name, report = kind_of(options.model).crossval(options)
     if report is None:
         return STOPPED

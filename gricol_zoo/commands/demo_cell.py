@@ -1,6 +1,6 @@
-"""``gricol-zoo demo``: a synthetic cell, classified by the packaged weights, as a table and a picture; no network needed.
+"""``gricol-zoo demo``: classify a synthetic cell with the packaged weights; a table and a picture. Works offline.
 
-The weights were trained on real images only: the synthetic cell is as new to them as a user's own.
+The weights were trained on real images only, so the synthetic cell is as new to them as a user's own images.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ENLARGE = 1.6
 
 
 def classify_cell(model: GridModel | DeployedModel, images: list[np.ndarray]) -> tuple[list[str], np.ndarray]:
-    """Return each grey image's predicted class and its probability."""
+    """Return the predicted class and the (n,) probability of it for n grey images, (H, W) float in 0..1."""
     canvases = np.stack([to_canvas(image, model.spec.preprocess, model.spec.image_size) for image in images])
     probabilities = model.info.calibration.probabilities(predict_logits(model, canvases))
     return [model.spec.labels[index] for index in probabilities.argmax(1)], probabilities.max(1)
@@ -37,7 +37,7 @@ def demo(seed: int, bend: float, noise: float, out: Path) -> str:
     """Render, classify and draw one cell; write the picture, and return the table as text.
 
     Raises:
-        GricolZooError: a suffix that is not a picture format, before any work; or an impossible look.
+        GricolZooError: the suffix is not that of an image format, or ``bend`` or ``noise`` is out of range.
     """
     format = Image.registered_extensions().get(out.suffix.lower(), "")
     if format not in Image.SAVE:
@@ -59,7 +59,7 @@ def demo(seed: int, bend: float, noise: float, out: Path) -> str:
     cost = count(model)
     lines += [
         "",
-        f"{right} of {len(cell)} right: synthetic cell, seed {seed}, bend up to {bend:g} degrees, noise {noise:g}",
+        f"{right} of {len(cell)} correct: synthetic cell, seed {seed}, bend up to {bend:g} degrees, noise {noise:g}",
         f"model {DEFAULT_MODEL}: lower branch {cost.lower:.3f} Gflops (multiply-adds) per image of "
         f"{model.spec.image_size[0]}x{model.spec.image_size[1]}, {cost.params_deployed:.2f} M parameters in the deployed form",
         f"picture: {out}",
@@ -68,7 +68,7 @@ def demo(seed: int, bend: float, noise: float, out: Path) -> str:
 
 
 def draw_cell(cell: list[tuple[str, str, np.ndarray]], predictions: list[str], probabilities: np.ndarray) -> Image.Image:
-    """Draw the chromosomes of a cell in rows, each with its prediction; wrong ones in red with the truth."""
+    """Draw the chromosomes of a cell in rows, each with its prediction; wrong ones in red with the true class."""
     rows = -(-len(cell) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * CELL[0], rows * CELL[1]), "white")
     pen = ImageDraw.Draw(sheet)

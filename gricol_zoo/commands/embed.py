@@ -40,7 +40,7 @@ COLUMNS = {
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Add the options of the command."""
     data_option(command)
     models_option(command)
     command.add_argument(
@@ -54,7 +54,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     from gricol_zoo.benchmark.rows import to_markdown
     from gricol_zoo.data.rows import to_csv
     from gricol_zoo.evaluation.seen import seen_in_training
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         seen = int(seen_in_training(images, model.info, model.training_pixels).any().sum())
         if seen:
             known = count_of(seen, "image")
-            print(f"{name} was trained on the cells of {known} of this set; its scores are optimistic", file=sys.stderr)
+            print(f"{name} was trained on the cells of {known} in this set, so its scores are optimistic", file=sys.stderr)
         one = map_features(model, images, name, options.seed, options.neighbours)
         maps.append(one)
         points += _points(one, images)
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _points(one: FeatureMap, images: ImageSet) -> list[dict[str, str]]:
-    """Return a row of the CSV for each image of one model."""
+    """Return the CSV rows of one model, one row per image."""
     return [
         {
             "model": one.name,

@@ -14,7 +14,7 @@ HELP = "draw what models look at in one image, and what each grid cell predicts"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Add the options of the command."""
     command.add_argument("image", type=Path, metavar="IMAGE", help="one image file; the figure has one row per model")
     models_option(command)
     command.add_argument("--out", type=Path, required=True, metavar="FIGURE", help="a .png, .svg or .pdf file")
@@ -23,7 +23,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     from gricol_zoo.data.images import read_crop
     from gricol_zoo.explain.figures import check_figure_file, explain_figure, save_figure
     from gricol_zoo.explain.panel import explain_image

@@ -19,16 +19,16 @@ HELP = "export a model (ONNX, torch.export, int8) and check it against the Pytho
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Add the options of the command."""
     command.add_argument("name", metavar="NAME", help="a model with weights, or an output folder of `train`")
     command.add_argument(
         "--format", choices=["onnx", "pt2", "int8"], default="onnx", help="int8 is 8-bit quantised ONNX (default: onnx)"
     )
-    command.add_argument("--out", type=Path, required=True, metavar="F", help="output file; .onnx, or .pt2 for pt2")
+    command.add_argument("--out", type=Path, required=True, metavar="F", help="output file, *.onnx, or *.pt2 for --format pt2")
     command.add_argument(
         "--preprocess",
         action="store_true",
-        help="put the preparation of crops into the graph: its input is grey crops of any size, with a scale each",
+        help="include the preparation of crops in the graph: its inputs are grey crops of any size, and one scale per crop",
     )
     command.add_argument("--data", metavar="D", help="images for the check, and for the int8 calibration (default: synthetic)")
     layout_option(command)
@@ -37,7 +37,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     check_options(options)
     from gricol_zoo.export import export_model
     from gricol_zoo.export.check import read_crops, sample_evenly
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def check_options(options: argparse.Namespace) -> None:
-    """Refuse what cannot be, before anything is loaded.
+    """Check the combination of options before anything is loaded.
 
     Raises:
         GricolZooError: int8 without data and split, or a split without data.
@@ -74,7 +74,7 @@ def check_options(options: argparse.Namespace) -> None:
 
 
 def sentence(found: Agreement, truth: Sequence[str], labels: Sequence[str]) -> str:
-    """Say how a file compares with the model in Python, and what both are worth where the truth is known."""
+    """Return how an exported file compares with the model in Python, and the accuracy of both if all true classes are known."""
     text = (
         f"logits differ by at most {found.difference:.2g} (the largest is {found.scale:.2g}), and {found.changed} "
         f"{'image' if found.changed == 1 else 'images'} changed class"

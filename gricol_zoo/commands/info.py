@@ -11,7 +11,7 @@ HELP = "print a model's parts, parameters and Gflops (multiply-adds), or a class
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Add the options of the command."""
     which = "a name that `list` prints, timm/<name>, local-dir:DIR for a network of your own, or a folder of a classical system"
     command.add_argument("name", metavar="NAME", help=which)
     change_option(command)
@@ -19,7 +19,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     from gricol_zoo.evaluation.info import format_info
 
     print(format_info(kind_of(options.name).describe(options.name, parse_changes(options.change)), options.format))

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from gricol_zoo.spec import Preprocess
 
 OF_CLASSES = ("model", "cell", "ground", "extra", "missing", "unassigned", "preparation", "scale")
-"""Options that change the classes: for a karyotype.json, which is only drawn again, they are refused."""
+"""Options that change the classes: they are rejected for a karyotype.json, which is only redrawn."""
 HELP = "assign the chromosomes of a cell together and draw its karyogram, or redraw an edited karyotype.json"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Add the options of the command."""
     command.add_argument("source", type=Path, metavar="CELL", help="a zip, folder or CSV of crops, or a karyotype.json")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the karyogram and its files")
     model_option(command)
@@ -60,7 +60,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     if options.source.suffix.lower() == ".json":
         return _draw_again(options)
     from gricol_zoo.data.crops import read_once
@@ -88,12 +88,12 @@ def run(options: argparse.Namespace) -> int:
     classifier = load_classifier(options.model, **how)._replace(name=name)
     say_unchecked(classifier)
     factor_of_case = cache(lambda case: _factor_of_case(images, classifier.preprocess, case))
-    rivals = cache(lambda: [*other_weights(name, options)])  # loaded once, if ever
+    rivals = cache(lambda: [*other_weights(name, options)])  # loaded at most once
 
     def work(cell: str, members: ImageSet, folder: Path) -> Karyotype:
-        members = read_once(members, classifier.ground)  # by the cell, so that memory stays flat
+        members = read_once(members, classifier.ground)  # one cell at a time, so that memory does not grow
         of_case = partial(factor_of_case, members.records[0].case)
-        # A model that is named is taken; else the band's is found by the images.
+        # A model given by --model is used; otherwise the weights for the banding are chosen by the images.
         chosen, fit = (classifier, {}) if options.model else choose([classifier, *rivals()], members, scale, of_case)
         result = karyotype(
             chosen,
@@ -117,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _straighten(options: argparse.Namespace) -> Straighten | None:
-    """Return what straightens pictures, None where nothing is to be straightened."""
+    """Return the function that straightens pictures; None without --straighten."""
     from gricol_zoo.commands.straight import straightened
 
     return straightened if options.straighten else None
@@ -126,10 +126,10 @@ def _straighten(options: argparse.Namespace) -> Straighten | None:
 def _each_cell(
     cells: Mapping[str, ImageSet], folders: Sequence[Path], work: Callable[[str, ImageSet, Path], Karyotype], out: Path
 ) -> None:
-    """Do one cell after another, and write the table of them, whatever becomes of one.
+    """Process the cells one after another, and write their table even if some fail.
 
     Raises:
-        GricolZooError: cells that failed, each with its reason; the others are done.
+        GricolZooError: some cells failed (the message gives the reasons); the others are done.
     """
     from gricol_zoo.karyotype.case.folder import CaseFolder
     from gricol_zoo.karyotype.case.summary import Failed
@@ -161,7 +161,7 @@ def _each_cell(
 
 
 def _factor_of_case(images: ImageSet, how: Preprocess | None, case: str) -> float | None:
-    """Return the factor of all crops of a case, for a cell that has too few; None where they cannot tell it either."""
+    """Return the scale factor from all crops of a case, for a cell that has too few; None if these are not enough either."""
     from gricol_zoo.data.arrays import measure_lengths
     from gricol_zoo.data.scale import factor_of
 
@@ -172,7 +172,7 @@ def _factor_of_case(images: ImageSet, how: Preprocess | None, case: str) -> floa
 
 
 def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier]:
-    """Yield the packaged weights other than those in use, to see whether they fit a cell better."""
+    """Yield classifiers with the other packaged weights, to check whether they fit a cell better."""
     from gricol_zoo.models.presets import WEIGHTS
     from gricol_zoo.runtimes.load import classifier_on
 
@@ -182,12 +182,12 @@ def other_weights(name: str, options: argparse.Namespace) -> Iterator[Classifier
             if weights.packaged and other != name:
                 rival = load_model(other, options.device, True, options.preparation, options.ground)
                 if rival.info.reference is None:
-                    continue  # of an older preparation, which other cameras confuse
+                    continue  # uses an older preparation, which is not robust to other cameras
                 yield classifier_on(rival, options.dtype, options.runtime)._replace(name=other)
 
 
 def _keep_edits(folder: Path) -> None:
-    """Refuse to write over a person's work."""
+    """Raise GricolZooError if a folder has a karyotype.json with manual edits, which would be overwritten."""
     from gricol_zoo.data.store import DOCUMENT
     from gricol_zoo.karyotype.reading import read_karyotype
 
@@ -237,8 +237,8 @@ def _say(result: Karyotype, folder: Path) -> None:
     labelled = [item for item in result.chromosomes if item.label in result.labels and not item.error]
     strange = sorted({item.label for item in result.chromosomes if item.label} - set(result.labels))
     if strange:
-        warn(f"{escaped(result.cell)}: labels that are no class of the model, and are not compared: {', '.join(strange[:5])}")
+        warn(f"{escaped(result.cell)}: labels that the model does not know are not compared: {', '.join(strange[:5])}")
     if labelled:
         single = sum(item.predicted == item.label for item in labelled)
         together = sum(item.assigned == item.label for item in labelled)
-        print(f"of {count_of(len(labelled), 'labelled image')}, {single} right one by one, {together} right assigned together")
+        print(f"{count_of(len(labelled), 'labelled image')}: {single} correct one by one, {together} correct assigned together")

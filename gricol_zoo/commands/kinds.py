@@ -1,4 +1,4 @@
-"""The kinds of model there are, and which one a name or a folder stands for: the one place that asks."""
+"""The kinds of models, and the kind that a name or folder stands for; no other module decides this."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 class Kind(Protocol):
-    """A module with what the commands do with models of one kind."""
+    """Interface of the modules that implement the commands for one kind of model."""
 
     def holds(self, name: str) -> bool:
-        """Say whether a name or folder is of this kind."""
+        """Return whether a name or folder is of this kind."""
 
     def names(self, pattern: str, pretrained: bool) -> list[str]:
         """Return the names of this kind that match a pattern."""
 
     def describe(self, name: str, changes: dict[str, Any]) -> dict[str, Any]:
-        """Return what `info` says of a model, changed."""
+        """Return what `info` prints for a model with these changes."""
 
     def train(self, options: argparse.Namespace) -> bool:
-        """Train as `train`'s options say; return whether it is finished."""
+        """Train with the options of `train`; return False if it was stopped before its end."""
 
     def crossval(self, options: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:
-        """Cross-validate as `crossval`'s options say; return the set's name, and the report if it was not stopped."""
+        """Cross-validate with the options of `crossval`; return the set's name, and the report (None if it was stopped)."""
 
 
 KINDS: tuple[Kind, ...] = (networks, classical)
@@ -41,10 +41,10 @@ def kind_of(name: str) -> Kind:
 
 
 def load_classifier(name: str, **how: Any) -> Classifier:
-    """Load whatever a name or a folder stands for, "" for the packaged model; ``how`` is for networks (``networks.load``).
+    """Load the model that a name or folder stands for, "" for the packaged one; ``how`` is for networks (``networks.load``).
 
     Raises:
-        GricolZooError: unknown, without weights, or a device that is not there.
+        GricolZooError: the model is unknown or has no weights, or the device is not available.
     """
     if classical.holds(name):
         return classical.load(name)
@@ -52,14 +52,14 @@ def load_classifier(name: str, **how: Any) -> Classifier:
 
 
 def check_options(command: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Refuse options that only apply to neural networks where a classical system is asked for.
+    """Reject options that only apply to neural networks if --model is a classical system.
 
     Raises:
-        GricolZooError: names the option.
+        GricolZooError: there is such an option (the message names it).
     """
     name = getattr(options, "model", "")
     if not isinstance(name, str):
-        return  # a command that takes several models, and networks alone
+        return  # a command that takes several models, all of them networks
     for option in command._actions:
         value, also = getattr(options, option.dest, None), NETWORKS_ONLY.get(option)
         if also is None or value == option.default or value in also or not classical.holds(name):

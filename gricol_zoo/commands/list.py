@@ -10,14 +10,14 @@ HELP = "print the model names, one per line; classical systems last"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Add the options of the command."""
     command.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="such as 'gricol_*'")
-    pretrained = "list only models with weights, as name.tag, and where each is: package, checkout, Hub or not here"
+    pretrained = "list only models with weights, as name.tag, and where the weights are: package, checkout, Hub or not here"
     command.add_argument("--pretrained", action="store_true", help=pretrained)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     from gricol_zoo.weights.resolve import place_of
 
     names = [name for kind in KINDS for name in kind.names(options.pattern, options.pretrained)]

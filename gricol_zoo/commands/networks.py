@@ -1,4 +1,4 @@
-"""What the commands do with a network; ``gricol_zoo.commands.classical`` has the same functions for classical systems."""
+"""The commands' functions for networks; ``gricol_zoo.commands.classical`` has the same functions for classical systems."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 def holds(name: str) -> bool:
-    """Say whether a name or folder is taken for a network: anything that is not a classical system."""
+    """Return whether a name or folder counts as a network: anything that is not a classical system."""
     return not classical.holds(name)
 
 
 def names(pattern: str, pretrained: bool) -> list[str]:
-    """Return the names that match a pattern; of those with weights alone as name.tag."""
+    """Return the names that match a pattern; with ``pretrained`` only those with weights, as name.tag."""
     from gricol_zoo.weights.resolve import list_models
 
     return list_models(pattern, pretrained=pretrained)
 
 
 def describe(name: str, changes: dict[str, Any]) -> dict[str, Any]:
-    """Return what `info` says of a model, changed.
+    """Return what `info` prints for a model with these changes.
 
     Raises:
         GricolZooError: an unknown name or tag.
@@ -43,10 +43,17 @@ def describe(name: str, changes: dict[str, Any]) -> dict[str, Any]:
 def load_model(
     name: str, device: str = "cpu", deployed: bool = False, preparation: int = 0, ground: str = ""
 ) -> GridModel | DeployedModel:
-    """Load a model with its weights by name, or from a folder; prepared for images as the options say.
+    """Load a network with its weights by name or from a folder.
+
+    Args:
+        name: the name or folder; "" for the packaged weights.
+        device: "cpu" or "cuda".
+        deployed: load only the lower branch.
+        preparation: version of the crop preparation; 0 keeps the one of the weights.
+        ground: the background of the crops; "" keeps the setting of the weights.
 
     Raises:
-        GricolZooError: unknown, without weights, a classical system, or a device that is not there.
+        GricolZooError: the model is unknown, has no weights or is a classical system, or the device is not available.
     """
     if not holds(name):
         raise GricolZooError(
@@ -74,7 +81,7 @@ def load(
 
 
 def train(options: argparse.Namespace) -> bool:
-    """Train as `train`'s options say; return whether it is finished."""
+    """Train with the options of `train`; return False if it was stopped before its end."""
     from gricol_zoo.data.scale import read_scale
     from gricol_zoo.training.train import train
 
@@ -101,7 +108,7 @@ def train(options: argparse.Namespace) -> bool:
 
 
 def crossval(options: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:
-    """Cross-validate as `crossval`'s options say; return the set's name, and the report if it was not stopped."""
+    """Cross-validate with the options of `crossval`; return the set's name, and the report (None if it was stopped)."""
     from gricol_zoo.training.crossval import run_folds
 
     images, recipe, changes = _read_training(options)
@@ -123,11 +130,12 @@ def crossval(options: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:
 
 
 def _read_training(options: argparse.Namespace) -> tuple[ImageSet, Recipe, dict[str, Any]]:
-    """Return the images, the recipe and the changes that the options name.
+    """Return the images, the recipe and the model changes that the options name.
+
+    The model is built once and --init is looked up before the images are read, so that mistakes are reported early.
 
     Raises:
-        GricolZooError: anything misspelt; the model is built once and its start looked up, so that it is said before the images
-            are read.
+        GricolZooError: a model, change, recipe or weights that cannot be used, or images that cannot be read.
     """
     from gricol_zoo.factory import build
     from gricol_zoo.models.names import parse_model_name

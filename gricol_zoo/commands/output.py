@@ -1,4 +1,4 @@
-"""Where --out may point: not at an input, nor into the data."""
+"""Check that --out does not overwrite an input and does not write into the data."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from gricol_zoo.errors import GricolZooError
 INPUTS = ("paths", "data", "source", "image", "images", "split", "recipe", "init")
 """Options and arguments that may name files that a command reads."""
 BESIDE = {"embed": (".csv",), "benchmark": (".md",)}
-"""Suffixes of the files that commands write beside --out."""
+"""Command -> suffixes of the files that it writes next to --out."""
 
 
 def check_output(options: argparse.Namespace) -> None:
-    """Refuse an --out that would be written over an input, or that would be read as a part of the data the next time.
+    """Check that --out does not overwrite an input, and would not be read as part of the data in the next run.
 
     Raises:
-        GricolZooError: names both.
+        GricolZooError: it would (the message names both files).
     """
     from gricol_zoo.data.kinds import SUFFIXES
     from gricol_zoo.data.store import MANIFEST
@@ -32,10 +32,10 @@ def check_output(options: argparse.Namespace) -> None:
     for file in (out, *beside):
         for source in inputs:
             if file.is_file() and source.is_file() and file.samefile(source):
-                raise GricolZooError(f"--out would write over its own input {source}. Choose another file.")
+                raise GricolZooError(f"--out would overwrite the input {source}. Choose another file.")
             read = file.name.lower() == MANIFEST or file.name.lower().endswith(SUFFIXES)
             if read and source.is_dir() and not file.is_dir() and file.resolve().is_relative_to(source.resolve()):
                 raise GricolZooError(
-                    f"--out would write {file.name} into the data {source}, where it would be read as a part of them. Choose a "
-                    "file outside of them."
+                    f"--out would write {file.name} into the data {source}, where it would be read as part of the data. Choose "
+                    "a file outside."
                 )

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from gricol_zoo.inference.shards import Tally
     from gricol_zoo.models.info import WeightsInfo
 
-LEAST_IMAGES = 10  # fewer say nothing of a camera
-MANY_DOUBTS = 0.3  # share of images to review
+LEAST_IMAGES = 10  # with fewer, no warning: they say too little about the camera
+MANY_DOUBTS = 0.3  # a warning needs more than this fraction of images to review
 HELP = "classify images; writes one row per image"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Add the options of the command."""
     command.add_argument("paths", nargs="+", metavar="PATH", help="images, folders, zips or CSVs")
     layout_option(command)
     model_option(command)
@@ -45,7 +45,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     where.add_argument("--out", type=Path, metavar="CSV", help="write all rows to this file")
     shards = "write one CSV per PATH into DIR; rerun to resume; several processes may share the work"
     networks_only(where.add_argument("--shards", type=Path, metavar="DIR", help=shards))
-    engine = "what spreads the work: local, or ray for a cluster (Ray Data), which also reads and writes Parquet"
+    engine = "where to compute: local, or ray for a cluster (Ray Data), which also reads and writes Parquet"
     networks_only(
         command.add_argument("--engine", choices=["local", "ray"], default="local", help=f"{engine} (default: local)")
     )
@@ -58,26 +58,26 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     _check(options)
     return run_shards(options) if options.shards else run_one(options)
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Refuse what only goes with another engine.
+    """Check that the options suit the engine.
 
     Raises:
-        GricolZooError: says with which.
+        GricolZooError: an option or a file needs the other engine.
     """
     if options.engine == "ray":
         if options.shards or options.device != "cpu":
-            raise GricolZooError("--engine ray writes one file and computes on processors. Use --out, and leave out --device.")
+            raise GricolZooError("--engine ray writes one file and runs on CPUs. Use --out, and leave out --device.")
     elif any(Path(path).suffix.lower() == ".parquet" for path in (*options.paths, options.out or "")):
-        raise GricolZooError("Parquet is read and written by --engine ray alone.")
+        raise GricolZooError("Only --engine ray reads and writes Parquet.")
 
 
 def run_one(options: argparse.Namespace) -> int:
-    """Write one file."""
+    """Classify all images into one file; return the exit status."""
     from tqdm import tqdm
 
     from gricol_zoo.data.images import pages_left_out
@@ -105,7 +105,7 @@ def run_one(options: argparse.Namespace) -> int:
 
 
 Work = tuple[int | None, "Classifier", "Iterator[list[dict[str, Any]]]"]
-"""How many images there are, if that is known; what classifies; and rows, batch by batch, as they are written."""
+"""Number of images (None if unknown), classifier, and the rows batch by batch as they are written."""
 
 
 def _here(options: argparse.Namespace, given: dict[str, Any]) -> Work:
@@ -138,18 +138,18 @@ ENGINES = {"local": _here, "ray": _on_ray}
 
 
 def to_review(count: int, classifier: Classifier) -> str:
-    """Say how many images are to review, or that the weights cannot tell."""
+    """Return how many images are to review, or that the weights are not calibrated for that."""
     return "not calibrated, none marked for review" if classifier.calibration.threshold is None else f"{count} to review"
 
 
 def say_warned(count: int, file: Path) -> None:
-    """Say how many images have a warning, and where it stands."""
+    """Print how many images have a warning, and where to find the warnings."""
     if count:
         warn(f"{count_of(count, 'image')} with warnings, see the column `warnings` of {file}")
 
 
 def doubts(review: int, readable: int, info: WeightsInfo) -> list[str]:
-    """Say whether many more images are to review than of those that the weights were checked on."""
+    """Return a warning if many more images are to review than in the val part of the weights; else an empty list."""
     expected = float(info.val.get("review_fraction", 1.0))
     if readable < LEAST_IMAGES or review / readable <= max(MANY_DOUBTS, 2 * expected):
         return []
@@ -160,7 +160,7 @@ def doubts(review: int, readable: int, info: WeightsInfo) -> list[str]:
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what the options say of how to predict."""
+    """Return the settings of the prediction that the options give."""
     from gricol_zoo.data.scale import read_scale
 
     scale = read_scale(options.scale)
@@ -211,7 +211,7 @@ def run_shards(options: argparse.Namespace) -> int:
 
 
 def summary(tally: Tally, total: int, folder: Path, marked: str) -> str:
-    """Say what became of the shards."""
+    """Return the summary of a run over shards."""
     text = (
         f"{count_of(total, 'shard')}: {tally.here} done here, {tally.elsewhere} by others, {tally.before} before; here "
         f"{count_of(tally.images, 'image')}, {marked}, {tally.unreadable} could not be read; rows in {folder}"

@@ -15,20 +15,20 @@ from gricol_zoo.errors import GricolZooError
 if TYPE_CHECKING:
     from gricol_zoo.karyotype.document import Karyotype
 
-MOST_NAMED = 5  # cases in a message
-HELP = "write table, overview and report of a case from the folder that karyotype wrote"
+MOST_NAMED = 5  # a message names at most this many cases
+HELP = "write the table, overview and report of each case from an output folder of `karyotype`"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    command.add_argument("source", type=Path, metavar="FOLDER", help="what `karyotype --out` wrote, reviewed since or not")
+    """Add the options of the command."""
+    command.add_argument("source", type=Path, metavar="FOLDER", help="an output folder of `karyotype`, reviewed or not")
     command.add_argument("--out", type=Path, metavar="DIR", help="folder for the files (default: FOLDER)")
-    command.add_argument("--case", default=None, metavar="NAME", help="report only this case (default: each)")
-    command.add_argument("--zip", type=Path, metavar="FILE", help="write everything, the cells' files too, into a zip instead")
+    command.add_argument("--case", default=None, metavar="NAME", help="report only this case (default: all cases)")
+    command.add_argument("--zip", type=Path, metavar="FILE", help="write everything, including each cell's files, into a zip")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     from gricol_zoo.files import write_atomically
     from gricol_zoo.karyotype.case.batch import can_pdf, case_files, cell_files, to_zip
     from gricol_zoo.karyotype.case.folder import read_folder
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         cells, failed = of_case(options.case, found.cells), [one for one in found.failed if one.case == options.case]
     pdf = can_pdf()
     if not pdf:
-        print("no PDF: pip install 'gricol_zoo[viz]' to write reports as PDF too", file=sys.stderr)
+        print("no PDF written. To write reports also as PDF, run: pip install 'gricol_zoo[viz]'", file=sys.stderr)
     files = case_files(cells, failed, found.files, pdf=pdf)
     say_cases(cases_of(cells, failed))
     if options.zip:
@@ -61,7 +61,7 @@ def of_case(name: str, cells: Sequence[Karyotype]) -> list[Karyotype]:
     """Return the cells of a case.
 
     Raises:
-        GricolZooError: there is none of that name; says which there are.
+        GricolZooError: there is no such case (the message names some of the cases).
     """
     found = [cell for cell in cells if cell.case == name]
     if not found:

@@ -8,11 +8,11 @@ from pathlib import Path
 from gricol_zoo.commands.common import not_negative, runtime_option
 from gricol_zoo.commands.networks import load_model
 
-HELP = "open a browser page that karyotypes crops and lets you check and correct the result; this machine only"
+HELP = "serve a browser page, on this machine only, that karyotypes crops and lets you check and correct the result"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Add the options of the command."""
     command.add_argument("--port", type=not_negative, default=7860, help="port on 127.0.0.1; 0 for a free one (default: 7860)")
     command.add_argument(
         "--model",
@@ -21,14 +21,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="also offer this model, first in the list: a model with weights, or an output folder of `train`; repeatable",
     )
-    signed = "sign cells that are checked on the page with this private key (see `sign`)"
+    signed = "private key that signs the cells checked on the page (see `sign`)"
     command.add_argument("--key", type=Path, metavar="FILE", help=signed)
     runtime_option(command, "auto")
     command.add_argument("--open", action="store_true", help="open the page in the default browser")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     from gricol_zoo.models.presets import DEFAULT_MODEL, WEIGHTS
     from gricol_zoo.serve.offered import Offered
     from gricol_zoo.serve.server import find_port, serve

@@ -1,4 +1,4 @@
-"""Straight pictures for a karyogram, by the medial axis of ``gricol_zoo.classical``: rooms that do not know each other."""
+"""Straighten pictures for a karyogram with ``gricol_zoo.classical``, so that ``gricol_zoo.karyotype`` need not depend on it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import numpy as np
 from gricol_zoo.errors import ImageError
 from gricol_zoo.karyotype.pictures import BLANK, trimmed
 
-BENT, FILLED = 45.0, 0.7  # degrees from which a bend is strong; what fills more of its upright box is not looked at
-COARSE = 60  # pixels of length are enough to measure a bend
+BENT, FILLED = 45.0, 0.7  # degrees from which a bend is strong; a chromosome that fills more of its box is not measured
+COARSE = 60  # pixels of length, which are enough to measure a bend
 
 
 def straightened(picture: np.ndarray) -> np.ndarray:
-    """Return a strongly bent chromosome straight, any other as it is, and one that has no axis too.
+    """Return a strongly bent chromosome straightened; any other picture, or one without an axis, unchanged.
 
     Args:
         picture: (h, w) uint8, dark on white, upright.
@@ -26,7 +26,7 @@ def straightened(picture: np.ndarray) -> np.ndarray:
     mask = value > 255 - BLANK
     if not mask.any() or trimmed(np.where(mask, 0, 255).astype(np.uint8)).mean() < 255 * (1 - FILLED):
         return picture
-    if ndimage.label(mask, np.ones((3, 3)))[1] > 1:  # an axis is of one piece: the other would be lost
+    if ndimage.label(mask, np.ones((3, 3)))[1] > 1:  # an axis covers only one piece: the others would be lost
         return picture
     step = max(1, len(trimmed(picture)) // COARSE)
     try:

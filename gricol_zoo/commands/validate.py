@@ -24,7 +24,7 @@ HELP = "score a model on labelled images"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Add the options of the command."""
     data_option(command)
     model_option(command)
     command.add_argument("--out", type=Path, required=True, metavar="JSON", help="write the report to this file")
@@ -37,7 +37,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     from gricol_zoo.data.scale import read_scale
     from gricol_zoo.evaluation.report import evaluate, write_report
     from gricol_zoo.models.presets import DEFAULT_MODEL
@@ -65,10 +65,10 @@ def run(options: argparse.Namespace) -> int:
         f"{count_of(report['perfect_cells'], 'cell')} without errors"
     )
     if report["seen_in_training"]:
-        print(f"warning: {count_of(report['seen_in_training'], 'image')} seen in training, by the pixels", file=sys.stderr)
+        print(f"warning: {count_of(report['seen_in_training'], 'image')} seen in training (same pixels)", file=sys.stderr)
     if report["of_cells_in_training"]:
         seen = count_of(report["of_cells_in_training"], "image")
-        print(f"warning: {seen} of cells or cases that were trained on", file=sys.stderr)
+        print(f"warning: {seen} of cells or cases used for training", file=sys.stderr)
     if report["seen_in_training"] is None:
-        print(f"{name} does not record its training images, so renamed copies of them are not found", file=sys.stderr)
+        print(f"{name} does not record the pixels of its training images, so renamed copies are not found", file=sys.stderr)
     return 0

@@ -19,17 +19,17 @@ HELP = "rerun a karyotype.json and compare: the same weights, images and options
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Add the options of the command."""
     command.add_argument("record", type=Path, metavar="RECORD", help="a karyotype.json")
-    command.add_argument("--images", type=Path, metavar="PATH", help="where its images are now (default: where they were)")
+    command.add_argument("--images", type=Path, metavar="PATH", help="where its images are now (default: as recorded)")
     layout_option(command, "")
     command.add_argument("--model", default="", metavar="NAME", help="where its weights are now (default: as recorded)")
-    signed = "demand a signature by this public key, of every field (see `sign`)"
+    signed = "require that every field is signed with this public key (see `sign`)"
     command.add_argument("--signed-by", type=Path, metavar="FILE", help=signed)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; return 0 if everything is as the record says, else 1."""
+    """Run the command; return 0 if the record is reproduced, else 1."""
     from gricol_zoo.errors import CorruptWeightsError
     from gricol_zoo.karyotype.audit import differences, other_versions, written
     from gricol_zoo.karyotype.reading import read_karyotype
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     for line in found:
         print(f"differs: {escaped(line)}")
     if terms.classes_only:
-        print(f"compared by {rerun.dtype} on torch, classes only: {rerun.why_classes_only}")
+        print(f"compared in {rerun.dtype} on torch, classes only: {rerun.why_classes_only}")
     if found:
         print(f"{options.record} was not reproduced: {count_of(len(found), 'difference')}")
         return 1
@@ -70,7 +70,7 @@ def _name_in(record: Karyotype) -> str:
     from gricol_zoo.errors import GricolZooError
 
     name = record.model.get("name", "")
-    if on_another_machine(name.removeprefix("local-dir:")):  # as for its images
+    if on_another_machine(name.removeprefix("local-dir:")):  # the same check as for its images
         raise GricolZooError(f"The record says that the weights are at {name!r:.200}. If so, name them with --model.")
     return name
 
@@ -81,11 +81,11 @@ def _say_what_is_sure(signed: str, terms: Terms) -> None:
     if signed:
         print(f"every field is signed by the key {signed}")
     else:
-        print(f"not signed, so a consistent alteration of these is not found: {', '.join(unprotected(terms))}")
+        print(f"not signed, so consistent changes to these are not detected: {', '.join(unprotected(terms))}")
 
 
 def _signature(options: argparse.Namespace) -> tuple[str, list[str]]:
-    """Return the fingerprint of the key that signed the record, if that was asked, and what is wrong with the signature."""
+    """Return the fingerprint of the key that signed the record ("" without --signed-by), and the errors of the signature."""
     from gricol_zoo.errors import SignatureError
     from gricol_zoo.karyotype.document import signature_file, to_sign
     from gricol_zoo.weights.ed25519 import check, read_signature

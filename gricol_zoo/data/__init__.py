@@ -1,1 +1,1 @@
-"""Image files and tables: reading, preprocessing, augmenting, splitting."""
+"""Image files and tables: reading, preprocessing, augmentation, splitting."""

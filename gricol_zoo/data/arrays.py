@@ -1,4 +1,4 @@
-"""Images of a set as one array, ready for a network."""
+"""Read the images of a set into one array, ready for a network."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def load_canvases(images: ImageSet, spec: ModelSpec, factors: np.ndarray | None 
     """Read and preprocess every image: (n, height, width) uint8.
 
     Args:
-        images: n of them.
-        spec: of the model.
-        factors: (n,) what each crop's pixels are multiplied by (``gricol_zoo.data.scale``); None for 1.
+        images: n images.
+        spec: the spec of the model.
+        factors: (n,) scale factor of each crop (``gricol_zoo.data.scale``); None for 1.
 
     Raises:
-        GricolZooError: an image cannot be read (the file is named).
+        GricolZooError: an image cannot be read (the message names the file).
     """
     return np.stack([prepared.canvas for prepared in load_prepared(images, spec, factors)])
 
 
 def load_prepared(images: ImageSet, spec: ModelSpec, factors: np.ndarray | None = None) -> list[Prepared]:
-    """Read and preprocess every image, and keep what was measured on the way. Args and errors as for ``load_canvases``."""
+    """Read and preprocess every image, and keep the measurements. Arguments and errors as for ``load_canvases``."""
     how, size = spec.preprocess, spec.image_size
     return read_all(images, lambda grey, factor: prepare(grey, how, size, factor), how.ground, factors)
 
@@ -45,16 +45,16 @@ def load_prepared(images: ImageSet, spec: ModelSpec, factors: np.ndarray | None 
 def read_all(
     images: ImageSet, prepare: Callable[[np.ndarray, float], Result], ground: str = "auto", factors: np.ndarray | None = None
 ) -> list[Result]:
-    """Read every image, and prepare it in any way.
+    """Read every image, and apply a function to it.
 
     Args:
-        images: n of them.
-        prepare: (H, W) grey and a factor for its pixels -> whatever becomes of an image; may raise ImageError.
-        ground: "auto", "light" or "dark".
-        factors: (n,) or None for 1.
+        images: n images.
+        prepare: (H, W) grey image and scale factor -> result; may raise ImageError.
+        ground: the background, "auto", "light" or "dark".
+        factors: (n,) scale factor of each crop; None for 1.
 
     Raises:
-        GricolZooError: an image cannot be read or prepared (the file is named).
+        GricolZooError: an image cannot be read or prepared (the message names the file).
     """
     out = []
     for index, record in enumerate(images.records):
@@ -66,18 +66,18 @@ def read_all(
 
 
 def measure_lengths(images: ImageSet, how: Preprocess) -> np.ndarray:
-    """Return the length of each chromosome along its axis, (n,) in crop pixels; NaN where an image cannot be measured."""
+    """Return the length of each chromosome along its axis, (n,) in crop pixels; NaN if an image cannot be measured."""
     return np.array([np.nan if pose is None else pose.length for pose in poses(images, how)], float)
 
 
 def image_factors(how: Preprocess, images: ImageSet, scale: str | float) -> np.ndarray | None:
-    """Return what the pixels of each image are multiplied by, (n,) float64; None where it is 1 for all.
+    """Return the scale factor of each image, (n,) float64; None if all are 1.
 
-    What cannot be determined is reported by a ``QualityWarning``.
+    A ``QualityWarning`` reports the images whose scale cannot be determined.
 
     Args:
-        how: of the weights.
-        images: n of them; for "auto" they are read once, to measure their chromosomes.
+        how: the preprocessing of the weights.
+        images: n images; for "auto" they are read once, to measure their chromosomes.
         scale: "auto", "none" or a number.
     """
     if not isinstance(scale, str):
@@ -92,7 +92,7 @@ def image_factors(how: Preprocess, images: ImageSet, scale: str | float) -> np.n
 
 
 def poses(images: ImageSet, how: Preprocess) -> Iterator[Pose | None]:
-    """Yield how the chromosome of each image lies; None where it cannot be read, or shows nothing."""
+    """Yield the pose of the chromosome in each image; None if the image cannot be read or shows nothing."""
     for record in images.records:
         try:
             grey = images.grey(record, how.ground)
@@ -121,7 +121,7 @@ def label_indices(records: Sequence[Record], labels: Sequence[str], where: str) 
 
 
 def arms_up(records: Sequence[Record]) -> np.ndarray:
-    """Return whether each chromosome lies short arm up in its file, (n,) bool: up unless the manifest's `short_arm` says down.
+    """Return whether the short arm is up in each image, (n,) bool: it is unless the manifest's `short_arm` says down.
 
     Raises:
         GricolZooError: a `short_arm` that is neither up nor down.
@@ -134,13 +134,13 @@ def arms_up(records: Sequence[Record]) -> np.ndarray:
 
 
 def normalise(canvases: Tensor, spec: ModelSpec) -> Tensor:
-    """(B, H, W) uint8 or float 0..255 -> (B, in_chans, H, W) float32, standardised as the weights expect."""
+    """Standardise canvases as the weights expect: (B, H, W) uint8 or float 0..255 -> (B, in_chans, H, W) float32."""
     x = (canvases.float() / 255 - spec.preprocess.mean) / spec.preprocess.std
     return x.unsqueeze(1).expand(-1, spec.in_chans, -1, -1)
 
 
 def mean_and_deviation(canvases: np.ndarray) -> tuple[float, float]:
-    """Return mean and standard deviation over all pixels, in units of full scale."""
+    """Return the mean and the standard deviation over all pixels of (n, H, W) uint8 canvases, as fractions of full scale."""
     total = square = 0.0
     for canvas in canvases:
         values = canvas.astype(np.float64) / 255
@@ -151,12 +151,12 @@ def mean_and_deviation(canvases: np.ndarray) -> tuple[float, float]:
 
 
 def measure_extents(images: ImageSet, how: Preprocess, factors: np.ndarray | None = None) -> np.ndarray:
-    """Return length and width of each chromosome along and across its axis, (n, 2) in crop pixels times its factor, if any.
+    """Return the length and width of each chromosome along and across its axis, (n, 2) in crop pixels times its factor.
 
-    Images that cannot be read, or show nothing, are left out: ``load_canvases`` names them.
+    Images that cannot be read, or show nothing, are left out; ``load_canvases`` reports those that cannot be read.
 
     Raises:
-        GricolZooError: nothing but such images.
+        GricolZooError: no image shows a chromosome.
     """
     each = repeat(1.0) if factors is None else factors
     extents = [(pose.length * by, pose.width * by) for pose, by in zip(poses(images, how), each, strict=False) if pose]
@@ -168,9 +168,9 @@ def measure_extents(images: ImageSet, how: Preprocess, factors: np.ndarray | Non
 def fitting_scale(extents: np.ndarray, size: tuple[int, int], version: int) -> float:
     """Return the scale (canvas pixels per crop pixel) at which most chromosomes fit the canvas.
 
-    Microscopes differ in pixels per micrometre; so scaled, chromosomes of one number come out about alike from any of them.
-    Preparation 1 takes the scale at which 95 % fit the height, preparation 2 the one at which 99.5 % fit height and width: a
-    shrunk chromosome has lost its size, which is half of what distinguishes it.
+    Microscopes differ in pixels per micrometre; with this scale, chromosomes of the same class come out about equally large
+    from any of them. Preparation 1 takes the scale at which 95 % fit the height, preparation 2 the one at which 99.5 % fit
+    height and width: a chromosome that is shrunk to fit loses its size, which is half of what distinguishes it.
 
     Args:
         extents: (n, 2) lengths and widths in crop pixels.

@@ -1,9 +1,9 @@
-"""Augmentation made for chromosomes, on whole batches: (B, H, W) float 0..1 -> the same shape.
+"""Augmentation for chromosomes, on whole batches: (B, H, W) float 0..1 -> the same shape.
 
-What lies beside a chromosome comes first (``gricol_zoo.data.soil``). Tilt, scale, shift, flips and all bends are one resampling
-(``gricol_zoo.data.bends``, ``gricol_zoo.data.grids``). Light, lens, camera and file follow (``gricol_zoo.data.light``). All
-randomness comes from the generator that is given, so a step can be repeated exactly, and by any number of processes.
-``docs/reference/augment.md`` shows every field.
+First come specks and neighbours beside the chromosome (``gricol_zoo.data.soil``). Tilt, scale, shift, flips and all bends are
+done in one resampling (``gricol_zoo.data.bends``, ``gricol_zoo.data.grids``). The effects of light, lens, camera and file
+format follow (``gricol_zoo.data.light``). All random numbers come from the given generator, so a step can be repeated exactly,
+with any number of processes. ``docs/reference/augment.md`` shows every field.
 """
 
 from __future__ import annotations
@@ -21,43 +21,44 @@ from gricol_zoo.data.bends import BEND_NUMBERS, StrongBend, bend_strongly
 from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.grids import affine_grid, bend_along_arc, centring, extent_of, turn_and_turn_back
 
-ANGLE_ERROR = math.radians(2)  # standard deviation of the angle by which preparation misses the vertical
+ANGLE_ERROR = math.radians(2)  # standard deviation of the error that preparation makes in turning a chromosome upright
 
 
 @dataclass(frozen=True)
 class Augment:
-    """How strongly to change images; every range is symmetric and uniform, 0 switches it off.
+    """Strength of each augmentation; ranges are symmetric and uniform, and 0 switches an augmentation off.
 
-    The fields after ``erase`` are for canvases that show a chromosome upright on a background of 0: what photographs, crops and
-    preparation (``gricol_zoo.data.preprocess``) make of it.
+    The fields after ``erase`` are for canvases that show an upright chromosome on a background of 0, as preparation makes them
+    (``gricol_zoo.data.preprocess``). They imitate the effects of camera, cropping and preparation.
 
     Attributes:
-        tilt: degrees.
-        scale: relative, of both axes together; stretch: relative, of the height alone.
+        tilt: rotation, degrees.
+        scale: relative change of both axes together; stretch: relative change of the height only.
         shift: fraction of the image.
         bend: shift of each row against the straight axis, as a fraction of the width: a smooth random curve.
-        arc: degrees by which the axis turns from end to end, most often little (the square of a uniform number).
-        elastic: random displacement of the whole plane, as a fraction of the width.
-        flip: probability of a left-right mirror; flip_arms: of an upside-down turn (short arm down).
-        contrast: relative gain; gamma: exponent range in log2; brightness: offset, of full scale.
-        blur: probability of a 3x3 blur; noise: standard deviation at most, of full scale.
-        overlap: probability of a bright stripe across the image, as where another chromosome lay on this one; the rest is the
-            darker for it, as after a contrast stretch.
+        arc: degrees by which the axis turns from end to end; small turns are more frequent (the square of a uniform number).
+        elastic: random smooth displacement of the pixels, as a fraction of the width.
+        flip: probability of a left-right mirror; flip_arms: probability of an up-down mirror (short arm down).
+        contrast: relative gain; gamma: range of the exponent in log2; brightness: offset, as a fraction of full scale.
+        blur: probability of a 3x3 blur; noise: maximum standard deviation, as a fraction of full scale.
+        overlap: probability of a bright stripe across the image, as if another chromosome lay on this one; the rest becomes
+            darker, as after a contrast stretch.
         erase: probability of blanking a random box of up to a fifth of each side.
-        strong_bend: probability that the axis is bent along an arc, by up to 200 degrees from end to end, or at a kink, by up
-            to 150 degrees, and the chromosome laid upright, centred and made to fit again.
-        fit: 1 keeps ``scale`` and ``stretch`` from making a chromosome larger than the canvas, as preparation does; 0 lets it
-            be cut off.
-        rotation: probability that the image was turned by any angle before preparation turned it back: resampled twice more,
-            and upright but for a standard deviation of 2 degrees.
+        strong_bend: probability of bending the axis along an arc, by up to 200 degrees from end to end, or at a kink, by up
+            to 150 degrees; the chromosome is then turned upright, centred and fitted to the canvas again.
+        fit: 1 prevents ``scale`` and ``stretch`` from making a chromosome larger than the canvas, as preparation does; with 0
+            it can be cut off.
+        rotation: probability of imitating a crop that was rotated by any angle before preparation turned it upright: it is
+            resampled twice more, and is upright with an error of 2 degrees (standard deviation).
         specks: probability of 1 to 6 small bright specks on or beside the chromosome.
-        neighbour: probability of a piece of the next image of the batch (within each process) that comes up to the chromosome
-            from a side or an end; the two together are centred.
-        blur_sd: standard deviation in pixels at most of a Gaussian blur of half of the images.
-        grain: standard deviation at most of noise on the chromosome, of full scale, its pixels as large as a crop's.
-        jpeg: probability of a JPEG file's quantisation, at a quality of 20 to 90.
-        background: probability that the chromosome is brighter or darker by a smooth field of up to 0.1 of full scale, as after
-            an uneven background was taken off.
+        neighbour: probability of a piece of the next image of the batch (within each process) next to the chromosome, at a side
+            or an end; the two together are centred.
+        blur_sd: maximum standard deviation, in pixels, of a Gaussian blur of half of the images.
+        grain: maximum standard deviation of noise on the chromosome, as a fraction of full scale; its grains are as large as
+            the pixels of a crop.
+        jpeg: probability of JPEG quantisation, at a quality of 20 to 90.
+        background: probability of making the chromosome brighter or darker by a smooth field of up to 0.1 of full scale, as
+            after the removal of an uneven background.
     """
 
     tilt: float = 0.0
@@ -87,13 +88,13 @@ class Augment:
     background: float = 0.0
 
     def __call__(self, images: Tensor, generator: torch.Generator, first: int = 0, step: int = 1) -> Tensor:
-        """Change a batch of images, (B, H, W) float in 0..1, each in its own way.
+        """Augment a batch of images, each with its own random numbers; return a batch of the same shape.
 
         Args:
-            images: to change.
-            generator: on the CPU.
-            first: where several processes share a batch, which of its images is the first of these.
-            step: how many share it (see ``Draws``).
+            images: (B, H, W) float in 0..1.
+            generator: random generator on the CPU.
+            first: the index of the first of these images in the whole batch, if several processes share it.
+            step: the number of processes that share the batch (see ``Draws``).
         """
         if self == Augment():
             return images
@@ -158,7 +159,7 @@ class Augment:
         return F.grid_sample(images.unsqueeze(1), grid, mode="bilinear", padding_mode="border", align_corners=False)[:, 0]
 
     def _largest(self, images: Tensor, bent: StrongBend | None, tall: Tensor) -> Tensor:
-        """Return by how much each chromosome can be enlarged, (B,), until the canvas has a pixel left on each side."""
+        """Return the factor, (B,), by which each chromosome can grow until one pixel is left on each side of the canvas."""
         height, width = images.shape[1:]
         largest = torch.full_like(tall, math.inf)
         if self.fit:
@@ -205,14 +206,17 @@ class Augment:
 
 
 def mix(images: Tensor, labels: Tensor, num_classes: int, strength: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Blend each image with the next of its batch, in one random proportion; return images and (B, classes) probabilities.
+    """Blend each image with the next of its batch (mixup), all in the same random proportion.
 
     Args:
         images: (B, H, W) float.
         labels: (B,) int64.
-        num_classes: classes.
+        num_classes: number of classes.
         strength: parameter a of Beta(a, a), from which the proportion is drawn.
         seed: of the draw.
+
+    Returns:
+        The blended images, (B, H, W), and their target probabilities, (B, num_classes).
     """
     keep = float(np.random.default_rng(seed).beta(strength, strength))
     target = F.one_hot(labels, num_classes).float()

@@ -1,6 +1,7 @@
-"""Bends of the chromosome's axis as far as a U or a V, laid upright again as preparation would lay them.
+"""Bend the axis of a chromosome, up to the shape of a U or a V, and turn it upright again as preparation would.
 
-They change where each pixel of a canvas is sampled, so with tilt, scale and shift an image is sampled only once.
+A bend changes where each pixel of the canvas is sampled, so that an image is resampled only once, together with tilt, scale and
+shift.
 """
 
 from __future__ import annotations
@@ -14,22 +15,23 @@ from torch.nn import functional as F
 
 from gricol_zoo.data.grids import FOREGROUND, extent_of
 
-ARC, KINK = math.radians(200), math.radians(150)  # by which an axis turns at most
-LEAST = 0.2  # of that: no less is a strong bend
-BEND_NUMBERS = 5  # that describe a strong bend
-POINTS, COLUMNS = 64, 15  # along the axis; across the chromosome, to measure how it lies
-COARSE, ROWS = 3, 64  # spacing of the grid on which nearest points are sought: pixels at least, and rows at most
+ARC, KINK = math.radians(200), math.radians(150)  # largest turn of an axis
+LEAST = 0.2  # of the largest turn: the smallest turn of a strong bend
+BEND_NUMBERS = 5  # random numbers that describe a strong bend
+POINTS, COLUMNS = 64, 15  # points along the axis; points across the chromosome, to measure its pose
+COARSE, ROWS = 3, 64  # grid on which nearest points are searched for: at least this spacing in pixels, at most this many rows
 
 
 class Axis(NamedTuple):
-    """The bent axes of n chromosomes, P points each from the upper end to the lower, in pixels.
+    """The bent axes of n chromosomes, in pixels: P points each, from the upper end to the lower.
 
-    The middle of an axis is at (0, 0), and runs straight down there.
+    The middle of an axis is at (0, 0), where the axis runs straight down.
 
     Attributes:
-        along: (n, P) place of each point on the straight axis, from its middle.
-        point, tangent, normal: (n, P, 2) x, y; the tangent points to the lower end, and the normal right where it points down.
-        curvature: (n, P) radians a pixel, positive where the axis turns to the right-hand normal.
+        along: (n, P) position of each point on the straight axis, from its middle.
+        point, tangent, normal: (n, P, 2) x, y; the tangent points to the lower end; where it points down, the normal points
+            right.
+        curvature: (n, P) radians per pixel, positive where the axis turns towards the normal.
     """
 
     along: Tensor
@@ -42,19 +44,19 @@ class Axis(NamedTuple):
 def bent_axis(length: Tensor, half: Tensor, numbers: Tensor) -> Axis:
     """Return axes bent along an arc or at a kink.
 
-    A chromosome bends no tighter than its thickness lets it, so short thick ones turn by less.
+    The thickness of a chromosome limits how tightly it bends, so short thick ones turn by less.
 
     Args:
         length: (n,) pixels along the chromosome.
         half: (n,) pixels, half its mean width.
-        numbers: (n, 5) uniform in 0..1: arc or kink; how far it turns; to which side; where the kink is; how sharp.
+        numbers: (n, 5) uniform in 0..1: arc or kink; amount of the turn; side; position of the kink; its sharpness.
     """
     kind, much, side, where, spread = numbers.unbind(1)
     kinked = (kind < 0.5)[:, None]
     limit = torch.where(kinked[:, 0], KINK, ARC).minimum(length / (2.5 * half))
     turn = (limit * (LEAST + (1 - LEAST) * much) * (side < 0.5).float().mul(2).sub(1))[:, None]
     along = length[:, None] * torch.linspace(-0.5, 0.5, POINTS, device=length.device)
-    # The turn has come about as a ramp along an arc, and as a smooth step of a certain width at a kink.
+    # The heading changes as a ramp along an arc, and as a smooth step of a certain width at a kink.
     wide = (half[:, None] * turn.abs() * (1 + 2 * spread[:, None])).clamp_min(1)
     place = length[:, None] * (where[:, None] - 0.5) / 2
 
@@ -64,7 +66,7 @@ def bent_axis(length: Tensor, half: Tensor, numbers: Tensor) -> Axis:
 
     step = ((along - place) / wide).clamp(-0.5, 0.5)
     curvature = turn * torch.where(kinked, (1 + torch.cos(2 * math.pi * step)) / wide, 1 / length[:, None])
-    curvature[:, 0] = curvature[:, -1] = 0  # what lies beyond the ends goes on straight
+    curvature[:, 0] = curvature[:, -1] = 0  # beyond its ends the axis continues straight
     angle = heading(along) - heading(torch.zeros_like(place))
     tangent = torch.stack([torch.sin(angle), torch.cos(angle)], 2)
     normal = torch.stack([torch.cos(angle), -torch.sin(angle)], 2)
@@ -75,16 +77,16 @@ def bent_axis(length: Tensor, half: Tensor, numbers: Tensor) -> Axis:
 
 
 class StrongBend(NamedTuple):
-    """How n chromosomes of a batch are bent, and laid upright again.
+    """The bends of n chromosomes of a batch, and their poses afterwards.
 
     Attributes:
-        which: (n,) int64, their places in the batch.
+        which: (n,) int64, their indices in the batch.
         start: (n, 2) x, y of the middle of the straight chromosome, pixels from the middle of the canvas.
         axis: the bent axes.
         down: (n, 2) x, y of the unit vector that points down the canvas once the bent chromosome is upright.
-        middle: (n, 2) x, y of the middle of its extent along and across that.
-        length, width: (n,) pixels, its extent.
-        thick: (n,) pixels, half the width of the straight chromosome and a bit.
+        middle: (n, 2) x, y of the middle of its extent along and across ``down``.
+        length, width: (n,) pixels, its extent along and across ``down``.
+        thick: (n,) pixels, half the width of the straight chromosome plus 1.
     """
 
     which: Tensor
@@ -97,7 +99,7 @@ class StrongBend(NamedTuple):
     thick: Tensor
 
     def sample(self, grid: Tensor) -> Tensor:
-        """Change where the pixels of the chosen images are sampled, (B, H, W, 2) in -1..1 as for ``grid_sample``."""
+        """Change the sampling grid, (B, H, W, 2) in -1..1 as for ``grid_sample``, of the chosen images; return it."""
         if not len(self.which):
             return grid
         height, width = grid.shape[1:3]
@@ -114,7 +116,7 @@ class StrongBend(NamedTuple):
         return grid
 
     def _unbend(self, place: Tensor) -> tuple[Tensor, Tensor]:
-        """Return how far across and along the straight axes lies what is at (n, m, 2) x, y now: (n, m) each, in pixels."""
+        """Map points after bending, (n, m, 2) x, y, to (n, m) pixels across and along the straight axes."""
         aside = torch.stack([self.down[:, 1], -self.down[:, 0]], 1)
         place = self.middle[:, None] + place[..., :1] * aside[:, None] + place[..., 1:] * self.down[:, None]
         point = self.axis.point
@@ -128,16 +130,16 @@ class StrongBend(NamedTuple):
 
 
 def _part(across: Tensor, along: Tensor, thick: Tensor, far: Tensor) -> Tensor:
-    """Move the border between two arms that meet inside a bend out of the chromosome.
+    """Separate two arms that meet inside a bend: move the points at their border out of the chromosome.
 
-    Between two points of the coarse grid that belong to different arms, the field would run through all that lies between
-    them on the axis.
+    Without this, interpolation between two neighbouring points of the coarse grid that belong to different arms would run
+    through everything between them on the axis.
 
     Args:
         across: (n, h, w) pixels from the straight axis.
         along: (n, h, w) pixels from its middle.
         thick: (n,) pixels, half the width of the straight chromosome.
-        far: (n,) pixels along the axis, between points of different arms.
+        far: (n,) pixels along the axis: neighbouring points that are farther apart belong to different arms.
     """
     far = far[:, None, None]
     down = F.pad(along.diff(dim=1).abs() > far, (0, 0, 1, 1))
@@ -147,13 +149,13 @@ def _part(across: Tensor, along: Tensor, thick: Tensor, far: Tensor) -> Tensor:
 
 
 def bend_strongly(images: Tensor, which: Tensor, numbers: Tensor) -> StrongBend:
-    """Bend some of the upright chromosomes of a batch strongly, and find how each lies then.
+    """Bend some of the upright chromosomes of a batch strongly, and measure their poses afterwards.
 
-    The principal axis is turned to the vertical so that the end that was the upper one lies above the other again.
+    The principal axis is then turned to the vertical, with the end that was the upper one above the other again.
 
     Args:
-        images: (B, H, W) background 0.
-        which: (n,) int64, the ones to bend.
+        images: (B, H, W), background 0.
+        which: (n,) int64, indices of those to bend.
         numbers: (B, 5) uniform in 0..1, see ``bent_axis``.
     """
     images, numbers = images[which], numbers[which]
@@ -161,12 +163,12 @@ def bend_strongly(images: Tensor, which: Tensor, numbers: Tensor) -> StrongBend:
     mask = (images > FOREGROUND).float()
     area = mask.sum((1, 2))
     axis = bent_axis(box.length, (area / box.length / 2).clamp_min(1), numbers)
-    # A lattice along and across the straight chromosome, and where its points come to lie.
+    # A lattice along and across the straight chromosome, and the positions of its points after bending.
     across = box.width[:, None] * torch.linspace(-0.5, 0.5, COLUMNS, device=images.device)
     lattice = torch.stack(torch.broadcast_tensors(across[:, None], axis.along[..., None]), 3) + box.middle[:, None, None]
     lattice = lattice / torch.tensor([width / 2, height / 2], device=images.device)
     inside = F.grid_sample(mask[:, None], lattice, align_corners=False)[:, 0]
-    inside = (inside * (1 - axis.curvature[..., None] * across[:, None]).clamp_min(0)).flatten(1)  # the inner side is crowded
+    inside = (inside * (1 - axis.curvature[..., None] * across[:, None]).clamp_min(0)).flatten(1)  # denser on the inner side
     place = (axis.point[:, :, None] + axis.normal[:, :, None] * across[:, None, :, None]).flatten(1, 2)
     down = _principal_axis(place, inside)
     forwards = ((axis.point[:, -1] - axis.point[:, 0]) * down).sum(1, keepdim=True)
@@ -179,7 +181,7 @@ def bend_strongly(images: Tensor, which: Tensor, numbers: Tensor) -> StrongBend:
 
 
 def _principal_axis(place: Tensor, weight: Tensor) -> Tensor:
-    """Return the unit vectors, (n, 2), of largest variance of points (n, m, 2) of a weight (n, m); y is at least 0."""
+    """Return the unit vectors, (n, 2), of largest variance of weighted points, (n, m, 2) and (n, m); their y is at least 0."""
     weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-6)
     apart = place - (weight[..., None] * place).sum(1, keepdim=True)
     x, y = apart.unbind(2)
@@ -188,7 +190,7 @@ def _principal_axis(place: Tensor, weight: Tensor) -> Tensor:
 
 
 def _range(value: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the lowest and the highest of values (n, m) where their weight is not next to nothing, (n,) each."""
+    """Return the lowest and the highest of the values (n, m) whose weight is above 0.1, (n,) each."""
     there = weight > 0.1
     there |= ~there.any(1, keepdim=True)
     return torch.where(there, value, math.inf).amin(1), torch.where(there, value, -math.inf).amax(1)

@@ -1,4 +1,4 @@
-"""How people call the classes: 7, 07, chr7, clase7, X as 23 of 24, numbers from 0."""
+"""Recognise class names in common spellings: 7, 07, chr7, clase7, 23 for X, or numbers from 0."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ WORDS = (
     *("chr", "chrom", "chromosome", "chromosom", "chromosoma", "cromosoma", "cromossomo", "kromosom", "kromozom", "hromosom"),
     *("class", "classe", "clase", "klasse", "klass", "klasa", "kelas", "cls", "label", "染色体"),
 )
-"""Words before a number that say that it is a class."""
+"""Words that mark the number after them as a class."""
 NUMBER = r"0*(\d{1,2}|[XY])"
 NAME = re.compile(rf"^([^\W\d_]*?)[ ._-]*{NUMBER}$", re.IGNORECASE)
 SEXES = {23: "X", 24: "Y"}
 
 
 class Classes(NamedTuple):
-    """Names taken as chromosomes.
+    """Names interpreted as chromosomes.
 
     Attributes:
-        label: the chromosome of each name.
-        how: by which rule, "" where the names are those used here.
-        certain: whether they can be nothing else; bare numbers such as 1, 2, 3 can.
+        label: name -> chromosome.
+        how: the rule that was used, as text; "" if the names are already spelt as in this package.
+        certain: whether they cannot mean anything else; plain numbers such as 1, 2, 3 can.
     """
 
     label: Mapping[str, str]
@@ -34,11 +34,11 @@ class Classes(NamedTuple):
 
 
 def classes_of(names: Iterable[str], labels: bool = False) -> Classes | None:
-    """Take names as chromosomes; None where they are not all named in one way, as chromosomes are.
+    """Interpret names as chromosomes; None unless all are named like chromosomes, in the same way.
 
     Args:
-        names: of folders or files, or labels.
-        labels: they are known to be labels, so that only their spelling is to be found.
+        names: names of folders or files, or labels.
+        labels: whether they are known to be labels, so that only their spelling must be recognised.
     """
     found = {name: NAME.match(_spelt(name, labels)) for name in names}
     words = {match[1].casefold() if match else "?" for match in found.values()}
@@ -61,13 +61,13 @@ def classes_of(names: Iterable[str], labels: bool = False) -> Classes | None:
 
 
 def _spelt(name: str, label: bool) -> str:
-    """Return a name in plain digits and letters, without what cannot be seen; and a label without the 0 of a decimal."""
+    """Return a name in plain digits and letters, without invisible characters; for a label, without decimals such as ".0"."""
     plain = "".join(sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf").strip()
     return re.sub(r"(?<=\d)[.,]0+$", "", plain) if label else plain
 
 
 def _count(numbers: set[int], letters: bool, word: bool) -> tuple[int | None, bool]:
-    """Return from which number classes are counted, None where they are not classes, and whether that is certain."""
+    """Return the number of the first class, None if the numbers are not classes, and whether that is certain."""
     if letters:
         return (1, word or bool(numbers)) if numbers <= set(range(1, 23)) else (None, False)
     if numbers == set(range(24)):

@@ -1,4 +1,4 @@
-"""A set whose images are read and decoded once, whatever is asked of them afterwards."""
+"""An image set that reads and decodes each image only once."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from gricol_zoo.data.images import read_hashed
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import ImageError
 
-MOST_KEPT = 1 << 30  # bytes of grey images in memory; those beyond are decoded again where they are needed
+MOST_KEPT = 1 << 30  # bytes of grey images kept in memory; further images are decoded again when they are needed
 
 
 class Look(NamedTuple):
-    """What was seen of one image.
+    """Result of reading and decoding one image.
 
     Attributes:
-        file: SHA-256 of its file's bytes; empty where they cannot be had.
-        pixels: hash of its grey pixels; empty where the file cannot be decoded.
-        grey: (H, W) float32 in 0..1; None where the file cannot be decoded, or is not kept.
-        notes: what had to be decided about it, as ``Crop.notes``.
-        error: why it cannot be read or decoded.
+        file: SHA-256 of the file's bytes; empty if the file cannot be read.
+        pixels: hash of the grey pixels; empty if the file cannot be decoded.
+        grey: (H, W) float32 in 0..1; None if the file cannot be decoded, or if the image is not kept.
+        notes: notes about the image, as in ``Crop.notes``.
+        error: why the file cannot be read or decoded.
     """
 
     file: bytes = b""
@@ -38,21 +38,21 @@ class Look(NamedTuple):
 
 @dataclass
 class Crops(ImageSet):
-    """A set that reads and decodes each image once: all of its records, side by side on the cores, when the first is needed.
+    """A set that reads and decodes each image once: all records in parallel, when the first one is needed.
 
-    Its subsets share what was seen. For work that asks several things of each image; what takes an image at a time, such as
-    ``predict``, does so with an ``ImageSet``, whose memory stays flat.
+    Its subsets share the results. It is for work that uses each image several times. Work that takes one image at a time, such
+    as ``predict``, uses an ``ImageSet``, which keeps no images in memory.
 
     Attributes:
-        ground: how the images are decoded (``gricol_zoo.data.images``).
-        seen: by path.
+        ground: the background with which the images are decoded (``gricol_zoo.data.images``).
+        seen: path -> result.
     """
 
     ground: str = "auto"
     seen: dict[str, Look] = field(default_factory=dict)
 
     def look(self, record: Record) -> Look:
-        """Return what is seen of an image."""
+        """Return the result of reading an image; read and decode all records first, if it is a new one."""
         if record.path not in self.seen:
             kept = sum(one.grey.nbytes for one in self.seen.values() if one.grey is not None)
             new = [one for one in self.records if one.path not in self.seen]
@@ -93,7 +93,7 @@ class Crops(ImageSet):
 
 
 def read_once(images: ImageSet, ground: str = "auto") -> Crops:
-    """Return a set that reads each image once; the same one where it does already."""
+    """Return a set that reads each image once; the same set if it already does."""
     if isinstance(images, Crops) and images.ground == ground:
         return images
     return Crops(images.name, images.records, images.store, images.notes, ground)

@@ -1,7 +1,7 @@
-"""Decode a file to its grey levels and its transparency, neither scaled nor turned.
+"""Decode a file to its grey levels and its transparency, without scaling or rotating it.
 
-TIFF is read by ``gricol_zoo.data.tiff``. Pillow reads PNG, BMP and JPEG, and a TIFF that is packed by JPEG, as a fax or by
-Zstandard. No other format is opened, whatever a file is called.
+TIFF is read by ``gricol_zoo.data.tiff``. Pillow reads PNG, BMP and JPEG, and TIFF with JPEG, fax, Zstandard or WebP
+compression. No other format is opened, whatever the file name says.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from gricol_zoo.data.samples import from_page, luma, mix
 from gricol_zoo.errors import ImageError
 
 MAX_PIXELS = 4096 * 4096
-MOST_SCANS = 100  # of a JPEG, each of which goes over the whole image; a progressive one has some ten
+MOST_SCANS = 100  # of a JPEG: each scan goes over the whole image; a progressive JPEG has about ten
 ADVICE = "save it as 8- or 16-bit grey TIFF or PNG"
-BY_PILLOW = {2, 3, 4, 6, 7, 50000, 50001}  # fax, JPEG, Zstandard, WebP: compressions of a TIFF
+BY_PILLOW = {2, 3, 4, 6, 7, 50000, 50001}  # TIFF compressions: fax, JPEG, Zstandard, WebP
 PACKED = {
     33003: "JPEG 2000",
     33005: "JPEG 2000",
@@ -33,21 +33,21 @@ PACKED = {
     50002: "JPEG XL",
 }
 PLAIN_PNG = (
-    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x08\0\0\0\0IDAT\0\0\0\0IEND\xaeB`\x82"  # of 8-bit grey, but for its numbers and pixels
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x08\0\0\0\0IDAT\0\0\0\0IEND\xaeB`\x82"  # of 8-bit grey, without its numbers and pixels
 )
-SHORTEST_PNG = 57  # bytes of it
-ORIENTATION = 274  # the tag, of TIFF and EXIF
+SHORTEST_PNG = 57  # bytes of such a file without its pixels
+ORIENTATION = 274  # tag number in TIFF and EXIF
 
 
 class Picture(NamedTuple):
-    """What a file holds.
+    """The decoded content of a file.
 
     Attributes:
-        levels: (H, W), integers or floats as the file has them; colour is luma by now.
-        alpha: (H, W) float32 in 0..1, how opaque each pixel is; None where all are.
-        pages: of the file.
-        orientation: 1 to 8, as EXIF has them.
-        inverted: whether 0 is white.
+        levels: (H, W), integers or floats as stored in the file; colours are already converted to luma.
+        alpha: (H, W) float32 in 0..1, the opacity of each pixel; None if the file has no transparency.
+        pages: number of pages in the file.
+        orientation: 1 to 8, as in EXIF.
+        inverted: whether 0 means white.
         notes: what was left out, one line each.
     """
 
@@ -63,8 +63,8 @@ def decode(data: bytes) -> Picture:
     """Decode the first page of a file.
 
     Raises:
-        ImageError: empty, of another format, larger than 4096x4096 pixels, or of a kind that is not decoded.
-        Exception: of any type, where Pillow stumbles over a damaged file.
+        ImageError: the file is empty, of another format, larger than 4096x4096 pixels, or of a kind that is not supported.
+        Exception: of any type, if Pillow fails on a damaged file.
     """
     if not data:
         raise ImageError("the file is empty (0 bytes)")
@@ -87,10 +87,10 @@ def decode(data: bytes) -> Picture:
 
 
 def size_of(data: bytes) -> tuple[int, int]:
-    """Return (width, height) as a file's header says, before any turning.
+    """Return (width, height) from the file's header, before the orientation is applied.
 
     Raises:
-        ImageError: empty, of another format, or without a header.
+        ImageError: the file is of another format, or has no valid header.
     """
     if directory.is_tiff(data):
         page = tiff.read_page(data)
@@ -108,11 +108,11 @@ def size_of(data: bytes) -> tuple[int, int]:
 
 
 def count_frames(data: bytes) -> int:
-    """Return how many pages or frames a file has.
+    """Return the number of pages or frames in a file.
 
     Raises:
-        ImageError: of another format.
-        Exception: of any type, where Pillow stumbles over a damaged file.
+        ImageError: the file is of another format.
+        Exception: of any type, if Pillow fails on a damaged file.
     """
     if directory.is_tiff(data):
         return directory.count_pages(data)
@@ -121,10 +121,10 @@ def count_frames(data: bytes) -> int:
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse what is larger than a crop can be.
+    """Check that an image is not larger than a crop can be.
 
     Raises:
-        ImageError: more than 4096x4096 pixels.
+        ImageError: it has more than 4096x4096 pixels.
     """
     if width * height > MAX_PIXELS:
         raise ImageError(f"{width}x{height} px is larger than the limit for a crop (4096x4096 px)")
@@ -138,9 +138,9 @@ def _check_jpeg(data: bytes) -> None:
 
 
 def _plain_png(data: bytes) -> np.ndarray | None:
-    """Return the levels of a PNG of 8-bit grey with nothing but its pixels in it, in a third of the time; None of any other.
+    """Return the levels of an 8-bit grey PNG that holds only pixels; None for any other or a damaged file.
 
-    Most crops are such. Only Pillow's decoder is asked, not its reading of the file around it. Of a damaged file it is None.
+    Most crops are such files. Only Pillow's decoder is used, not its file parser, which takes a third of the time.
     """
     if data[:16] + data[24:29] + data[37:41] + data[-12:] != PLAIN_PNG or len(data) < SHORTEST_PNG:
         return None
@@ -162,12 +162,12 @@ def _open(data: bytes, format: str) -> ImageFile.ImageFile:
 def _frames(image: Image.Image) -> int:
     try:
         return max(1, int(getattr(image, "n_frames", 1)))
-    except Exception:  # a damaged list of further frames is no fault of the first
+    except Exception:  # even if the list of further frames is damaged, the first can be read
         return 1
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the orientation that the EXIF block says, 1 where it says none or is damaged."""
+    """Return the orientation in the EXIF block; 1 if it has none or is damaged."""
     block = image.info.get("exif", b"")
     block = block[6:] if block.startswith(b"Exif\0\0") else block
     try:
@@ -177,7 +177,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _split(image: Image.Image, depth: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the levels and the alpha of an image that Pillow has decoded; ``depth`` are the bits of a PNG's sample."""
+    """Return the levels and the alpha of an image that Pillow has decoded; ``depth`` is the bits per sample of a PNG."""
     key = image.info.get("transparency")
     if image.mode in ("P", "PA"):
         image, key = image.convert("RGBA" if key is not None or image.mode == "PA" else "RGB"), None
@@ -195,8 +195,8 @@ def _split(image: Image.Image, depth: int) -> tuple[np.ndarray, np.ndarray | Non
 
 
 def _deep_png(data: bytes, image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the levels and the alpha of a PNG of 16-bit colour, or grey with alpha: Pillow keeps their upper bytes only."""
-    if data[25:26] == b"\x04":  # two samples of two bytes lie as four of one byte do
+    """Return the levels and the alpha of a 16-bit PNG in colour, or in grey with alpha: Pillow keeps only their upper bytes."""
+    if data[25:26] == b"\x04":  # two samples of two bytes are read as four samples of one byte
         header = data[12:24] + b"\x08\x06" + data[26:29]
         patched = data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
         samples = np.ascontiguousarray(np.asarray(_open(patched, "PNG"))).view(">u2").astype(np.uint16)
@@ -204,7 +204,7 @@ def _deep_png(data: bytes, image: Image.Image) -> tuple[np.ndarray, np.ndarray |
     upper = np.asarray(image).astype(np.uint16)
     again = _open(data, "PNG")
     tile = again.tile[0]
-    # Read as if their bytes lay the other way round, it is the lower ones that are kept.
+    # Read with the opposite byte order, the lower bytes are kept.
     again.tile = [tile._replace(args=str(tile.args).replace(";16B", ";16L"))]
     samples = upper << 8 | np.asarray(again)
     key = image.info.get("transparency")
@@ -225,7 +225,7 @@ def _decode_tiff(data: bytes) -> Picture:
     if compression in BY_PILLOW and page.get(284, 1) == 1:
         with contextlib.suppress(UnidentifiedImageError):
             image = Image.open(io.BytesIO(data), formats=("TIFF",))
-            image.load()  # it turns the image by itself
+            image.load()  # Pillow applies the orientation itself
             return Picture(*_split(image, 8), pages)
     kind = {"f": "float", "i": "signed integer", "u": "integer"}.get(page.kind, "complex")
     what = f"{page.samples} {page.bits}-bit {kind} sample{'s' if page.samples > 1 else ''} per pixel"

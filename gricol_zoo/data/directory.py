@@ -1,4 +1,4 @@
-"""Read the directories of a TIFF, classic or BigTIFF, in either byte order; an EXIF block has the same form."""
+"""Read the directories of a TIFF, classic or BigTIFF, in either byte order; an EXIF block has the same structure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from gricol_zoo.errors import ImageError
 
-BIG = {b"II*\0": False, b"MM\0*": False, b"II+\0": True, b"MM\0+": True}  # the first four bytes: whether it is a BigTIFF
+BIG = {b"II*\0": False, b"MM\0*": False, b"II+\0": True, b"MM\0+": True}  # first four bytes -> whether it is a BigTIFF
 INTEGERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
 MOST_PAGES = 2000
 MOST_TAGS = 512
@@ -17,23 +17,23 @@ Tags = dict[int, np.ndarray]
 
 
 def is_tiff(data: bytes) -> bool:
-    """Say whether a file begins as a TIFF does."""
+    """Return whether a file begins like a TIFF."""
     return data[:4] in BIG
 
 
 def first(tags: Tags, tag: int, default: int) -> int:
-    """Return the first value of a tag, or the default where it is missing or empty."""
+    """Return the first value of a tag, or the default if it is missing or empty."""
     values = tags.get(tag)
     return default if values is None or not len(values) else int(values[0])
 
 
 def read_directory(data: bytes, at: int = 0) -> tuple[Tags, int]:
-    """Return the integer tags of the directory at an offset (0: the first one), and the offset of the next one.
+    """Return the integer tags of the directory at an offset (0 for the first one), and the offset of the next directory.
 
     An entry whose values lie beyond the end of the file is left out.
 
     Raises:
-        ImageError: the directory lies beyond the end of the file.
+        ImageError: the directory lies beyond the end of the file, or has too many entries.
     """
     order, big = "<" if data[:2] == b"II" else ">", BIG.get(data[:4], False)
     try:
@@ -64,7 +64,11 @@ def read_directory(data: bytes, at: int = 0) -> tuple[Tags, int]:
 
 
 def count_pages(data: bytes) -> int:
-    """Return how many pages there are, reduced copies of others not counted; what is damaged after the first ends the count."""
+    """Return the number of pages, without reduced copies of other pages; counting stops at the first damaged page.
+
+    Raises:
+        ImageError: the first directory lies beyond the end of the file.
+    """
     tags, following = read_directory(data)
     count, seen = 1, {0}
     while following not in seen and len(seen) < MOST_PAGES:

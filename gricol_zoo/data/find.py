@@ -1,17 +1,17 @@
-"""Find the chromosome in a crop, whatever camera it came from: preparation 2.
+"""Find the chromosome in a crop from any camera: preparation 2.
 
-The rule, in its order. Every number is a share of what is in the crop itself, so that neither exposure, bit depth nor
-resolution matters.
+The steps, in order. All thresholds are relative to the crop itself, so that exposure, bit depth and resolution do not matter.
 
 1. A flat frame around another background is left out (``inner_box``).
-2. The background is the median of the outermost pixels. The stain lies on that side of it on which the strongest pixels do.
-3. What is brighter than ``FOREGROUND`` of the 99th percentile of the chromosome is foreground.
-4. A background that rises or falls across the crop is levelled by a plane (``fit_plane``), and the foreground found again.
-5. Foreground that a few steps of dilation join is one piece. The heaviest piece is the chromosome. Another one belongs to it
-   where it lies in line with it, near its end, and is not a crumb: a satellite, or an arm beyond a gap
+2. The background is the median of the outermost pixels. The stain is on the side of it, brighter or darker, that has the
+   strongest pixels.
+3. Pixels brighter than ``FOREGROUND`` times the 99th percentile of the chromosome are foreground.
+4. A background that rises or falls across the crop is levelled with a plane (``fit_plane``), and the foreground is found again.
+5. Foreground pixels that a few steps of dilation connect form one piece. The heaviest piece is the chromosome. Another piece
+   belongs to it if it lies in line with it, near its end, and is not too small: a satellite, or an arm beyond a gap
    (``gricol_zoo.data.pieces``).
 
-``gricol_zoo.export.find`` is the same rule in the operators that a graph has, and a test holds the two together.
+``gricol_zoo.export.find`` implements the same steps with the operators of a graph; a test checks that the two agree.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from gricol_zoo.data.images import box_of, percentile, percentile_of_sorted, rin
 from gricol_zoo.data.pieces import main_piece
 
 FOREGROUND = 0.15  # of the 99th percentile of the chromosome
-GRAIN, MOST_GRAIN = 3.0, 0.3  # standard deviations of the background; and at most this share of the percentile
-FRAME_STEP = 0.1  # of the crop's range: how far a frame's grey must be from the background inside it
-FRAME_SAME, FRAME_BAND = 0.05, 0.05  # where more of the ring inside a frame than this share is this near it, it is background
-UNEVEN = 0.06  # of the contrast: a background that rises by less is even
-LEAST_GROUND = 0.1  # of the crop: less of it tells nothing of a slope
-ROUNDS = 2  # the plane is fitted again when the foreground is better known
-REACH = 0.07  # dilation steps by the root of the foreground's area: 1 for a small chromosome, 3 for a large one
+GRAIN, MOST_GRAIN = 3.0, 0.3  # threshold in standard deviations of the background; at most this fraction of the percentile
+FRAME_STEP = 0.1  # of the crop's range: least difference between a frame's grey and the background inside it
+FRAME_SAME, FRAME_BAND = 0.05, 0.05  # not a frame if more than this fraction of the ring inside is this near its grey
+UNEVEN = 0.06  # of the contrast: a background that rises by less counts as even
+LEAST_GROUND = 0.1  # of the crop: with less background no slope can be estimated
+ROUNDS = 2  # the plane is fitted again with the better foreground
+REACH = 0.07  # dilation steps per square root of the foreground's area: 1 for a small chromosome, 3 for a large one
 MOST_REACH = 6
 
 
@@ -39,12 +39,12 @@ class Found(NamedTuple):
     """A chromosome on a background of 0.
 
     Attributes:
-        value: (h, w) float32, the part of the crop that it takes: its brightest percent at 1 or above, 0 where it is not.
-        top: how far that percent is from the background, in the units of the crop.
-        mask: (h, w) bool, its pixels.
+        value: (h, w) float32, the part of the crop that the chromosome occupies: its brightest percent at 1 or above, 0
+        outside. top: difference of that percent from the background, in the units of the crop.
+        mask: (h, w) bool, the pixels of the chromosome.
         light: whether the background was lighter than the chromosome.
-        others: how many further pieces there are that could be chromosomes.
-        rim: how far from the mask the value is not 0, in pixels across and down.
+        others: number of further pieces that could be chromosomes.
+        rim: distance from the mask up to which the value may not be 0, in pixels across and down.
     """
 
     value: np.ndarray
@@ -56,11 +56,11 @@ class Found(NamedTuple):
 
 
 def find_chromosome(grey: np.ndarray, ground: str = "auto") -> Found:
-    """Find the chromosome in a grey crop (see the module).
+    """Find the chromosome in a grey crop (see the module's docstring).
 
     Args:
         grey: (H, W) float32, any range.
-        ground: "auto", or whether the background was "light" (G-bands) or "dark" (Q-bands, other fluorescence).
+        ground: the background, "light" (G-bands), "dark" (Q-bands, other fluorescence), or "auto".
     """
     value, ordered, edge, light = stand_out(grey[inner_box(grey)], ground)
     mask, near, reach, inside = foreground(value, ordered, edge)
@@ -81,9 +81,9 @@ def find_chromosome(grey: np.ndarray, ground: str = "auto") -> Found:
 
 
 def box_of_one_piece(near: np.ndarray) -> tuple[slice, slice] | None:
-    """Return the rows and columns of a mask, (H, W) bool, each of whose rows is one run next to the one above; else None.
+    """Return the rows and columns of a mask, (H, W) bool, if each of its rows is one run that touches the run above; else None.
 
-    So are most chromosomes, and it is seen in a quarter of the time that labelling pieces takes.
+    This holds for most chromosomes, and takes a quarter of the time of labelling the pieces.
     """
     height, width = near.shape
     row = width + 1
@@ -93,7 +93,7 @@ def box_of_one_piece(near: np.ndarray) -> tuple[slice, slice] | None:
     first, last = edges[::2], edges[1::2] - 1  # of each run
     if not len(first):
         return None
-    # A run that is not in the next row is too near or too far for one of the two.
+    # If the next run is not in the next row, its distance is too small or too large for one of the two conditions.
     if (first[1:] - last[:-1]).max(initial=0) > row + 1 or (last[1:] - first[:-1]).min(initial=row) < row - 1:
         return None
     columns = slice(int((first % row).min()), int((last % row).max()) + 1)
@@ -101,7 +101,7 @@ def box_of_one_piece(near: np.ndarray) -> tuple[slice, slice] | None:
 
 
 def inner_box(grey: np.ndarray) -> tuple[slice, slice]:
-    """Return the rows and columns of what lies inside a flat frame with a background of another grey; else all of them."""
+    """Return the rows and columns inside a flat frame whose grey differs from the background; all of them without a frame."""
     whole = slice(None), slice(None)
     flat = grey[0, 0]
     if not (grey[0] == flat).all():
@@ -118,10 +118,11 @@ def inner_box(grey: np.ndarray) -> tuple[slice, slice]:
 
 
 def stand_out(grey: np.ndarray, ground: str = "auto") -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-    """Bring the background to 0 and the stain above it.
+    """Shift the background to 0 and the stain above it.
 
     Returns:
-        The value, (H, W) float32; its pixels in rising order, and those of its ``ring``; whether the background was light.
+        The values, (H, W) float32; their pixels in ascending order; those of their ``ring`` in ascending order; and whether the
+        background was light.
     """
     edge = np.sort(ring(grey))
     level = np.float32(percentile_of_sorted(edge, 50))
@@ -132,7 +133,7 @@ def stand_out(grey: np.ndarray, ground: str = "auto") -> tuple[np.ndarray, np.nd
 
 
 def extremes(ordered: np.ndarray) -> tuple[float, float]:
-    """Return the 0.5th and the 99.5th percentile of values in rising order, to the pixel."""
+    """Return the 0.5th and the 99.5th percentile of values in ascending order, without interpolation."""
     rank = round(0.005 * (ordered.size - 1))
     return float(ordered[rank]), float(ordered[-1 - rank])
 
@@ -140,19 +141,20 @@ def extremes(ordered: np.ndarray) -> tuple[float, float]:
 def foreground(value: np.ndarray, ordered: np.ndarray, edge: np.ndarray) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
     """Find the foreground.
 
-    It is looked for twice, so that it does not depend on how much background there is around it. Of a grainy background only
-    what stands ``GRAIN`` standard deviations out of it counts, as far as that leaves a chromosome.
+    The threshold is computed twice, so that it does not depend on how much background surrounds the chromosome. On a grainy
+    background only pixels ``GRAIN`` standard deviations above it count, as long as that leaves a chromosome.
 
     Args:
         value: (H, W) float32, the background at 0.
-        ordered: its pixels in rising order.
-        edge: its ``ring`` in rising order.
+        ordered: its pixels in ascending order.
+        edge: its ``ring`` in ascending order.
 
     Returns:
-        The foreground; it dilated until its pieces are whole, (H, W) bool both; by how many steps; its pixels in rising order.
+        The foreground, (H, W) bool; the foreground dilated until its pieces are whole, (H, W) bool; the number of dilation
+        steps; and the values of the foreground in ascending order.
     """
-    grainy = 2 * np.count_nonzero(edge) > edge.size  # else the median is 0
-    grain = GRAIN * 1.4826 * percentile(np.abs(edge), 50) if grainy else 0.0  # by it, which a tip at the edge does not raise
+    grainy = 2 * np.count_nonzero(edge) > edge.size  # otherwise the median is 0
+    grain = GRAIN * 1.4826 * percentile(np.abs(edge), 50) if grainy else 0.0  # a median, which a tip at the edge does not raise
     top = extremes(ordered)[1]
     for _ in range(2):
         bound = np.float32(min(max(FOREGROUND * top, grain), MOST_GRAIN * top))
@@ -163,14 +165,14 @@ def foreground(value: np.ndarray, ordered: np.ndarray, edge: np.ndarray) -> tupl
 
 
 def fit_plane(value: np.ndarray, edge: np.ndarray, near: np.ndarray, bright: float) -> np.ndarray | None:
-    """Return how the background rises and falls across the crop, (H, W) float32; None where it is even, or hardly seen.
+    """Return the slope of the background across the crop, (H, W) float32; None if it is even, or if too little of it is seen.
 
-    It is the plane of least squares through all pixels that are not ``near`` the foreground.
+    It is the least-squares plane through all pixels that are not ``near`` the foreground.
 
     Args:
         value: (H, W) float32.
-        edge: its ``ring`` in rising order.
-        near: (H, W) bool.
+        edge: its ``ring`` in ascending order.
+        near: (H, W) bool, the dilated foreground.
         bright: the contrast of the crop.
     """
     if edge[-1] - edge[0] <= UNEVEN * bright:
@@ -184,7 +186,7 @@ def fit_plane(value: np.ndarray, edge: np.ndarray, near: np.ndarray, bright: flo
     rows, columns, seen = weight.sum(1), weight.sum(0), weight * value
     n, sx, sy, sxx, sxy, syy = rows.sum(), columns @ x, rows @ y, columns @ x**2, y @ weight @ x, rows @ y**2
     b, bx, by = seen.sum(), seen.sum(0) @ x, seen.sum(1) @ y
-    # Cramer's rule, as a graph can compute it too.
+    # Cramer's rule, which an exported graph can compute too.
     whole = n * (sxx * syy - sxy * sxy) - sx * (sx * syy - sxy * sy) + sy * (sx * sxy - sxx * sy)
     if n < LEAST_GROUND * value.size or whole <= 0:
         return None
@@ -197,15 +199,15 @@ def fit_plane(value: np.ndarray, edge: np.ndarray, near: np.ndarray, bright: flo
 
 
 def grow(mask: np.ndarray, steps: int) -> np.ndarray:
-    """Dilate a mask, (H, W) bool, by a square of ``2 steps + 1`` pixels.
+    """Dilate a mask, (H, W) bool, by a square with a side of ``2 steps + 1`` pixels.
 
-    Each round adds up to twice what it has and one: a square of 9 pixels takes two.
+    Each round grows by up to twice the steps done so far plus one, so a square of 9 pixels takes two rounds.
     """
     height, width = mask.shape
     row = width + 2 * steps
     wide = np.zeros((height + 2 * steps, row), bool)
     wide[steps:-steps, steps:-steps] = mask
-    # As one long number all of it is shifted at once, and what crosses an edge stays in the rim.
+    # As one long integer the whole mask is shifted at once; pixels that cross an edge stay in the padding.
     line = int.from_bytes(np.packbits(wide).tobytes(), "big")
     for pixel in (1, row):
         done = 0
@@ -218,5 +220,5 @@ def grow(mask: np.ndarray, steps: int) -> np.ndarray:
 
 
 def reach_of(area: int) -> int:
-    """Return by how many steps a foreground of ``area`` pixels is dilated to find its pieces."""
+    """Return the number of steps by which a foreground of ``area`` pixels is dilated to find its pieces."""
     return min(max(round(REACH * math.sqrt(area)), 1), MOST_REACH)

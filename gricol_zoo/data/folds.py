@@ -1,4 +1,4 @@
-"""Folds of a cross-validation: which images each fold is tested on, and which calibrate it."""
+"""Folds of a cross-validation: the images on which each fold is tested and calibrated."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ VAL_SHARE = 0.1  # of the groups that a fold is not tested on
 
 
 def assign_folds(images: ImageSet, folds: int, seed: int) -> np.ndarray:
-    """Return the fold, (n,) int in 0..folds-1, in which each image is tested: stratified by class, no case or cell parted.
+    """Return the fold, (n,) int64 in 0..folds-1, in which each image is tested.
+
+    The folds are stratified by class, and no case or cell is split across folds.
 
     Raises:
-        GricolZooError: fewer than two folds, an image without case and cell, or fewer of them than folds.
+        GricolZooError: fewer than two folds, an image without case and cell, fewer cases or cells than folds, or an empty fold.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -35,7 +37,7 @@ def assign_folds(images: ImageSet, folds: int, seed: int) -> np.ndarray:
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     fold_of = np.empty(len(images), np.int64)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of rare classes; warn_of_folds says it better
+        warnings.simplefilter("ignore")  # about rare classes, which warn_of_folds reports more clearly
         try:
             for fold, (_, test) in enumerate(splitter.split(labels, labels, groups)):
                 fold_of[test] = fold
@@ -45,13 +47,13 @@ def assign_folds(images: ImageSet, folds: int, seed: int) -> np.ndarray:
     if len(empty):
         raise GricolZooError(
             f"Expected images in each of {folds} folds, but fold {empty[0] + 1} would be empty: {len(set(groups))} cases or "
-            "cells cannot be shared out so. Use fewer folds, or another seed of the folds (--fold-seed)."
+            "cells cannot be distributed that way. Use fewer folds, or another seed of the folds (--fold-seed)."
         )
     return fold_of
 
 
 def warn_of_folds(images: ImageSet, fold_of: np.ndarray) -> list[str]:
-    """Say what is wrong with folds, one line each: a class that a fold lacks on either side, sizes far apart."""
+    """Return warnings about the folds, one line each: classes missing from training or testing, and unequal sizes."""
     labels = np.array([record.label for record in images.records])
     sizes = np.bincount(fold_of)
     notes = []
@@ -67,10 +69,10 @@ def warn_of_folds(images: ImageSet, fold_of: np.ndarray) -> list[str]:
 
 
 def fold_split(images: ImageSet, fold_of: np.ndarray, fold: int, seed: int) -> dict[tuple[str, str], str]:
-    """Return a fold as a split, (case, cell) -> part: its own images are test, a tenth of the other groups val.
+    """Return a fold as a split, (case, cell) -> part: its own images are test, a tenth of the other groups is val.
 
     Raises:
-        GricolZooError: a single group is left to train and calibrate on.
+        GricolZooError: fewer than two groups are left to train and calibrate on.
     """
     tested = {group_of(record) for record, own in zip(images.records, fold_of, strict=True) if own == fold}
     others = sorted({group_of(record) for record in images.records} - tested)

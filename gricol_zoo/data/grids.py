@@ -1,4 +1,4 @@
-"""Where the pixels of a canvas are sampled, and where its chromosome is: grids (B, H, W, 2) as ``grid_sample`` takes them."""
+"""Sampling grids, (B, H, W, 2) as for ``grid_sample``, and the extent of the chromosome on a canvas."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gricol_zoo.data.draws import replace
 
-FOREGROUND = 0.15  # of full scale: what counts as chromosome on a canvas
+FOREGROUND = 0.15  # of full scale: brighter pixels of a canvas count as chromosome
 
 
 class Extent(NamedTuple):
@@ -34,17 +34,17 @@ class Extent(NamedTuple):
 
     @property
     def middle(self) -> Tensor:
-        """(B, 2): x, y."""
+        """The middle of the box, (B, 2) as x, y, in pixels from the middle of the canvas."""
         return torch.stack([self.left + self.right, self.top + self.bottom], 1) / 2
 
 
 def extent_of(images: Tensor) -> Extent:
-    """Return the boxes around what is brighter than ``FOREGROUND`` in (B, H, W), background 0."""
+    """Return the boxes around the pixels brighter than ``FOREGROUND`` in (B, H, W) images, background 0."""
     return Extent(*_ends(images.amax(2) > FOREGROUND), *_ends(images.amax(1) > FOREGROUND))
 
 
 def _ends(there: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where the first True of each row of (B, n) begins and the last one ends, from the row's middle."""
+    """Return where the first True of each row of (B, n) begins and where the last one ends, from the row's middle."""
     count = there.shape[1]
     place = torch.arange(count, device=there.device)
     first = torch.where(there, place, count - 1).amin(1)
@@ -53,7 +53,7 @@ def _ends(there: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def affine_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
-    """Return what torch's function of this name does for a size (height, width), (B, H, W, 2), up to rounding."""
+    """Return the same grid as torch's function of this name for a size (height, width), up to rounding: (B, H, W, 2)."""
     rows, columns = (torch.arange(1 - side, side, 2, device=theta.device) / side for side in size)
     grid = torch.empty(len(theta), *size, 2, device=theta.device)
     for axis in (0, 1):
@@ -63,19 +63,23 @@ def affine_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def turn_and_turn_back(images: Tensor, which: Tensor, angle: Tensor) -> Tensor:
-    """Turn some of the images (B, H, W) by an angle each, (n,) radians, and back: resampled twice, and nothing else."""
+    """Rotate some of the images (B, H, W) by an angle each, (n,) radians, and back: the only effect is resampling twice."""
     if not len(which):
         return images
     size = images.shape[1:]
-    wide = (max(size) + 8,) * 2  # nothing of a chromosome is cut off, however it is turned
+    wide = (max(size) + 8,) * 2  # so large that no chromosome is cut off at any angle
     aside = F.grid_sample(images[which].unsqueeze(1), turning(angle, wide, size), align_corners=False)
     return replace(images, which, F.grid_sample(aside, turning(-angle, size, wide), align_corners=False)[:, 0])
 
 
 def turning(angle: Tensor, to: Sequence[int], of: Sequence[int], about: Tensor | None = None) -> Tensor:
-    """Return where images of a size (height, width) are sampled to be turned by an angle each, (n,) radians, on a size ``to``.
+    """Return the grid, (n, *to, 2), that rotates images by an angle each, (n,) radians.
 
-    Their middle comes to lie in the middle, or at ``about``, (n, 2) x, y pixels from it.
+    Args:
+        angle: (n,) radians.
+        to: (height, width) of the result.
+        of: (height, width) of the images.
+        about: (n, 2) x, y pixels from the middle of the result where the middle of each image is placed; None for the middle.
     """
     cos, sin = torch.cos(angle), torch.sin(angle)
     turn = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], 1)
@@ -85,12 +89,12 @@ def turning(angle: Tensor, to: Sequence[int], of: Sequence[int], about: Tensor |
 
 
 def centring(images: Tensor, which: Tensor, but: Tensor | None) -> Tensor:
-    """Return the shifts, (B, 2) x, y as in ``affine_grid``, that centre what is seen in some of the images.
+    """Return the shifts, (B, 2) x, y as in ``affine_grid``, that centre the foreground of some of the images.
 
     Args:
         images: (B, H, W), background 0.
-        which: (n,) int64, the ones to centre.
-        but: of those, the ones not to.
+        which: (n,) int64, indices of the images to centre.
+        but: indices of images not to centre, even if they are in ``which``.
     """
     shift = torch.zeros(len(images), 2, device=images.device)
     half = torch.tensor([images.shape[2] / 2, images.shape[1] / 2], device=images.device)
@@ -101,20 +105,20 @@ def centring(images: Tensor, which: Tensor, but: Tensor | None) -> Tensor:
 
 
 def bend_along_arc(grid: Tensor, turn: Tensor, images: Tensor) -> Tensor:
-    """Change where each pixel is sampled so that the upright chromosome lies along an arc of a circle, centred again.
+    """Change the sampling grid so that the upright chromosome lies along a circular arc, centred again.
 
     Args:
         grid: (B, H, W, 2) sampling points in -1..1, x first, as for ``grid_sample``.
         turn: (B,) radians by which the axis turns from end to end, less than pi.
-        images: (B, H, W), background 0, to see how long each chromosome is.
+        images: (B, H, W), background 0, to measure the length of each chromosome.
     """
     height, width = images.shape[1:]
     length = (images > FOREGROUND).any(2).sum(1).clamp_min(1)
     curvature = (turn / length).view(-1, 1, 1)
     curvature = torch.where(curvature.abs() < 1e-5, torch.full_like(curvature, 1e-5), curvature)
-    depth = (1 - torch.cos(turn / 2)).view(-1, 1, 1) / curvature  # how far the ends lie aside of the middle
+    depth = (1 - torch.cos(turn / 2)).view(-1, 1, 1) / curvature  # sideways distance of the ends from the middle
     x, y = grid[..., 0] * width / 2 + depth / 2, grid[..., 1] * height / 2
-    # The point of the straight chromosome that came to lie at (x, y): its distance from the circle, and its place along it.
+    # The point of the straight chromosome that is now at (x, y): its distance from the circle, and its position along it.
     across = (1 - torch.hypot(1 - curvature * x, curvature * y)) / curvature
     along = torch.atan2(curvature * y, 1 - curvature * x) / curvature
     return torch.stack([across * 2 / width, along * 2 / height], dim=-1)

@@ -1,10 +1,11 @@
-"""The background of a crop that was cut out: what is transparent, or painted in one grey, becomes what the background was.
+"""Restore the background of a chromosome that was cut out: transparent or uniformly painted pixels get its original grey.
 
 A stained chromosome (G-bands) is lighter at its rim than inside, and lies on a light background. A fluorescent one (Q-bands) is
-darker at its rim, and lies on a dark background. So the rim next to what is transparent tells which background it was.
+darker at its rim, and lies on a dark background. The rim next to the transparent pixels therefore shows which background it
+was.
 
-The background is filled with the lightest (or darkest) grey of the chromosome, and one step beyond: as much as the rim differs
-from the layer of pixels within. Without that step a chromosome that was cut out closely would lose its faint edge.
+The background is filled with the lightest (or darkest) grey of the chromosome plus one step: the difference between the rim and
+the next layer of pixels. Without that step a closely cut chromosome would lose its faint edge.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ import numpy as np
 from gricol_zoo.errors import ImageError
 
 GROUNDS = ("auto", "light", "dark")
-OPAQUE = 0.5  # from here on a pixel is the chromosome's; where all are, from halfway between the least and the most
-STEP = 4  # how much the difference of the two outermost layers counts, beside that of the rim and all within
-PAINTED = 0.25  # of the border at least is of the painted grey
-BREAK = 0.5  # of the crop's range lies at least between it and the rim of the chromosome
+OPAQUE = 0.5  # opacity from which a pixel belongs to the chromosome, or halfway between the lowest and the highest if higher
+STEP = 4  # weight of the difference between the two outermost layers, relative to that between the rim and everything inside
+PAINTED = 0.25  # least fraction of the border that has the painted grey
+BREAK = 0.5  # of the crop's range: least difference between the painted grey and the rim of the chromosome
 
 
 def find_opaque(alpha: np.ndarray) -> np.ndarray | None:
-    """Return where a crop is opaque, (H, W) bool; None where it is equally opaque all over, so that nothing is cut out.
+    """Return where a crop is opaque, (H, W) bool; None if it is equally opaque everywhere, so that nothing was cut out.
 
     Args:
-        alpha: (H, W) float32 in 0..1, how opaque each pixel is.
+        alpha: (H, W) float32 in 0..1, the opacity of each pixel.
 
     Raises:
         ImageError: nothing is opaque.
@@ -41,13 +42,13 @@ def lay_on_ground(grey: np.ndarray, alpha: np.ndarray, opaque: np.ndarray, groun
     """Lay a partly transparent crop on its background.
 
     Args:
-        grey: (H, W) float32 in 0..1; what it is below the transparency does not matter.
-        alpha: (H, W) float32 in 0..1, how opaque each pixel is.
-        opaque: as ``find_opaque`` gives it.
-        ground: which background it was, "light" or "dark"; "auto" finds out.
+        grey: (H, W) float32 in 0..1; fully transparent pixels may have any value.
+        alpha: (H, W) float32 in 0..1, the opacity of each pixel.
+        opaque: (H, W) bool, as ``find_opaque`` returns it.
+        ground: the background, "light" or "dark"; "auto" determines it from the rim.
 
     Returns:
-        (H, W) float32, and which background was taken, "light" or "dark".
+        (H, W) float32, and the background that was used, "light" or "dark".
     """
     edge, step, fall = rim_of(grey, opaque)
     if ground == "auto":
@@ -59,11 +60,11 @@ def lay_on_ground(grey: np.ndarray, alpha: np.ndarray, opaque: np.ndarray, groun
 
 
 def rim_of(grey: np.ndarray, opaque: np.ndarray) -> tuple[float, float, float]:
-    """Measure the rim of what is opaque, (H, W) bool: the pixels that touch what is not.
+    """Measure the rim of the opaque pixels, (H, W) bool: those that touch other pixels.
 
     Returns:
-        Its mean grey, and by how much it is lighter than the next layer of pixels, and than all further inside. Where there is
-        nothing further inside, the mean of what is opaque, and zeros.
+        The mean grey of the rim, how much lighter it is than the next layer of pixels, and how much lighter than all pixels
+        inside. If there are no further layers: the mean grey of the opaque pixels, and zeros.
     """
     inside = erode(opaque)
     rim, second = opaque & ~inside, inside & ~erode(inside)
@@ -74,16 +75,16 @@ def rim_of(grey: np.ndarray, opaque: np.ndarray) -> tuple[float, float, float]:
 
 
 def is_lighter_at_rim(edge: float, step: float, fall: float) -> bool:
-    """Say whether what ``rim_of`` measured lies on a light background.
+    """Return whether the background is light, given the three values of ``rim_of``.
 
-    Where it measured no difference, the background is taken to be on the other side of middle grey.
+    If they show no difference, the background is assumed to be on the other side of middle grey.
     """
     lighter = fall + STEP * step
     return lighter > 0 if lighter else edge < 0.5
 
 
 def erode(mask: np.ndarray) -> np.ndarray:
-    """Return the pixels whose eight neighbours are in the mask, (H, W) bool; beyond the edge of the image all are."""
+    """Return the pixels whose eight neighbours are in the mask, (H, W) bool; pixels beyond the image edge count as inside."""
     for axis in (0, 1):
         before, after = np.ones_like(mask), np.ones_like(mask)
         if axis == 0:
@@ -95,11 +96,11 @@ def erode(mask: np.ndarray) -> np.ndarray:
 
 
 def painted_ground(grey: np.ndarray, ground: str) -> np.ndarray | None:
-    """Return where paint of one grey lies on the wrong side of the chromosome, (H, W) bool; None where there is none.
+    """Return where a uniform painted background does not fit ``ground``, (H, W) bool; None if there is none.
 
     Args:
         grey: (H, W) float32.
-        ground: which background it was, "light" or "dark".
+        ground: the original background, "light" or "dark".
     """
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     values, counts = np.unique(border, return_counts=True)
@@ -110,13 +111,13 @@ def painted_ground(grey: np.ndarray, ground: str) -> np.ndarray | None:
     touching = ~where & ~erode(~where)
     if not touching.any():
         return None
-    # On a light background the rim is light. So paint on the wrong side ends in a step, a true background does not.
+    # On a light background the rim is light. A dark painted background therefore ends in a step; an original one does not.
     step = float(np.median(grey[touching]) - paint) * (1 if ground == "light" else -1)
     return where if step >= BREAK * float(grey.max() - grey.min()) else None
 
 
 def from_border(mask: np.ndarray) -> np.ndarray:
-    """Return the pixels of a mask, (H, W) bool, that are joined to the border of the image by their sides."""
+    """Return the pixels of a mask, (H, W) bool, that are connected to the border of the image (4-neighbours)."""
     reached = np.zeros_like(mask)
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         reached[edge] = mask[edge]
@@ -129,6 +130,6 @@ def from_border(mask: np.ndarray) -> np.ndarray:
 
 
 def _sweep(reached: np.ndarray, mask: np.ndarray) -> None:
-    """Carry what is reached down through the mask, row by row, in place."""
+    """Extend the reached pixels downwards through the mask, row by row, in place."""
     for row in range(1, len(mask)):
         reached[row] |= reached[row - 1] & mask[row]

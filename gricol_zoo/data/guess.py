@@ -1,4 +1,4 @@
-"""Which layout the names of a set fit, and why. What may be one thing or another is said to be so, never assumed."""
+"""Guess the layout of a data set from its file names, with the reason. An ambiguous set is reported as such, never guessed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from gricol_zoo.spec import CHROMOSOMES
 CIR_NAME = re.compile(r"\.(\d{1,2})\.tiff?$", re.IGNORECASE)
 CIR_SIZE = (224, 224)
 CELL_NAME = re.compile(rf"^(?:{'|'.join(WORDS)})?{NUMBER}(?:[ _-]?([a-d]))?\.\w+$", re.IGNORECASE)
-WHOLE_CELL, ABOUT_A_CELL = range(44, 49), range(40, 51)  # images; of each of a few folders, and of half of many
-MOST = 0.8  # share of the names that fit a layout from which on the others are taken for slips
+WHOLE_CELL, ABOUT_A_CELL = range(44, 49), range(40, 51)  # images of a cell: in each of a few folders; in the median of many
+MOST = 0.8  # if at least this fraction of the names fits a layout, the others are taken for mistakes
 
 
 class Guess(NamedTuple):
@@ -28,8 +28,8 @@ class Guess(NamedTuple):
 
     Attributes:
         layout: a name of ``gricol_zoo.data.readers.LAYOUTS``.
-        reason: why it is that one.
-        doubt: what it may be as well, and how to say which it is; "" where it is sure.
+        reason: why this layout was chosen.
+        doubt: what else it may be, and how to decide; "" if the guess is certain.
     """
 
     layout: str
@@ -38,14 +38,14 @@ class Guess(NamedTuple):
 
 
 class CellName(NamedTuple):
-    """The class that a file's name gives, and the letter of its copy, "" where it has none."""
+    """The class in a file's name, and the letter of its copy ("" if there is none)."""
 
     label: str
     copy: str
 
 
 def guess_layout(store: Store) -> Guess:
-    """Return the layout that the names of a store fit; "unlabelled", with a doubt, where they may fit another as well."""
+    """Return the layout that the names in a store fit; "unlabelled", with a doubt, if they may also fit another one."""
     if find_manifest(store):
         return Guess("manifest", f"there is a {MANIFEST}")
     names = store.images()
@@ -57,7 +57,7 @@ def _no_layout(store: Store) -> Guess:
     lists = [name for name in store.names if PurePosixPath(name).name.lower() == MANIFEST and not hidden(name)]
     if lists:
         return _doubt(f"no {MANIFEST} is at the top, and {some(lists)} is not of all images; give each as a path of its own")
-    return Guess("unlabelled", "no name says a class; the folder that an image is in is its cell")
+    return Guess("unlabelled", "no name gives a class; the folder of an image is its cell")
 
 
 def _doubt(words: str) -> Guess:
@@ -65,7 +65,7 @@ def _doubt(words: str) -> Guess:
 
 
 def cell_name(name: str) -> CellName | None:
-    """Read the name of a BioImLab file; None where it is not one."""
+    """Parse the name of a BioImLab file; None if it is not one."""
     match = CELL_NAME.match(PurePosixPath(name).name)
     if not match:
         return None
@@ -104,7 +104,7 @@ def _bioimlab(names: Sequence[str]) -> Guess | None:
     found = {name: cell_name(name) for name in names}
     others = [name for name in names if not found[name] or str(PurePosixPath(name).parent) == "."]
     classes = [one for one in found.values() if one]
-    sexed = {one.label in "XY" for one in classes} == {True, False}  # an x.png by itself may be anything
+    sexed = {one.label in "XY" for one in classes} == {True, False}  # a single x.png may be anything
     if len(others) > (1 - MOST) * len(names) or not (sexed or any(one.copy for one in classes)):
         return None
     folders = classes_of({PurePosixPath(name).parent.name for name in names})
@@ -113,7 +113,7 @@ def _bioimlab(names: Sequence[str]) -> Guess | None:
     if others:
         good = next(name for name in names if name not in others)
         return _doubt(
-            f"all names but {some(others)} are a class and a copy, such as {good}. Rename or remove what is none and "
+            f"all names but {some(others)} are a class and a copy, such as {good}. Rename or remove the others and "
             "give --layout bioimlab, or give --layout unlabelled"
         )
     return Guess("bioimlab", "all names are a class and a copy in a folder for each cell")
@@ -139,7 +139,7 @@ def _folders(names: Sequence[str]) -> Guess | None:
 
 
 def _classes_or_cells(counts: Counter[str], found: Classes) -> Guess:
-    """Decide on folders that are all named as chromosomes may be."""
+    """Decide whether folders with names of chromosomes are classes or cells."""
     folders = some(sorted(counts, key=lambda name: (len(name), name)))
     bare = all(folder.isdigit() for folder in counts)
     whole = bare and statistics.median_low(counts.values()) in ABOUT_A_CELL

@@ -1,22 +1,22 @@
-"""Read one image file to grey: any of PNG, TIFF, BMP, JPEG -> (H, W) float32 in 0..1.
+"""Read an image file as grey: PNG, TIFF, BMP or JPEG -> (H, W) float32 in 0..1.
 
-The rule, for every format:
+The rules, for every format:
 
-- Integers are divided by the white of the smallest camera depth (8, 10, 12, 14, 16 or 32 bits) that holds the largest one: a
-  16-bit file with values up to 1023 is of a 10-bit camera. 8-bit files are always divided by 255.
-- Floats stay as they are in 0..1. They are divided by 255 in 0..255, where the largest is 16 at least.
-- All others (negative integers, other floats) are scaled by their own range, the least to 0 and the largest to 1. A note says
-  so. NaN and infinite values are refused.
-- Colour, palettes and CMYK become luma (ITU-R 601), CIELAB its L. 1-bit images are 0 and 1. A TIFF is inverted where it says
-  that its 0 is white.
-- What is transparent is ground: a light one where the opaque part is lighter at its rim than inside (G-bands), a dark one where
-  it is darker there (fluorescence). A note says which. ``ground`` says it beforehand. What lies below the transparency does not
-  matter. Pixels that are partly transparent are blended. Which grey it becomes: ``gricol_zoo.data.ground``.
-- With ``ground``, a background that was painted in exactly one grey, on the wrong side of the chromosome, is replaced as well.
-- The image is turned as its EXIF or TIFF orientation says.
-- The first page or frame is read. A note says how many there are.
+- Integers are divided by the largest value of the smallest camera depth (8, 10, 12, 14, 16 or 32 bits) that holds all of them:
+  a 16-bit file with values up to 1023 comes from a 10-bit camera. 8-bit files are always divided by 255.
+- Floats in 0..1 stay unchanged. Floats in 0..255 are divided by 255 if the largest is at least 16.
+- All others (negative integers, other floats) are scaled by their own range, the smallest to 0 and the largest to 1, with a
+  note. NaN and infinite values are rejected.
+- Colours, palettes and CMYK become luma (ITU-R 601), CIELAB its L. 1-bit images become 0 and 1. A TIFF is inverted if it
+  declares that 0 is white.
+- Transparent pixels become background: light if the opaque part is lighter at its rim than inside (G-bands), dark if it is
+  darker there (fluorescence). A note tells which. ``ground`` gives it in advance. The grey values of fully transparent pixels
+  do not matter; partly transparent pixels are blended. ``gricol_zoo.data.ground`` chooses the grey.
+- With ``ground``, a background painted in exactly one grey that does not fit it is replaced as well.
+- The image is rotated according to its EXIF or TIFF orientation.
+- Only the first page or frame is read. If there are more, a note tells how many.
 
-Pillow's own warnings about a file are muted: what matters of them is an ``ImageError`` or a note.
+Pillow's own warnings about a file are muted: what is relevant becomes an ``ImageError`` or a note.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ PAGES = re.compile(r"only the first of (\d+) pages was used")
 
 
 def pages_left_out(notes: str) -> int:
-    """Return how many pages of a file the notes on its image say were left out."""
+    """Return how many pages of a file were left out, according to the notes on its image."""
     found = PAGES.search(notes)
     return int(found[1]) - 1 if found else 0
 
 
 class Crop(NamedTuple):
-    """A grey image, and what had to be decided about it.
+    """A grey image, with notes on the decisions made in reading it.
 
     Attributes:
         grey: (H, W) float32 in 0..1.
@@ -73,27 +73,28 @@ def read_crop(data: bytes, ground: str = "auto") -> Crop:
 
     Args:
         data: the whole file.
-        ground: of a crop that was cut out: "light" (G-bands), "dark" (fluorescence), or "auto" to find out.
+        ground: background of a crop that was cut out: "light" (G-bands), "dark" (fluorescence), or "auto" to determine it.
 
     Raises:
-        ImageError: the file's fault, whatever it is, in one line: empty, of another format, of a kind that is not decoded, cut,
+        ImageError: any fault of the file, in one line: empty, of another format, of a kind that is not supported, truncated,
             damaged, larger than 4096x4096 pixels, NaN or infinite pixels, or blank.
-        GricolZooError: no such background.
+        GricolZooError: ``ground`` is not one of the three.
     """
     return read_crops(data, ground)[0]
 
 
 def read_hashed(data: bytes, ground: str = "auto") -> tuple[Crop, bytes]:
-    """Decode a file's bytes once; return its crop and its ``pixel_hash``, which is of the image as ``ground="auto"`` has it.
+    """Decode a file's bytes once; return its crop and its ``pixel_hash``.
 
-    On which ground an image is laid is a matter of preparation, not of which image it is. Errors as for ``read_crop``.
+    The hash is always that of the image with ``ground="auto"``: the background is a matter of preparation and does not change
+    which image it is. Errors as for ``read_crop``.
     """
     crop, *same = read_crops(data, *dict.fromkeys((ground, "auto")))
     return crop, pixel_hash((same or [crop])[0].grey)
 
 
 def read_crops(data: bytes, *grounds: str) -> list[Crop]:
-    """Decode a file's bytes once, and lay the image on each of some grounds. Errors as for ``read_crop``."""
+    """Decode a file's bytes once, and return one crop for each of the given backgrounds. Errors as for ``read_crop``."""
     for ground in grounds:
         if ground not in GROUNDS:
             raise GricolZooError(f"Expected `ground` to be one of {', '.join(GROUNDS)}, but got {ground!r}.")
@@ -103,29 +104,29 @@ def read_crops(data: bytes, *grounds: str) -> list[Crop]:
             return [_to_crop(picture, ground) for ground in grounds]
     except ImageError:
         raise
-    except Exception as error:  # decoders raise anything at a damaged file, and it is the file's fault
+    except Exception as error:  # decoders raise any exception on a damaged file
         raise ImageError(f"damaged or truncated: {_in_a_line(error)}") from error
 
 
 def pixel_hash(grey: np.ndarray) -> bytes:
-    """Return a hash of grey pixels, (H, W) in 0..1, to 8 bits: the same whatever format they were stored in."""
+    """Return a hash of grey pixels, (H, W) in 0..1, rounded to 8 bits: it does not depend on the file format."""
     return hashlib.sha256(str(grey.shape).encode() + to_levels(grey).tobytes()).digest()
 
 
 def frames(data: bytes) -> int:
-    """Return how many pages or frames a file has, of which ``read_crop`` reads the first.
+    """Return the number of pages or frames in a file; ``read_crop`` reads the first.
 
     Raises:
-        ImageError: not an image that can be read.
+        ImageError: the image cannot be read.
     """
     return _asked(decode.count_frames, data)
 
 
 def size_of(data: bytes) -> tuple[int, int]:
-    """Return (width, height) as the file's header says; nothing is decoded, nor turned.
+    """Return (width, height) from the file's header, without decoding the image or applying its orientation.
 
     Raises:
-        ImageError: not an image that can be read.
+        ImageError: the image cannot be read.
     """
     return _asked(decode.size_of, data)
 
@@ -165,7 +166,7 @@ def _to_crop(picture: decode.Picture, ground: str) -> Crop:
 
 
 def turn(grey: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn (H, W) as a viewer does by an EXIF orientation, 1 to 8; any other leaves it as it is."""
+    """Rotate or mirror (H, W) according to an EXIF orientation, 1 to 8; any other value changes nothing."""
     if orientation in (5, 6, 7, 8):
         grey = grey.T
     if orientation in (2, 3, 6, 7):
@@ -176,7 +177,7 @@ def turn(grey: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def box_of(mask: np.ndarray) -> tuple[slice, slice]:
-    """Return the rows and the columns that a mask, (H, W) bool, reaches; all of them where it is empty."""
+    """Return the rows and columns of the bounding box of a mask, (H, W) bool; all of them if it is empty."""
     line, width = mask.tobytes(), mask.shape[1]
     first, last = line.find(1), line.rfind(1)
     if first < 0:
@@ -187,7 +188,7 @@ def box_of(mask: np.ndarray) -> tuple[slice, slice]:
 
 
 def ring(grey: np.ndarray) -> np.ndarray:
-    """Return the outermost pixels, the corners twice."""
+    """Return the outermost pixels as a 1-D array, with the corners twice."""
     return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
 
 
@@ -197,12 +198,12 @@ def border_median(grey: np.ndarray) -> float:
 
 
 def percentile(values: np.ndarray, q: float) -> float:
-    """Return what ``np.percentile`` (linear) returns, in a fraction of its time on a small crop: it spends that on checks."""
+    """Return the same as ``np.percentile`` (linear), but faster on a small crop, because it skips the checks."""
     return percentile_of_sorted(np.sort(values, axis=None), q)
 
 
 def percentile_of_sorted(ordered: np.ndarray, q: float) -> float:
-    """Return the percentile of (n,) values in rising order, n >= 1."""
+    """Return the percentile ``q`` of (n,) values in ascending order, n >= 1."""
     place = q / 100 * (ordered.size - 1)
     low = int(place)
     high = min(low + 1, ordered.size - 1)

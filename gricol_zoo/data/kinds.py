@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: those that are opened, and the names of those that are not."""
+"""Recognise the format of a file by its first bytes: the formats that are read, and the names of those that are not."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 
 class Format(NamedTuple):
-    """A format of files.
+    """A file format.
 
     Attributes:
-        name: with its article.
-        suffixes: that such files have.
-        starts: how they begin; empty where ``foreign_kind`` looks elsewhere.
-        read: whether it is opened; others are refused by their name.
+        name: its name with an article.
+        suffixes: usual suffixes of such files.
+        starts: first bytes of such files; empty if ``foreign_kind`` recognises the format in another way.
+        read: whether such files are read; the others are rejected with a message that names the format.
     """
 
     name: str
@@ -63,33 +63,33 @@ FORMATS = (
     Format("an HTML", (".html",), (b"<!DOCTYPE", b"<html")),
     Format("a video", (".mp4", ".mov")),
 )
-"""Every format that is known by its first bytes, whatever a file is called: those that are read first."""
+"""All known formats, recognised by their first bytes, not by the file name; those that are read come first."""
 READ = tuple(one.name.split()[1] for one in FORMATS if one.read)
 TYPES = f"{', '.join(READ[:-1])} or {READ[-1]}"
-"""What is read, in words."""
+"""The formats that are read, as text."""
 SUFFIXES = tuple(suffix for one in FORMATS if one.read for suffix in one.suffixes)
-"""Files in a folder or zip that are taken for images."""
+"""Suffixes of the files in a folder or zip that are taken for images."""
 COMPRESSED = (".zip", ".rar", ".7z", ".gz")
 COMPANIONS = (
     *(".csv", ".tsv", ".txt", ".json", ".md", ".xml", ".yaml", ".yml", ".ini", ".log", ".html", ".xlsx", ".xls", ".ods"),
     *(".py", ".sh", "license", "readme", "thumbs.db", "icon\r"),
 )
-"""Files beside images that are skipped without a message."""
+"""Suffixes and names of files next to images that are skipped without a message."""
 IMAGE_SUFFIXES = tuple(
     suffix for one in FORMATS for suffix in one.suffixes if suffix not in (*COMPANIONS, *COMPRESSED, ".pdf", ".doc")
 )
-"""What a single file is taken for an image by, whether it is read or refused by its name."""
+"""Suffixes by which a single file is taken for an image, of formats that are read or rejected."""
 OPENED = {start: one.name.split()[1] for one in FORMATS if one.read for start in one.starts if "TIFF" not in one.name}
 HEIF = {b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis"}
 
 
 def opened_as(data: bytes) -> str:
-    """Return the format of a file that Pillow is asked to open, "PNG", "JPEG" or "BMP"; "" of any other (TIFF has its own)."""
+    """Return the format of a file for Pillow, "PNG", "JPEG" or "BMP"; "" for any other (TIFF has its own reader)."""
     return next((name for magic, name in OPENED.items() if data.startswith(magic)), "")
 
 
 def foreign_kind(data: bytes) -> str:
-    """Return the name of a kind of file that is not opened, with its article; "" of an unknown one."""
+    """Return the name, with an article, of a known format that is not read; "" for any other file."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "a WebP"
     if data[4:8] == b"ftyp":
@@ -104,7 +104,7 @@ def foreign_kind(data: bytes) -> str:
 
 
 def announced_size(data: bytes) -> tuple[int, int] | None:
-    """Return (width, height) as a PNG or BMP says in its header; None of any other file, or a cut one."""
+    """Return (width, height) from the header of a PNG or BMP; None for any other or a truncated file."""
     try:
         if opened_as(data) == "PNG":
             width, height = struct.unpack_from(">II", data, 16)
@@ -118,7 +118,7 @@ def announced_size(data: bytes) -> tuple[int, int] | None:
 
 
 def jpeg_frame(data: bytes) -> tuple[int, int, int] | None:
-    """Return (bits, width, height) as a JPEG's frame header says; None where there is none."""
+    """Return (bits, width, height) from the frame header of a JPEG; None if there is none."""
     at = 2
     while at + 9 <= len(data):
         if data[at] != 0xFF:

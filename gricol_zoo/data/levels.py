@@ -1,4 +1,4 @@
-"""From a file's grey levels to 0..1, by the rule that ``gricol_zoo.data.images`` states; and from 0..1 to 256 levels."""
+"""Convert a file's grey levels to 0..1, by the rules in ``gricol_zoo.data.images``, and 0..1 to 256 levels."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import numpy as np
 from gricol_zoo.errors import ImageError
 
 DEPTHS = (8, 10, 12, 14, 16, 32)  # of cameras, in bits
-LEAST_OF_8_BITS = 16  # floats whose largest value lies between it and 255 are 8-bit values
+LEAST_OF_8_BITS = 16  # floats whose largest value lies between this and 255 are 8-bit values
 
 
 def scale(levels: np.ndarray, seen: np.ndarray | None = None) -> tuple[np.ndarray, str]:
-    """Bring levels to 0..1.
+    """Scale grey levels to 0..1.
 
     Args:
         levels: (H, W), integers or floats.
-        seen: (H, W) bool, the pixels that count; the others come out anywhere in 0..1. None counts all.
+        seen: (H, W) bool, the pixels that count; the others get any value in 0..1. None counts all.
 
     Returns:
-        (H, W) float32, and a note where they were scaled by their own range, else "".
+        (H, W) float32, and a note if the levels were scaled by their own range, else "".
 
     Raises:
-        ImageError: NaN or infinite values, or values too far apart for any scale.
+        ImageError: there are NaN or infinite values, or values too far apart for any scale.
     """
     if levels.dtype == np.uint8:
         return levels.astype(np.float32) / 255, ""
@@ -44,14 +44,14 @@ def scale(levels: np.ndarray, seen: np.ndarray | None = None) -> tuple[np.ndarra
 
 
 def to_levels(grey: np.ndarray) -> np.ndarray:
-    """Round (H, W) float in 0..1 to 256 levels, uint8; what lies outside is cut."""
+    """Round (H, W) float in 0..1 to 256 levels, uint8; values outside are clipped."""
     levels = grey * 255
     levels += 0.5
     return np.minimum(np.maximum(levels, 0, out=levels), 255, out=levels).astype(np.uint8)
 
 
 def _white(low: float, high: float, floats: bool) -> float:
-    """Return what values are divided by; 0 where their own range is to scale them."""
+    """Return the number by which to divide the values; 0 if they are to be scaled by their own range."""
     if low < 0:
         return 0
     if floats:
@@ -60,7 +60,7 @@ def _white(low: float, high: float, floats: bool) -> float:
 
 
 def _divide(levels: np.ndarray, white: float) -> np.ndarray:
-    """Return (H, W) float32."""
+    """Return levels divided by ``white``, (H, W) float32."""
     if levels.dtype.itemsize > 4 or white > 65535:
         return (levels.astype(np.float64) / white).astype(np.float32)
     values = levels.astype(np.float32)

@@ -1,4 +1,4 @@
-"""What light, lens, camera and file do to the grey values of a batch of canvases, (B, H, W) float 0..1, background 0."""
+"""Effects of light, lens, camera and file format on a batch of canvases, (B, H, W) float 0..1, background 0."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch.nn import functional as F
 
 from gricol_zoo.data.draws import Draws, replace
 
-RIM = 0.02  # of full scale: what is darker is background
-VEIL = 0.1  # of full scale: what is left of an uneven background, at most
-PITCH, ROWS = 1.5, 128  # canvas pixels to a pixel of a crop at least, and crop pixels to a canvas: noise was there before it
+RIM = 0.02  # of full scale: darker pixels are background
+VEIL = 0.1  # of full scale: largest remainder of an uneven background
+PITCH, ROWS = 1.5, 128  # noise is drawn at crop pixels: at least this many canvas pixels each, at most this many per canvas
 QUALITY = (20, 90)
-BLOCK, FREQUENCIES = 12, 8  # a JPEG block of 8 crop pixels, on the canvas
+BLOCK, FREQUENCIES = 12, 8  # side on the canvas of a JPEG block of 8x8 crop pixels; its frequencies per side
 LUMINANCE = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -40,7 +40,7 @@ def add_veil(images: Tensor, draws: Draws, probability: float) -> Tensor:
 
 
 def blur_some(images: Tensor, draws: Draws, highest: float) -> Tensor:
-    """Blur half of the images by a Gaussian of up to ``highest`` pixels; bright bands come out as bright as they were."""
+    """Blur half of the images with a Gaussian of up to ``highest`` pixels; the bright bands keep their brightness."""
     which = draws.chosen(0.5)
     deviation = draws.rand(1)[which].to(images.device) * highest
     if not len(which):
@@ -56,7 +56,7 @@ def blur_some(images: Tensor, draws: Draws, highest: float) -> Tensor:
 
 
 def soften(images: Tensor, draws: Draws, probability: float) -> Tensor:
-    """Blur some of the images by a mean of 3x3 pixels."""
+    """Blur some of the images with a mean over 3x3 pixels."""
     which = draws.chosen(probability)
     if not len(which):
         return images
@@ -65,17 +65,17 @@ def soften(images: Tensor, draws: Draws, probability: float) -> Tensor:
 
 
 def _brightness(images: Tensor) -> Tensor:
-    """Return how bright the bright bands are, (n, 1, 1): a mean of the eighth power."""
+    """Return the brightness of the bright bands, (n, 1, 1): the power mean with exponent 8."""
     square = images * images
     fourth = square * square
     return (fourth * fourth).mean((1, 2), keepdim=True) ** 0.125
 
 
 def add_grain(images: Tensor, draws: Draws, highest: float) -> Tensor:
-    """Add noise of up to a standard deviation of ``highest`` on the chromosome.
+    """Add noise with a standard deviation of up to ``highest`` to the chromosome.
 
-    It is drawn at the pixels of a crop, alone or smoothed over 3 x 3 of them, in between in most cases, and resampled as a crop
-    is: so neighbouring pixels of the canvas have much of it in common.
+    The noise is drawn at the pixels of a crop. It is a random mixture of noise at each pixel and noise smoothed over 3x3
+    pixels, and is resampled like a crop, so the noise of neighbouring canvas pixels is correlated.
     """
     height, width = images.shape[1:]
     pitch = max(PITCH, height / ROWS)
@@ -84,7 +84,7 @@ def add_grain(images: Tensor, draws: Draws, highest: float) -> Tensor:
     soft = F.pad(white, (1, 1, 1, 1))
     soft = (soft[..., :-2, :] + soft[..., 1:-1, :] + soft[..., 2:, :]) / 3
     soft = soft[..., :-2] + soft[..., 1:-1] + soft[..., 2:]
-    # What the resampling leaves of their variances, 1 each, and of their covariance, 1/3.
+    # The variances (1 each) and the covariance (1/3) of the two that remain after resampling.
     variance = 0.42 * (1 - smooth) ** 2 + 0.78 * smooth**2 + 0.67 * smooth * (1 - smooth)
     gain = highest * strength / variance.sqrt()
     noise = F.interpolate((white * (1 - smooth) + soft * smooth) * gain, (height, width), mode="bilinear")[:, 0]
@@ -92,7 +92,7 @@ def add_grain(images: Tensor, draws: Draws, highest: float) -> Tensor:
 
 
 def compress_some(images: Tensor, draws: Draws, probability: float) -> Tensor:
-    """Take some of the images through the quantisation of a JPEG file, at a quality of 20 to 90."""
+    """Apply JPEG quantisation to some of the images, at a quality of 20 to 90."""
     which = draws.chosen(probability)
     quality, top, left = draws.rand(3)[which].unbind(1)
     if not len(which):
@@ -104,7 +104,7 @@ def compress_some(images: Tensor, draws: Draws, probability: float) -> Tensor:
 
 
 def grow(mask: Tensor) -> Tensor:
-    """Return masks (n, H, W) grown by two pixels: what comes to lie further out is background again."""
+    """Return masks (n, H, W) dilated by two pixels: pixels further out are set to background again."""
     height, width = mask.shape[1:]
     mask = F.pad(mask, (2, 2, 2, 2))
     tall = torch.stack([mask[:, shift : shift + height] for shift in range(5)]).amax(0)
@@ -112,12 +112,12 @@ def grow(mask: Tensor) -> Tensor:
 
 
 def quantise(images: Tensor, quality: Tensor, shifts: list[list[int]]) -> Tensor:
-    """Return (n, H, W) after the discrete cosine transform of a JPEG file and back.
+    """Return images, (n, H, W), after the quantised discrete cosine transform of a JPEG file and back.
 
     Args:
-        images: 0..1.
+        images: (n, H, W) float in 0..1.
         quality: (n,) 1 to 100.
-        shifts: (down, right) by which each image lies aside of the blocks, less than a block.
+        shifts: (down, right) offset of each image from the grid of blocks, less than a block.
     """
     height, width = images.shape[1:]
     tall, wide = (math.ceil((side + BLOCK) / BLOCK) for side in (height, width))
@@ -130,7 +130,7 @@ def quantise(images: Tensor, quality: Tensor, shifts: list[list[int]]) -> Tensor
     percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None]
     table = ((torch.tensor(LUMINANCE, device=images.device) * percent + 50) / 100).floor().clamp(1, 255)
     table = (table * (BLOCK / FREQUENCIES / 255)).transpose(1, 2)[:, None, None]
-    # Blocks of rows, then of columns: (n, tall, BLOCK, wide, BLOCK) -> (n, tall, wide, FREQUENCIES, FREQUENCIES) and back.
+    # Rows of the blocks, then columns: (n, tall, BLOCK, wide, BLOCK) -> (n, tall, wide, FREQUENCIES, FREQUENCIES) and back.
     blocks = F.linear(padded.view(-1, tall, BLOCK, wide, BLOCK), waves).permute(0, 1, 3, 4, 2)
     kept = (F.linear(blocks, waves) / table).round() * table
     rows = F.linear(kept, waves.T).permute(0, 1, 4, 2, 3)
@@ -139,7 +139,7 @@ def quantise(images: Tensor, quality: Tensor, shifts: list[list[int]]) -> Tensor
 
 
 def cross(images: Tensor, draws: Draws, probability: float) -> Tensor:
-    """Lay a bright stripe across some of the images, and darken the rest so that the brightest is as bright as before."""
+    """Put a bright stripe across some of the images, and darken the whole so that the maximum stays the same."""
     chosen, angle, place, thick, gain = draws.rand(1, 1, rows=5)
     which = (chosen[:, 0, 0] < probability).nonzero()[:, 0]
     if not len(which):

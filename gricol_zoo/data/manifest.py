@@ -1,4 +1,4 @@
-"""A manifest: a table of images with what is known of each."""
+"""Read a manifest: a table of images with the label, cell, case, and so on, of each."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ COLUMNS = {
     "copy": "a, b, ... among the homologues of a cell",
     "short_arm": "which end it is at: up, down or empty",
 }
-"""The columns that are known, and what each says; others are kept as they are."""
+"""Known column -> its meaning; other columns are kept as they are."""
 
 
 def find_manifest(store: Store) -> str:
-    """Return the name of the manifest of all images of a store, "" where there is none.
+    """Return the name of the manifest for all images of a store, "" if there is none.
 
-    It lies at the top, or it is the only one and all images lie beside it or below.
+    It is at the top, or it is the only one and all images are in its folder or below.
     """
     found = [name for name in store.names if PurePosixPath(name).name.lower() == MANIFEST and not hidden(name)]
     for name in found:
@@ -38,17 +38,17 @@ def find_manifest(store: Store) -> str:
 
 
 def read_manifest(images: ImageSet, data: bytes, where: str, base: str = "", labels: bool = False) -> list[Record]:
-    """Read a manifest's records; what had to be decided is added to the set's notes.
+    """Read the records of a manifest; notes on what had to be decided are added to the set.
 
     Args:
-        images: the set; its store has the files.
-        data: the manifest.
-        where: what to call it in messages.
+        images: the set, whose store has the files.
+        data: the bytes of the manifest.
+        where: its name in messages.
         base: its folder inside the set, with a slash at the end.
-        labels: it must have labels.
+        labels: whether it must have a column of labels.
 
     Raises:
-        GricolZooError: no table, a column missing, or a path that is missing, listed twice, or leads out of the set.
+        GricolZooError: it is not a table, a column is missing, or a path is missing, listed twice, or outside the set.
     """
     table = read_table(data, where, ("path", "label") if labels else ("path",), tuple(COLUMNS))
     if "label" not in table.columns:
@@ -69,7 +69,11 @@ def read_manifest(images: ImageSet, data: bytes, where: str, base: str = "", lab
 
 
 def _path(row: Row, store: Store, where: str, base: str) -> str:
-    """Return the name of a row's file."""
+    """Return the name of a row's file in the store.
+
+    Raises:
+        GricolZooError: the path is outside the set, or there is no such file.
+    """
     given = row.values["path"]
     plain = PurePosixPath(given.replace("\\", "/"))
     found = "" if ".." in plain.parts else store.find(base + given if not plain.is_absolute() else given)
@@ -88,7 +92,7 @@ def _path(row: Row, store: Store, where: str, base: str) -> str:
 
 
 def _with_classes(records: Sequence[Record], where: str, notes: list[str]) -> list[Record]:
-    """Return the records with their labels as chromosomes are called here, where all are chromosomes under other names."""
+    """Return the records with their labels in this package's spelling, if all of them are chromosomes in another spelling."""
     found = classes_of({record.label for record in records} - {""}, labels=True)
     if found is None:
         return list(records)

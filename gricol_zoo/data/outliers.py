@@ -1,6 +1,6 @@
-"""Images that no single chromosome is on, made from ones that are: what a classifier should be unsure of.
+"""Images that do not show a single chromosome, made from crops that do: inputs on which a classifier should be uncertain.
 
-Each is a grey image, (H, W) float32 in 0..1, as ``read_grey`` gives; its background is that of the chromosomes it is made from.
+Each is a grey image, (H, W) float32 in 0..1, as ``read_grey`` returns it, with the background of the crops it is made from.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ Crop = np.ndarray
 
 
 def blank(crop: Crop, other: Crop, rng: np.random.Generator) -> Crop:
-    """Return background alone, with the grain of a camera."""
+    """Return only background, with camera noise."""
     grain = rng.normal(border_median(crop), 0.01, crop.shape)
     return np.clip(grain, 0, 1).astype(np.float32)
 
 
 def noise(crop: Crop, other: Crop, rng: np.random.Generator) -> Crop:
-    """Return the crop's pixels in random order: its grey values, and nothing of its shape."""
+    """Return the crop's pixels in random order: its grey values without its shape."""
     return rng.permuted(crop.ravel()).reshape(crop.shape)
 
 
@@ -39,7 +39,7 @@ def half(crop: Crop, other: Crop, rng: np.random.Generator) -> Crop:
 
 
 def two(crop: Crop, other: Crop, rng: np.random.Generator) -> Crop:
-    """Return two chromosomes side by side and touching, as a bad segmentation leaves them; the second stands a little off."""
+    """Return two touching chromosomes side by side, as a bad segmentation leaves them; the second is a little lower."""
     first, second = _cut(crop), _cut(other)
     drop = int(rng.integers(0, max(first.shape[0], second.shape[0]) // 3 + 1))
     height = max(first.shape[0], second.shape[0] + drop) + 4
@@ -47,7 +47,7 @@ def two(crop: Crop, other: Crop, rng: np.random.Generator) -> Crop:
     canvas = np.full((height, first.shape[1] + second.shape[1] + 2), background, np.float32)
     canvas[2 : 2 + first.shape[0], 2 : 2 + first.shape[1]] = first
     part = canvas[2 + drop : 2 + drop + second.shape[0], first.shape[1] : first.shape[1] + second.shape[1]]
-    # Where they meet, the one farther from the background is seen.
+    # Where they overlap, the pixel farther from the background is kept.
     np.copyto(part, second, where=np.abs(second - background) > np.abs(part - background))
     return canvas
 

@@ -1,4 +1,4 @@
-"""Which pieces of a foreground are the chromosome: the main piece, and what belongs to it."""
+"""Select the pieces of a foreground that are the chromosome: the main piece, and pieces that belong to it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import math
 import numpy as np
 from scipy import ndimage
 
-CRUMB = 0.015  # of the chromosome's weight: what is less is dirt
-FAR = 0.25  # of the chromosome's length: further beyond its end nothing belongs to it
-GAP = 0.6  # of its width: so far beyond its end something does, however short it is
-ASIDE = 0.5  # of its width: further from its axis neither
-EIGHT = np.ones((3, 3))  # neighbours at the corners count
-SECOND = 0.3  # of the chromosome's weight: a piece like that is another chromosome
+CRUMB = 0.015  # of the main piece's weight: lighter pieces are dirt
+FAR = 0.25  # of the main piece's length: the largest distance beyond its end at which a piece belongs to it,
+GAP = 0.6  # or this fraction of its width, if that is more
+ASIDE = 0.5  # of its width: the largest distance from its axis at which a piece belongs to it
+EIGHT = np.ones((3, 3))  # 8-connectivity
+SECOND = 0.3  # of the main piece's weight: another piece of at least this weight could be a second chromosome
 
 
 def main_piece(value: np.ndarray, mask: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return foreground and its surroundings without what does not belong to the chromosome, and how many others there are.
+    """Return the foreground and the dilated foreground of the chromosome alone, and the number of other large pieces.
 
     Args:
-        value: (H, W) float32.
+        value: (H, W) float32, the background at 0.
         mask: (H, W) bool, the foreground.
-        near: (H, W) bool, it dilated.
+        near: (H, W) bool, the dilated foreground.
     """
     labels, count = ndimage.label(near, EIGHT)
     if count <= 1:
         return mask, near, 0
     weights = np.bincount(labels[mask], weights=value[mask], minlength=count + 1)
     main = int(weights[1:].argmax()) + 1
-    boxes = ndimage.find_objects(labels)  # a crop of noise has thousands of pieces: each is looked at in its own box
+    boxes = ndimage.find_objects(labels)  # a crop of noise has thousands of pieces, so each is handled in its own box
 
     def pixels(piece: int) -> tuple[np.ndarray, np.ndarray]:
         box = boxes[piece - 1]
@@ -47,7 +47,7 @@ def main_piece(value: np.ndarray, mask: np.ndarray, near: np.ndarray) -> tuple[n
 
 
 class Body:
-    """The main piece of a chromosome: where it lies, and what belongs to it.
+    """The main piece of a chromosome: its pose, and a test of which other pieces belong to it.
 
     Args:
         ys, xs: (n,) rows and columns of its pixels.
@@ -65,10 +65,11 @@ class Body:
         self.low, self.high, self.left, self.right = along.min(), along.max(), across.min(), across.max()
 
     def owns(self, ys: np.ndarray, xs: np.ndarray) -> bool:
-        """Say whether a piece of these pixels is part of the chromosome.
+        """Return whether a piece with these pixels is part of the chromosome.
 
-        It must lie in line with it and near its end. What touches an edge of the crop is a neighbour's, unless the crop was cut
-        along the chromosome and the piece together: then the main piece touches an edge as well, and another one.
+        It must be in line with the main piece and near its end. A piece that touches an edge of the crop belongs to a
+        neighbour, unless the crop was cut closely around the chromosome and the piece together. In that case the main piece
+        touches an edge too, but a different one.
         """
         here = self._edges(ys, xs)
         if here.any() and ((here & self.edges).any() or not self.edges.any()):
@@ -81,7 +82,7 @@ class Body:
         return bool(not inside and beyond <= max(FAR * length, GAP * width) and aside <= ASIDE * width)
 
     def _turn(self, ys: np.ndarray, xs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return where pixels lie along the axis and across it, from the middle."""
+        """Return the positions of pixels along and across the axis, from its middle, (n,) each."""
         dx, dy = xs - self.x, ys - self.y
         return self.sin * dx + self.cos * dy, self.cos * dx - self.sin * dy
 

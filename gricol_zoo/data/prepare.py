@@ -1,4 +1,4 @@
-"""From a set and a split to what a training reads: parts without leaks, canvases, and what is measured on the train part."""
+"""Prepare a set and a split for training: parts without leaks, canvases, and the values measured on the train part."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from gricol_zoo.spec import ModelSpec
 
 
 def check_parts(images: ImageSet, split: dict[tuple[str, str], str]) -> dict[str, ImageSet]:
-    """Return the parts of a split, after looking for leaks and empty parts."""
+    """Return the parts of a split, after checking them.
+
+    Raises:
+        LeakError: a case, a cell or an image is in two parts.
+        GricolZooError: a cell is not in the split, or the train or val part is empty.
+    """
     parts = apply_split(images, split)
     check_leaks(parts)
     for part in ("train", "val"):
@@ -24,7 +29,7 @@ def check_parts(images: ImageSet, split: dict[tuple[str, str], str]) -> dict[str
 
 
 def missing_classes(parts: Mapping[str, ImageSet]) -> list[str]:
-    """Say which classes of the set the train part lacks, and which the val part does; one line a part."""
+    """Return warnings about classes that the train or the val part lacks, one line per part."""
     there = {part: {record.label for record in images.records} for part, images in parts.items()}
     lacks = {part: sorted(set().union(*there.values()) - there[part]) for part in ("train", "val")}
     return [f"the {part} part has no image of {', '.join(missing)}" for part, missing in lacks.items() if missing]
@@ -33,14 +38,20 @@ def missing_classes(parts: Mapping[str, ImageSet]) -> list[str]:
 def prepare_data(
     parts: dict[str, ImageSet], spec: ModelSpec, given: set[str], scale: str | float = "none"
 ) -> tuple[ModelSpec, dict[str, np.ndarray]]:
-    """Read the train and val images; return the spec with what is measured on the train part, and the canvases.
+    """Read the train and val images, and measure the train part.
 
     Args:
-        parts: of the split.
-        spec: to train.
-        given: fields of its preprocessing that were set by hand, and so are not measured.
-        scale: what the crops' pixels are multiplied by: "none", a number, or "auto", by the lengths of each cell
+        parts: the parts of the split.
+        spec: the model to train.
+        given: fields of its preprocessing that were set by hand and are therefore not measured.
+        scale: scale factor of the crops: "none", a number, or "auto" for one estimated from the lengths in each cell
             (``gricol_zoo.data.scale``).
+
+    Returns:
+        The spec with the measured values, and the canvases of each part, (n, height, width) uint8.
+
+    Raises:
+        GricolZooError: an image cannot be read, or no train image shows a chromosome.
     """
 
     def changed(**measured: float) -> ModelSpec:
@@ -53,7 +64,7 @@ def prepare_data(
         spec = changed(length=round(length, 2))
     factors = {part: image_factors(spec.preprocess, parts[part], scale) for part in ("train", "val")}
     if extents is not None:
-        if factors["train"] is not None:  # what is drawn is as large as that
+        if factors["train"] is not None:  # the canvases are drawn with these factors
             extents = measure_extents(parts["train"], how, factors["train"])
         spec = changed(scale=min(16.0, fitting_scale(extents, spec.image_size, how.version)))
     canvases = {part: load_canvases(parts[part], spec, factors[part]) for part in factors}

@@ -1,8 +1,8 @@
-"""From a grey image to the network's canvas: (H, W) float in 0..1 -> (height, width) uint8.
+"""From a grey image to the canvas of the network: (H, W) float in 0..1 -> (height, width) uint8.
 
-Three ways (``Preprocess`` says which): the paper's (section 2.1: pad to 224x224 with the background, then bilinear to
-448x456); preparation 1, of the 128-pixel weights (upright, centred, background 0, brightest bands 255); and preparation 2, the
-same of the chromosome alone, however it was photographed (``gricol_zoo.data.find``).
+There are three ways, chosen by ``Preprocess``. The paper's: pad to 224x224 with the background, then resize bilinearly to
+448x456 (section 2.1). Preparation 1, used by the 128-pixel weights: upright, centred, background 0, brightest bands 255.
+Preparation 2: the same for the chromosome alone, from any camera (``gricol_zoo.data.find``).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from gricol_zoo.data.images import border_median, percentile
 from gricol_zoo.data.levels import to_levels
 from gricol_zoo.spec import Preprocess
 
-FOREGROUND = 0.15  # of the 99.5th percentile above background: what counts as chromosome
+FOREGROUND = 0.15  # of the 99.5th percentile above background: brighter pixels count as chromosome
 
 
 class Pose(NamedTuple):
-    """Where a chromosome lies in its crop, in pixels and radians.
+    """Position and orientation of a chromosome in its crop.
 
     Attributes:
-        angle: of the principal axis from the vertical, in (-pi/2, pi/2], counter-clockwise positive.
-        center: (x, y) of the middle of its extent along and across the axis.
-        length, width: its extent along and across the axis.
+        angle: of the principal axis from the vertical, radians in (-pi/2, pi/2], counter-clockwise positive.
+        center: (x, y) of the middle of its extent along and across the axis, in pixels.
+        length, width: its extent along and across the axis, in pixels.
     """
 
     angle: float
@@ -37,16 +37,16 @@ class Pose(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A canvas, and what was measured on the way to it.
+    """A canvas, and the measurements made for it. Only preparation 2 measures; otherwise they have their defaults.
 
     Attributes:
         canvas: (height, width) uint8.
-        length, width: of the chromosome along and across its axis, in crop pixels; 0 where nothing was found or looked for.
-        shrunk: 1, or the factor below it by which a chromosome too large for the canvas was made to fit.
-        area: its pixels in the crop, likewise.
-        others: how many further pieces of the crop could be chromosomes (preparation 2 alone looks).
-        light: whether the background was lighter than the chromosome (preparation 2 alone looks).
-        top: how far its brightest percent is from the background, in the units of the crop (preparation 2 alone looks).
+        length, width: of the chromosome along and across its axis, in crop pixels; 0 if none was found.
+        shrunk: factor below 1 by which a chromosome too large for the canvas was shrunk; else 1.
+        area: number of pixels of the chromosome in the crop; 0 if none was found.
+        others: number of further pieces of the crop that could be chromosomes.
+        light: whether the background was lighter than the chromosome.
+        top: difference of the brightest percent of the chromosome from the background, in the units of the crop.
     """
 
     canvas: np.ndarray
@@ -60,18 +60,18 @@ class Prepared(NamedTuple):
 
 
 def to_canvas(grey: np.ndarray, how: Preprocess, size: tuple[int, int], scale: float = 1.0) -> np.ndarray:
-    """Bring a grey image to a canvas of ``size`` (height, width) as ``how`` says; returns uint8. See ``prepare``."""
+    """Convert a grey image to a canvas, (height, width) uint8. Arguments as for ``prepare``."""
     return prepare(grey, how, size, scale).canvas
 
 
 def prepare(grey: np.ndarray, how: Preprocess, size: tuple[int, int], scale: float = 1.0) -> Prepared:
-    """Bring a grey image to a canvas of ``size`` (height, width) as ``how`` says, and measure the chromosome.
+    """Convert a grey image to a canvas, and measure the chromosome.
 
     Args:
         grey: (H, W) float in 0..1.
         how: the preprocessing that belongs to the weights.
-        size: (height, width).
-        scale: what a crop pixel is multiplied by to be as large as one of the training images.
+        size: (height, width) of the canvas.
+        scale: factor that brings the crop to the scale of the training images.
     """
     if how.orientation == "as-is":
         return Prepared(to_levels(as_it_lies(grey, how, size, scale)))
@@ -91,22 +91,22 @@ def prepare(grey: np.ndarray, how: Preprocess, size: tuple[int, int], scale: flo
 
 
 def place_alone(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, int], rim: int) -> np.ndarray:
-    """Return the same as ``place`` as levels, uint8, sooner: only where the chromosome comes to lie is anything computed.
+    """Return the result of ``place`` as uint8 levels, faster: only the part of the canvas with the chromosome is computed.
 
     Args:
-        value: (h, w) float32, 0 but for the chromosome and its surroundings of a few pixels.
-        pose: of the chromosome.
+        value: (h, w) float32, 0 except for the chromosome and a few pixels around it.
+        pose: pose of the chromosome.
         scale: canvas pixels per pixel of ``value``.
-        size: (height, width).
-        rim: how far from the chromosome's mask the value is not 0, in its pixels.
+        size: (height, width) of the canvas.
+        rim: distance from the chromosome's mask up to which the value may not be 0, in pixels of ``value``.
     """
-    # As far as the corner of a square reaches that is as wide as dilation, sampling and blur.
+    # The reach of the corner of a square that is as wide as dilation, sampling and blur together.
     far = (abs(math.sin(pose.angle)) + math.cos(pose.angle)) * (rim + 1 + (1 / scale if scale < 1 else 0))
     rows, columns = (
         min(math.ceil((extent / 2 + far) * scale), side // 2)
         for extent, side in zip((pose.length, pose.width), size, strict=True)
     )
-    if size[0] % 2 or size[1] % 2:  # the middle lies within a pixel
+    if size[0] % 2 or size[1] % 2:  # the middle is inside a pixel
         return to_levels(place(value, pose, scale, size))
     canvas = np.zeros(size, np.uint8)
     window = canvas[size[0] // 2 - rows : size[0] // 2 + rows, size[1] // 2 - columns : size[1] // 2 + columns]
@@ -115,7 +115,7 @@ def place_alone(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, in
 
 
 def as_it_lies(grey: np.ndarray, how: Preprocess, size: tuple[int, int], scale: float) -> np.ndarray:
-    """Return the canvas of a crop that is neither turned nor centred: the paper's way."""
+    """Return the canvas of a crop that is neither rotated nor centred, as in the paper."""
     if how.contrast == "p99":
         grey = stretch(grey, how.ground)
     if scale != 1:
@@ -126,9 +126,9 @@ def as_it_lies(grey: np.ndarray, how: Preprocess, size: tuple[int, int], scale: 
 
 
 def stretch(grey: np.ndarray, ground: str = "auto") -> np.ndarray:
-    """Return grey with background 0 and the brightest percent at 1 or above; a light background is inverted.
+    """Return grey values with background 0 and the brightest percent at 1 or above; a light background is inverted.
 
-    By itself it takes a background above half of full scale for light, as preparation 1 does.
+    With ``ground="auto"`` a background above half of full scale counts as light, as in preparation 1.
     """
     background = border_median(grey)
     light = background > 0.5 if ground == "auto" else ground == "light"
@@ -145,23 +145,23 @@ def foreground(value: np.ndarray) -> np.ndarray:
 
 
 def measure_pose(value: np.ndarray, turn: bool = True) -> Pose | None:
-    """Measure how the chromosome lies, from the second moments of its mask; None where there is nothing.
+    """Measure the pose of the chromosome from the second moments of its mask; None if there is none.
 
     Args:
         value: (H, W) float with background 0.
-        turn: find the axis; else take the vertical for it.
+        turn: whether to find the principal axis; else the vertical is used.
     """
     return pose_of(foreground(value), turn)
 
 
 def pose_of(mask: np.ndarray, turn: bool = True) -> Pose | None:
-    """Measure how what a mask (H, W) bool shows lies; None for fewer than three pixels. See ``measure_pose``."""
+    """Measure the pose of a mask, (H, W) bool; None if it has fewer than three pixels. See ``measure_pose``."""
     ys, xs = np.nonzero(mask)
     if len(ys) < 3:
         return None
     x, y = xs.sum() / len(xs), ys.sum() / len(ys)
     dx, dy = xs - x, ys - y
-    # The direction (sin, cos) of largest variance, of the two the one that points down the image.
+    # The direction (sin, cos) of largest variance; of the two opposite ones, that which points down the image.
     angle = 0.5 * math.atan2(2 * (dx @ dy), dy @ dy - dx @ dx) if turn else 0.0
     sin, cos = math.sin(angle), math.cos(angle)
     along, across = sin * dx + cos * dy, cos * dx - sin * dy
@@ -174,8 +174,8 @@ def pose_of(mask: np.ndarray, turn: bool = True) -> Pose | None:
 def upright(value: np.ndarray, scale: float, size: tuple[int, int], turn: bool = True) -> np.ndarray:
     """Return a canvas (height, width) with the chromosome's principal axis vertical and its extent centred.
 
-    It is turned by at most 90 degrees, so a short arm that was up stays up. A chromosome that would not fit at
-    ``scale`` is shrunk to fit. Without ``turn`` it is scaled and centred as it lies.
+    It is rotated by at most 90 degrees, so a short arm that was up stays up. A chromosome that does not fit at ``scale`` is
+    shrunk to fit. Without ``turn`` it is scaled and centred, but not rotated.
     """
     height, width = size
     background = 0.0 if value.min() == 0 else border_median(value)
@@ -186,12 +186,12 @@ def upright(value: np.ndarray, scale: float, size: tuple[int, int], turn: bool =
 
 
 def fitting(pose: Pose, scale: float, size: tuple[int, int]) -> float:
-    """Return the scale, or a smaller one by which the chromosome fits a canvas of ``size`` with a pixel to spare."""
+    """Return the scale, or a smaller one at which the chromosome fits a canvas of ``size`` with one pixel to spare."""
     return min(scale, (size[0] - 2) / pose.length, (size[1] - 2) / pose.width)
 
 
 def place(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, int], background: float = 0.0) -> np.ndarray:
-    """Return a canvas (height, width) with the chromosome of a pose upright in its middle, at a scale."""
+    """Return a canvas, (height, width) float32, with the chromosome upright in its middle, drawn at ``scale``."""
     height, width = size
     cos, sin = math.cos(pose.angle) / scale, math.sin(pose.angle) / scale
     # PIL maps a canvas pixel's centre to a source point: (x, y) -> (a x + b y + c, d x + e y + f).
@@ -207,9 +207,9 @@ def place(value: np.ndarray, pose: Pose, scale: float, size: tuple[int, int], ba
 
 
 def smooth(value: np.ndarray, step: float) -> np.ndarray:
-    """Blur so that every ``step``-th pixel may be taken: by a triangle of that half width, as an antialiasing resize does.
+    """Blur for taking every ``step``-th pixel: with a triangle of that half width, as an antialiasing resize does.
 
-    Below a step of 1 nothing is blurred.
+    With a step of up to 1 nothing is blurred.
     """
     if step <= 1:
         return value
@@ -218,14 +218,14 @@ def smooth(value: np.ndarray, step: float) -> np.ndarray:
 
 
 def triangle(side: int, half_width: float) -> np.ndarray:
-    """Return the (side, side) float32 matrix that blurs a row of pixels by a triangle; each row sums to 1."""
+    """Return the (side, side) float32 matrix that blurs a row of pixels with a triangle; each of its rows sums to 1."""
     place = np.arange(side)
     weights = np.maximum(1 - np.abs(place[:, None] - place) / half_width, 0)
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
 def pad(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Pad to (height, width) with the border median, centred; a larger image is first shrunk, its proportions kept."""
+    """Pad to (height, width) with the border median, centred; a larger image is first shrunk, keeping its proportions."""
     height, width = size
     shrink = min(1.0, height / grey.shape[0], width / grey.shape[1])
     if shrink < 1:
@@ -237,7 +237,7 @@ def pad(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resize(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize bilinearly (with antialiasing where it shrinks) to (height, width)."""
+    """Resize bilinearly to (height, width), with antialiasing when shrinking."""
     if grey.shape == tuple(size):
         return grey
     image = Image.fromarray(grey.astype(np.float32, copy=False))

@@ -1,9 +1,9 @@
-"""Is this image, or this cell, like those that the weights were trained on? Where not, a warning with its reason and a way out.
+"""Compare images and cells with those that the weights were trained on; warnings give the reason and what to do.
 
-What is looked at is measured on the canvas, so that size and exposure play no part: how sharp the bands are, how dark the
-chromosome is on the whole, how large it is. ``train`` notes the range of each on its val part (``fit_reference``), by image
-and by cell, and stores it with the weights. Weights without it say so once a run. Checks that need no reference (the same
-picture twice, several chromosomes in one crop) are always made.
+The checks measure how sharp the bands are, how dark the chromosome is overall, and how large it is. Sharpness and tone are
+measured on the canvas, so that size and exposure do not matter. ``train`` records the range of each measure on its val part
+(``fit_reference``), per image and per cell, and stores it with the weights. For weights without this reference a warning is
+given once per run. Checks that need no reference (the same picture twice, several chromosomes in one crop) are always made.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:  # a config is checked without the libraries that find chromos
 
 NOT_CHECKED = "not checked: no reference in these weights"
 FEATURES = ("sharpness", "tone", "length", "area")
-BAND = 38  # of 255 levels: what is darker on the canvas is not the chromosome
+BAND = 38  # of 255 levels: darker pixels of the canvas are not part of the chromosome
 SAME = "the same picture"
-MANY = 5  # further pieces in one crop: a whole metaphase
-ROOM = 0.25  # by how much of its own width, in logarithms, a range from the val part is widened on either side
-LARGEST = 1e9  # number in a reference
-UNSURE = 0.5  # calibrated probability below which an image is doubtful by itself
-DOUBTFUL_CELL = 0.2  # share of doubtful chromosomes above which a cell is not trusted
+MANY = 5  # further pieces in one crop from which on it is a whole metaphase
+ROOM = 0.25  # a range from the val part is widened on each side by this fraction of its own width, in logarithms
+LARGEST = 1e9  # largest number in a reference
+UNSURE = 0.5  # calibrated probability below which a single image is doubtful
+DOUBTFUL_CELL = 0.2  # fraction of doubtful chromosomes above which a cell is not trusted
 
 
 class Measures(NamedTuple):
-    """One image, as the checks see it.
+    """The measures of one image that the checks use.
 
     Attributes:
-        sharpness: mean change of grey from row to row of the canvas, by its mean grey.
+        sharpness: mean change of grey from row to row of the canvas, divided by its mean grey.
         tone: mean grey of the chromosome on the canvas, 0..1.
-        length: along its axis, as multiples of the reference length of the weights.
-        area: its pixels, as multiples of the square of that length.
+        length: of the chromosome along its axis, in units of the reference length of the weights.
+        area: of the chromosome, in units of the square of that length.
     """
 
     sharpness: float
@@ -50,14 +50,14 @@ class Measures(NamedTuple):
 
 @dataclass(frozen=True)
 class Reference:
-    """What the val part of a training was like: (low, high) of each of ``FEATURES``.
+    """Ranges measured on the val part of a training: (low, high) of each of ``FEATURES``.
 
     Attributes:
-        image: of single images, the least and the largest.
-        cell: of the medians of cells.
-        doubtful: share of the val images that are doubtful by themselves (``UNSURE``).
-        light: whether most had a light background.
-        images: how many there were.
+        image: smallest and largest value of single images.
+        cell: smallest and largest median of a cell.
+        doubtful: fraction of the val images that are doubtful (``UNSURE``).
+        light: whether most of the val images had a light background.
+        images: number of val images.
     """
 
     image: Mapping[str, tuple[float, float]]
@@ -72,7 +72,7 @@ class Reference:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Reference:
-        """Read what ``to_dict`` gave, and ``is_reference`` has found in order."""
+        """Read data from ``to_dict`` that ``is_reference`` has accepted."""
         image, cell = (
             {name: (float(low), float(high)) for name, (low, high) in data[kind].items()} for kind in ("image", "cell")
         )
@@ -80,7 +80,7 @@ class Reference:
 
 
 def is_reference(value: Any) -> bool:
-    """Say whether a value from a config can be read as a reference."""
+    """Return whether a value from a config is valid data for ``Reference.from_dict``."""
     if not isinstance(value, dict) or set(value) != {field.name for field in dataclasses.fields(Reference)}:
         return False
     pairs: list[Any] = [(0, value["doubtful"]), (value["doubtful"], 1), (0, value["images"])]
@@ -88,7 +88,7 @@ def is_reference(value: Any) -> bool:
         if not isinstance(value[kind], dict) or set(value[kind]) != set(FEATURES):
             return False
         pairs += value[kind].values()
-    for pair in pairs:  # of low and high, at least 0
+    for pair in pairs:  # (low, high) with 0 <= low <= high
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             return False
         if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and abs(n) < LARGEST for n in pair):
@@ -102,9 +102,9 @@ def measure(prepared: Prepared, reference_length: float = 0.0, scale: float = 1.
     """Measure one image.
 
     Args:
-        prepared: as ``prepare`` gave it.
-        reference_length: of the weights, in crop pixels; without it lengths and areas are of crop pixels.
-        scale: by which the crop's pixels were multiplied.
+        prepared: as ``prepare`` returned it.
+        reference_length: of the weights, in crop pixels; with 0, lengths and areas are in crop pixels.
+        scale: the scale factor of the crop.
     """
     canvas = prepared.canvas
     there = canvas > BAND
@@ -124,12 +124,12 @@ def measure(prepared: Prepared, reference_length: float = 0.0, scale: float = 1.
 
 
 def fit_reference(measures: Sequence[Measures], cells: Sequence[str], doubtful: np.ndarray, light: Sequence[bool]) -> Reference:
-    """Note the ranges of images that are as they should be; those on which nothing was found are left out.
+    """Return the ranges of the val images; images on which nothing was found are left out.
 
     Args:
         measures: of the n val images.
-        cells: of each, "" where unknown; without cells the range of cells is that of images.
-        doubtful: (n,) bool, doubtful by themselves.
+        cells: the cell of each, "" if unknown; with fewer than two cells the range of images is used for cells too.
+        doubtful: (n,) bool, whether each image is doubtful.
         light: whether each had a light background.
     """
     there = [index for index, one in enumerate(measures) if one.area > 0] or range(len(measures))
@@ -148,8 +148,8 @@ class Said(NamedTuple):
     """A warning about one image.
 
     Attributes:
-        text: the reason, and a way out.
-        serious: whether the cell's count cannot be relied on for it.
+        text: the reason, and what to do.
+        serious: whether it makes the chromosome count of the cell unreliable.
     """
 
     text: str
@@ -157,12 +157,12 @@ class Said(NamedTuple):
 
 
 def image_warnings(prepared: Prepared, measures: Measures, reference: Reference | None) -> list[Said]:
-    """Say what is wrong with one image, each with its reason and a way out; nothing for one as it should be.
+    """Return the warnings about one image, each with its reason and what to do; an empty list if there are none.
 
     Args:
-        prepared: as ``prepare`` gave it.
-        measures: of it.
-        reference: of the weights, None where they have none.
+        prepared: as ``prepare`` returned it.
+        measures: its measures.
+        reference: of the weights; None if they have none.
     """
     if not prepared.canvas.any():
         return [Said("nothing stands out of the background", True)]
@@ -188,17 +188,18 @@ def image_warnings(prepared: Prepared, measures: Measures, reference: Reference 
 def cell_warnings(
     measures: Sequence[Measures], doubtful: float, reference: Reference | None, light: Sequence[bool] = (), scaled: bool = True
 ) -> list[str]:
-    """Say why a cell should not be trusted, each with its reason and a way out.
+    """Return the reasons why a cell should not be trusted, each with what to do.
 
-    A cell of which more than ``DOUBTFUL_CELL`` of the chromosomes are doubtful is warned of, with whatever is found to differ.
-    A scale that is off is warned of in any case.
+    There is a warning, with all differences found, if more than ``DOUBTFUL_CELL`` of the chromosomes are doubtful (or twice the
+    fraction of the val part, if that is more). A wrong scale always gives a warning.
 
     Args:
-        measures: of its images that could be read; none where the preparation measures nothing.
-        doubtful: share of its chromosomes that are doubtful, 0..1.
-        reference: of the weights, None where they have none. Fewer images than make a median are compared with single images.
+        measures: of its images that could be read; empty if the preparation measures nothing.
+        doubtful: fraction of its chromosomes that are doubtful, 0..1.
+        reference: of the weights; None if they have none. With fewer than ``LEAST_CROPS`` images, the ranges of single images
+            are used.
         light: whether each image had a light background.
-        scaled: whether the crops were brought to the reference length.
+        scaled: whether the crops were scaled to the reference length.
     """
     found: list[str] = []
     reasons: list[str] = []
@@ -247,11 +248,11 @@ def _widened(pair: tuple[float, float]) -> tuple[float, float]:
 
 
 def same_pictures(digests: Sequence[str], names: Sequence[str]) -> dict[int, str]:
-    """Return a warning for each image whose pixels another one before it has, by index.
+    """Return a warning for each image that has the same pixels as an earlier one: index -> warning.
 
     Args:
-        digests: of the n images' pixels, "" where one could not be read.
-        names: of them.
+        digests: hash of the pixels of each image, "" if it could not be read.
+        names: name of each image.
     """
     first: dict[str, int] = {}
     found = {}

@@ -1,4 +1,4 @@
-"""Open a data set in any of the layouts that chromosome sets come in; ``open_images`` finds out which, or is told."""
+"""Open a data set in one of the common layouts of chromosome sets; ``open_images`` detects the layout, or is given it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ TABLES = (".csv", ".tsv", ".txt")
 ARCHIVES = ("a RAR", "a 7z", "a gzip")
 TARS = (".tar", ".bz2", ".xz", ".tbz", ".txz")
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
-PARTS = ("train", "val", "valid", "validation", "test")  # folders above those of classes that are not cells
+PARTS = ("train", "val", "valid", "validation", "test")  # folders above class folders with these names are not cells
 
 
 def is_image(path: Path) -> bool:
-    """Say whether a path is a single image: by its suffix, or by how the file begins, whether it can be read or not."""
+    """Return whether a path is a single image, of a supported format or not: by its suffix, or by its first bytes."""
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return not path.is_dir()
     if not path.is_file() or path.suffix.lower() in (".zip", ".json", *TABLES, *WORKBOOKS):
@@ -39,7 +39,7 @@ def is_image(path: Path) -> bool:
 
 
 def _archive(path: Path) -> str:
-    """Return what kind of archive that is not read a file is, with its article; "" of any other file."""
+    """Return the name, with an article, of an archive format that is not supported; "" for any other file."""
     if not path.is_file():
         return ""
     with path.open("rb") as stream:
@@ -48,10 +48,10 @@ def _archive(path: Path) -> str:
 
 
 def open_files(paths: Sequence[Path]) -> ImageSet:
-    """Open single images as one set, unlabelled; each is named by its path below the folder that all are in.
+    """Open single images as one unlabelled set; each is named by its path relative to their common folder.
 
     Raises:
-        GricolZooError: one does not exist.
+        GricolZooError: a file does not exist.
     """
     for path in paths:
         if not path.is_file():
@@ -70,13 +70,13 @@ def open_images(path: str | Path, layout: str = "auto", labels: bool = False) ->
     """Open a data set: a zip, a folder, a single image, or a CSV with paths relative to it.
 
     Args:
-        path: where it is.
+        path: path of the set.
         layout: "auto" or one of ``LAYOUTS``.
-        labels: each image must have a label. A layout that only may have them is then asked for; else it is taken as one that
-            has none, and a note says so.
+        labels: whether each image must have a label. If so, a set whose layout is ambiguous is an error; else it is read
+            without labels, and a note says so.
 
     Raises:
-        GricolZooError: not found, empty, unknown layout, a fault in it (named), or no labels where there must be.
+        GricolZooError: the set is not found, empty or faulty, the layout is unknown, or required labels are missing.
     """
     path = Path(path)
     images, guess = ImageSet(path.stem, [], Store(path.parent, [])), Guess("manifest", "")
@@ -111,7 +111,7 @@ def open_images(path: str | Path, layout: str = "auto", labels: bool = False) ->
 
 
 def _not_the_manifest(store: Store, guess: Guess) -> str:
-    """Say in a line which tables are called nearly as a manifest is; "" where there are none, or where there is one."""
+    """Return a note on tables with almost the name of a manifest; "" if there are none, or if there is a manifest."""
     near = [name for name in _tables(store) if PurePosixPath(name).name.lower().startswith("manifest")]
     if guess.layout == "manifest" or not near:
         return ""
@@ -123,12 +123,12 @@ def _tables(store: Store) -> list[str]:
 
 
 def said(guess: Guess) -> str:
-    """Return a guess and its reason in a line; "" where nothing was guessed."""
+    """Return a guess and its reason as one line; "" if nothing was guessed."""
     if guess.layout == "manifest" or not (guess.reason or guess.doubt):
         return ""
     if guess.doubt:
         return f"taken as layout {guess.layout}, without labels: {guess.doubt}"
-    return f"taken as layout {guess.layout}: {guess.reason} (--layout says otherwise)"
+    return f"taken as layout {guess.layout}: {guess.reason} (change it with --layout)"
 
 
 def _check_labels(images: ImageSet, path: Path, guess: Guess) -> None:
@@ -136,10 +136,10 @@ def _check_labels(images: ImageSet, path: Path, guess: Guess) -> None:
     if missing:
         why = f" (taken as layout {guess.layout}: {guess.reason})" if guess.reason and guess.layout != "manifest" else ""
         tables = _tables(images.store) if guess.layout != "manifest" else []
-        beside = f" Not read, for its name is another: {some(tables)}." if tables else ""
+        beside = f" Not read because of its name: {some(tables)}." if tables else ""
         raise GricolZooError(
             f"{len(missing)} of the {len(images)} images of {path} have no label, such as {missing[0]}{why}. Give a {MANIFEST} "
-            f"with the columns path,label, or say with --layout where the names have it (folders, bioimlab, cir).{beside}"
+            f"with the columns path,label, or choose the --layout of the names (folders, bioimlab, cir).{beside}"
         )
 
 
@@ -176,7 +176,7 @@ def _bioimlab(images: ImageSet, labels: bool) -> list[Record]:
         if not found:
             raise GricolZooError(
                 f"The file name of {name!r} gives no class. Expected cell/<class>_<copy>.png, such as cell001/7_a.png, or "
-                "cell001/X.png of one without a homologue."
+                "cell001/X.png for one without a homologue."
             )
         cell = same_name(str(PurePosixPath(name).parent))
         records.append(Record(name, found.label, cell, case=cell, copy=found.copy))
@@ -223,7 +223,7 @@ def _unlabelled(images: ImageSet, labels: bool) -> list[Record]:
 
 
 class Layout(NamedTuple):
-    """A layout: what it looks like, when it is taken without being asked for, and its reader."""
+    """A layout: its description, the condition under which it is chosen automatically, and its reader."""
 
     looks: str
     taken: str
@@ -233,24 +233,24 @@ class Layout(NamedTuple):
 LAYOUTS: dict[str, Layout] = {
     "manifest": Layout(
         "`manifest.csv` beside the images: `path, label`, and `case, cell, sex, copy` if known; further columns are kept",
-        "there is one at the top, or a single one that has all images beside it or below",
+        "there is one at the top, or a single one with all images in its folder or below",
         _manifest,
     ),
     "folders": Layout(
         "one folder per class (`7/a.png`); a folder above it is the cell, unless it is called `train`, `val` or `test`",
-        "the folders are named as chromosomes are: numbers with X or Y, 1 to 24, 0 to 23, or with a word such as chr or class",
+        "the folders have names of chromosomes: numbers with X or Y, 1 to 24, 0 to 23, or with a word such as chr or class",
         _folders,
     ),
     "bioimlab": Layout(
         "one folder per cell, files named by class and copy: `cell001/7_a.png`, `cell001/X.png`",
-        "all names are so, and one at least has a copy's letter, or is X or Y beside numbers",
+        "all names have this form, and at least one has the letter of a copy, or X or Y occurs together with numbers",
         _bioimlab,
     ),
     "cir": Layout(
-        "names ending in `.<class>.tiff`, counted from 0 or from 1 (detected, and said), 224x224 px",
-        "all names are so, without a leading 0, none above 24, and of that size or with numbers that come again",
+        "names ending in `.<class>.tiff`, counted from 0 or from 1 (detected and reported), 224x224 px",
+        "all names have this form, without a leading 0, none above 24, and images have that size or numbers are repeated",
         _cir,
     ),
-    "fish": Layout("one folder per class, images of 100x200 px", "never: only on request", _fish),
-    "unlabelled": Layout("any images; the folder an image lies in is its cell", "nothing else fits", _unlabelled),
+    "fish": Layout("one folder per class, images of 100x200 px", "never: only with `--layout fish`", _fish),
+    "unlabelled": Layout("any images; the folder of an image is its cell", "nothing else fits", _unlabelled),
 }

@@ -1,4 +1,4 @@
-"""Rows of a table to CSV and back."""
+"""Convert rows of a table to CSV and back."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = No
 
 
 def guarded(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row as it goes into a CSV; ``read_csv`` gives it back as it was."""
+    """Return a row with text escaped for a CSV; ``read_csv`` restores the original."""
     return {column: guard(escaped(value)) if isinstance(value, str) else value for column, value in row.items()}
 
 
 def read_csv(file: Path) -> list[dict[str, str]]:
-    """Read a CSV: one mapping of column to text a row.
+    """Read a CSV: one mapping of column to text per row.
 
     Raises:
-        GricolZooError: not a table (``gricol_zoo.files.read_table``).
-        OSError: it cannot be read.
+        GricolZooError: the file is not a table (``gricol_zoo.files.read_table``).
+        OSError: the file cannot be read.
     """
     return [row.values for row in read_table(file.read_bytes(), str(file)).rows]

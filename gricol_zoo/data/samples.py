@@ -1,4 +1,4 @@
-"""From samples to grey levels: luma of colour, palettes, CMYK and CIELAB, and what is transparent."""
+"""From samples to grey levels and opacity: luma of colours, palettes and CMYK, and the L of CIELAB."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from gricol_zoo.data.tiff import Page
 from gricol_zoo.errors import ImageError
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601
-COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3, 9: 3}  # a TIFF's photometric interpretation: samples of its colour
+COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3, 9: 3}  # TIFF photometric interpretation -> number of colour samples
 
 
 def luma(image: Image.Image) -> np.ndarray:
-    """Return the grey levels of a decoded image of any mode, (H, W); alpha is passed over."""
+    """Return the grey levels of a decoded image of any mode, (H, W); alpha is ignored."""
     if image.mode == "1":
         return np.asarray(image).astype(np.uint8) * 255
     if image.mode in ("LAB", "YCbCr"):
@@ -24,7 +24,7 @@ def luma(image: Image.Image) -> np.ndarray:
 
 
 def mix(colours: np.ndarray) -> np.ndarray:
-    """Return the luma of (H, W, 3) red, green and blue, (H, W) of the same type."""
+    """Return the luma of (H, W, 3) red, green and blue, (H, W) of the same dtype."""
     if colours.dtype == np.uint8:
         return luma(Image.fromarray(np.ascontiguousarray(colours)))
     mixed = colours.astype(np.float64) @ LUMA
@@ -32,10 +32,10 @@ def mix(colours: np.ndarray) -> np.ndarray:
 
 
 def from_page(samples: np.ndarray, page: Page) -> tuple[np.ndarray, np.ndarray | None, bool, tuple[str, ...]]:
-    """Return levels, alpha, whether 0 is white, and notes, of a TIFF's (H, W, samples).
+    """Return levels, alpha, whether 0 is white, and notes, from the samples of a TIFF, (H, W, samples).
 
     Raises:
-        ImageError: a kind of colour that is not decoded.
+        ImageError: the kind of colour is not supported.
     """
     colour = page.get(262, 2 if page.samples >= 3 else 1)
     if colour not in COLOURS or page.samples < COLOURS[colour]:
@@ -62,19 +62,19 @@ def from_page(samples: np.ndarray, page: Page) -> tuple[np.ndarray, np.ndarray |
 
 
 def _alpha(samples: np.ndarray, page: Page, count: int) -> tuple[np.ndarray | None, bool]:
-    """Return how opaque each pixel is, (H, W) float32 in 0..1 or None, and whether the colours are multiplied by it."""
+    """Return the opacity of each pixel, (H, W) float32 in 0..1 or None, and whether the colours are multiplied by it."""
     kinds = page.tags.get(338, np.array([2] if count == 3 else [0])).tolist()
     for place, kind in enumerate(kinds[: page.samples - count]):
         if kind in (1, 2, 999):
             values = np.nan_to_num(samples[..., count + place].astype(np.float64), posinf=0, neginf=0)
-            # Cameras' depths: a mask up to 4095 is as good as one up to 65535.
+            # Camera depths: a mask up to 4095 is as opaque as one up to 65535.
             full = 255 if samples.dtype == np.uint8 else max(float(values.max()), 1.0)
             return np.clip(values / full, 0, 1).astype(np.float32), kind == 1
     return None, False
 
 
 def _levels(samples: np.ndarray, page: Page, colour: int) -> np.ndarray:
-    """Return the (H, W) levels of samples of a TIFF's photometric interpretation."""
+    """Return the levels, (H, W), of samples with the photometric interpretation ``colour``."""
     if colour == 3:
         table = page.tags.get(320, np.zeros(0, int))
         if len(table) < 3 << page.bits or samples.dtype.kind != "u":

@@ -1,11 +1,12 @@
-"""How large a pixel is, told from the chromosomes themselves: the factor that makes a cell's crops as large as the training's.
+"""Estimate the scale of a cell from its chromosomes: the factor that brings its crops to the scale of the training images.
 
-Weights carry the median length of their training chromosomes in crop pixels (``Preprocess.length``). A cell whose chromosomes
-are far from it was photographed by another camera or lens, and its crops are multiplied by one number. The factor is worked
-out for whole cells before anything is batched, and goes along as data: nothing that sees a batch estimates it.
+Weights store the median length of their training chromosomes in crop pixels (``Preprocess.length``). If the chromosomes of a
+cell are much longer or shorter, the cell was photographed with another camera or lens, and all its crops are scaled by one
+factor. The factor is computed for whole cells before images are batched, and is passed along as data; it is never estimated
+from a batch.
 
-A median of what is there would go with what is missing. So the lengths are laid against those that human chromosomes have
-(``LENGTHS``), wherever they fit best, and the median of the whole cell is read from there (``typical_length``).
+The median of the measured lengths would depend on which chromosomes are missing. Therefore the lengths are fitted to the known
+lengths of human chromosomes (``LENGTHS``), and the median of the whole cell is taken from the best fit (``typical_length``).
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ import numpy as np
 from gricol_zoo.data.table import Record
 from gricol_zoo.errors import GricolZooError
 
-LEAST_CROPS = 20  # readable ones, from which a length can be trusted whichever chromosomes are missing
-AS_IT_IS = (0.8, 1.25)  # cells differ by about this much by themselves, from early to late metaphase
-LARGEST = 16.0  # a factor, or its reciprocal
-MOST_NAMED = 3  # cells that a note names
+LEAST_CROPS = 20  # measurable crops needed for a reliable length, whichever chromosomes are missing
+AS_IT_IS = (0.8, 1.25)  # cells naturally differ by about this much, from early to late metaphase
+LARGEST = 16.0  # largest factor, or reciprocal of one
+MOST_NAMED = 3  # a note names at most this many cells
 ONE_TO_TWELVE = (8.44, 8.02, 6.83, 6.30, 6.08, 5.90, 5.36, 4.93, 4.80, 4.59, 4.61, 4.66)
 THIRTEEN_TO_Y = (3.74, 3.56, 3.46, 3.36, 3.25, 2.93, 2.67, 2.56, 1.90, 2.04, 5.12, 2.15)
 LENGTHS = np.array(ONE_TO_TWELVE + THIRTEEN_TO_Y)
-"""Of chromosomes 1 to 22, X and Y in metaphase, in hundredths of a haploid set (Paris Conference 1971)."""
-MEDIAN = 4.4  # of a cell's crops in the same unit, by both sets' train parts: less than the table's, for crops are of bent ones
-COPIES = np.array([2.0] * 22 + [1.5, 0.5]) / 46  # of each in a cell, of either sex
-SPREAD = 0.1  # of the logarithms of lengths of one class within a cell, bends among them
-STRAYS = 0.05  # share of crops that may be anything
-SHIFTS = np.linspace(-1, 1, 201)  # of the logarithm: how far the median of what was measured may be off the whole cell's,
-OFF = 0.15  # and the standard deviation of that
-MOST_LENGTHS = 200  # that are looked at; of more as many quantiles
+"""Lengths of chromosomes 1 to 22, X and Y in metaphase, in percent of the haploid autosomes (Paris Conference 1971)."""
+MEDIAN = 4.4  # median of a cell's crops in this unit, from both train parts: below that of the table, because crops are bent
+COPIES = np.array([2.0] * 22 + [1.5, 0.5]) / 46  # frequency of each in a cell, averaged over the sexes
+SPREAD = 0.1  # standard deviation of log length within a class and cell, including bends
+STRAYS = 0.05  # fraction of crops that may be anything
+SHIFTS = np.linspace(-1, 1, 201)  # candidate log ratios of the whole cell's median to the measured median,
+OFF = 0.15  # and their prior standard deviation
+MOST_LENGTHS = 200  # lengths that are used; more are replaced by this many quantiles
 Key = TypeVar("Key")
 
 
@@ -41,8 +42,8 @@ class Scales(NamedTuple):
     """A factor for each image.
 
     Attributes:
-        factors: (n,) float64, what a crop's pixels are multiplied by.
-        notes: what could not be worked out, one line each.
+        factors: (n,) float64, the scale factor of each crop.
+        notes: the cells whose scale could not be determined, one line each.
     """
 
     factors: np.ndarray
@@ -50,10 +51,10 @@ class Scales(NamedTuple):
 
 
 def read_scale(text: str) -> str | float:
-    """Read what ``--scale`` is given: "auto", "none", or a number.
+    """Parse the value of ``--scale``: "auto", "none", or a number.
 
     Raises:
-        GricolZooError: anything else, or a number that no camera has.
+        GricolZooError: anything else, or a number that is out of range.
     """
     if text in ("auto", "none"):
         return text
@@ -68,11 +69,11 @@ def check_factor(factor: Any, given: str = "") -> float:
     """Return a factor as a float.
 
     Args:
-        factor: whatever came as one.
-        given: what the message calls it (default: as it is).
+        factor: the value to check.
+        given: how to show it in the message (default: its own representation).
 
     Raises:
-        GricolZooError: no number, or one that no camera has.
+        GricolZooError: it is not a number, or is outside 1/16..16.
     """
     number = isinstance(factor, (int, float, np.number)) and not isinstance(factor, bool)
     if not number or not 1 / LARGEST <= factor <= LARGEST:
@@ -83,13 +84,13 @@ def check_factor(factor: Any, given: str = "") -> float:
 
 
 def factor_of(lengths: np.ndarray, reference: float) -> float | None:
-    """Return what the crops of one cell are multiplied by, to four digits; None where too few of them could be measured.
+    """Return the scale factor of one cell, rounded to four decimals; None if too few of its crops could be measured.
 
-    Within ``AS_IT_IS`` it is 1: cells differ by that much, and weights know it.
+    It is 1 if the ratio of lengths is within ``AS_IT_IS``: cells naturally differ by that much, also in the training images.
 
     Args:
-        lengths: (n,) of its chromosomes in crop pixels; NaN or 0 where there is none.
-        reference: of the training chromosomes, above 0.
+        lengths: (n,) of its chromosomes in crop pixels; NaN or 0 if not measured.
+        reference: median length of the training chromosomes in crop pixels, above 0.
     """
     measured = lengths[lengths > 0]
     if len(measured) < LEAST_CROPS:
@@ -99,13 +100,13 @@ def factor_of(lengths: np.ndarray, reference: float) -> float | None:
 
 
 def typical_length(lengths: np.ndarray) -> float:
-    """Return the likeliest median length of the whole cell, whichever of its chromosomes were measured.
+    """Return the most probable median length of the whole cell, whichever of its chromosomes were measured.
 
-    In 80 train cells of each set it stays within 5 % where 5 chromosomes are left out at random (99 of 100 cells) or all but 25
-    (5 of 6 cells); the median of what is there does so in 9 of 10 and in 3 of 5.
+    Measured on 80 train cells of each set: it stays within 5 % in 99 of 100 cells if 5 chromosomes are left out at random, and
+    in 5 of 6 cells if all but 25 are left out. The median of the measured lengths does so in 9 of 10 and in 3 of 5 cells.
 
     Args:
-        lengths: (n,) above 0, n >= 1.
+        lengths: (n,) in crop pixels, above 0, n >= 1.
     """
     most = np.quantile(lengths, np.linspace(0, 1, MOST_LENGTHS)) if len(lengths) > MOST_LENGTHS else lengths
     middle = float(np.median(most))
@@ -116,12 +117,12 @@ def typical_length(lengths: np.ndarray) -> float:
 
 
 def find_scales(records: Sequence[Record], lengths: np.ndarray, reference: float) -> Scales:
-    """Work out the factor of each image by its cell, else by its case, else 1.
+    """Return the scale factor of each image: from its cell, or else from its case, or else 1.
 
     Args:
         records: of the n images.
-        lengths: (n,) in crop pixels; NaN or 0 where nothing could be measured.
-        reference: of the training chromosomes in crop pixels; 0 where the weights do not say.
+        lengths: (n,) in crop pixels; NaN or 0 if not measured.
+        reference: median length of the training chromosomes in crop pixels; 0 if the weights do not store it.
     """
     factors = np.ones(len(records))
     if reference <= 0:
@@ -144,7 +145,7 @@ def find_scales(records: Sequence[Record], lengths: np.ndarray, reference: float
 
 
 def groups_of(keys: Sequence[Key]) -> dict[Key, list[int]]:
-    """Return the indices at which each key stands, in the order of first appearance."""
+    """Return key -> its indices, with the keys in order of first appearance."""
     groups: dict[Key, list[int]] = {}
     for index, key in enumerate(keys):
         groups.setdefault(key, []).append(index)

@@ -1,4 +1,4 @@
-"""Splits by cell or case, never by image: reading, making and checking them."""
+"""Splits by case or cell: read, make and check them; a set without cases and cells is split by image."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from gricol_zoo.errors import GricolZooError, LeakError
 from gricol_zoo.files import read_table, same_name, write_atomically
 
 PARTS = ("train", "val", "test")
-IMAGE_LEVEL = "image-level"  # how the name of a split begins that parts the images of a cell
+IMAGE_LEVEL = "image-level"  # beginning of the name of a split that separates images of the same cell
 
 
 def group_of(record: Record) -> str:
-    """Return what an image must not be parted from: its case (the person) if known, else its cell, else nothing."""
+    """Return the group that must stay together with an image: its case (the person) if known, else its cell, else ""."""
     return record.case or record.cell
 
 
 def cells_of(records: Sequence[Record]) -> list[str]:
-    """Return each record's cell with its case, "" where it has no cell."""
+    """Return each record's cell as "case/cell", "" if it has no cell."""
     return [f"{record.case}/{record.cell}" if record.cell else "" for record in records]
 
 
 def own_groups(images: ImageSet) -> ImageSet:
-    """Return the set with every image a cell of its own: what an image-level split goes by.
+    """Return the set with each image as its own cell, for an image-level split.
 
-    Its accuracies may be too good for images of a new person: homologues of one cell stand on both sides.
+    Accuracies on such a split may be too high for images of a new person: homologues of one cell are on both sides.
     """
     records = [dataclasses.replace(record, cell=record.path, case="") for record in images.records]
     return dataclasses.replace(images, records=records)
 
 
 def make_split(records: Sequence[Record], seed: int, fractions: tuple[float, float] = (0.1, 0.1)) -> list[dict[str, str]]:
-    """Part the groups into train, val and test at random, so that each part has both sexes in proportion.
+    """Split the groups into train, val and test at random, so that each part has both sexes in proportion.
 
     Args:
         records: of one set, with case or cell.
         seed: of the shuffle.
-        fractions: of the groups, for val and test.
+        fractions: fraction of the groups for val and for test.
 
     Returns:
-        One row (case, cell, part) a cell, sorted by name.
+        One row (case, cell, part) per cell, sorted by name.
 
     Raises:
-        GricolZooError: an image without case and cell, or too few of them to train on any.
+        GricolZooError: an image has neither a case nor a cell, or there are too few groups to leave any for training.
     """
     sexes: dict[str, str] = {}
     for record in records:
@@ -83,8 +83,8 @@ def read_split(file: str | Path) -> dict[tuple[str, str], str]:
     """Read a split: (case, cell) -> part.
 
     Raises:
-        GricolZooError: not found, a column missing, an unknown part, or a cell in it twice.
-        LeakError: a case stands in two parts.
+        GricolZooError: the file is not found, a column is missing, a part is unknown, or a cell is listed twice.
+        LeakError: a case is in two parts.
     """
     path = Path(file)
     if not path.is_file():
@@ -107,10 +107,10 @@ def read_split(file: str | Path) -> dict[tuple[str, str], str]:
 
 
 def check_classes(images: ImageSet) -> None:
-    """Refuse to train on a set of a single class: whatever learns it answers nothing else.
+    """Check that a training set has more than one class: a model trained on one class always predicts it.
 
     Raises:
-        GricolZooError: names the class.
+        GricolZooError: there is only one class (the message names it).
     """
     if len({record.label for record in images.records}) == 1:
         raise GricolZooError(
@@ -120,10 +120,10 @@ def check_classes(images: ImageSet) -> None:
 
 
 def apply_split(images: ImageSet, split: dict[tuple[str, str], str]) -> dict[str, ImageSet]:
-    """Part a set as a split says.
+    """Divide a set into the parts of a split: part -> its images.
 
     Raises:
-        GricolZooError: a cell that the split does not name.
+        GricolZooError: a cell is not in the split.
     """
     indices: dict[str, list[int]] = {part: [] for part in PARTS}
     for index, record in enumerate(images.records):
@@ -135,11 +135,11 @@ def apply_split(images: ImageSet, split: dict[tuple[str, str], str]) -> dict[str
 
 
 def check_leaks(parts: dict[str, ImageSet]) -> None:
-    """Fail if a case, a cell or an image (by its pixels) stands in two parts.
+    """Check that no case, cell or image (by its pixels) is in two parts.
 
     Raises:
-        LeakError: names the id or the two files.
-        GricolZooError: a file that cannot be had (it is named).
+        LeakError: one is (the message names the case or cell, or the two files).
+        GricolZooError: a file cannot be read (the message names it).
     """
     groups: dict[str, str] = {}
     pixels: dict[bytes, tuple[str, str]] = {}
@@ -155,10 +155,13 @@ def check_leaks(parts: dict[str, ImageSet]) -> None:
 
 
 def split_for(images: ImageSet, seed: int) -> tuple[ImageSet, dict[tuple[str, str], str], str]:
-    """Split a set that came without a split; return the set, the split and what to call it.
+    """Split a set that came without a split; return the set, the split and a name for it.
 
-    By case or cell where every image has one. Otherwise each image becomes a cell of its own, and the name says
-    "image-level": such a validation accuracy may be too good, for homologues of one cell stand on both sides.
+    The split is by case or cell if every image has one. Otherwise each image becomes its own cell, and the name begins with
+    "image-level": a validation accuracy on such a split may be too high, because homologues of one cell are on both sides.
+
+    Raises:
+        GricolZooError: there are too few cases or cells to leave any for training.
     """
     if all(group_of(record) for record in images.records):
         name = f"by case or cell, 80/10/10, seed {seed}"

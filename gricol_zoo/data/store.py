@@ -16,43 +16,44 @@ from gricol_zoo.files import same_name
 
 MANIFEST = "manifest.csv"
 DOCUMENT, PICTURE = "karyotype.json", "karyogram"
-"""What `karyotype` writes into a folder: a document, and pictures with suffixes, which are not images of the data."""
-MAX_FILE = 128 * 2**20  # bytes; the largest image that is read, 4096x4096 float pixels, has half of it
-PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of these alone zipfile unpacks no more than it is asked for
-IN_UTF8 = 0x800  # the flag of a zip's member whose name is; many programs write UTF-8 and do not set it
-DRIVE = re.compile(r"[A-Za-z]:")  # other colons are what a slash in a name becomes on macOS
+"""Names of the files that `karyotype` writes: a document, and pictures (without suffix), which are not images of the data."""
+MAX_FILE = 128 * 2**20  # bytes; the largest image that is read, 4096x4096 float pixels, has half of that
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # only for these does zipfile stop at the number of bytes asked for
+IN_UTF8 = 0x800  # flag of a zip member whose name is in UTF-8; many programs write UTF-8 without setting it
+DRIVE = re.compile(r"[A-Za-z]:")  # other colons may come from macOS, which replaces a slash in a name by a colon
 CODE_PAGES = ("gb18030", "shift_jis", "big5", "euc_kr", "cp1250", "cp1251", "cp1252", "cp850", "cp866")
-"""In which the names of a zip may be that say nothing of it, and are read as code page 437."""
+"""Possible encodings of names in a zip that does not declare one; zipfile reads such names as code page 437."""
 MOST_NAMED = 4
 NAME_KEYS: tuple[Callable[[str], str], ...] = (
     str,
     lambda name: same_name(name).strip(),
     lambda name: same_name(name).strip().casefold(),
 )
-"""By what names are compared, the stricter first."""
+"""Functions by whose results names are compared, the strictest first."""
 
 
 class Store:
     """The files of a zip or a folder, by relative name.
 
-    Links to folders are followed. A zip of one folder reads as that folder does: its name is left out.
+    Links to folders are followed. A zip that contains one folder is read like that folder, without its name.
 
     Args:
         root: the zip or folder.
         names: only these files of a folder; None lists them all.
 
     Raises:
-        GricolZooError: no such file or folder, no zip, or a zip whose names climb out of it.
+        GricolZooError: there is no such file or folder, the file is not a zip, or the zip has a path outside itself or a name
+        twice.
     """
 
     def __init__(self, root: Path, names: list[str] | None = None) -> None:
         self.root = root
         self._zip: zipfile.ZipFile | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
-        self._alike: list[dict[str, list[str]]] = []  # the names by each of ``NAME_KEYS``, when first asked for
+        self._alike: list[dict[str, list[str]]] = []  # for each of ``NAME_KEYS``: key -> names; computed when first needed
         self._top = ""
-        self.several: set[str] = set()  # files with several pages that were said to have them
-        self._closed: list[str] = []  # folders that may not be looked into
+        self.several: set[str] = set()  # files with several pages that were already reported
+        self._closed: list[str] = []  # folders without permission to read
         if names is not None:
             self.names = names
         elif root.is_dir():
@@ -70,9 +71,10 @@ class Store:
         """Return a file's bytes.
 
         Raises:
-            FileNotFoundError: no such name; OSError: unreadable.
-            ImageError: larger than ``MAX_FILE``, or a member of a zip that cannot be unpacked: damaged, encrypted, or packed
-                otherwise than by deflate.
+            FileNotFoundError: there is no such name.
+            OSError: the file cannot be read.
+            ImageError: the file is larger than ``MAX_FILE``, or a zip member cannot be unpacked: it is damaged, encrypted, or
+                compressed with another method than deflate.
         """
         if self._zip is None:
             file = self.root / name
@@ -84,7 +86,7 @@ class Store:
             if member.compress_type not in PACKINGS:
                 raise ImageError("cannot be unpacked: not compressed with deflate. Create the zip again with deflate.")
             with self._zip.open(member) as stream:
-                # With a number, for without one a member that is larger than its header says is unpacked whole.
+                # The size is given, because without it a member that is larger than its header says is unpacked completely.
                 return stream.read(member.file_size)
         except KeyError as error:
             raise FileNotFoundError(name) from error
@@ -94,16 +96,16 @@ class Store:
             raise ImageError(f"cannot be unpacked: {error}") from error
 
     def images(self) -> list[str]:
-        """Return the names of the image files, hidden ones left out."""
+        """Return the names of the image files, without hidden ones."""
         return [name for name in self._visible() if name.lower().endswith(SUFFIXES)]
 
     def _visible(self) -> list[str]:
-        """Return the names of the files that are not hidden, and are not pictures of a karyotype that was written here."""
+        """Return the names of the files that are not hidden and are not pictures that `karyotype` wrote here."""
         written = {name.removesuffix(DOCUMENT) + PICTURE for name in self.names if name.split("/")[-1] == DOCUMENT}
         return [name for name in self.names if not hidden(name) and name.rpartition(".")[0] not in written]
 
     def left_out(self) -> str:
-        """Say in a line which files may be images and are not read, or folders not looked into; "" where there are none."""
+        """Return a note on files that may be images but are not read, and on folders without permission; "" without any."""
         names = [name for name in self._visible() if not name.lower().endswith((*SUFFIXES, *COMPANIONS))]
         closed = f"left out folders that may not be read: {some(self._closed)}." if self._closed else ""
         if not names:
@@ -115,9 +117,9 @@ class Store:
         )
 
     def find(self, name: str) -> str:
-        """Return the name of a file by what a table calls it, "" where there is none, or more than one.
+        """Return the name of the file that a table refers to, "" if there is none, or more than one.
 
-        ``./`` in front, the other slash, another Unicode form, capitals, and the absolute path of a file in the folder do not
+        A leading ``./``, backslashes, another Unicode form, upper or lower case, and an absolute path into the folder do not
         matter.
         """
         if name in self._names_by(0):
@@ -134,7 +136,7 @@ class Store:
         return ""
 
     def _names_by(self, place: int) -> dict[str, list[str]]:
-        """Return the names by one of ``NAME_KEYS``, worked out when first asked for."""
+        """Return key -> names for one of ``NAME_KEYS``, computed when first needed."""
         while place >= len(self._alike):
             alike: dict[str, list[str]] = {}
             for name in self.names:
@@ -146,7 +148,7 @@ class Store:
         return name.removeprefix(self._top)
 
     def _inside(self, name: str) -> str:
-        """Return an absolute path as one relative to the folder; as it is where it leads elsewhere."""
+        """Return an absolute path relative to the folder; unchanged if it leads elsewhere."""
         if self._zip is None and os.path.isabs(name):
             file = Path(name)
             resolved = file.parent.resolve() / file.name
@@ -161,7 +163,7 @@ def _plain(name: str) -> str:
 
 
 def _as_437(name: str) -> list[str]:
-    """Return what a name may be read as in a zip that was made with another code page."""
+    """Return the forms that a name may have in a zip that was made with another code page."""
     found = []
     for page in CODE_PAGES:
         with contextlib.suppress(UnicodeError):
@@ -170,21 +172,24 @@ def _as_437(name: str) -> list[str]:
 
 
 def some(names: Sequence[str]) -> str:
-    """Return the first names of a list, and say that there are more."""
+    """Return the first names of a list as text, with "..." if there are more."""
     return ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
 
 
 def hidden(name: str) -> bool:
-    """Say whether a file is one that a system hides."""
+    """Return whether a file is hidden: a part of its path begins with a dot or with __MACOSX."""
     return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
 
 
 def list_folder(
     root: Path, closed: list[str], prefix: str = "", above: frozenset[tuple[int, int]] = frozenset()
 ) -> Iterable[str]:
-    """Yield the names of the files in a folder and those below it, links followed, those that lead back up left out.
+    """Yield the names of the files in a folder and below it; links are followed, unless they lead back up.
 
-    Folders below it that may not be read are added to ``closed``.
+    Folders below it without permission to read are added to ``closed``.
+
+    Raises:
+        PermissionError: the folder itself may not be read.
     """
     status = root.stat()
     here = (status.st_dev, status.st_ino)
@@ -200,17 +205,17 @@ def list_folder(
     for entry in entries:
         try:
             folder, file = entry.is_dir(), entry.is_file()
-        except OSError:  # a link that leads to itself
+        except OSError:  # a link to itself
             folder, file = False, False
         if folder:
             if not hidden(entry.name):
                 yield from list_folder(Path(entry.path), closed, f"{prefix}{entry.name}/", above | {here})
-        elif file or entry.is_symlink():  # a link that leads nowhere is an error of its own when it is read
+        elif file or entry.is_symlink():  # a broken link is reported when it is read
             yield prefix + entry.name
 
 
 def plain_name(member: zipfile.ZipInfo) -> str:
-    """Return the name of a zip's member: with forward slashes, and in UTF-8 where it is although nothing says so."""
+    """Return the name of a zip member with forward slashes, decoded as UTF-8 if possible, even without the UTF-8 flag."""
     name = member.filename
     if not member.flag_bits & IN_UTF8:
         with contextlib.suppress(UnicodeError):
@@ -222,7 +227,7 @@ def by_name(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """Return the files of a zip by their names.
 
     Raises:
-        GricolZooError: two files have one name, so that one of them would be lost.
+        GricolZooError: two files have the same name, so that one of them would be lost.
     """
     members: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
@@ -236,7 +241,10 @@ def by_name(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 
 def top_folder(names: Iterable[str]) -> str:
-    """Return the folder that a zip was made of, with its slash: all is in it, and it has folders or a manifest; else ""."""
+    """Return the single folder, with its slash, that contains all files of a zip; "" if there is none.
+
+    The folder must itself contain folders or a manifest; otherwise it may be a class or a cell.
+    """
     visible = [name for name in names if not hidden(name)]
     top = visible[0].partition("/")[0] + "/" if visible else ""
     if not all(name.startswith(top) for name in visible):
@@ -254,7 +262,7 @@ def open_zip(file: Path) -> zipfile.ZipFile:
     """Open a zip file.
 
     Raises:
-        GricolZooError: not a zip, or a name in it is absolute or climbs out.
+        GricolZooError: the file is not a zip, or a path in it is absolute or leads outside.
     """
     try:
         archive = zipfile.ZipFile(file)

@@ -1,7 +1,8 @@
-"""Synthetic chromosomes: an image from a band profile, with width, bending, blur and noise as parameters.
+"""Draw synthetic chromosomes from band and width profiles, with bending, blur, noise and other parameters.
 
-The band and width profiles are class means measured on real images (``gricol_zoo/assets/profiles.json``, made by
-``benchmarks/make/measure_profiles.py`` from the train part alone); no image is stored. For demo, tests and bend benchmark.
+The profiles are class means measured on real images (``gricol_zoo/assets/profiles.json``, made by
+``benchmarks/make/measure_profiles.py`` from the train part only); no image is stored. Used by the demo, the tests and the bend
+benchmark.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Look:
     Attributes:
         bend: total turn of the axis from end to end, in degrees; 0 is straight.
         tilt: degrees from the vertical.
-        scale: of length and width.
+        scale: factor of length and width.
         blur: standard deviation of a Gaussian, in pixels.
         noise: standard deviation of grey noise on the chromosome, of full scale.
         gain: brightness of its brightest bands, of full scale.
@@ -61,7 +62,7 @@ class Look:
 
 @cache
 def load_profiles(file: Path = PROFILES) -> dict[str, Profile]:
-    """Read the class profiles: chromosome name -> Profile."""
+    """Read the class profiles: chromosome name -> Profile; the result is cached."""
     table = read_json(file, "the table of profiles")["classes"]
     return {name: Profile(np.array(row["bands"]), np.array(row["widths"]), float(row["length"])) for name, row in table.items()}
 
@@ -69,11 +70,11 @@ def load_profiles(file: Path = PROFILES) -> dict[str, Profile]:
 def render(profile: Profile, look: Look, rng: np.random.Generator) -> np.ndarray:
     """Draw one chromosome, white on black: (H, W) float32 in 0..1.
 
-    The axis is an arc of ``look.bend`` degrees. Each pixel takes the band at its nearest point of the axis, faded across
-    the axis by a rounded section, and rounded at the ends.
+    The axis is an arc of ``look.bend`` degrees. Each pixel takes the band at its nearest point of the axis and fades with the
+    distance from the axis, so that sides and ends are rounded.
 
     Raises:
-        GricolZooError: a bend beyond 300 degrees (the ends would meet) or a scale that is not positive.
+        GricolZooError: the bend is beyond 300 degrees (the ends would meet), or the scale is not positive.
     """
     if not abs(look.bend) <= 300 or not look.scale > 0:
         raise GricolZooError(f"Expected |bend| <= 300 degrees and scale > 0, but got {look.bend} and {look.scale}.")
@@ -102,7 +103,7 @@ def render(profile: Profile, look: Look, rng: np.random.Generator) -> np.ndarray
 
 
 def _axis(length: float, bend: float, tilt: float) -> np.ndarray:
-    """Return points down an arc, (n, 2) as (x, y), a quarter of a pixel apart."""
+    """Return points along an arc from top to bottom, (n, 2) as (x, y), a quarter of a pixel apart; angles in radians."""
     count = max(16, int(length * 4))
     direction = np.linspace(-bend / 2, bend / 2, count) + tilt
     steps = np.stack([np.sin(direction), np.cos(direction)], 1) * length / count
@@ -110,7 +111,7 @@ def _axis(length: float, bend: float, tilt: float) -> np.ndarray:
 
 
 def blur(image: np.ndarray, sigma: float) -> np.ndarray:
-    """Blur (H, W) by a Gaussian of ``sigma`` pixels; the outside counts as 0."""
+    """Blur (H, W) with a Gaussian of ``sigma`` pixels; the outside counts as 0."""
     if sigma <= 0:
         return image
     radius = max(1, int(np.ceil(3 * sigma)))
@@ -122,7 +123,7 @@ def blur(image: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def random_look(rng: np.random.Generator, bend: float = 40.0, noise: float = 0.02, tilt: float = 20.0) -> Look:
-    """Draw a look: bend and tilt uniform up to the given degrees either way, size and gain as they vary between cells."""
+    """Draw a random look: bend and tilt uniform in plus or minus the given degrees; the rest varies as between cells."""
     return Look(
         bend=float(rng.uniform(-bend, bend)),
         tilt=float(rng.uniform(-tilt, tilt)),
@@ -140,11 +141,14 @@ def render_cell(
     """Draw the 46 chromosomes of a normal cell: (class, copy "a" or "b", image) each.
 
     Args:
-        seed: of everything random.
+        seed: of all random numbers.
         sex: "F", "M", or "" to draw it.
-        bend: degrees of turn from end to end, at most, either way.
-        noise: standard deviation of grey noise, of full scale.
-        tilt: degrees from the vertical, at most, either way.
+        bend: largest bend from end to end, in degrees to either side.
+        noise: standard deviation of grey noise, as a fraction of full scale.
+        tilt: largest angle from the vertical, in degrees to either side.
+
+    Raises:
+        GricolZooError: ``sex`` has another value, or the bend is out of range.
     """
     rng = np.random.default_rng(seed)
     sex = sex or ("F" if rng.random() < 0.5 else "M")
@@ -153,7 +157,7 @@ def render_cell(
     profiles = load_profiles()
     autosomes = [(name, copy) for name in CHROMOSOMES[:22] for copy in "ab"]
     sexes = [("X", "a"), ("X", "b")] if sex == "F" else [("X", "a"), ("Y", "a")]
-    # One condensation for the whole cell: its chromosomes are all rather long or all rather short.
+    # One condensation for the whole cell: its chromosomes are all longer or all shorter than average.
     condensation = rng.uniform(0.92, 1.08)
     cell = []
     for name, copy in autosomes + sexes:

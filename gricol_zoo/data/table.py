@@ -1,4 +1,4 @@
-"""A set of images with what is known of each: a zip, a folder, a CSV or single files, read through one class."""
+"""A set of images with their labels, cells and cases: from a zip, a folder, a CSV or single files, all in one class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gricol_zoo.data.images import Crop, pages_left_out, pixel_hash, read_crop, 
 from gricol_zoo.data.store import Store
 from gricol_zoo.errors import GricolZooError, ImageError, QualityWarning
 
-MOST_SAID = 4  # files with several pages that are named
+MOST_SAID = 4  # warnings name at most this many files with several pages
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Record:
 
 @dataclass
 class ImageSet:
-    """Records and where their files are.
+    """Records of images, and the store with their files.
 
     Attributes:
         name: the set's name, for messages and reports.
         records: one per image.
         store: where the files are.
-        notes: what the reader had to decide, one line each.
-        prefix: what stands before a record's path where several sets are distinguished.
+        notes: decisions of the reader, one line each.
+        prefix: put before a record's path where several sets must be told apart.
     """
 
     name: str
@@ -61,18 +61,22 @@ class ImageSet:
         return len(self.records)
 
     def read(self, record: Record) -> bytes:
-        """Return the bytes of a record's file."""
+        """Return the bytes of a record's file; errors as for ``Store.read``."""
         return self.store.read(record.path)
 
     def read_or_name(self, record: Record) -> bytes:
-        """Return the bytes of a record's file, or raise a GricolZooError that names it."""
+        """Return the bytes of a record's file.
+
+        Raises:
+            GricolZooError: the file cannot be read (the message names it).
+        """
         try:
             return self.read(record)
         except (ImageError, OSError) as error:
             raise self.unusable(record, error) from error
 
     def unusable(self, record: Record, error: Exception) -> GricolZooError:
-        """Return the error that names a record's file, the reason and a way out."""
+        """Return an error that names a record's file, the reason and what to do."""
         return GricolZooError(f"{record.path} of {self.store.root}: {error}. Fix the file or remove it from the manifest.")
 
     def grey(self, record: Record, ground: str = "auto") -> np.ndarray:
@@ -84,7 +88,7 @@ class ImageSet:
         return self.said(record, read_crop(self.read(record), ground))
 
     def said(self, record: Record, crop: Crop) -> np.ndarray:
-        """Return a crop's grey; that pages of its file are left out is said by a ``QualityWarning``."""
+        """Return a crop's grey; issue a ``QualityWarning`` if pages of its file were left out."""
         several = self.store.several
         for note in crop.notes:
             if pages_left_out(note) and record.path not in several and len(several) < MOST_SAID:
@@ -94,14 +98,22 @@ class ImageSet:
         return crop.grey
 
     def pixel_hash(self, record: Record) -> bytes:
-        """Return a hash of a record's pixels; empty where its file cannot be decoded. One that cannot be read is named."""
+        """Return a hash of a record's pixels; empty if its file cannot be decoded.
+
+        Raises:
+            GricolZooError: the file cannot be read (the message names it).
+        """
         try:
             return pixel_hash(read_grey(self.read_or_name(record)))
         except ImageError:
             return b""
 
     def file_hash(self, record: Record) -> bytes:
-        """Return the SHA-256 of a record's file. One that cannot be had is named."""
+        """Return the SHA-256 of a record's file.
+
+        Raises:
+            GricolZooError: the file cannot be read (the message names it).
+        """
         return hashlib.sha256(self.read_or_name(record)).digest()
 
     def subset(self, keep: Iterable[int]) -> ImageSet:
@@ -109,7 +121,11 @@ class ImageSet:
         return dataclasses.replace(self, records=[self.records[index] for index in keep])
 
     def sha256(self) -> str:
-        """Return a hash of every record's path, label and bytes, in order: which data this is."""
+        """Return a hash that identifies the data: of the path, label and bytes of every record, in order.
+
+        Raises:
+            GricolZooError: a file cannot be read (the message names it).
+        """
         digest = hashlib.sha256()
         for record in self.records:
             digest.update(f"{record.path}\0{record.label}\0".encode(errors="surrogateescape"))

@@ -1,8 +1,8 @@
-"""Read the first page of a TIFF to its samples: classic and BigTIFF, either byte order, strips and tiles.
+"""Read the samples of the first page of a TIFF: classic or BigTIFF, either byte order, strips or tiles.
 
-Files that other programs read are read here too, though they break the rules: strip lists with surplus entries, byte counts
-that are wrong or missing, rows per strip that are missing, zero or far too many. A strip gives the rows that its bytes
-hold, and the next one goes on from there, until the page is full.
+Like other programs, this module also reads files that break the rules: strip lists with surplus entries, wrong or missing byte
+counts, or rows per strip that are missing, zero or far too many. A strip gives the rows that its bytes hold, and the next strip
+continues from there, until the page is full.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from gricol_zoo.data.directory import Tags, first, read_directory
 from gricol_zoo.data.unpack import CODECS, reverse_bits, to_samples
 from gricol_zoo.errors import ImageError
 
-MOST_BYTES = 8 * 4096 * 4096  # that a page may unpack to
-MOST_TILES = 65536  # of a plane: 4096x4096 pixels in tiles of 16x16, the smallest that there may be
+MOST_BYTES = 8 * 4096 * 4096  # largest unpacked size of a page
+MOST_TILES = 65536  # per plane: 4096x4096 pixels in tiles of 16x16, the smallest allowed
 
 
 class Page(NamedTuple):
-    """What the directory of a page says, the file's faults corrected.
+    """The contents of a page's directory, with faults corrected.
 
     Attributes:
-        order: "<" or ">", the byte order.
+        order: the byte order, "<" or ">".
         width, height: in pixels.
-        samples: of a pixel.
-        bits: of a sample.
-        kind: of the samples, "u", "i" or "f"; "" of any other.
-        tags: the directory's integers by their number.
+        samples: per pixel.
+        bits: per sample.
+        kind: of the samples, "u", "i" or "f"; "" for any other.
+        tags: tag number -> integer values.
     """
 
     order: str
@@ -40,15 +40,15 @@ class Page(NamedTuple):
     tags: Tags
 
     def get(self, tag: int, default: int) -> int:
-        """Return the first value of a tag, or the default where it is missing."""
+        """Return the first value of a tag, or the default if it is missing."""
         return first(self.tags, tag, default)
 
 
 def read_page(data: bytes) -> Page:
-    """Read the first directory.
+    """Read the first directory of a TIFF.
 
     Raises:
-        ImageError: damaged, or its samples differ in depth or kind.
+        ImageError: the directory is damaged, or the samples differ in depth or type.
     """
     tags, _ = read_directory(data)
     width, height = first(tags, 256, 0), first(tags, 257, 0)
@@ -65,23 +65,23 @@ def read_page(data: bytes) -> Page:
 
 
 def can_unpack(page: Page) -> bool:
-    """Say whether ``read_samples`` reads a page's compression and samples."""
+    """Return whether ``read_samples`` supports the compression and the samples of a page."""
     depths = (16, 32, 64) if page.kind == "f" else (*range(1, 17), 32, 64)
     return page.get(259, 1) in CODECS and page.bits in depths and page.kind != "" and page.get(317, 1) in (1, 2, 3)
 
 
 def read_samples(data: bytes, page: Page) -> np.ndarray:
-    """Return the samples of a page that ``can_unpack``, (height, width, samples), of the smallest fitting type.
+    """Return the samples of a page that ``can_unpack`` accepts, (height, width, samples), in the smallest fitting dtype.
 
     Raises:
-        ImageError: damaged, cut off, or larger than a crop can be.
+        ImageError: the page is damaged, truncated, or larger than a crop can be.
     """
     planes = page.samples if page.get(284, 1) == 2 else 1
     depth = page.samples // planes
     if page.height * page.width * page.samples * max(page.bits, 8) // 8 > MOST_BYTES:
         raise ImageError(f"unpacks to more than {MOST_BYTES // 2**20} MiB, larger than the limit for a crop")
     tiled = 324 in page.tags
-    most = planes * (MOST_TILES if tiled else page.height)  # a strip has a row at least; what is listed beyond is surplus
+    most = planes * (MOST_TILES if tiled else page.height)  # a strip has at least one row; further entries are surplus
     offsets = page.tags.get(324 if tiled else 273, np.zeros(0, int))[:most].tolist()
     if not offsets:
         raise ImageError("damaged or truncated: its TIFF directory lists no pixel data")
@@ -96,7 +96,7 @@ def _rows_of_a_strip(page: Page) -> int:
 
 
 def _strips_of_a_plane(page: Page, listed: int, planes: int) -> int:
-    """Return how many strips belong to a plane: what its rows ask for of several planes, all that are listed of one."""
+    """Return the number of strips per plane: with one plane, all that are listed; else as many as its rows need."""
     return listed if planes == 1 else max(1, min(-(-page.height // _rows_of_a_strip(page)), listed // planes))
 
 
@@ -109,7 +109,7 @@ def _read_strips(data: bytes, page: Page, offsets: list[int], mine: slice, depth
     parts, left = [], page.height
     for number, offset in enumerate(offsets[mine]):
         rows = min(_rows_of_a_strip(page) if len(counts) > 1 else page.height, left)
-        # A byte count is believed only where it is too small for the rows and the bytes go on elsewhere.
+        # A byte count is used only if it is too small for the rows and the data continues in another strip.
         short = 0 < counts[number] < rows * line and number < last
         got = _unpack(data, page, offset, counts[number] if short and page.get(259, 1) == 1 else rows * line, rows * line)
         whole = min(len(got) // line, left)
@@ -145,9 +145,9 @@ def _read_tiles(data: bytes, page: Page, offsets: list[int], mine: slice, depth:
 
 
 def _unpack(data: bytes, page: Page, offset: int, size: int, most: int) -> bytes:
-    """Return up to ``most`` bytes of a strip or tile that begins at an offset; uncompressed, ``size`` of them."""
+    """Return up to ``most`` unpacked bytes of a strip or tile at an offset; ``size`` is its length if it is not compressed."""
     compression = page.get(259, 1)
     if compression != 1:
-        size = 2 * most + 1024  # none of the compressions makes more of it
+        size = 2 * most + 1024  # no compression makes the data larger than this
     packed = data[offset : offset + size] if offset >= 0 else b""
     return CODECS[compression](reverse_bits(packed) if page.get(266, 1) == 2 else packed, most)

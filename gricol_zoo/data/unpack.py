@@ -1,6 +1,6 @@
-"""Unpack the strips of a TIFF: none, LZW, deflate, LZMA and PackBits; the predictors; samples of any number of bits.
+"""Unpack the strips of a TIFF: uncompressed, LZW, deflate, LZMA and PackBits; predictors; samples of any number of bits.
 
-libtiff would do it as well, but it prints its complaints past Python, and it refuses kinds that microscopes write.
+libtiff is not used because it prints messages that Python cannot catch, and rejects some files that microscopes write.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from gricol_zoo.data.tiff import Page
 
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-CLEAR, END = 256, 257  # LZW's codes
+CLEAR, END = 256, 257  # special codes of LZW
 
 
 def reverse_bits(data: bytes) -> bytes:
-    """Return the bytes with their bits in the other order."""
+    """Return the bytes with the bits of each byte in reverse order."""
     return data.translate(REVERSED)
 
 
@@ -59,7 +59,7 @@ def _packbits(data: bytes, most: int) -> bytes:
 
 
 def _lzw(data: bytes, most: int) -> bytes:
-    """Unpack LZW as TIFF 6 has it: codes of 9 to 12 bits, the highest bit first, each width one code early."""
+    """Unpack LZW as in TIFF 6: codes of 9 to 12 bits, highest bit first; the width grows one code early."""
     if data[:1] == b"\0" and len(data) > 1 and data[1] & 1:
         raise ImageError("is a TIFF with unsupported old-style LZW compression; save it as 8- or 16-bit grey TIFF or PNG")
     out, roots = bytearray(), [bytes([byte]) for byte in range(256)] + [b"", b""]
@@ -96,11 +96,11 @@ CODECS: dict[int, Callable[[bytes, int], bytes]] = {
     32773: _packbits,
     34925: _lzma,
 }
-"""By the number of the compression: (packed bytes, the most to return) -> unpacked bytes, fewer where the data ends."""
+"""Number of the compression -> function: (packed bytes, most bytes to return) -> unpacked bytes, fewer if the data ends."""
 
 
 def to_samples(data: bytes, page: Page, rows: int, columns: int, depth: int) -> np.ndarray:
-    """Return unpacked bytes as samples, (rows, columns, depth), the predictor undone, in the machine's byte order."""
+    """Return unpacked bytes as samples, (rows, columns, depth), with the predictor undone, in the machine's byte order."""
     predictor = page.get(317, 1) if page.get(259, 1) in (5, 8, 32946, 34925) else 1
     if page.bits not in (8, 16, 32, 64):
         return _few_bits(data, page.bits, rows, columns * depth).reshape(rows, columns, depth)
@@ -115,7 +115,7 @@ def to_samples(data: bytes, page: Page, rows: int, columns: int, depth: int) -> 
 
 
 def _few_bits(data: bytes, bits: int, rows: int, columns: int) -> np.ndarray:
-    """Return (rows, columns) samples of 1 to 15 bits; each row begins with a byte."""
+    """Return (rows, columns) samples of 1 to 15 bits; each row begins at a byte boundary."""
     lines = np.unpackbits(np.frombuffer(data, np.uint8).reshape(rows, -1), axis=1)[:, : columns * bits]
     weights = (1 << np.arange(bits)[::-1]).astype(np.uint16)
     values = lines.reshape(rows, columns, bits) @ weights
@@ -123,7 +123,7 @@ def _few_bits(data: bytes, bits: int, rows: int, columns: int) -> np.ndarray:
 
 
 def _float_differences(data: bytes, dtype: np.dtype, rows: int, columns: int, depth: int) -> np.ndarray:
-    """Undo the floating-point predictor: differences of bytes, the highest bytes of a row first."""
+    """Undo the floating-point predictor: byte differences, with the highest bytes of a row first."""
     size = dtype.itemsize
     lines = np.frombuffer(data, np.uint8).reshape(rows, -1, depth)
     planes = np.cumsum(lines, axis=1, dtype=np.uint8).reshape(rows, size, columns * depth)

@@ -1,1 +1,1 @@
-"""How good a model is: metrics, reports, cross-validated predictions, significance."""
+"""Evaluate models: metrics, reports, cross-validated predictions, significance tests."""

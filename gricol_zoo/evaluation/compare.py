@@ -1,4 +1,4 @@
-"""Two cross-validations on the same images, compared."""
+"""Compare two cross-validations on the same images."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def compare_runs(first: Path, second: Path) -> dict[str, Any]:
     """Compare two cross-validations on the same images.
 
     Returns:
-        Both accuracies and their difference (first - second) with its 95 % interval by case or cell; McNemar's exact test;
-        and, where both used the same folds, the corrected t-test.
+        JSON-able data with both accuracies and their difference (first - second) with its 95 % interval by case or cell;
+        McNemar's exact test; and, if both used the same folds, the corrected t-test.
 
     Raises:
-        GricolZooError: a folder without a finished cross-validation, or two over different images.
+        GricolZooError: a folder has no finished cross-validation, or the two are on different images.
     """
     one, two = read_predictions(first), read_predictions(second)
     asked = [read_json(folder / QUESTION, "a cross-validation's question") for folder in (first, second)]
     if one.keys() != two.keys() or asked[0]["data_sha256"] != asked[1]["data_sha256"]:
-        raise GricolZooError(f"Expected cross-validations on the same images, but {first} and {second} differ in theirs.")
+        raise GricolZooError(f"Expected cross-validations on the same images, but {first} and {second} have different ones.")
     paths = sorted(one)
     right = [np.array([run[path]["prediction"] == run[path]["label"] for path in paths]) for run in (one, two)]
     groups = [group_of(Record(path, case=one[path]["case"], cell=one[path]["cell"])) for path in paths]
@@ -57,10 +57,10 @@ def compare_runs(first: Path, second: Path) -> dict[str, Any]:
 
 
 def read_predictions(folder: Path) -> dict[str, dict[str, str]]:
-    """Read a cross-validation's predictions.csv: path -> row.
+    """Read the predictions.csv of a cross-validation: path -> row.
 
     Raises:
-        GricolZooError: there is none.
+        GricolZooError: the folder has no finished cross-validation.
     """
     for name in (QUESTION, PREDICTIONS, FOLDS):
         if not (folder / name).is_file():

@@ -1,4 +1,4 @@
-"""What ``gricol-zoo info`` says of a model."""
+"""What ``gricol-zoo info`` prints for a network."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ UNIT = "Gflops (multiply-adds): fvcore's total in 1e9, one multiply-add = 1, at 
 
 
 def describe(name: str, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return a model's parts, sizes, costs and weights as flat JSON-able data.
+    """Return the parts, sizes, costs and weights of a model as flat JSON-able data.
 
     Args:
-        name: of a model, or ``timm/<name>`` for one of timm's own.
-        changes: fields of the spec, as for ``create_model``.
+        name: the name of a model, or ``timm/<name>`` for one of timm's own.
+        changes: fields of the spec to change, as for ``create_model``.
 
     Raises:
         GricolZooError: an unknown name, tag or field.
@@ -57,7 +57,7 @@ def _weights_of_timm(name: str) -> str:
 
 
 def format_info(info: dict[str, Any], style: str) -> str:
-    """Return the data, of a network or of a classical system, as "table", "csv" or "json"."""
+    """Return the description of a network or a classical system as text in the style "table", "csv" or "json"."""
     if style == "json":
         return json.dumps({**info, "unit": UNIT} if "gmacs_lower" in info else info, indent=2)
     if style == "csv":

@@ -1,13 +1,13 @@
-"""What every cross-validation does, whatever is trained on its folds: one question a folder, the folds, the pooled scores.
+"""The common part of all cross-validations: the settings in the folder, the folds, and the pooled scores.
 
-``gricol_zoo.training.crossval`` trains networks on the folds, ``gricol_zoo.classical.crossval`` classical systems. Either
-leaves in one folder:
+``gricol_zoo.training.crossval`` trains networks on the folds, ``gricol_zoo.classical.crossval`` classical systems. Both write
+to one folder:
 
-    crossval.json    what was asked for; another question is refused there
+    crossval.json    the settings; the folder does not accept a run with other settings
     fold1/, ...      one training each, and its out-of-fold logits
     predictions.csv  one row per image, out of fold: the columns of ``predict``, and ``fold``
     folds.csv        one row per fold
-    report.json      the pooled scores, and which protocol they follow
+    report.json      the pooled scores, and the protocol that they follow
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Plan(NamedTuple):
     """The folds of one cross-validation.
 
     Attributes:
-        images: the set, by whose cases and cells the folds go; image-level each image is a cell of its own.
-        records: the same images with their true cases and cells, by which scores go.
-        fold_of: (n,) int, the fold in which each image is tested.
+        images: the set with the cases and cells that the folds keep together; at image level, each image is its own cell.
+        records: the same images with their true cases and cells, which the scores use.
+        fold_of: (n,) int64, the fold in which each image is tested, from 0.
         seed: of the folds.
-        question: what crossval.json says.
+        question: the contents of crossval.json.
         out: the folder.
     """
 
@@ -59,11 +59,11 @@ class Plan(NamedTuple):
 
     @property
     def folds(self) -> int:
-        """How many there are."""
+        """The number of folds."""
         return int(self.question["folds"])
 
     def folder(self, fold: int) -> Path:
-        """Return where a fold's training is."""
+        """Return the folder of a fold's training."""
         return self.out / f"fold{fold + 1}"
 
     def split(self, fold: int) -> dict[tuple[str, str], str]:
@@ -71,27 +71,27 @@ class Plan(NamedTuple):
         return fold_split(self.images, self.fold_of, fold, self.seed)
 
     def tested(self, fold: int) -> list[int]:
-        """Return which images a fold is tested on."""
+        """Return the indices of the images on which a fold is tested."""
         return np.nonzero(self.fold_of == fold)[0].tolist()
 
 
 def start(
     images: ImageSet, asked: Mapping[str, Any], out: Path, say: Speaker, *, folds: int, group: str, seed: int, resume: bool
 ) -> Plan:
-    """Assign the folds, and write down in the folder what it is to answer.
+    """Assign the folds, and write the settings of the cross-validation to its folder.
 
     Args:
         images: the whole labelled set.
-        asked: what is trained, and how: the first part of the question.
+        asked: the model and its training settings, the first part of crossval.json.
         out: the folder.
-        say: prints what is to be known of the folds.
-        folds: how many.
+        say: prints messages about the folds.
+        folds: number of folds.
         group: "case" or "image", see ``PROTOCOLS``.
         seed: of the folds.
-        resume: the folder may hold a beginning already.
+        resume: whether the folder may already hold a part of this cross-validation.
 
     Raises:
-        GricolZooError: groups missing or too few, a folder in use, or one that answers another question.
+        GricolZooError: groups are missing or too few, the folder is in use, or it belongs to a run with other settings.
     """
     if group not in PROTOCOLS:
         raise GricolZooError(f"Expected `group` to be one of {', '.join(PROTOCOLS)}, but got {group!r}.")
@@ -114,16 +114,16 @@ def start(
 
 
 def hash_folds(records: Sequence[Record], fold_of: np.ndarray) -> str:
-    """Return a hash of each image's case, cell and fold: data_sha256 has paths, labels and pixels alone."""
+    """Return a hash of each image's case, cell and fold; data_sha256 only covers paths, labels and file bytes."""
     lines = (f"{record.case}\0{record.cell}\0{fold}" for record, fold in zip(records, fold_of, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def note_question(out: Path, question: Mapping[str, Any], resume: bool) -> None:
-    """Write down what a folder is to answer, or check that it answers just that.
+    """Write the settings to a new folder, or check that a folder has the same settings.
 
     Raises:
-        GricolZooError: it is in use, or answers another question.
+        GricolZooError: the folder is in use, or belongs to a cross-validation with other settings.
     """
     file = out / QUESTION
     if not file.exists():
@@ -137,21 +137,21 @@ def note_question(out: Path, question: Mapping[str, Any], resume: bool) -> None:
 
 
 def write_logits(logits: np.ndarray, folder: Path) -> None:
-    """Write a fold's out-of-fold logits, (n, classes) and calibrated, as float32."""
+    """Write a fold's calibrated out-of-fold logits, (n, classes), as float32."""
     buffer = io.BytesIO()
     np.save(buffer, logits.astype(np.float32))
     write_atomically(folder / LOGITS, buffer.getvalue())
 
 
 def fold_row(fold: int, logits: np.ndarray, records: list[Record], names: Sequence[str], info: WeightsInfo) -> dict[str, Any]:
-    """Return a fold's line of folds.csv.
+    """Return a fold's row of folds.csv.
 
     Args:
-        fold: from 0.
-        logits: (n, classes) out of fold, of the images it was tested on.
+        fold: its number, from 0.
+        logits: (n, classes) out-of-fold logits of the images on which it was tested.
         records: (n,) these images, with their true cases and cells.
         names: of the classes.
-        info: what the training kept of itself: training, and, where it had images to calibrate on, val and review_threshold.
+        info: the record of the training: training, and, if it had images for calibration, val and review_threshold.
     """
     report = score(logits, label_indices(records, names, "the fold"), records, names)
     return {
@@ -160,12 +160,12 @@ def fold_row(fold: int, logits: np.ndarray, records: list[Record], names: Sequen
         **{key: report[key] for key in ("images", "cells", "cases")},
         **{key: round(report[key], 6) for key in ("accuracy", "macro_f1", "ece")},
         "val_accuracy": round(info.val["accuracy"], 6) if info.val else "",
-        "review_threshold": info.calibration.threshold,  # None, so blank, where it was not calibrated
+        "review_threshold": info.calibration.threshold,  # None (a blank cell) if not calibrated
     }
 
 
 def pool(plan: Plan, names: Sequence[str]) -> np.ndarray:
-    """Return the out-of-fold logits of all images, (n, classes) float32, from what the folds wrote."""
+    """Return the out-of-fold logits of all images, (n, classes) float32, from the files of the folds."""
     pooled = np.zeros((len(plan.records), len(names)), np.float32)
     for fold in range(plan.folds):
         pooled[plan.tested(fold)] = np.load(plan.folder(fold) / LOGITS)
@@ -182,11 +182,11 @@ def write_pooled(
     """Write folds.csv, predictions.csv and report.json; return the report.
 
     Args:
-        plan: whose folds are all done.
+        plan: a cross-validation whose folds are all done.
         names: of the classes.
         infos: one per fold, as for ``fold_row``.
-        inference: what the predictions are of.
-        errors: why an image has no answer (its logits are NaN), by its index; its row has only that, and counts as wrong.
+        inference: the form of inference, written into the report.
+        errors: image index -> why it has no prediction (its logits are NaN); its row only has the error, and counts as wrong.
     """
     logits, errors = pool(plan, names), errors or {}
     tested = [plan.tested(fold) for fold in range(plan.folds)]
@@ -202,7 +202,7 @@ def write_pooled(
         lines.append({**known, **told, "error": errors.get(index, "")})
     write_atomically(plan.out / PREDICTIONS, to_csv(lines, COLUMNS).encode())
     scores = score(logits, label_indices(plan.records, names, str(plan.out)), plan.records, names)
-    del scores["temperature"]  # each fold's logits were divided by its own
+    del scores["temperature"]  # the logits of each fold were divided by its own temperature
     report = {
         **plan.question,
         "part": "out of fold",

@@ -1,4 +1,4 @@
-"""From a model and labelled images to a report: the only code that computes a score."""
+"""Evaluate a model on labelled images and write a report: the only code that computes scores."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ from gricol_zoo.models.deployed import DeployedModel
 def polarity_accuracy(
     model: GridModel | DeployedModel, canvases: np.ndarray, arms: np.ndarray, up: np.ndarray, dtype: str = "fp32"
 ) -> float:
-    """Return how often the upper end is predicted correctly, of images as they lie and turned by 180 degrees, 0..1.
+    """Return the fraction of images, 0..1, whose upper end is predicted correctly, as they are and rotated by 180 degrees.
 
-    Sets have nearly all short arms up, so without the turned ones a model that always says "up" would be right.
+    In nearly all images of the sets the short arm is up. Without the rotated images, a model that always predicts "up" would
+    score well.
 
     Args:
-        model: with polarity.
+        model: a model with polarity.
         canvases: (n, H, W) uint8.
-        arms: (n,) bool, whether the short arm is up in them.
-        up: (n,) the probability that the model gives it.
+        arms: (n,) bool, whether the short arm is up.
+        up: (n,) the predicted probability that it is up.
         dtype: "auto", "fp32" or "bf16".
     """
     _, turned = predict_both(model, np.ascontiguousarray(canvases[:, ::-1, ::-1]), dtype=dtype)
@@ -63,18 +64,21 @@ def evaluate(
 
     Args:
         model: a network of either form, with weights, or any ``Classifier``.
-        images: every image of it is scored.
-        name: written into the report, as are the next three.
-        weights_sha256: of the weight file.
-        split: the split's name.
-        part: which part of it ``images`` is.
-        dtype: of a network: "auto", "fp32" or "bf16"; the report says which it was.
-        full: of a network: all classifiers combined instead of the lower branch.
-        scale: what the crops' pixels are multiplied by: "none", a number, or "auto", by the lengths of each cell
-            (``gricol_zoo.data.scale``); the report says which, for only with "none" is it a figure of single images.
+        images: the set; every image is scored.
+        name: the name of the model; written into the report, as are the next three.
+        weights_sha256: hash of the weight file.
+        split: the name of the split.
+        part: the part of the split that ``images`` is.
+        dtype: for a network: "auto", "fp32" or "bf16"; the one used is in the report.
+        full: for a network: use all classifiers instead of the lower branch.
+        scale: scale factor of the crops: "none", a number, or "auto" for one estimated from the lengths in each cell
+            (``gricol_zoo.data.scale``). It is in the report, because only with "none" are images scored singly.
 
     Returns:
         The report (keys as in docs/reference/files.md, fractions in 0..1) and the (n, classes) logits.
+
+    Raises:
+        GricolZooError: an image cannot be read, or a label is not a class of the model.
     """
     start = time.perf_counter()
     classifier = to_classifier(model, dtype, full)
@@ -117,7 +121,7 @@ def score(
     A NaN row means "no prediction" and counts as an error.
     """
     probabilities, answered = softmax(logits, temperature), ~np.isnan(logits).any(1)
-    predictions = np.where(answered, probabilities.argmax(1), len(names))  # no answer is one more class, which nothing is
+    predictions = np.where(answered, probabilities.argmax(1), len(names))  # no prediction is an extra class, which no image has
     correct = predictions == labels
     matrix = confusion_matrix(labels, predictions, len(names) + 1)
     classes = per_class_scores(matrix)

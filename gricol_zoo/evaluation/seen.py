@@ -1,4 +1,4 @@
-"""Which images of a set weights were trained on: by their pixels, and by the cells or cases that they come from."""
+"""Find the images of a set that weights were trained on: by their pixels, and by their cells or cases."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from gricol_zoo.weights.pixels import WIDTH, unpack
 
 
 class Seen(NamedTuple):
-    """What is known of n images.
+    """Which of n images were seen in training.
 
     Attributes:
-        pixels: (n,) bool, whether an image of these pixels was trained on; None where the weights do not say.
-        cells: (n,) bool, whether images of its cell or case were; None where the weights do not say.
+        pixels: (n,) bool, whether an image with these pixels was trained on; None if the weights do not record it.
+        cells: (n,) bool, whether images of its cell or case were trained on; None if the weights do not record it.
     """
 
     pixels: np.ndarray | None
     cells: np.ndarray | None
 
     def any(self) -> np.ndarray:
-        """Return (n,) bool, whether either is so, as far as the weights say; empty where they say neither."""
+        """Return (n,) bool, whether either is true, as far as recorded; an empty array if neither is recorded."""
         known = [each for each in self if each is not None]
         return np.logical_or.reduce(known) if known else np.zeros(0, bool)
 
     def counts(self) -> dict[str, int | None]:
-        """Return what a report says of it."""
+        """Return the counts for a report; None for what is not recorded."""
         pixels, cells = (None if each is None else int(each.sum()) for each in self)
         return {"seen_in_training": pixels, "of_cells_in_training": cells}
 
 
 def seen_in_training(images: ImageSet, info: WeightsInfo, pixels: bytes | None) -> Seen:
-    """Tell which images weights were trained on, those that they started from included.
+    """Return which images the weights, or the weights that they started from, were trained on.
 
     Args:
-        images: n of them. Each is decoded for it; a set that reads once (``gricol_zoo.data.crops``) has done so.
+        images: n images. Each is decoded, unless the set is one that reads once (``gricol_zoo.data.crops``).
         info: of the weights.
-        pixels: the bytes of their pixels.bin, None where they have none.
+        pixels: the bytes of their pixels.bin; None if they have none.
 
     Raises:
-        GricolZooError: a file that cannot be read (it is named).
+        GricolZooError: a file cannot be read (the message names it).
     """
     return Seen(by_pixels(images, pixels), by_cell(images.records, info))
 
 
 def by_pixels(images: ImageSet, pixels: bytes | None) -> np.ndarray | None:
-    """Tell which images have pixels that were trained on, (n,) bool; None where that is not known."""
+    """Return which images have pixels that were trained on, (n,) bool; None if that is not recorded."""
     if pixels is None:
         return None
     known = unpack(pixels)
@@ -58,9 +58,9 @@ def by_pixels(images: ImageSet, pixels: bytes | None) -> np.ndarray | None:
 
 
 def by_cell(records: Sequence[Record], info: WeightsInfo) -> np.ndarray | None:
-    """Tell which images come from cells or cases that were trained on, (n,) bool; None where that is not known."""
+    """Return which images come from cells or cases that were trained on, (n,) bool; None if that is not recorded."""
     known = info.groups
     if known is None:
         return None
-    # An image-level training names its images, each a group of its own.
+    # Training on an image-level split records its images by path, each as its own group.
     return np.array([group_of(record) in known or record.path in known for record in records], bool)

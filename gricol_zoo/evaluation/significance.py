@@ -1,8 +1,8 @@
-"""Whether one classifier is better than another on the same images: pure functions on arrays.
+"""Test whether one classifier is better than another on the same images: pure functions of arrays.
 
-The folds of a cross-validation share most of their training images, so the t-test is corrected for it; the ordinary ones are
-there to set beside what papers print. For an interval of the difference that draws whole cases see
-``gricol_zoo.evaluation.metrics.bootstrap_mean``.
+The folds of a cross-validation share most of their training images, so the t-test is corrected for that; the ordinary t-tests
+are for comparison with published results. ``gricol_zoo.evaluation.metrics.bootstrap_mean`` gives an interval of the difference
+that draws whole cases.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class TTest(NamedTuple):
 
 
 class McNemar(NamedTuple):
-    """Images that only the first had right, that only the second had right, and the exact two-sided p-value."""
+    """Number of images that only the first or only the second classifier has correct, and the exact two-sided p-value."""
 
     only_first: int
     only_second: int
@@ -34,19 +34,20 @@ class McNemar(NamedTuple):
 def corrected_t_test(first: np.ndarray, second: np.ndarray, test_share: float) -> TTest | None:
     """Compare the accuracies of two classifiers over the folds of one cross-validation (Nadeau & Bengio, 2003).
 
-    The variance of the mean is (1/k + test_share) times that of the differences instead of 1/k of it, with test_share the
-    number of test images over the number of training images, for the folds' training images overlap.
+    Because the training images of the folds overlap, the variance of the mean is estimated as (1/k + test_share) times that of
+    the differences, instead of 1/k times.
 
     Args:
-        first: (k,) accuracies of one on the folds.
+        first: (k,) accuracies of one classifier on the folds.
         second: (k,) accuracies of the other on the same folds.
-        test_share: 1/4 for five folds whose other images are all trained on.
+        test_share: number of test images divided by the number of training images; 1/4 for five folds if all other images are
+            used for training.
 
     Returns:
-        The test, or None where it is not defined: all folds differ by the same amount.
+        The test, or None if it is not defined because all folds differ by the same amount.
 
     Raises:
-        GricolZooError: other lengths, or fewer than two folds.
+        GricolZooError: the lengths differ, or there are fewer than two folds.
     """
     from scipy.stats import t as student
 
@@ -65,22 +66,23 @@ def _check_pairs(first: np.ndarray, second: np.ndarray) -> None:
 
 
 def paired_t_test(first: np.ndarray, second: np.ndarray) -> TTest | None:
-    """Compare the accuracies of two classifiers over the same runs by Student's paired t-test, as papers print it.
+    """Compare the accuracies of two classifiers over the same runs with Student's paired t-test, as published in papers.
 
-    It takes the runs as independent. Folds, or repeated splits of one set, are not: they share most of their training images,
-    so their accuracies vary less than those of new sets would; t is too large and p too small, the more so the more runs there
-    are. The GRiCoL paper's Table 1 has a t-test over 100 runs and does not say of which kind; ``two_sample_t_test`` is the
-    other one. For a conclusion take ``corrected_t_test``, which is this one where nothing overlaps.
+    The test assumes independent runs. Folds, or repeated splits of one set, are not independent: they share most of their
+    training images, so their accuracies vary less than those of new sets would. Then t is too large and p too small, and more
+    so with more runs. Table 1 of the GRiCoL paper has a t-test over 100 runs without saying of which kind;
+    ``two_sample_t_test`` is the other one. For a conclusion use ``corrected_t_test``, which equals this test if nothing
+    overlaps.
 
     Args:
-        first: (k,) accuracies of one in the runs.
+        first: (k,) accuracies of one classifier in the runs.
         second: (k,) accuracies of the other in the same runs.
 
     Returns:
-        The test, or None where it is not defined: all runs differ by the same amount.
+        The test, or None if it is not defined because all runs differ by the same amount.
 
     Raises:
-        GricolZooError: other lengths, or fewer than two runs.
+        GricolZooError: the lengths differ, or there are fewer than two runs.
     """
     from scipy.stats import ttest_rel
 
@@ -92,19 +94,19 @@ def paired_t_test(first: np.ndarray, second: np.ndarray) -> TTest | None:
 
 
 def two_sample_t_test(first: np.ndarray, second: np.ndarray) -> TTest | None:
-    """Compare two lists of accuracies by Student's t-test of equal variances, as papers print it.
+    """Compare two lists of accuracies with Student's t-test for equal variances, as published in papers.
 
-    As wrong as ``paired_t_test`` where the runs share images, and it does not use that both had the same splits either.
+    If the runs share images, it is as wrong as ``paired_t_test``; it also ignores that both classifiers had the same splits.
 
     Args:
-        first: (k,) accuracies of one in its runs.
+        first: (k,) accuracies of one classifier in its runs.
         second: (m,) accuracies of the other in its runs.
 
     Returns:
-        The test, or None where it is not defined: neither varies.
+        The test, or None if it is not defined because neither varies.
 
     Raises:
-        GricolZooError: fewer than two runs of either.
+        GricolZooError: there are fewer than two runs of either.
     """
     from scipy.stats import ttest_ind
 
@@ -117,13 +119,14 @@ def two_sample_t_test(first: np.ndarray, second: np.ndarray) -> TTest | None:
 
 
 def mcnemar_exact(first: np.ndarray, second: np.ndarray) -> McNemar:
-    """Compare two classifiers on the same images by those that only one of them had right (exact binomial test).
+    """Compare two classifiers by the images that only one of them has correct (McNemar's exact binomial test).
 
-    It takes images as independent; homologues of one cell are not quite, so read it beside the interval by case.
+    The test assumes independent images. Homologues of one cell are not quite independent, so use it together with the interval
+    by case.
 
     Args:
-        first: (n,) bool, whether the one had each image right.
-        second: (n,) bool, whether the other had.
+        first: (n,) bool, whether the first classifier has each image correct.
+        second: (n,) bool, the same for the second.
     """
     from scipy.stats import binomtest
 

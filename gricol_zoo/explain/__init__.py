@@ -1,7 +1,7 @@
-"""What a model looks at: saliency, the grid's own evidence, and maps of the features (paper, Fig. 5 and 6).
+"""Explain a model: saliency, the predictions of the grid cells, and maps of the features (paper, Fig. 5 and 6).
 
-``saliency`` and ``cells`` return arrays; ``panel`` gathers them for one image, ``embed`` maps and scores features, and
-``figures`` draws both.
+``saliency`` and ``cells`` return arrays; ``panel`` collects them for one image, and ``figures`` draws them. ``embed`` maps and
+scores features, and ``feature_maps`` draws the maps.
 """
 
 from gricol_zoo.explain.cells import GridEvidence, grid_evidence

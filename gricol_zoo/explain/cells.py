@@ -1,4 +1,4 @@
-"""Which grid cell decided: each cell's place, gate and own prediction, beside the merged and the lower branch's."""
+"""Position, gate and prediction of each grid cell, together with the merged prediction and that of the lower branch."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from gricol_zoo.models.lower import LowerBranch
 
 
 class GridEvidence(NamedTuple):
-    """What the grid says of B images, with K cells in spiral order.
+    """Outputs of the grid for B images, with K cells in spiral order.
 
     Attributes:
         boxes: (K, 4) int64, top, left, height and width of each cell, in pixels of the image.
-        gates: (B, K) float32 in 0..1, the sigmoid of Eq. 2 (of a channel gate its mean over channels); None without gates.
+        gates: (B, K) float32 in 0..1, the sigmoid of Eq. 2 (for a channel gate, its mean over channels); None without gates.
         cell_probabilities: (B, K, classes) float32, Y_1..Y_K.
-        merged_probabilities: (B, classes) float32, Y_0, or None where the head has no merged classifier.
-        lower_probabilities: (B, classes) float32, Y_I at the weights' temperature, as ``predict`` gives them.
+        merged_probabilities: (B, classes) float32, Y_0; None if the head has no merged classifier.
+        lower_probabilities: (B, classes) float32, Y_I with the temperature of the weights, as in ``predict``.
     """
 
     boxes: np.ndarray
@@ -34,14 +34,14 @@ class GridEvidence(NamedTuple):
 
 
 def grid_evidence(model: LowerBranch, images: Tensor) -> GridEvidence:
-    """Run every branch on (B, C, H, W) standardised images. The model is left as it was.
+    """Run every branch on (B, C, H, W) standardised images. The state of the model is not changed.
 
-    The cells and the lower branch share the backbone only: the answer is the lower branch's alone, and the cells show what the
-    grid has learnt, not what that answer was made of.
+    The cells and the lower branch only share the backbone. The model's prediction comes from the lower branch alone: the cells
+    show what the grid has learnt, not how that prediction was made.
 
     Raises:
-        GricolZooError: the deployed form, a model without a grid, an optimized one, a splitter without ``boxes()``, or images
-            of another shape.
+        GricolZooError: the model is in its deployed form, has no grid or is optimized, its splitter has no ``boxes()``, or the
+            images have another shape.
     """
     if not isinstance(model, GridModel):
         raise GricolZooError("Grid evidence needs the full form of the model, but got the deployed one.")

@@ -1,7 +1,8 @@
-"""How well a model's features part the classes: as numbers, and as a map by t-SNE (the paper's section 2.2 and Fig. 6).
+"""Measure how well a model's features separate the classes, and map them with t-SNE (section 2.2 and Fig. 6 of the paper).
 
-The numbers are of the features as they are. A map by t-SNE is to look at: distances between its clusters and their sizes
-mean little, and another perplexity gives another map. (Begun from principal components, the seed matters hardly or not.)
+The measures use the features themselves. A t-SNE map is for viewing only: the distances between its clusters and their sizes
+mean little, and another perplexity gives another map. (With principal components as the starting point, the seed has little or
+no effect.)
 """
 
 from __future__ import annotations
@@ -24,16 +25,18 @@ PERPLEXITY = 30.0  # van der Maaten and Hinton (JMLR 9, 2008) advise 5 to 50
 
 
 def pooled_features(model: LowerBranch, canvases: np.ndarray, batch_size: int = 0, workers: int = 0) -> np.ndarray:
-    """Return the lower branch's pooled features, which its classifier reads: (n, F) float32. The model is left as it was.
+    """Return the pooled features of the lower branch, the input of its classifier: (n, F) float32.
+
+    The state of the model is not changed.
 
     Args:
-        model: either form.
-        canvases: (n, H, W) uint8, as ``gricol_zoo.data.arrays.load_canvases`` gives them.
-        batch_size: images at once; 0 takes ``best_batch_size``.
-        workers: batches at once; 0 takes one per core.
+        model: a model in its full or deployed form.
+        canvases: (n, H, W) uint8, as ``gricol_zoo.data.arrays.load_canvases`` returns them.
+        batch_size: images per batch; 0 takes ``best_batch_size``.
+        workers: batches in parallel; 0 takes one per core.
 
     Raises:
-        GricolZooError: no images.
+        GricolZooError: there are no images, or a feature is not finite.
     """
     if not len(canvases):
         raise GricolZooError("Expected at least one image, but got none.")
@@ -58,18 +61,18 @@ def pooled_features(model: LowerBranch, canvases: np.ndarray, batch_size: int = 
 
 
 def classify_features(model: LowerBranch, features: np.ndarray) -> np.ndarray:
-    """Return the class that the lower branch gives each image by its (n, F) pooled features: (n,) int64."""
+    """Return the class index that the lower branch predicts from (n, F) pooled features: (n,) int64."""
     with torch.inference_mode():
         logits = model.classifier(torch.from_numpy(features).to(next(model.parameters()).device))
         return (sum_polarities(logits) if model.polarity else logits).argmax(1).cpu().numpy()
 
 
 class Separation(NamedTuple):
-    """How well classes lie apart.
+    """Measures of how well the classes are separated.
 
     Attributes:
-        silhouette: mean over the images, in -1..1 (Rousseeuw 1987), Euclidean.
-        knn_purity: see ``knn_purity``, in 0..1.
+        silhouette: mean silhouette over the images, in -1..1 (Rousseeuw 1987), with Euclidean distance.
+        knn_purity: in 0..1, see the function ``knn_purity``.
     """
 
     silhouette: float
@@ -77,10 +80,10 @@ class Separation(NamedTuple):
 
 
 def separation(points: np.ndarray, labels: Sequence[str], neighbours: int = NEIGHBOURS) -> Separation:
-    """Return both numbers for (n, F) features or an (n, 2) map.
+    """Return both measures for (n, F) features or an (n, 2) map.
 
     Raises:
-        GricolZooError: fewer than two classes, each image a class of its own, or no more images than neighbours.
+        GricolZooError: there are fewer than two classes, as many classes as images, or no more images than neighbours.
     """
     from sklearn.metrics import silhouette_score
 
@@ -93,29 +96,29 @@ def separation(points: np.ndarray, labels: Sequence[str], neighbours: int = NEIG
 
 
 def knn_purity(points: np.ndarray, labels: Sequence[str], neighbours: int = NEIGHBOURS) -> float:
-    """Return the mean share of an image's nearest other images that are of its class, in 0..1.
+    """Return the fraction of an image's nearest neighbours that have its class, averaged over the images, in 0..1.
 
     Args:
         points: (n, F), compared by Euclidean distance.
         labels: (n,) class names.
-        neighbours: how many others. A class of fewer than that many others cannot reach 1.
+        neighbours: number of neighbours. A class with no more images than this cannot reach 1.
 
     Raises:
-        GricolZooError: no more images than neighbours.
+        GricolZooError: there are no more images than neighbours.
     """
     from sklearn.neighbors import NearestNeighbors
 
     check_enough(len(points), neighbours)
-    nearest = NearestNeighbors(n_neighbors=neighbours).fit(points).kneighbors(return_distance=False)  # itself left out
+    nearest = NearestNeighbors(n_neighbors=neighbours).fit(points).kneighbors(return_distance=False)  # without itself
     names = np.asarray(labels)
     return float((names[nearest] == names[:, None]).mean())
 
 
 def check_enough(images: int, neighbours: int) -> None:
-    """Refuse fewer images than one and its neighbours.
+    """Check that there are more images than neighbours.
 
     Raises:
-        GricolZooError: says how many there have to be.
+        GricolZooError: there are too few (the message says how many are needed).
     """
     if neighbours < 1 or images <= neighbours:
         raise GricolZooError(
@@ -125,13 +128,13 @@ def check_enough(images: int, neighbours: int) -> None:
 
 
 def tsne(features: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Map (n, F) features to the plane by t-SNE, begun from the principal components: (n, 2) float32.
+    """Map (n, F) features to the plane with t-SNE, starting from the principal components: (n, 2) float32.
 
-    The perplexity is 30, or a third of the images where there are fewer than 91. The same seed gives the same map on the same
-    machine, version of scikit-learn and number of threads.
+    The perplexity is 30, or (n - 1) / 3 if there are fewer than 91 images. The same seed gives the same map on the same machine
+    with the same version of scikit-learn and number of threads.
 
     Raises:
-        GricolZooError: fewer than 4 images.
+        GricolZooError: there are fewer than 4 images.
     """
     from sklearn.manifold import TSNE
 

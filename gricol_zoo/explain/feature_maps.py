@@ -1,4 +1,4 @@
-"""Maps of the features of several models side by side, as the paper's Fig. 6."""
+"""Maps of the features of several models side by side, as in Fig. 6 of the paper."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-GOLDEN = 0.618034  # of the circle of hues, from a class to the next: neighbours in number are far apart in colour
+GOLDEN = 0.618034  # step on the hue circle from one class to the next, so that neighbouring classes differ clearly in colour
 SHADES = ((0.85, 0.75), (0.95, 0.95), (0.75, 0.5))  # saturation and value, in turn
 MARKERS = "o^sDv"
 ACROSS = 3
@@ -27,16 +27,16 @@ ACROSS = 3
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """One model's map.
+    """The map of one model's features.
 
     Attributes:
-        name: what to call the model.
-        points: (n, 2), by ``tsne``.
-        names: (n,) the class each point is coloured by.
+        name: name of the model for the title.
+        points: (n, 2), from ``tsne``.
+        names: (n,) the class that gives each point its colour.
         predictions: (n,) the predicted classes.
-        width: F, how many features there were.
-        of_features, of_map: the separation of the classes in the features and on the map; None where there are no labels.
-        neighbours: of the purity.
+        width: F, the number of features.
+        of_features, of_map: the separation of the classes in the features and on the map; None without labels.
+        neighbours: number of neighbours for the purity.
     """
 
     name: str
@@ -58,7 +58,7 @@ class FeatureMap:
         return "\n".join(lines)
 
     def scores(self) -> dict[str, Any]:
-        """Return the numbers as a row of a table; without labels none but how many images there are."""
+        """Return the measures as a row of a table; without labels, only the numbers of images and features."""
         row: dict[str, Any] = {"model": self.name, "images": len(self.points), "features": self.width}
         if self.of_features is not None and self.of_map is not None:
             row |= {"silhouette": self.of_features.silhouette, "knn_purity": self.of_features.knn_purity}
@@ -70,17 +70,17 @@ class FeatureMap:
 def map_features(
     model: LowerBranch, images: ImageSet, name: str = "", seed: int = 0, neighbours: int = NEIGHBOURS
 ) -> FeatureMap:
-    """Map a model's features of a set, and measure how they part the classes.
+    """Map a model's features of a set, and measure how well they separate the classes.
 
     Args:
-        model: either form, with weights.
-        images: labelled, or all of them without labels: then there are no numbers, and predictions colour the map.
-        name: what to call the model; empty takes its own.
+        model: a model with weights, in its full or deployed form.
+        images: all labelled, or all unlabelled; without labels nothing is measured, and the colours show the predictions.
+        name: name of the model for the title; "" takes its own.
         seed: of t-SNE.
-        neighbours: of the k-NN purity.
+        neighbours: number of neighbours for the k-NN purity.
 
     Raises:
-        GricolZooError: too few images, a label that is none of the model's, or an image that cannot be read.
+        GricolZooError: there are too few images, a label is not a class of the model, or an image cannot be read.
     """
     labels = [record.label for record in images.records]
     if any(labels):
@@ -102,15 +102,15 @@ def class_style(index: int) -> tuple[tuple[float, float, float], str]:
 
 
 def tsne_figure(maps: Sequence[FeatureMap], classes: Sequence[str], title: str = "") -> Figure:
-    """Draw maps side by side, three a row, each class's name at the median of its points.
+    """Draw maps side by side, three per row, with the name of each class at the median of its points.
 
     Args:
         maps: one per model.
-        classes: every class's name, in the order of the colours.
-        title: above all of them.
+        classes: the names of all classes, in the order of the colours.
+        title: title of the whole figure.
 
     Raises:
-        GricolZooError: nothing to draw.
+        GricolZooError: there is nothing to draw.
     """
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The two figures, after the paper's Fig. 5 (with its Fig. 2) and Fig. 6, as matplotlib figures without global state."""
+"""Draw explanations of images, as in Fig. 5 (and Fig. 2) of the paper, and save figures; no global state of matplotlib."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ HEADINGS = (
     "grid: gate, cell's prediction",
 )
 INK = "#14506a"
-CELL = 1.1  # inches down for a cell with its text
-TEXT = 7.0  # points, of what is written below a cell
-LINE = 0.19  # of a cell's height, for a line of that text
+CELL = 1.1  # height in inches of a cell with its text
+TEXT = 7.0  # font size, in points, of the text below a cell
+LINE = 0.19  # height of a line of that text, as a fraction of a cell's height
 
 
 def check_figure_file(file: Path) -> None:
-    """Refuse a file that no figure can be written to, before the work is done.
+    """Check, before any work is done, that a figure can be written to a file.
 
     Raises:
-        GricolZooError: another suffix than .png, .svg and .pdf.
+        GricolZooError: the suffix is not .png, .svg or .pdf.
         ModuleNotFoundError: matplotlib is not installed.
     """
     import matplotlib  # noqa: F401
@@ -46,11 +46,11 @@ def check_figure_file(file: Path) -> None:
 
 
 def save_figure(figure: Figure, file: Path, dpi: int = 130) -> None:
-    """Write a figure in the format of its file's suffix; folders are made.
+    """Write a figure in the format of the file's suffix; missing folders are created.
 
     Raises:
-        GricolZooError: another suffix than .png, .svg and .pdf.
-        OSError: it cannot be written.
+        GricolZooError: the suffix is not .png, .svg or .pdf.
+        OSError: the file cannot be written.
     """
     check_figure_file(file)
     stream = io.BytesIO()
@@ -60,10 +60,10 @@ def save_figure(figure: Figure, file: Path, dpi: int = 130) -> None:
 
 
 def explain_figure(explanations: Sequence[Explanation], title: str = "") -> Figure:
-    """Draw one row per model: the canvas, guided back-propagation, Grad-CAM over the canvas, and the grid's own evidence.
+    """Draw one row per model: the canvas, guided back-propagation, Grad-CAM over the canvas, and the predictions of the grid.
 
     Raises:
-        GricolZooError: nothing to draw.
+        GricolZooError: there is nothing to draw.
     """
     from matplotlib.figure import Figure
 
@@ -100,7 +100,7 @@ def _describe(row: Explanation) -> str:
 
 
 def _panel(axis: Axes, content: Any, draw: Any) -> None:
-    """Draw what there is, or write why there is nothing."""
+    """Draw the content, or write why there is none if it is a text."""
     if isinstance(content, str):
         text = "\n".join(textwrap.wrap(content, 30))
         axis.text(0.5, 0.5, text, ha="center", va="center", fontsize=9, color="0.35", transform=axis.transAxes)
@@ -120,14 +120,14 @@ def _overlay(axis: Axes, canvas: np.ndarray, cam: np.ndarray) -> None:
 
 
 def _positive(gradient: np.ndarray) -> np.ndarray:
-    """(H, W) -> (H, W) in 0..1: the positive part, its brightest half percent at 1."""
+    """Return the positive part of (H, W), scaled to 0..1 so that its brightest half percent is 1."""
     positive = np.maximum(gradient, 0)
     top = np.percentile(positive, 99.5)
     return np.clip(positive / top, 0, 1) if top > 0 else positive
 
 
 def _grid(axis: Axes, row: Explanation, evidence: GridEvidence) -> None:
-    """Draw the cells apart in their places (overlapping ones would hide each other), each with its numbers below."""
+    """Draw the cells at their positions but apart (overlapping cells would hide each other), with their numbers below."""
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import withStroke
 
@@ -161,6 +161,6 @@ def _cell_texts(row: Explanation, evidence: GridEvidence) -> list[str]:
 
 
 def _answers(row: Explanation, probabilities: np.ndarray, between: str) -> str:
-    """Name the likeliest class and the explained one, each with its probability."""
+    """Return the most probable class and the explained one, each with its probability."""
     shown = dict.fromkeys([int(probabilities.argmax()), row.target])
     return between.join(f"{row.labels[index]}: {probabilities[index]:.2f}" for index in shown)

@@ -1,4 +1,4 @@
-"""Everything there is to say of one image by one model, as plain arrays: a row of the figure."""
+"""All explanations of one image by one model, as plain arrays: one row of the figure."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Explanation:
-    """One image, one model. What a model cannot give is the sentence that says why.
+    """The explanations of one image by one model. If the model cannot give one, a text says why.
 
     Attributes:
-        name: what to call the model.
+        name: name of the model for the figure.
         labels: one name per class.
         canvas: (H, W) uint8, as the network sees it.
-        probabilities: (classes,) float32 of the lower branch, as ``predict`` gives them.
-        target: index of the class that saliency and cells are about.
+        probabilities: (classes,) float32 of the lower branch, as in ``predict``.
+        target: index of the explained class.
         guided: (H, W) float32, guided back-propagation, signed; or why there is none.
         cam: (H, W) float32 in 0..1, Grad-CAM; or why there is none.
-        evidence: the grid's, for this one image (B = 1); or why there is none.
+        evidence: of the grid, for this image (B = 1); or why there is none.
     """
 
     name: str
@@ -52,17 +52,17 @@ class Explanation:
 
 
 def explain_image(model: GridModel, grey: np.ndarray, name: str = "", target: str = "", dtype: str = "fp32") -> Explanation:
-    """Explain a model's answer to one image.
+    """Explain a model's prediction for one image.
 
     Args:
         model: the full form, with weights, not optimized.
-        grey: (H, W) float in 0..1, as ``gricol_zoo.data.images.read_grey`` gives it.
-        name: what to call the model; empty takes its own.
-        target: the class to explain; empty takes the predicted one.
-        dtype: "auto" (bf16 where the device has it), "fp32" or "bf16", of the convolutions and matrix products.
+        grey: (H, W) float in 0..1, as ``gricol_zoo.data.images.read_grey`` returns it.
+        name: name of the model for the figure; "" takes its own.
+        target: the class to explain; "" takes the predicted one.
+        dtype: of convolutions and matrix products: "auto" (bf16 if the device supports it), "fp32" or "bf16".
 
     Raises:
-        GricolZooError: a class that the model does not have, an optimized model, or an unknown dtype.
+        GricolZooError: the model does not have the class, the model is optimized, or the dtype is unknown.
     """
     labels = model.spec.labels
     if target and target not in labels:
@@ -77,7 +77,7 @@ def explain_image(model: GridModel, grey: np.ndarray, name: str = "", target: st
         check_finite(logits, name or model.name)
         probabilities = (logits / model.info.calibration.temperature).softmax(0).cpu().numpy()
         index = labels.index(target) if target else int(probabilities.argmax())
-        # What one model cannot give (no ReLU, no grid) leaves the rest worth drawing.
+        # If a model cannot give one explanation (no ReLU, no grid), the others are still drawn.
         guided = _or_why(lambda: guided_backprop(model, images, [index])[0])
         cam = _or_why(lambda: grad_cam(model, images, [index])[0])
         evidence = _or_why(lambda: grid_evidence(model, images))

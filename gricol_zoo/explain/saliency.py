@@ -1,7 +1,7 @@
-"""Which pixels a class's logit depends on: guided back-propagation and Grad-CAM of the lower branch.
+"""Saliency, the pixels on which the logit of a class depends: guided back-propagation and Grad-CAM of the lower branch.
 
-Both are pictures of a gradient, not proofs: guided back-propagation shows edges even with random weights (Adebayo et al.,
-NeurIPS 2018), so compare models, and look at the accuracy as well.
+Both visualise a gradient and prove nothing: guided back-propagation shows edges even with random weights (Adebayo et al.,
+NeurIPS 2018). Compare models, and consider their accuracy as well.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from gricol_zoo.models.lower import LowerBranch, check_images
 
 
 def guided_backprop(model: LowerBranch, images: Tensor, classes: Sequence[int] | None = None) -> np.ndarray:
-    """Return the gradient of a class's logit by the image, clipped at 0 behind each ReLU: (B, H, W) float32.
+    """Return the gradient of a class's logit with respect to the image, clipped at 0 at each ReLU: (B, H, W) float32.
 
-    Springenberg et al., ICLR 2015 (arXiv 1412.6806), section 3.4; the paper's Fig. 5. Where there are several channels their
-    gradients are added up, for they all hold the same grey. The model is left as it was.
+    Source: Springenberg et al., ICLR 2015 (arXiv 1412.6806), section 3.4; Fig. 5 of the GRiCoL paper. The gradients of several
+    channels are summed, because all channels hold the same grey image. The state of the model is not changed.
 
     Args:
-        model: either form, with ``nn.ReLU`` modules in its backbone; other activations' gradients pass as they are.
+        model: either form, with ``nn.ReLU`` modules in its backbone; gradients of other activations are not clipped.
         images: (B, C, H, W) float, standardised (``gricol_zoo.data.arrays.as_batch``), on any device.
-        classes: (B,) whose logits; None takes the predicted ones.
+        classes: (B,) indices of the classes to explain; None takes the predicted ones.
 
     Raises:
-        GricolZooError: an optimized model, no ReLU modules, no classifier, or images or classes of another shape or range.
+        GricolZooError: the model is optimized or has no ReLU modules or no classifier, or images or classes have another shape
+            or range.
     """
     rectifiers = [module for module in model.backbone.modules() if isinstance(module, nn.ReLU)]
     if not rectifiers and not is_optimized(model):
@@ -42,25 +43,26 @@ def guided_backprop(model: LowerBranch, images: Tensor, classes: Sequence[int] |
         )
     with ready(model), _clipped(rectifiers):
         pixels = on_device(model, images).requires_grad_()
-        # A copy, for a backbone may begin with an activation that writes over its input.
+        # A copy, because a backbone may begin with an in-place activation.
         logits = model(pixels.clone())
         (gradient,) = torch.autograd.grad(_chosen(logits, classes).sum(), pixels)
     return gradient.sum(1).float().cpu().numpy()
 
 
 def grad_cam(model: LowerBranch, images: Tensor, classes: Sequence[int] | None = None) -> np.ndarray:
-    """Return where the backbone's last layer speaks for a class: (B, H, W) float32 in 0..1, each image's maximum at 1.
+    """Return the Grad-CAM of the backbone's last layer: (B, H, W) float32 in 0..1, with each image's maximum at 1.
 
-    Selvaraju et al., ICCV 2017, Eq. 1 and 2, brought to the image's size bilinearly. An image whose map is nowhere positive
-    gives zeros. The model is left as it was.
+    Source: Selvaraju et al., ICCV 2017, Eq. 1 and 2. The map is resized bilinearly to the image. If it is positive nowhere, the
+    result is 0 everywhere. The state of the model is not changed.
 
     Args:
-        model: either form, whose backbone gives a map of positions.
+        model: either form, with a backbone that returns a spatial map.
         images: (B, C, H, W) float, standardised, on any device.
-        classes: (B,) whose logits; None takes the predicted ones.
+        classes: (B,) indices of the classes to explain; None takes the predicted ones.
 
     Raises:
-        GricolZooError: an optimized model, tokens instead of a map, no classifier, or images or classes of another shape.
+        GricolZooError: the model is optimized, has no classifier, or returns tokens instead of a map, or images or classes have
+            another shape or range.
     """
     with ready(model):
         features = model.forward_features(on_device(model, images))
@@ -79,10 +81,10 @@ def grad_cam(model: LowerBranch, images: Tensor, classes: Sequence[int] | None =
 
 @contextlib.contextmanager
 def ready(model: LowerBranch) -> Iterator[None]:
-    """Put a model into evaluation mode with gradients on, whatever surrounds it; then put every module's mode back.
+    """Put a model into evaluation mode with gradients enabled, also inside ``no_grad``; restore every module's mode at the end.
 
     Raises:
-        GricolZooError: an optimized model, or one without a classifier.
+        GricolZooError: the model is optimized, or has no classifier.
     """
     if is_optimized(model):
         raise GricolZooError("This model was optimized for inference and keeps no gradients. Explain the original model.")
@@ -99,10 +101,10 @@ def ready(model: LowerBranch) -> Iterator[None]:
 
 
 def on_device(model: LowerBranch, images: Tensor) -> Tensor:
-    """Return the images, checked, as a tensor of its own on the model's device.
+    """Check the images, and return a copy on the model's device and in its dtype.
 
     Raises:
-        GricolZooError: not (B, C, H, W); for the full form also another size than the spec's.
+        GricolZooError: the shape is not (B, C, H, W), or, for the full form, the size is not that of the spec.
     """
     if isinstance(model, GridModel):
         check_images(images, model.spec)
@@ -114,10 +116,10 @@ def on_device(model: LowerBranch, images: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def _clipped(rectifiers: Sequence[nn.Module]) -> Iterator[None]:
-    """Clip at 0 the gradient that comes back to each call of these modules.
+    """Clip the gradient at 0 that flows back into each call of these modules.
 
-    The hook sits on the output tensor, not on the module: it so works for a module that is called several times or writes over
-    its input, and goes with the graph.
+    The hook is on the output tensor, not on the module. It therefore also works for a module that is called several times or
+    works in place, and disappears with the graph.
     """
 
     def clip(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -133,9 +135,9 @@ def _clipped(rectifiers: Sequence[nn.Module]) -> Iterator[None]:
 
 
 def _chosen(logits: Tensor, classes: Sequence[int] | None) -> Tensor:
-    """(B, classes) logits -> (B,) of the chosen classes, or of the largest."""
+    """Return the logits, (B,), of the chosen classes from (B, classes); with None, the largest ones."""
     if classes is None:
-        return logits.gather(1, logits.argmax(1, keepdim=True))[:, 0]  # not amax, which shares a tie out
+        return logits.gather(1, logits.argmax(1, keepdim=True))[:, 0]  # not amax, which divides the gradient in a tie
     if len(classes) != len(logits) or not all(0 <= index < logits.shape[1] for index in classes):
         raise GricolZooError(
             f"Expected {len(logits)} `classes`, one per image, in 0..{logits.shape[1] - 1}, but got {list(classes)}."

@@ -1,4 +1,4 @@
-"""Models that leave Python: ONNX, torch.export's pt2, and int8 by ONNX Runtime, each checked before its file appears."""
+"""Export models to ONNX, to pt2 of torch.export, and to int8 of ONNX Runtime; a file is only written if it passes a check."""
 
 from gricol_zoo.export.reader import ExportedModel, open_exported
 from gricol_zoo.export.write import FORMATS, export_model

@@ -1,7 +1,8 @@
-"""Preprocessing as part of a graph: ``data/preprocess.py`` once more, for whole batches, in operators that ONNX has.
+"""Preprocessing as part of a graph: ``data/preprocess.py`` reimplemented for whole batches, with operators that ONNX has.
 
-That file is the truth and decides image by image; here nothing may depend on the data but values, so both ways of a decision
-are computed and one is taken. A test holds the two together. Sums and positions are in float64, so that they round as there.
+``data/preprocess.py`` is the reference. It decides image by image; in a graph only values may depend on the data, so both
+branches of a decision are computed and one is selected. A test checks that the two agree. Sums and positions are in float64, so
+that they round in the same way.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from gricol_zoo.export.find import find_chromosome
 from gricol_zoo.export.measure import fitting, percentile, pose_of, ratio, whole
 from gricol_zoo.spec import Preprocess
 
-LEAST_PIXELS = 3  # of a chromosome
+LEAST_PIXELS = 3  # least area of a chromosome
 
 
 class CanvasInGraph(nn.Module):
-    """(B, H, W) float32 crops in 0..1 -> (B, height, width) float32 canvases of whole grey levels, 0..255.
+    """Module: (B, H, W) float32 crops in 0..1 -> (B, height, width) float32 canvases of whole grey levels, 0..255.
 
     Args:
-        preprocess: how.
+        preprocess: the preprocessing of the weights.
         image_size: (height, width) of the canvas.
     """
 
@@ -34,18 +35,18 @@ class CanvasInGraph(nn.Module):
 
     @property
     def scales(self) -> bool:
-        """Whether crops may have a scale: of those that are neither turned nor centred, a size would depend on it."""
+        """Whether crops may have a scale: not if they are neither rotated nor centred: a size would depend on it."""
         return self.preprocess.orientation != "as-is"
 
     def forward(self, crops: Tensor, scale: Tensor | None = None) -> Tensor:
-        """(B, H, W) -> (B, height, width).
+        """Return the canvases of crops, (B, H, W) -> (B, height, width).
 
         Args:
-            crops: float32 in 0..1.
-            scale: (B,) float32, what a pixel of each is multiplied by to be as large as one of the training images; none is 1.
+            crops: (B, H, W) float32 in 0..1.
+            scale: (B,) float32, the factor that brings each crop to the scale of the training images; None for 1.
 
         Raises:
-            GricolZooError: a scale where there can be none.
+            GricolZooError: a scale is given, but the preprocessing does not support one.
         """
         how = self.preprocess
         if scale is None:
@@ -65,7 +66,7 @@ class CanvasInGraph(nn.Module):
 
 
 def alone(grey: Tensor, how: Preprocess, scale: Tensor, size: tuple[int, int], turn: bool) -> Tensor:
-    """Return canvases of the chromosomes alone, by preparation 2; see ``upright``."""
+    """Return canvases of the chromosomes alone (preparation 2); arguments as for ``upright``."""
     found = find_chromosome(grey, how.ground)
     value = found.value if how.contrast == "p99" else found.value * found.top
     pose = pose_of(found.mask, turn, found.box)
@@ -77,7 +78,7 @@ def alone(grey: Tensor, how: Preprocess, scale: Tensor, size: tuple[int, int], t
 
 
 def as_it_lies(grey: Tensor, how: Preprocess, size: tuple[int, int]) -> Tensor:
-    """Return canvases of crops that are neither turned nor centred, the paper's way, (B, H, W) -> (B, *size)."""
+    """Return canvases of crops that are neither rotated nor centred, as in the paper, (B, H, W) -> (B, *size)."""
     value = stretch(grey, how.ground) if how.contrast == "p99" else grey
     if how.pad_to is not None:
         value = pad(value, how.pad_to)
@@ -98,7 +99,7 @@ def foreground(value: Tensor) -> Tensor:
 
 
 def stretch(grey: Tensor, ground: str = "auto") -> Tensor:
-    """Bring the background to 0 and the 99th percentile of the chromosome to 1; a light background is inverted."""
+    """Scale (B, H, W) so that the background is 0 and the 99th percentile of the chromosome is 1; invert a light background."""
     background = border_median(grey)
     light = background > 0.5 if ground == "auto" else torch.full_like(background, ground == "light", dtype=torch.bool)
     value = torch.where(light, background - grey, grey - background).clamp_min(0)
@@ -112,8 +113,8 @@ def upright(value: Tensor, scale: Tensor, size: tuple[int, int], turn: bool) -> 
     Args:
         value: (B, H, W) float32.
         scale: (B, 1, 1) float64, canvas pixels per pixel of ``value``.
-        size: (height, width).
-        turn: find the axis; else take the vertical for it.
+        size: (height, width) of the canvas.
+        turn: whether to find the principal axis; else the vertical is used.
     """
     median = border_median(value)
     background = torch.where(value.amin((1, 2), keepdim=True) == 0, 0.0, median)

@@ -1,4 +1,4 @@
-"""Does an exported file answer as the model in Python does? What does not pass is not kept."""
+"""Check that an exported file gives the same results as the model in Python; a file that fails is not kept."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from gricol_zoo.models.deployed import DeployedModel
 
 
 class Bound(NamedTuple):
-    """What an exported file may differ by.
+    """Allowed differences between an exported file and the model in Python.
 
     Attributes:
-        difference: of a logit, as a share of the largest logit there is.
-        changed: share of the images that may get another class, and that may be predicted to lie the other way up.
-        probability: that the short arm is up, by how much it may differ.
+        difference: of a logit, as a fraction of the largest logit.
+        changed: fraction of the images that may get another class, and that may change polarity.
+        probability: difference of the probability that the short arm is up.
     """
 
     difference: float
@@ -32,28 +32,28 @@ class Bound(NamedTuple):
     probability: float
 
 
-# fp32 on the same canvases differs by the order of sums alone. A canvas made in the graph is rounded to whole grey levels from
-# sums in another order, so a few pixels of it may be one level off. int8 is an approximation: its classes have to hold.
+# fp32 on the same canvases only differs by the order of sums. A canvas made in the graph is rounded to whole grey levels after
+# sums in another order, so a few of its pixels may differ by one level. int8 is an approximation, so its classes are checked.
 BOUNDS = {
     ("fp32", CANVASES): Bound(1e-3, 0.0, 0.01),
     ("fp32", CROPS): Bound(0.05, 0.01, 0.2),
     ("int8", CANVASES): Bound(1.0, 0.05, 1.0),
 }
 UNDECIDED = 0.02
-"""Probabilities that differ by less tell the same polarity, on whichever side of one half they are."""
+"""Probabilities that differ by at most this count as the same polarity, even on different sides of one half."""
 
 
 class Agreement(NamedTuple):
-    """How an exported model compares with the one in Python.
+    """Comparison of an exported model with the model in Python on n images.
 
     Attributes:
-        difference: the largest of a logit.
+        difference: largest absolute difference of a logit.
         rms: root mean square of the differences of all logits.
-        scale: the largest logit.
-        before: (n,) index of the class that each image has in Python.
-        after: the same of the exported model.
-        up_before: (n,) the probability in Python that the short arm is up; empty for a model without polarity.
-        up_after: the same of the exported model.
+        scale: largest absolute logit.
+        before: (n,) predicted class index of each image in Python.
+        after: the same for the exported model.
+        up_before: (n,) predicted probability in Python that the short arm is up; empty for a model without polarity.
+        up_after: the same for the exported model.
     """
 
     difference: float
@@ -66,34 +66,34 @@ class Agreement(NamedTuple):
 
     @property
     def images(self) -> int:
-        """How many were compared."""
+        """The number of images compared."""
         return len(self.before)
 
     @property
     def changed(self) -> int:
-        """How many got another class."""
+        """The number of images that got another class."""
         return int((self.before != self.after).sum())
 
     @property
     def up_difference(self) -> float:
-        """By how much the probability that the short arm is up differs, at most; 0 without polarity."""
+        """The largest difference of the probability that the short arm is up; 0 without polarity."""
         return float(np.abs(self.up_after - self.up_before).max(initial=0))
 
     @property
     def turned(self) -> int:
-        """How many are predicted to lie the other way up."""
+        """The number of images whose predicted polarity changed."""
         other = (self.up_before > 0.5) != (self.up_after > 0.5)
         return int((other & (np.abs(self.up_after - self.up_before) > UNDECIDED)).sum())
 
 
 def synthetic_crops(count: int, seed: int = 0) -> list[np.ndarray]:
-    """Return rendered chromosomes of all classes, straight and bent, (H, W) float32 in 0..1 each."""
+    """Return ``count`` synthetic chromosomes, all classes in turn, with random bends: (H, W) float32 in 0..1 each."""
     profiles, random = list(load_profiles().values()), np.random.default_rng(seed)
     return [render(profiles[i % len(profiles)], random_look(random), random).astype(np.float32) for i in range(count)]
 
 
 def sample_evenly(images: ImageSet, most: int) -> ImageSet:
-    """Return up to ``most`` images of a set, evenly spread over it."""
+    """Return up to ``most`` images of a set, evenly spaced over it."""
     return images.subset(np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int)).tolist())
 
 
@@ -101,7 +101,7 @@ def read_crops(images: ImageSet) -> list[np.ndarray]:
     """Return the crops of a set, (H, W) float32 in 0..1 each.
 
     Raises:
-        GricolZooError: one that cannot be read (the file is named).
+        GricolZooError: an image cannot be read (the message names the file).
     """
     crops = []
     for record in images.records:
@@ -120,10 +120,19 @@ def canvases_of(model: GridModel | DeployedModel, crops: Sequence[np.ndarray]) -
 
 
 def compare(model: GridModel | DeployedModel, exported: ExportedModel, crops: Sequence[np.ndarray]) -> Agreement:
-    """Compare the logits of both on crops, and the polarity; the model in Python is the plain one, in fp32."""
+    """Compare the logits and the polarity of an exported model with those of the model in Python, in fp32.
+
+    Args:
+        model: the model in Python, not optimized.
+        exported: the exported model.
+        crops: (H, W) float32 in 0..1 each.
+
+    Raises:
+        GricolZooError: the outputs have different shapes.
+    """
     canvases = canvases_of(model, crops)
     expected, up = predict_both(model, canvases, dtype="fp32")
-    if exported.takes_crops:  # each has a size of its own
+    if exported.takes_crops:  # each has its own size
         batches = [crop[None] for crop in crops]
     else:
         batches = [canvases[start : start + 7] for start in range(0, len(canvases), 7)]
@@ -149,10 +158,10 @@ def compare(model: GridModel | DeployedModel, exported: ExportedModel, crops: Se
 
 
 def check_agreement(agreement: Agreement, exported: ExportedModel) -> None:
-    """Refuse an exported model that differs by more than ``BOUNDS`` allow.
+    """Check that an exported model differs by no more than ``BOUNDS`` allow.
 
     Raises:
-        GricolZooError: says by how much.
+        GricolZooError: it differs by more (the message says by how much).
     """
     bound = BOUNDS[exported.info["precision"], exported.info["input"]]
     near = agreement.difference <= bound.difference * max(1.0, agreement.scale)  # False for NaN

@@ -1,4 +1,4 @@
-"""What draws canvases in a graph: sampling upright, blurring, resizing, padding. ``data/preprocess.py`` does it by Pillow."""
+"""Draw canvases in a graph: upright sampling, blurring, resizing, padding. ``data/preprocess.py`` does the same with Pillow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from gricol_zoo.export.measure import Box, Pose, axes, percentile, ratio
 
 Span = int | Tensor
-"""How many rows or columns a window has that is computed in the middle of a canvas: all, or (B, 1, 1) float64."""
+"""Number of rows or columns of the window in the middle of a canvas that is computed: all (int), or (B, 1, 1) float64."""
 
 
 def place(
@@ -20,16 +20,17 @@ def place(
     box: Box,
     window: tuple[Span, Span] | None = None,
 ) -> Tensor:
-    """Return canvases (B, *size) with the chromosome of a pose upright in the middle of each.
+    """Return canvases, (B, *size) float32, with each chromosome upright in the middle.
 
     Args:
         value: (B, H, W) float32.
         pose: of the chromosomes, in the box.
         scale: (B, 1, 1) float64, canvas pixels per pixel of ``value``.
-        size: (height, width).
-        background: (B, 1, 1) float32, what lies outside the box.
-        box: what there is of ``value``.
-        window: the rows and columns that positions are counted from the first of, so that they round alike; none is all.
+        size: (height, width) of the canvas.
+        background: (B, 1, 1) float32, the value outside the box.
+        box: the part of ``value`` that is used.
+        window: rows and columns of the window from whose first pixel positions are counted, so that they round as in Python;
+            None for the whole canvas.
     """
     height, width = size if window is None else window
     sin, cos = pose.sin / scale, pose.cos / scale
@@ -48,7 +49,7 @@ def sample(value: Tensor, x: Tensor, y: Tensor, fill: Tensor, box: Box) -> Tenso
         x: (B, h, w) float64, across, in pixels.
         y: the same, down.
         fill: (B, 1, 1) float32.
-        box: what there is of ``value``.
+        box: the part of ``value`` that is used.
     """
     outside = (x < 0) | (x >= box.width) | (y < 0) | (y >= box.height)
     left, top = (x - 0.5).floor(), (y - 0.5).floor()
@@ -67,13 +68,13 @@ def sample(value: Tensor, x: Tensor, y: Tensor, fill: Tensor, box: Box) -> Tenso
 
 
 def window_of(pose: Pose, scale: Tensor, size: tuple[int, int], rim: Tensor) -> tuple[Span, Span]:
-    """Return the rows and columns in the middle of canvases that ``place_alone`` of ``data/preprocess.py`` computes.
+    """Return the number of rows and columns in the middle of canvases that ``place_alone`` of ``data/preprocess.py`` computes.
 
     Args:
         pose: of the chromosomes.
         scale: (B, 1, 1) float64, canvas pixels per pixel of the crop.
-        size: (height, width).
-        rim: (B, 1, 1) float64, how far from a chromosome's mask its value is not 0, in its pixels.
+        size: (height, width) of the canvas.
+        rim: (B, 1, 1) float64, distance from a chromosome's mask up to which its value may not be 0, in crop pixels.
     """
     if size[0] % 2 or size[1] % 2:
         return size
@@ -86,12 +87,12 @@ def window_of(pose: Pose, scale: Tensor, size: tuple[int, int], rim: Tensor) -> 
 
 
 def smooth(value: Tensor, step: Tensor, box: Box) -> Tensor:
-    """Blur each image by a triangle of half width ``step``, so that every ``step``-th pixel may be taken.
+    """Blur each image with a triangle of half width ``step``, for taking every ``step``-th pixel.
 
     Args:
         value: (B, H, W) float32.
-        step: (B, 1, 1) float64; 1 and less changes nothing.
-        box: what there is of ``value``; the rest becomes 0.
+        step: (B, 1, 1) float64; a step of up to 1 changes nothing.
+        box: the part of ``value`` that is used; the rest becomes 0.
     """
     rows, columns = axes(value)
     down = triangle(rows, step, (rows >= box.top) & (rows <= box.bottom))
@@ -100,25 +101,25 @@ def smooth(value: Tensor, step: Tensor, box: Box) -> Tensor:
 
 
 def triangle(place: Tensor, half_width: Tensor, there: Tensor) -> Tensor:
-    """Return the matrices that blur a row of n pixels by a triangle, (B, n, n) float32; each row sums to 1.
+    """Return the matrices that blur a row of n pixels with a triangle, (B, n, n) float32; each of their rows sums to 1.
 
     Args:
         place: (1, n, 1) float64, 0, 1, ...
-        half_width: (B, 1, 1) float64; of 1 and less the matrix is the identity.
-        there: (B, n, 1) bool, the pixels that there are; other rows and columns are 0.
+        half_width: (B, 1, 1) float64; up to 1 the matrix is the identity.
+        there: (B, n, 1) bool, the pixels that exist; other rows and columns of the matrix are 0.
     """
     far = (place - place.transpose(1, 2)).abs() / half_width.clamp_min(1)
     weight = torch.where(there & there.transpose(1, 2), (1 - far).clamp_min(0), 0.0)
-    return (weight / weight.sum(2, keepdim=True).clamp_min(1)).float()  # a pixel's weight for itself is 1
+    return (weight / weight.sum(2, keepdim=True).clamp_min(1)).float()  # the weight of a pixel for itself is 1
 
 
 def weights(length: Tensor, places: Tensor, size: int) -> Tensor:
-    """Return the matrix of a bilinear resize that antialiases where it shrinks: Pillow's triangle filter, (size, in).
+    """Return the matrix, (size, in), of a bilinear resize with antialiasing when shrinking (Pillow's triangle filter).
 
     Args:
-        length: to how many pixels; from there on rows are 0.
-        places: (in,) 0, 1, ...: the pixels there are.
-        size: rows.
+        length: number of pixels after resizing; further rows of the matrix are 0.
+        places: (in,) 0, 1, ..., the pixels before resizing.
+        size: number of rows of the matrix.
     """
     out = torch.arange(size, dtype=torch.float64)[:, None]
     step = (places[-1] + 1) / length

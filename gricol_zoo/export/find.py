@@ -1,7 +1,7 @@
-"""Find the chromosome in a crop, in a graph: the rule of ``data/find.py`` once more, for whole batches.
+"""Find the chromosome in a crop, in a graph: the steps of ``data/find.py`` for whole batches.
 
-That file is the truth, and says what the steps are for. Of a decision both ways are computed here, and one is taken. The part
-of a crop that is looked at is a mask: nothing is cut out. Numbers are float32 and float64 where they are there.
+``data/find.py`` is the reference and explains the steps. Here both branches of a decision are computed, and one is selected.
+Nothing is cut out: a mask marks the part of a crop that is used. The same numbers are float32 or float64 in both files.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Found(NamedTuple):
     """Chromosomes on a background of 0.
 
     Attributes:
-        value: (B, H, W) float32, the brightest percent of each at 1 or above, 0 where it is not.
-        top: (B, 1, 1) float32, how far that percent is from the background, in the units of the crop.
-        mask: (B, H, W) bool, its pixels.
-        box: the part of the crop that it takes with a few pixels around it.
-        rim: (B, 1, 1) float64, how many those are.
+        value: (B, H, W) float32, the brightest percent of each chromosome at 1 or above, 0 outside.
+        top: (B, 1, 1) float32, difference of that percent from the background, in the units of the crop.
+        mask: (B, H, W) bool, the pixels of the chromosome.
+        box: the part of the crop that the chromosome occupies, with a few pixels around it.
+        rim: (B, 1, 1) float64, the number of these pixels.
     """
 
     value: Tensor
@@ -52,13 +52,13 @@ def find_chromosome(grey: Tensor, ground: str = "auto") -> Found:
 
     Args:
         grey: (B, H, W) float32, any range.
-        ground: "auto", or whether the background was "light" or "dark".
+        ground: the background, "light", "dark" or "auto".
     """
     crop = Crop(grey)
     value, bright = crop.stand_out(grey, ground)
     mask, near, rim = crop.foreground(value, bright)
     for _ in range(ROUNDS):
-        value = value - crop.fit_plane(value, near, bright)  # by 0 where it is even: then the rest is what it was
+        value = value - crop.fit_plane(value, near, bright)  # 0 if the background is even: then nothing changes
         bright = crop.extremes(value)[1]
         mask, near, rim = crop.foreground(value, bright)
     near = main_piece(value, mask, near, crop.box)
@@ -69,7 +69,7 @@ def find_chromosome(grey: Tensor, ground: str = "auto") -> Found:
 
 
 def inner_box(grey: Tensor) -> Box:
-    """Return the box of what lies inside a flat frame with a background of another grey; else of all of images (B, H, W)."""
+    """Return the box inside a flat frame whose grey differs from the background; without a frame, the whole (B, H, W)."""
     flat = grey[:, :1, :1]
     box, everything = box_of(grey != flat), whole(grey)
     places, there = ring_of(box, grey)
@@ -87,7 +87,7 @@ def inner_box(grey: Tensor) -> Box:
 
 
 class Crop:
-    """The part of each crop that is looked at.
+    """The part of each crop that is used, without a flat frame.
 
     Args:
         grey: (B, H, W) float32.
@@ -99,7 +99,7 @@ class Crop:
         self.places, self.there = ring_of(self.box, grey)
 
     def ring(self, values: Tensor) -> Tensor:
-        """Return the outermost pixels, where ``there``, (B, H, W) -> (B, 2 H + 2 W)."""
+        """Return the outermost pixels, (B, H, W) -> (B, 2 H + 2 W); only those marked by ``there`` are valid."""
         return values.flatten(1).gather(1, self.places)
 
     def extremes(self, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,7 +107,7 @@ class Crop:
         return extremes(value.flatten(1), self.inside.flatten(1))
 
     def stand_out(self, grey: Tensor, ground: str) -> tuple[Tensor, Tensor]:
-        """Bring the background to 0 and the stain above it: (B, H, W) -> the same, and its 99.5th percentile, (B, 1, 1)."""
+        """Shift the background to 0 and the stain above it: (B, H, W) -> (B, H, W), and its 99.5th percentile, (B, 1, 1)."""
         value = grey - percentile(self.ring(grey), self.there, 50)
         low, high = self.extremes(value)
         if ground == "auto":
@@ -116,11 +116,15 @@ class Crop:
         return (-value, -low) if ground == "light" else (value, high)
 
     def foreground(self, value: Tensor, bright: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the foreground, it dilated until its pieces are whole, (B, H, W) bool both, and by how many steps, (B, 1, 1).
+        """Find the foreground.
 
         Args:
             value: (B, H, W) float32, the background at 0.
             bright: (B, 1, 1) float32, its 99.5th percentile.
+
+        Returns:
+            The foreground, (B, H, W) bool; the foreground dilated until its pieces are whole, (B, H, W) bool; and the number of
+            dilation steps, (B, 1, 1).
         """
         edge = self.ring(value)
         grainy = 2 * ((edge != 0) & self.there).sum(1) > self.there.sum(1)
@@ -137,11 +141,11 @@ class Crop:
         return mask, grow(mask, steps) & self.inside, steps
 
     def fit_plane(self, value: Tensor, near: Tensor, bright: Tensor) -> Tensor:
-        """Return how the background rises and falls across each crop, (B, H, W) float32; 0 where it is even, or little is seen.
+        """Return the slope of the background across each crop, (B, H, W) float32; 0 if it is even or too little of it is seen.
 
         Args:
             value: (B, H, W) float32.
-            near: (B, H, W) bool, the foreground and its surroundings.
+            near: (B, H, W) bool, the dilated foreground.
             bright: (B, 1, 1) float32, the contrast of the crop.
         """
         weight = (self.inside & ~near).double()
@@ -153,7 +157,7 @@ class Crop:
         n, sx, sy, sxx, syy = total(rows), total(columns * x), total(rows * y), total(columns * x**2), total(rows * y**2)
         sxy = total((weight * x).sum(2, keepdim=True) * y)
         b, bx, by = total(seen), total(seen.sum(1, keepdim=True) * x), total(seen.sum(2, keepdim=True) * y)
-        # Cramer's rule; the determinants of two that it is made of.
+        # Cramer's rule, from 2x2 determinants.
         xx_yy, x_yy, x_xy = sxx * syy - sxy * sxy, sx * syy - sxy * sy, sx * sxy - sxx * sy
         bx_yy, bx_xy, x_by = bx * syy - sxy * by, bx * sxy - sxx * by, sx * by - bx * sy
         det = n * xx_yy - sx * x_yy + sy * x_xy
@@ -167,19 +171,19 @@ class Crop:
         return torch.where(uneven, flat + slope * x + rise * y, 0.0).float()
 
     def _rises(self, value: Tensor, near: Tensor, least: Tensor) -> Tensor:
-        """Say whether the outermost pixels that are not ``near`` differ by more than ``least``, (B, 1, 1) bool."""
+        """Return whether the outermost pixels that are not ``near`` differ by more than ``least``, (B, 1, 1) bool."""
         edge, there = self.ring(value), self.there & ~self.ring(near)
         low, high = torch.where(there, edge, torch.inf).amin(1), torch.where(there, edge, -torch.inf).amax(1)
-        return (high - low).reshape(-1, 1, 1) > least  # -inf where there are none
+        return (high - low).reshape(-1, 1, 1) > least  # -inf if there are none
 
 
 def reach_of(mask: Tensor) -> Tensor:
-    """Return by how many steps masks (B, H, W) bool are dilated to find their pieces, (B, 1, 1) float64."""
+    """Return the number of steps by which masks, (B, H, W) bool, are dilated to find their pieces, (B, 1, 1) float64."""
     return torch.round(REACH * torch.sqrt(total(mask).double())).clamp(1, MOST_REACH)
 
 
 def grow(mask: Tensor, steps: Tensor) -> Tensor:
-    """Dilate each mask, (B, H, W) bool, by a square of ``2 steps + 1`` pixels; ``steps`` is (B, 1, 1), 6 at most."""
+    """Dilate each mask, (B, H, W) bool, by a square with a side of ``2 steps + 1`` pixels; ``steps``: (B, 1, 1), at most 6."""
     near = mask.float()
     for done in range(MOST_REACH):
         near = torch.where(steps > done, functional.max_pool2d(near[:, None], 3, 1, 1)[:, 0], near)

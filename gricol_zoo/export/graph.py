@@ -1,4 +1,4 @@
-"""What is exported: one network from grey pixels to logits, with polarity to a second output, and what its reader must know."""
+"""The exported network, from grey pixels to logits (and polarity as a second output), and the metadata for its reader."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ FORMAT = "1"
 
 
 class PortableModel(nn.Module):
-    """(B, H, W) grey images -> (B, classes) float32 logits: the lower branch, in fp32, batch-norm folded.
+    """The lower branch in fp32 with folded batch-norm: (B, H, W) grey images -> (B, classes) float32 logits.
 
-    A model with polarity gives a pair: also the probability that the short arm is up, (B,) float32.
+    A model with polarity returns a pair: the logits, and the probability that the short arm is up, (B,) float32.
 
     Args:
-        model: either form.
-        crops: make the canvas in the graph, of crops (float32 in 0..1, any H and W, all of a batch alike); else the input is
-            uint8 canvases of the model's own size, as ``load_canvases`` gives them. Crops that are turned or centred may have a
-            scale each, (B,) float32.
+        model: a model in its full or deployed form.
+        crops: whether to make the canvas in the graph, from crops (float32 in 0..1, any H and W, the same within a batch). Else
+            the input is uint8 canvases of the model's own size, as ``load_canvases`` returns them. If crops are rotated or
+            centred, each may have a scale, (B,) float32.
 
     Raises:
-        GricolZooError: a model that ``optimize`` made.
+        GricolZooError: the model was changed by ``optimize``.
     """
 
     def __init__(self, model: GridModel | DeployedModel, crops: bool = False) -> None:
@@ -49,7 +49,7 @@ class PortableModel(nn.Module):
         self.canvas = CanvasInGraph(net.spec.preprocess, net.spec.image_size) if crops else None
 
     def forward(self, images: Tensor, scale: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """(B, H, W), and perhaps (B,) -> (B, classes), or that and (B,)."""
+        """Return logits, (B, classes), of images, (B, H, W); with polarity, also the probability, (B,). ``scale`` is (B,)."""
         if self.canvas is not None:
             images = self.canvas(images, scale)
         inputs = normalise(images, self.net.spec)
@@ -57,35 +57,35 @@ class PortableModel(nn.Module):
 
     @property
     def has_polarity(self) -> bool:
-        """Whether it has the second output."""
+        """Whether the network has the second output."""
         return self.net.polarity and self.net.num_classes > 0
 
     @property
     def inputs(self) -> list[str]:
-        """What its inputs are called in a file."""
+        """The names of the inputs in a file."""
         return [IMAGES, SCALE] if self.canvas is not None and self.canvas.scales else [IMAGES]
 
     @property
     def outputs(self) -> list[str]:
-        """What its outputs are called in a file."""
+        """The names of the outputs in a file."""
         return [LOGITS, SHORT_ARM_UP] if self.has_polarity else [LOGITS]
 
     @property
     def example(self) -> tuple[Tensor, ...]:
-        """Its inputs for two images."""
+        """Example inputs, a batch of two images."""
         height, width = self.net.spec.image_size
         if self.canvas is None:
             return (torch.zeros(2, height, width, dtype=torch.uint8),)
-        # Sizes that nothing else here has, so that no operator can take one for another.
+        # Sizes that occur nowhere else, so that the tracer cannot confuse dimensions.
         crops = torch.rand(2, 83, 61, generator=torch.Generator().manual_seed(0))
         return (crops, torch.ones(2)) if SCALE in self.inputs else (crops,)
 
 
 def trace(portable: PortableModel) -> Any:
-    """Return the network as a ``torch.export.ExportedProgram``: any batch, and any size of crops.
+    """Return the network as a ``torch.export.ExportedProgram`` for any batch size, and for any size of crops (8 to 4096).
 
     Raises:
-        GricolZooError: torch cannot, or only for one size of the batch.
+        GricolZooError: torch cannot export the network, or only for one batch size.
     """
     batch = {0: torch.export.Dim("batch")}
     sizes = dict(batch)
@@ -95,7 +95,7 @@ def trace(portable: PortableModel) -> Any:
     try:
         with torch.no_grad():
             return torch.export.export(portable, portable.example, dynamic_shapes=shapes, strict=False)
-    except Exception as error:  # whatever a third party's part stumbles over
+    except Exception as error:  # third-party parts can raise any exception
         name, reason = (
             portable.net.name or portable.net.spec.backbone,
             (str(error).strip() or type(error).__name__).splitlines()[0],
@@ -104,7 +104,7 @@ def trace(portable: PortableModel) -> Any:
 
 
 def file_metadata(portable: PortableModel, kind: str) -> dict[str, str]:
-    """Return what travels in the file: names to texts, of which those with structure are JSON."""
+    """Return the metadata of the file: name -> text; lists and mappings are JSON."""
     from gricol_zoo import __version__
 
     spec, info = portable.net.spec, portable.net.info

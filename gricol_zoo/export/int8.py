@@ -1,4 +1,4 @@
-"""From an fp32 ONNX file to an int8 one, by ONNX Runtime's static quantization (QDQ)."""
+"""Convert an fp32 ONNX file to int8 with ONNX Runtime's static quantization (QDQ)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Int8:
-    """What is quantized, and how; ``benchmarks/speed/export_checks.py`` measures what each is worth.
+    """Settings of the quantization; ``benchmarks/speed/export_checks.py`` measures the effect of each.
 
     Attributes:
-        operators: of ONNX. With the ReLU a convolution's output is rounded after it, where half the range is no longer needed.
-        seven_bits: of eight, for weights: on processors without VNNI two products of eight bits overflow the 16 that they are
-            added in, and the answers would depend on the machine.
-        mean_ranges: an activation's range is the mean over the calibration's batches, not the extremes of all of them.
+        operators: ONNX operators to quantize. With Relu among them, the output of a convolution is rounded after the ReLU,
+            where half of the range is no longer needed.
+        seven_bits: use seven of eight bits for weights. On CPUs without VNNI the sum of two 8-bit products overflows its 16
+            bits, so results would depend on the machine.
+        mean_ranges: take the mean range of an activation over the calibration batches, instead of the extremes of all batches.
     """
 
     operators: tuple[str, ...] = ("Conv", "Relu", "Add", "MaxPool")
@@ -30,19 +31,19 @@ class Int8:
 
 
 def quantize(source: Path, target: Path, canvases: np.ndarray, how: Int8 = Int8()) -> None:
-    """Write ``source`` in 8 bits: activations uint8, weights int8 with a scale a channel; the rest stays in fp32.
+    """Quantize ``source`` to 8 bits: activations uint8, weights int8 with one scale per channel; the rest stays in fp32.
 
     Args:
         source: an fp32 ONNX file.
-        target: what to write.
-        canvases: (n, H, W) uint8 of training images, whose activations set the scales.
-        how: what is quantized.
+        target: the file to write.
+        canvases: (n, H, W) uint8, training images whose activations set the scales.
+        how: settings of the quantization.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Batches(CalibrationDataReader):
-        """Canvases, as the calibration asks for them."""
+        """Batches of canvases for the calibration."""
 
         def __init__(self) -> None:
             starts = range(0, len(canvases), BATCH)
@@ -55,7 +56,7 @@ def quantize(source: Path, target: Path, canvases: np.ndarray, how: Int8 = Int8(
     prepared = target.with_name(f"{target.stem}.prepared.onnx")
     logger = logging.getLogger()
     before = logger.level
-    logger.setLevel(logging.ERROR)  # it recommends on the root logger what has just been done
+    logger.setLevel(logging.ERROR)  # onnxruntime recommends, on the root logger, the preprocessing that is done here
     try:
         quant_pre_process(str(source), str(prepared))
         quantize_static(

@@ -1,7 +1,7 @@
-"""What is measured in a graph, of each image of a batch: percentiles, boxes, and how a chromosome lies.
+"""Measure each image of a batch in a graph: percentiles, boxes, and the pose of a chromosome.
 
-What there is one of an image is (B, 1, 1), to be used with images (B, H, W). Sums and positions are in float64 where numpy's
-are, so that they round as there.
+A value per image has the shape (B, 1, 1), to broadcast with images (B, H, W). Sums and positions are in float64 where they are
+in numpy, so that they round in the same way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class Box(NamedTuple):
-    """Rows and columns of each image, the last ones included: (B, 1, 1) int64 each."""
+    """A box in each image: its first and last rows and columns, inclusive, (B, 1, 1) int64 each."""
 
     top: Tensor
     bottom: Tensor
@@ -22,25 +22,25 @@ class Box(NamedTuple):
 
     @property
     def height(self) -> Tensor:
-        """How many rows it has, (B, 1, 1) int64."""
+        """The number of rows, (B, 1, 1) int64."""
         return self.bottom - self.top + 1
 
     @property
     def width(self) -> Tensor:
-        """How many columns it has, (B, 1, 1) int64."""
+        """The number of columns, (B, 1, 1) int64."""
         return self.right - self.left + 1
 
     def inside(self, values: Tensor) -> Tensor:
-        """Return which pixels of images (B, H, W) lie in it, (B, H, W) bool."""
+        """Return which pixels of images (B, H, W) are in the box, (B, H, W) bool."""
         rows, columns = axes(values, torch.int64)
         return (rows >= self.top) & (rows <= self.bottom) & (columns >= self.left) & (columns <= self.right)
 
 
 class Pose(NamedTuple):
-    """Where the chromosome of each image lies in a box, (B, 1, 1) float64 each; see ``gricol_zoo.data.preprocess.Pose``.
+    """Pose of the chromosome of each image in its box, (B, 1, 1) float64 each; see ``gricol_zoo.data.preprocess.Pose``.
 
     Attributes:
-        area: pixels of its mask; with none the rest has no meaning.
+        area: number of pixels of its mask; if it is 0, the rest has no meaning.
         sin, cos: of the angle of its axis from the vertical.
         x, y: the middle of its extent.
         length, width: its extent along and across the axis.
@@ -56,13 +56,13 @@ class Pose(NamedTuple):
 
 
 def axes(values: Tensor, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
-    """Return the numbers of the rows of images (B, H, W), (1, H, 1), and those of their columns, (1, 1, W)."""
+    """Return the row numbers, (1, H, 1), and the column numbers, (1, 1, W), of images (B, H, W)."""
     rows, columns = (torch.arange(side, dtype=dtype) for side in values.shape[1:])
     return rows.reshape(1, -1, 1), columns.reshape(1, 1, -1)
 
 
 def percentile(values: Tensor, inside: Tensor, q: float) -> Tensor:
-    """Return the ``q`` percentile (linear) of what is inside, (B, n) and (B, n) bool -> (B, 1, 1); 0 where nothing is."""
+    """Return the ``q``-th percentile (linear) of the values inside a mask, (B, n) and (B, n) bool -> (B, 1, 1); 0 if empty."""
     ordered = torch.sort(torch.where(inside, values, torch.inf), dim=1).values
     count = inside.sum(1, keepdim=True)
     last = (count - 1).clamp_min(0)
@@ -74,7 +74,7 @@ def percentile(values: Tensor, inside: Tensor, q: float) -> Tensor:
 
 
 def percentile_99(values: Tensor, inside: Tensor) -> Tensor:
-    """Return the same as ``percentile`` of 99, sooner: no more than the largest hundredth is put in order."""
+    """Return the same as ``percentile`` with q = 99, but faster: only the largest hundredth of the values is sorted."""
     most = (values.shape[1] + 98) // 100 + 1
     ordered = torch.topk(torch.where(inside, values, -torch.inf), most, dim=1).values
     count = inside.sum(1, keepdim=True)
@@ -88,7 +88,7 @@ def percentile_99(values: Tensor, inside: Tensor) -> Tensor:
 
 
 def extremes(values: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the 0.5th and the 99.5th percentile of what is inside, to the pixel, (B, n) and (B, n) bool -> (B, 1, 1) each."""
+    """Return the 0.5th and the 99.5th percentile inside a mask, not interpolated: (B, n), (B, n) bool -> (B, 1, 1) each."""
     rank = torch.round(0.005 * (inside.sum(1, keepdim=True) - 1).double()).long()
     most = (values.shape[1] + 99) // 200 + 1
 
@@ -106,7 +106,7 @@ def whole(values: Tensor) -> Box:
 
 
 def box_of(mask: Tensor) -> Box:
-    """Return the rows and the columns that masks (B, H, W) bool reach; of an empty one some pixel."""
+    """Return the bounding boxes of masks, (B, H, W) bool; for an empty mask, the box of an arbitrary pixel."""
     found = []
     for dim, place in zip((1, 2), axes(mask, torch.int64), strict=True):
         there = mask.any(3 - dim, keepdim=True)
@@ -116,10 +116,10 @@ def box_of(mask: Tensor) -> Box:
 
 
 def ring_of(box: Box, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Return places in images (B, H, W), row by row, and which of them are the outermost pixels of the box, corners twice.
+    """Return flat indices into images (B, H, W), and which of them are the outermost pixels of the box, with corners twice.
 
     Returns:
-        (B, 2 H + 2 W) int64, and the same as bool.
+        The indices, (B, 2 H + 2 W) int64, and a mask of the same shape, bool.
     """
     width = values.shape[2]
     top, bottom, left, right = (side.flatten(1) for side in box)
@@ -130,12 +130,12 @@ def ring_of(box: Box, values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pose_of(mask: Tensor, turn: bool, box: Box) -> Pose:
-    """Measure how what masks show lies in their boxes.
+    """Measure the pose of masks in their boxes.
 
     Args:
         mask: (B, H, W) bool.
-        turn: find the axis; else take the vertical for it.
-        box: its first pixel is the origin.
+        turn: whether to find the principal axis; else the vertical is used.
+        box: the box whose first pixel is the origin.
     """
     inside = mask.double()
     area = total(inside)
@@ -153,11 +153,11 @@ def pose_of(mask: Tensor, turn: bool, box: Box) -> Pose:
 def principal_axis(dx: Tensor, dy: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
     """Return sine and cosine of ``atan2(2 dx.dy, dy.dy - dx.dx) / 2``, (B, 1, 1) each, by half-angle formulas.
 
-    Of sine and cosine the larger is a root, and the smaller follows from their product, which loses no digits.
+    The larger of the two is computed as a square root, and the smaller from their product, which avoids cancellation.
     """
     skew, tall = 2 * total(inside * dx * dy), total(inside * (dy * dy - dx * dx))
     length = torch.sqrt(tall * tall + skew * skew)
-    tall, length = (torch.where(length > 0, one, 1.0) for one in (tall, length))  # what is as wide as long stands
+    tall, length = (torch.where(length > 0, one, 1.0) for one in (tall, length))  # without a long axis: upright
     larger = torch.sqrt((1 + tall.abs() / length).clamp(0, 2) / 2)
     smaller = skew.abs() / (2 * length * larger)
     upwards = tall >= 0
@@ -171,12 +171,12 @@ def total(values: Tensor) -> Tensor:
 
 
 def ratio(one: int, other: Tensor) -> Tensor:
-    """Return ``one / other`` as Python rounds it; torch would multiply by the reciprocal."""
+    """Return ``one / other`` rounded as in Python; torch would multiply by the reciprocal."""
     return torch.full_like(other, one) / other
 
 
 def extent(place: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the lowest and the highest place inside the mask, (B, 1, 1) each; 0 and 0 where nothing is."""
+    """Return the lowest and the highest position inside the mask, (B, 1, 1) each; 0 and 0 if it is empty."""
     low, high = (
         torch.where(mask, place, 1e9).amin((1, 2), keepdim=True),
         torch.where(mask, place, -1e9).amax((1, 2), keepdim=True),
@@ -185,5 +185,5 @@ def extent(place: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def fitting(pose: Pose, scale: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return the scales, (B, 1, 1) float64, or smaller ones by which the chromosomes fit ``size`` with a pixel to spare."""
+    """Return the scales, (B, 1, 1) float64, or smaller ones at which the chromosomes fit ``size`` with one pixel to spare."""
     return torch.minimum(torch.minimum(ratio(size[0] - 2, pose.length), ratio(size[1] - 2, pose.width)), scale)

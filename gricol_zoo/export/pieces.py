@@ -1,7 +1,7 @@
-"""Which pieces of a foreground belong to the chromosome, in a graph: ``main_piece`` of ``data/pieces.py`` once more.
+"""Select the pieces of a foreground that belong to the chromosome, in a graph: ``main_piece`` of ``data/pieces.py``.
 
-All pieces are looked at together. A piece goes by its first pixel, row by row. What is said of a piece as a whole is gathered
-there by a scatter, and is brought back to its pixels by a gather.
+All pieces are processed together. A piece is identified by its first pixel in row-major order. Values of a whole piece are
+collected at that pixel by a scatter, and are returned to its pixels by a gather.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from gricol_zoo.data.pieces import ASIDE, CRUMB, FAR, GAP
 from gricol_zoo.export.measure import Box, axes, principal_axis, total
 
 HOOKS = 12
-"""Rounds in which pieces are labelled. A chromosome takes up to three. Each round joins every part of a piece to one beside it
-at least, so that few do for any piece: the longest spirals, mazes and combs of 60x60 pixels take 6, of 600x600 pixels 10, of
-1500x1500 pixels 11."""
+"""Number of rounds in which pieces are labelled. A chromosome takes up to three. Each round joins every part of a piece with at
+least one adjacent part, so few rounds are enough for any piece: the longest spirals, mazes and combs take 6 rounds at 60x60
+pixels, 10 at 600x600 pixels, and 11 at 1500x1500 pixels."""
 
 
 def label(near: Tensor) -> Tensor:
-    """Return for each pixel of a mask which pixel is the first of its piece; neighbours at the corners count.
+    """Return the first pixel of its piece (8-connectivity) for each pixel of a mask.
 
-    Each pixel names one before it in its piece, at first itself. In each round it takes the earliest name around it, the pixel
-    that it had named hears of that name too, and it takes the name of the one that it names, twice.
+    Each pixel stores the index of an earlier pixel of its piece, at first its own. In each round it takes the smallest index
+    stored around it, passes that index on to the pixel whose index it had stored, and then twice replaces its index by the
+    index stored at that pixel.
 
     Args:
         near: (B, H, W) bool.
 
     Returns:
-        (B, H W) int64, a place in an image row by row; where the mask is not, its own.
+        (B, H W) int64, indices of pixels in row-major order; a pixel outside the mask has its own index.
     """
     height, width = near.shape[1], near.shape[2]
     own = torch.arange(height * width)[None].expand(near.shape[0], -1)
@@ -45,13 +46,13 @@ def label(near: Tensor) -> Tensor:
 
 
 def main_piece(value: Tensor, mask: Tensor, near: Tensor, box: Box) -> Tensor:
-    """Return the surroundings of the foreground without what does not belong to the chromosome, (B, H, W) bool.
+    """Return the dilated foreground of the chromosome alone, (B, H, W) bool.
 
     Args:
-        value: (B, H, W) float32.
+        value: (B, H, W) float32, the background at 0.
         mask: (B, H, W) bool, the foreground.
-        near: (B, H, W) bool, it dilated.
-        box: of each crop; what touches its edges may be a neighbour's.
+        near: (B, H, W) bool, the dilated foreground.
+        box: of each crop; a piece that touches its edges may belong to a neighbour.
     """
     pieces, flat = Pieces(label(near), mask), near.flatten(1)
     place = torch.arange(flat.shape[1])[None]
@@ -64,7 +65,7 @@ def main_piece(value: Tensor, mask: Tensor, near: Tensor, box: Box) -> Tensor:
 
 
 class Pieces:
-    """The pieces of a foreground. What is said of one stands at its first pixel; elsewhere it has no meaning.
+    """The pieces of a foreground. The value of a piece is stored at its first pixel; values at other pixels have no meaning.
 
     Args:
         labels: (B, n) int64, the first pixel of the piece of each pixel.
@@ -75,17 +76,17 @@ class Pieces:
         self.labels, self.mask, self.flat = labels, mask, mask.flatten(1)
 
     def sums(self, values: Tensor) -> Tensor:
-        """Return sums over the foreground of each piece, (B, n) -> (B, n)."""
+        """Return the sum of the values over the foreground of each piece, (B, n) -> (B, n)."""
         return torch.zeros_like(values).scatter_add(1, self.labels, torch.where(self.flat, values, 0.0))
 
     def ends(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the least and the largest of each piece, (B, n) -> (B, n) both."""
+        """Return the smallest and the largest value in each piece, (B, n) -> (B, n) each."""
         far = torch.full_like(values, torch.inf)
         least = far.scatter_reduce(1, self.labels, torch.where(self.flat, values, torch.inf), "amin")
         return least, (-far).scatter_reduce(1, self.labels, torch.where(self.flat, values, -torch.inf), "amax")
 
     def owned_by(self, main: Tensor, box: Box) -> Tensor:
-        """Say whether pieces are part of the chromosome, as ``Body.owns`` of ``data/pieces.py`` does, (B, n) bool.
+        """Return whether pieces are part of the chromosome, like ``Body.owns`` of ``data/pieces.py``, (B, n) bool.
 
         Args:
             main: (B, 1) int64, the first pixel of the main piece.
@@ -104,7 +105,7 @@ class Pieces:
         return in_line & ~((low < middle) & (middle < high)) & ~self._from_outside(body, box)
 
     def _turned(self, body: Tensor) -> tuple[Tensor, Tensor]:
-        """Return where pixels lie along the axis of a mask (B, H, W) bool and across it, from its middle, (B, n) float64."""
+        """Return positions of pixels along and across the axis of a mask (B, H, W), from its middle: (B, n) float64 each."""
         inside = body.double()
         some, (ys, xs) = total(inside).clamp_min(1), axes(body)
         dx, dy = (axis - total(inside * axis) / some for axis in (xs, ys))
@@ -112,7 +113,7 @@ class Pieces:
         return (sin * dx + cos * dy).flatten(1), (cos * dx - sin * dy).flatten(1)
 
     def _from_outside(self, body: Tensor, box: Box) -> Tensor:
-        """Say whether pieces touch an edge of the crop that the body touches too, or any where it touches none, (B, n) bool."""
+        """Return whether pieces touch an edge that the body touches too, or any edge if it touches none, (B, n) bool."""
         rows, columns = axes(body, torch.int64)
         edges = [rows == box.top, rows == box.bottom, columns == box.left, columns == box.right]
         touched = [(body & edge).any(2, keepdim=True).any(1, keepdim=True) for edge in edges]

@@ -1,4 +1,4 @@
-"""Run an exported file, by ONNX Runtime or by torch: ``open_exported(file).logits(images)``."""
+"""Run an exported file with ONNX Runtime or torch: ``open_exported(file).logits(images)``."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from gricol_zoo.errors import GricolZooError
 
 DESCRIPTION = "gricol_zoo.json"  # inside a pt2 file
 CANVASES, CROPS = "canvases", "crops"
-"""What a file takes: uint8 canvases of the model's size, or float32 grey crops of any size."""
+"""Kinds of input: uint8 canvases of the model's size, or float32 grey crops of any size."""
 IMAGES, SCALE = "images", "scale"
-"""What its inputs are called: the images, (B, H, W); of a file that makes the canvas of turned or centred crops also what a
-pixel of each is to be multiplied by, (B,)."""
+"""Names of the inputs: the images, (B, H, W), and, in a file that makes the canvas from rotated or centred crops, the scale
+factors, (B,)."""
 LOGITS, SHORT_ARM_UP = "logits", "short_arm_up"
-"""What a file gives: logits, (B, classes); of a model with polarity also the probability, (B,), that the short arm is up."""
+"""Names of the outputs: logits, (B, classes), and, with polarity, the probability that the short arm is up, (B,)."""
 Run = Callable[[dict[str, np.ndarray], Sequence[str]], Sequence[np.ndarray]]
-"""Inputs by name, and the names of the outputs that are wanted -> those outputs."""
+"""Function: inputs by name, and names of the requested outputs -> these outputs."""
 Scale = float | Sequence[float] | np.ndarray
-"""What a crop pixel is multiplied by, for all images or for each, (B,)."""
+"""Scale factor of the crops, one for all images or one for each, (B,)."""
 
 
 class ExportedModel:
     """An exported model that is ready to run.
 
     Attributes:
-        info: what the file says of itself (docs/reference/files.md).
+        info: the metadata of the file (docs/reference/files.md).
         labels: one name per class.
         image_size: (height, width) of the canvas.
-        takes_crops: whether it makes the canvas itself.
-        inputs: what it takes, "images" first.
-        outputs: what it gives, "logits" first.
+        takes_crops: whether the file makes the canvas itself.
+        inputs: names of its inputs, "images" first.
+        outputs: names of its outputs, "logits" first.
     """
 
     def __init__(self, info: dict[str, str], run: Run) -> None:
@@ -42,33 +42,33 @@ class ExportedModel:
         self.labels: tuple[str, ...] = tuple(json.loads(info["labels"]))
         self.image_size: tuple[int, int] = tuple(json.loads(info["image_size"]))
         self.takes_crops = info["input"] == CROPS
-        # Older files do not say these.
+        # Older files do not have these fields.
         self.inputs: tuple[str, ...] = tuple(json.loads(info.get("inputs", f'["{IMAGES}"]')))
         self.outputs: tuple[str, ...] = tuple(json.loads(info.get("outputs", f'["{LOGITS}"]')))
         self._run = run
 
     def logits(self, images: np.ndarray, scale: Scale | None = None) -> np.ndarray:
-        """(B, H, W) images -> (B, classes) float32 logits.
+        """Return the logits of images, (B, classes) float32.
 
         Args:
-            images: uint8 canvases, or float32 crops in 0..1 of one size.
-            scale: what a crop pixel is multiplied by to be as large as one of the training images, for all or for each, (B,);
-                none is 1.
+            images: (B, H, W), uint8 canvases, or float32 crops in 0..1 of one size.
+            scale: factor that brings the crops to the scale of the training images, one for all or one for each, (B,); None
+                for 1.
 
         Raises:
-            GricolZooError: a scale that is no positive number, or not one for each image, or that this file does not take.
+            GricolZooError: the scale is not positive, has the wrong shape, or is not supported by this file.
         """
         return self._run(self._prepared(images, scale), (LOGITS,))[0]
 
     def both(self, images: np.ndarray, scale: Scale | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """(B, H, W) images -> (B, classes) float32 logits, and (B,) float32 the probability that the short arm is up.
+        """Return the logits, (B, classes) float32, and the probability that the short arm is up, (B,) float32.
 
         Args:
             images: as for ``logits``.
             scale: as for ``logits``.
 
         Raises:
-            GricolZooError: the file is of a model without polarity; or a scale as for ``logits``.
+            GricolZooError: the file has no polarity, or the scale cannot be used (see ``logits``).
         """
         if SHORT_ARM_UP not in self.outputs:
             raise GricolZooError(
@@ -83,17 +83,17 @@ class ExportedModel:
             given[SCALE] = _one_each(1.0 if scale is None else scale, len(images))
         elif scale is not None:
             raise GricolZooError(
-                "This exported model takes no `scale`: it does not contain the preparation of turned or centred crops. "
+                "This exported model takes no `scale`: it does not contain the preparation of rotated or centred crops. "
                 "Scale the images beforehand, or export the model with the preprocessing in the graph."
             )
         return given
 
 
 def _one_each(scale: Scale, count: int) -> np.ndarray:
-    """Return a scale for each of ``count`` images, (count,) float32, positive.
+    """Return the scale of each of ``count`` images, (count,) float32.
 
     Raises:
-        GricolZooError: as ``ExportedModel.logits``.
+        GricolZooError: the scale is not positive, or has the wrong shape.
     """
     found = np.asarray(scale, np.float32)
     if found.shape not in ((), (count,)):
@@ -108,10 +108,11 @@ def open_exported(file: str | Path, threads: int = 0) -> ExportedModel:
 
     Args:
         file: .onnx or .pt2.
-        threads: of ONNX Runtime; 0 takes all cores.
+        threads: number of threads of ONNX Runtime; 0 takes all cores.
 
     Raises:
-        GricolZooError: not such a file.
+        GricolZooError: there is no such file, or it is not a file of ``export_model``.
+        ModuleNotFoundError: ONNX Runtime is not installed.
     """
     file = Path(file)
     if not file.is_file():
@@ -121,7 +122,7 @@ def open_exported(file: str | Path, threads: int = 0) -> ExportedModel:
         return ExportedModel(info, run)
     except ModuleNotFoundError:
         raise
-    except Exception as error:  # each library has errors of its own
+    except Exception as error:  # each library raises its own errors
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise GricolZooError(f"{file} is not a readable model exported by gricol_zoo: {reason}") from error
 

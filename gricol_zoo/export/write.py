@@ -1,4 +1,4 @@
-"""Write a model to a file for other runtimes; the file appears only if it answers as the model in Python does."""
+"""Export a model to a file for other runtimes; the file is only written if its results agree with the model in Python."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gricol_zoo.factory import GridModel
 from gricol_zoo.models.deployed import DeployedModel
 
 FORMATS = {"onnx": ".onnx", "pt2": ".pt2", "int8": ".onnx"}
-"""Format -> how its file ends."""
+"""Format -> suffix of its file."""
 OPSET = 18
 
 
@@ -35,26 +35,26 @@ def export_model(
     check: Sequence[np.ndarray] = (),
     calibrate: Sequence[np.ndarray] = (),
 ) -> Agreement:
-    """Write a model's lower branch, with a dynamic batch, and compare it with the model in Python.
+    """Export the lower branch of a model with a dynamic batch size, and compare it with the model in Python.
 
-    The file's input is ``images``, (B, H, W); its output is ``logits``, (B, classes). A file that makes the canvas of turned or
-    centred crops has a second input ``scale``, (B,): what a crop pixel is multiplied by to be as large as one of the training
+    The file has the input ``images``, (B, H, W), and the output ``logits``, (B, classes). A file that makes the canvas from
+    rotated or centred crops has a second input ``scale``, (B,): the factor that brings each crop to the scale of the training
     images. The file of a model with polarity has a second output ``short_arm_up``, (B,).
 
     Args:
-        model: either form, with or without weights.
-        file: to write; ".onnx" or ".pt2".
-        format: "onnx", "pt2" or "int8" (ONNX, 8 bits).
-        crops: take crops and make the canvas in the graph, instead of taking canvases.
-        check: crops to compare on, (H, W) float32 in 0..1 each; none takes 48 synthetic ones.
+        model: a model in its full or deployed form, with or without weights.
+        file: the file to write; ".onnx", or ".pt2" for pt2.
+        format: "onnx", "pt2" or "int8" (8-bit ONNX).
+        crops: whether to take crops and make the canvas in the graph, instead of taking canvases.
+        check: crops for the comparison, (H, W) float32 in 0..1 each; if empty, 48 synthetic ones are used.
         calibrate: crops of training images, for int8.
 
     Returns:
-        How the file compares.
+        The comparison of the file with the model.
 
     Raises:
-        GricolZooError: a format or ending that does not exist, a model that cannot be exported, int8 without images, or a file
-            that would answer otherwise than the model.
+        GricolZooError: the format is unknown, the suffix does not fit it, the model cannot be exported, int8 has no images or
+            includes the preprocessing, or the results of the file do not agree with the model. No file is written then.
     """
     file = Path(file)
     if format not in FORMATS:
@@ -88,9 +88,9 @@ def write_onnx(program: Any, file: Path, info: Mapping[str, str]) -> None:
     """Write a traced network as an ONNX file.
 
     Args:
-        program: as ``torch.export.export`` gives it.
-        file: to write.
-        info: what travels in the file, names to texts; "inputs" and "outputs" are JSON lists of their names.
+        program: as ``torch.export.export`` returns it.
+        file: the file to write.
+        info: the metadata of the file, name -> text; "inputs" and "outputs" are JSON lists of their names.
     """
     import onnx
     import torch
@@ -121,7 +121,7 @@ def _write_pt2(program: Any, file: Path, info: dict[str, str]) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep exporters from telling of their steps."""
+    """Suppress the warnings and the output of exporters."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield

@@ -126,7 +126,7 @@ def test_each_image_once_after_a_killed_worker(cluster, crops, alone, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("in.parquet", "crops"), "Give Parquet files alone"),
+        (("in.parquet", "crops"), "cannot be mixed"),
         (("bad.parquet",), "cannot be read as Parquet"),
         (("other.parquet",), "to have a column 'image' of images, but it has path"),
     ],

@@ -23,7 +23,7 @@ def test_demo_gets_forty_of_46_on_average(cells):
 
 def test_demo_prints_and_draws(tmp_path):
     text = demo(0, 40, 0.02, tmp_path / "new" / "demo.png")
-    assert "of 46 right: synthetic cell, seed 0, bend up to 40 degrees, noise 0.02" in text
+    assert "of 46 correct: synthetic cell, seed 0, bend up to 40 degrees, noise 0.02" in text
     assert "Gflops (multiply-adds)" in text
     assert len([line for line in text.splitlines() if line[:1].isdigit() or line[:1] in "XY"]) >= 46
     assert Image.open(tmp_path / "new" / "demo.png").size == (12 * 104, 4 * 176)

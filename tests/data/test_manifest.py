@@ -126,5 +126,5 @@ def test_a_split_reads_alike_and_its_names_in_every_form(encoding, delimiter, fo
 def test_a_manifest_under_nearly_its_name_is_said(name, folder):
     (folder / name).write_text("path,label\n0.png,1\n1.png,2\n")
     assert any(note.startswith(f"{name} was not read: save it as manifest.csv") for note in open_images(folder).notes)
-    with pytest.raises(GricolZooError, match=re.escape(f"Not read, for its name is another: {name}.")):
+    with pytest.raises(GricolZooError, match=re.escape(f"Not read because of its name: {name}.")):
         open_images(folder, labels=True)

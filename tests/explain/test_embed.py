@@ -216,7 +216,7 @@ def test_images_of_the_training_are_named(chromosomes, tmp_path, capsys):
     model.info = {"training": {"groups": ["c00", "c01"]}}
     model.save_pretrained(tmp_path / "run")
     assert run("embed", "--data", chromosomes, "--model", tmp_path / "run", "--out", tmp_path / "a.png") == 0
-    assert "trained on the cells of 6 images of this set" in capsys.readouterr().err
+    assert "trained on the cells of 6 images in this set" in capsys.readouterr().err
 
 
 def test_the_numbers_in_the_docs_are_the_committed_ones():

@@ -172,7 +172,7 @@ def test_a_file_without_a_scale_says_so():
     exported = ExportedModel(info, lambda given, wanted: [np.full((len(given["images"]), 2), float(len(given)))])
     assert exported.inputs == ("images",)
     assert exported.logits(np.zeros((3, 9, 9))).tolist() == [[1, 1]] * 3
-    with pytest.raises(GricolZooError, match="takes no `scale`: it does not contain the preparation of turned"):
+    with pytest.raises(GricolZooError, match="takes no `scale`: it does not contain the preparation of rotated"):
         exported.logits(np.zeros((3, 9, 9)), 1.0)
     paper = create_model("r50half", **SMALL)
     assert [PortableModel(paper, crops).inputs for crops in (False, True)] == [["images"], ["images"]]

@@ -350,8 +350,8 @@ def test_what_a_spreadsheet_takes_for_a_formula_is_text(model, tmp_path):
     ("options", "said"),
     [
         (("--engine", "ray", "--shards", "out"), "writes one file"),
-        (("--engine", "ray", "--device", "cuda", "--out", "o.csv"), "computes on processors"),
-        (("--out", "o.parquet"), "Parquet is read and written by --engine ray alone"),
+        (("--engine", "ray", "--device", "cuda", "--out", "o.csv"), "runs on CPUs"),
+        (("--out", "o.parquet"), "Only --engine ray reads and writes Parquet"),
         (("--engine", "ray", "--out", "o.csv"), "The engine ray is not installed. Run: pip install 'gricol_zoo[ray]'"),
     ],
 )

@@ -73,7 +73,7 @@ def test_classes_alone_are_compared_and_that_is_said(data, tmp_path, torch_alone
     record.write_text(json.dumps(as_elsewhere(data, **options)))
     assert run("verify", record) == 0
     said = capsys.readouterr().out
-    assert f"compared by fp32 on torch, classes only: {why}" in said
+    assert f"compared in fp32 on torch, classes only: {why}" in said
     assert "the same classes" in said
     assert all(name in said for name in NUMBERS)
 

@@ -104,7 +104,7 @@ def test_renamed_images_are_known_again(trained, renamed):
 
 def test_validate_says_so(trained, renamed, tmp_path, capsys):
     assert run("validate", "--data", renamed.store.root, "--model", trained, "--out", tmp_path / "r.json") == 0
-    assert "warning: 18 images seen in training, by the pixels" in capsys.readouterr().err
+    assert "warning: 18 images seen in training (same pixels)" in capsys.readouterr().err
     assert json.loads((tmp_path / "r.json").read_text())["seen_in_training"] == 18
 
 
