@@ -11,6 +11,7 @@ Writes, with their .md:
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import tempfile
 import time
@@ -97,7 +98,9 @@ def on_ray(data: Path, images: int, folder: Path) -> list[dict[str, Any]]:
     from gricol_zoo.bulk.columns import ColumnClassifier
     from gricol_zoo.bulk.ray_data import How, predict
 
-    ray.init(num_cpus=2, object_store_memory=100 * 2**20, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(
+        num_cpus=2, object_store_memory=100 * 2**20, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+    )
     sizes = images // 4, images
     zips = {count: some_of(data, count, folder) for count in sizes}
     classify = ColumnClassifier(HEAVY, threads=1)
