@@ -65,6 +65,7 @@ def test_help_needs_no_torch():
     assert "numpy" not in modules
 
 
+@pytest.mark.slow
 def test_bridge_comes_by_itself_where_timm_is_loaded():
     assert "gricol_zoo.timm_bridge" in loaded_by("import timm, gricol_zoo")
     assert "timm" not in loaded_by("import gricol_zoo; gricol_zoo.list_models()")

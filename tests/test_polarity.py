@@ -421,6 +421,7 @@ def test_int8_keeps_the_classifier(trained_like, tmp_path):
     np.testing.assert_allclose(up, found.up_after, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_file_without_says_so(tmp_path):
     model = create_model("r18half_128", image_size=(64, 64)).eval()
     for ending in ("onnx", "pt2"):
@@ -440,6 +441,7 @@ def test_a_file_without_says_so(tmp_path):
         exported.both(np.zeros((1, 64, 64), np.uint8))
 
 
+@pytest.mark.slow
 def test_a_file_that_tells_another_polarity_is_not_kept(trained_like, tmp_path, monkeypatch):
     write = exporting.write_onnx
 
@@ -581,6 +583,7 @@ def test_a_training_learns_which_end_is_up(learned):
     assert ((up > 0.5) == arms_up(shown.records)).mean() >= 0.9
 
 
+@pytest.mark.slow
 def test_a_training_is_the_same_again(learned, tmp_path):
     _, images = learned
     split = split_for(images, 0)[1]

@@ -111,6 +111,7 @@ def test_ours_and_timms_run_on_another_runtime(name, runtime):
     torch.testing.assert_close(there, plain, rtol=1e-3, atol=1e-3 * float(plain.abs().max()))
 
 
+@pytest.mark.slow
 def test_a_network_that_answers_otherwise_there_is_refused(monkeypatch):
     monkeypatch.setattr(ENGINES["onnxruntime"], "open", lambda *_: lambda images: [np.ones((len(images), 4), np.float32)])
     net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()

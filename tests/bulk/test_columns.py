@@ -101,6 +101,7 @@ def test_it_travels_and_loads_the_model_there(model, batch, images):
     same(there(batch), expected(model, images))
 
 
+@pytest.mark.slow
 def test_it_computes_on_another_runtime(batch, model, images):
     classify = ColumnClassifier(DEFAULT_MODEL, runtime="onnxruntime", dtype="fp32")
     assert classify(batch)["prediction"] == [row["prediction"] for row in expected(model, images)]

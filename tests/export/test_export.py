@@ -102,7 +102,12 @@ def plain(model, tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("format", "crops"),
-    [("onnx", False), ("onnx", True), ("pt2", False), pytest.param("pt2", True, marks=pytest.mark.slow)],
+    [
+        ("onnx", False),
+        pytest.param("onnx", True, marks=pytest.mark.slow),
+        ("pt2", False),
+        pytest.param("pt2", True, marks=pytest.mark.slow),
+    ],
 )
 def test_a_file_says_what_it_is_and_answers_alike(model, format, crops, tmp_path):
     file = tmp_path / "new" / f"model.{format}"
@@ -231,6 +236,7 @@ def tampered(plain, monkeypatch):
     monkeypatch.setattr(exporting, "write_onnx", lambda program, file, info: onnx.save(graph, file))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tampered")
 def test_a_file_that_answers_otherwise_is_refused_and_not_kept(model, tmp_path, capsys):
     with pytest.raises(GricolZooError, match=r"does not match the Python model.*differ by up to 0.1.*Nothing was written"):

@@ -117,6 +117,7 @@ def test_a_killed_workers_shard_is_finished_by_another(data, expected, tmp_path)
     assert f"here {162 - done} images" in said  # a row that was cut counts as not done
 
 
+@pytest.mark.slow
 def test_stopped_and_gone_on_with(data, expected, tmp_path):
     part = tmp_path / "0.csv.part"
     run = start(data, tmp_path, *SLOWLY)

@@ -400,4 +400,4 @@ def test_signing_says_what_is_wrong(signed, folder, data, tmp_path, capsys):
     altered["chromosomes"][3]["assigned"] = ""
     signed.write_text(json.dumps(altered))
     assert run("sign", signed, "--key", tmp_path / "my.key") == 2
-    assert "not noted" in capsys.readouterr().err
+    assert "edits that are not recorded" in capsys.readouterr().err

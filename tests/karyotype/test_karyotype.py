@@ -518,6 +518,7 @@ def test_a_cell_of_another_camera_is_brought_to_size(cell, fine, measured, knowi
     assert row["warnings"] == "; ".join(line.removeprefix("warning: cell: ") for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["--scale", "2"], ["--scale", "2", "--preparation", "2"], ["--scale", "0.8765432109"]])
 def test_verify_goes_by_the_scale_and_preparation_of_the_record(cell, tmp_path, options, capsys):
     assert run("karyotype", cell[0], "--model", OLD_MODEL, "--out", tmp_path, *options) == 0
@@ -641,6 +642,7 @@ def doubled(source, folder, names=("crop 03.png",), copies=1):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prepared", ["1", "2"])
 def test_the_same_picture_twice(cell, tmp_path, prepared, capsys):
     folder = doubled(cell[0], tmp_path / "cell")

@@ -154,6 +154,7 @@ def test_it_is_checked_again_where_something_else_computes(change, model, monkey
     assert checks
 
 
+@pytest.mark.slow
 def test_an_altered_file_is_made_anew(model, own):
     runner = make_runner(model, "onnxruntime", "fp32")
     file = runner._file

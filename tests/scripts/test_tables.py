@@ -100,6 +100,7 @@ def test_runs_are_done_once_and_score_the_unseen_fold_alone(quick, tmp_path):
     assert len(read_csv(runs.runs_file("light", "qband"))) == 2
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(quick, tmp_path, monkeypatch):
     runs, folder, calls = quick
     seconds = iter(range(10**6))

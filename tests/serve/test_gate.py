@@ -178,7 +178,7 @@ def test_a_session_that_ended_is_not_made_again(tmp_path):
     sessions.get("a")
     sessions.end("a")
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(GricolZooError, match="Load it again"):
+    with pytest.raises(GricolZooError, match="Reload it"):
         sessions.get("a")
     assert list(tmp_path.iterdir()) == []
 
@@ -193,7 +193,7 @@ def test_a_tab_that_is_loaded_again_goes_on(tmp_path, monkeypatch):
     sessions.bind("b", token)
     time.sleep(0.3)
     assert sessions.get("b") is first
-    with pytest.raises(GricolZooError, match="Load it again"):
+    with pytest.raises(GricolZooError, match="Reload it"):
         sessions.get("a")
     sessions.bind("c", token)  # the same tab in a second window
     sessions.leave("b")

@@ -37,6 +37,7 @@ def other_class(tab, label):
     return int(tab.get_attribute(f".hit:not([data-label='{label}']):not([data-label=''])", "data-id"))
 
 
+@pytest.mark.slow
 def test_by_mouse(open_cell, tmp_path):
     tab = open_cell
     first, other = class_of(tab, 1), other_class(tab, class_of(tab, 1))
@@ -150,6 +151,7 @@ def test_by_keyboard_alone(open_cell):
     say(tab, "Checked by AB.")
 
 
+@pytest.mark.slow
 def test_a_reload_loses_nothing_and_another_tab_sees_nothing(open_cell, server):
     tab = open_cell
     asked = []

@@ -98,6 +98,7 @@ def read(file):
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", ["case", "image"])
 def test_pooled_scores_are_those_of_the_rows(finished, images, group):
     rows, folds = read(finished / group / "predictions.csv"), read(finished / group / "folds.csv")

@@ -41,6 +41,7 @@ def bad(tmp_path):
     return create_model(f"local-dir:{saved(tmp_path / 'bad', overflowing)}", pretrained=True)
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_no_number_is_an_error(bad, tmp_path, capsys):
     with pytest.raises(CorruptWeightsError, match="not finite"):
         classify(bad, np.random.default_rng(0).random((64, 48)).astype(np.float32))

@@ -205,7 +205,7 @@ def test_released_sidecars(file):
     assert said == {"images": len(data) // WIDTH, "sha256": file_sha256(file)}
     assert data == pack([data[start : start + WIDTH] for start in range(0, len(data), WIDTH)])
     assert len(data) <= MOST_BYTES
-    assert "can test whether it was trained on" in (file.parent / "README.md").read_text().replace("\n", " ")
+    assert "can test whether it was used for training" in (file.parent / "README.md").read_text().replace("\n", " ")
 
 
 def test_the_newest_weights_have_one():

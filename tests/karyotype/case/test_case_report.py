@@ -83,6 +83,7 @@ def test_the_page_runs_nothing_and_loads_nothing():
         assert "default-src 'none'" in page
 
 
+@pytest.mark.slow
 def test_a_pdf_takes_any_name_as_text(tmp_path):
     case = Case(HOSTILE, [made_up(f"{HOSTILE}{'long' * 300}", warnings=[HOSTILE * 20])])
     data = report_pdf(report_of(case, TIME), {})
