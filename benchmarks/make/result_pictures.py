@@ -190,13 +190,15 @@ def grid() -> Any:
 
 
 def speed_runtimes() -> Any:
-    """Draw the accuracy that int8 loses on val, by weights and runtime."""
-    lines: dict[str, list[Dot]] = {}
-    for row in rows_of("speed/runtimes_accuracy"):
-        if row["dtype"] == "int8" and row["lost"] != "":
-            dot = Dot(row["lost"], row["low"], row["high"], row["runtime"] == "onnxruntime")
-            lines.setdefault(row["name"], []).append(dot)
-    return draw_dots(lines, "points of accuracy lost by int8", ("ONNX Runtime", "OpenVINO"), zero=True)
+    """Draw how many times as fast as torch's model as created each model is on each runtime."""
+    rows = rows_of("speed/runtimes")
+    created = {row["model"]: row["infer_samples_per_sec"] for row in rows if row["form"] == "as is"}
+    bars = {
+        f"{row['model']}: {row['runtime']} {row['dtype']}": [row["infer_samples_per_sec"] / created[row["model"]]]
+        for row in rows
+        if row["form"] != "as is"
+    }
+    return draw_bars(bars, "times as fast as torch runs the model as created")
 
 
 FIGURES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
@@ -211,7 +213,7 @@ FIGURES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "speed": (speed, ("speed/speed",)),
     "speed-training": (speed_training, ("speed/training_step",)),
     "speed-exported": (speed_exported, ("speed/export_speed",)),
-    "speed-runtimes": (speed_runtimes, ("speed/runtimes_accuracy",)),
+    "speed-runtimes": (speed_runtimes, ("speed/runtimes",)),
 }
 """Page -> what draws its picture, and the result files that it reads."""
 

@@ -4,7 +4,7 @@
     python -m benchmarks.speed.runtimes --only accuracy --data FOLDER [--images 460]
 
 Writes, with their .md:
-- results/speed/runtimes.csv and runtimes.png: images per second, one image, share of the convolution peak, memory; as created,
+- results/speed/runtimes.csv: images per second, one image, share of the convolution peak, memory; as created,
   by `optimize`, by ONNX Runtime and by OpenVINO in the best precision of each and in int8, with timm's networks likewise;
 - results/speed/runtimes_ratios.csv: the ratios that have a target;
 - results/speed/runtimes_accuracy.csv: each released model on the val part of its split, by each runtime and precision. int8 is
@@ -18,11 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 from benchmarks.common import record
 from benchmarks.common.sets import open_part, tag_of
@@ -68,13 +64,12 @@ def subjects(name: str) -> Iterator[Subject]:
 
 
 def speed(groups: dict[int, tuple[str, ...]], rounds: int, memory: bool) -> list[dict[str, Any]]:
-    """Time every group in turn, and write the tables and the picture."""
+    """Time every group in turn, and write the tables."""
     rows = []
     for batch, names in groups.items():
         rows += benchmark([one for name in names for one in subjects(name)], batch_size=batch, rounds=rounds, memory=memory)
     record.write("speed/runtimes", rows, MARKDOWN)
     record.write("speed/runtimes_ratios", [{**row, **describe_machine()} for row in ratios(rows)], RATIOS)
-    picture(rows)
     return rows
 
 
@@ -102,28 +97,6 @@ def ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {"what": what, "ratio": round(ratio, 3), "aim": aim, "reached": "yes" if ratio >= aim else "no"}
         for what, ratio, aim in found
     ]
-
-
-def picture(rows: list[dict[str, Any]]) -> None:
-    """Draw the images per second of each model by each runtime."""
-    figure, axis = plt.subplots(figsize=(8, 0.24 * len(rows) + 1.2), layout="constrained")
-    names = list(dict.fromkeys(row["model"] for row in rows))
-    colors = {name: f"C{place}" for place, name in enumerate(names)}
-    places = [place + 0.6 * names.index(row["model"]) for place, row in enumerate(rows)]
-    values = [row["infer_samples_per_sec"] for row in rows]
-    bars = axis.barh(places, values, 0.8, color=[colors[row["model"]] for row in rows])
-    axis.bar_label(bars, [f"{value:.0f}" for value in values], padding=3, fontsize=7)
-    axis.set_yticks(places, [f"{row['model']}, {_how(row)}" for row in rows], fontsize=7)
-    axis.invert_yaxis()
-    axis.set_xscale("log")
-    axis.set_xlim(1, axis.get_xlim()[1] * 1.4)
-    axis.set_xlabel(f"images per second, log scale ({rows[0]['device']}, {rows[0]['threads']} threads, medians)", fontsize=8)
-    axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(record.RESULTS / "speed" / "runtimes.png", dpi=130)
-
-
-def _how(row: dict[str, Any]) -> str:
-    return "as created" if row["form"] == "as is" else f"{row['runtime']} {row['dtype']}"
 
 
 def accuracy(names: list[str], data: Path, most: int) -> None:
