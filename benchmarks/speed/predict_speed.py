@@ -96,7 +96,9 @@ def run_command(data: Path, model: str, out: Path, *more: str, what: str = "pred
     command = [sys.executable, "-m", "gricol_zoo", what, str(data), "--model", model, "--out", str(out), *more]
     started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", WATCHED, *command], capture_output=True, text=True, check=True)
-    return time.perf_counter() - started, float(done.stdout)
+    return time.perf_counter() - started, float(
+        done.stdout.split()[-1]
+    )  # the last line; above it stands what the command prints
 
 
 def whole_commands(data: Path, rounds: int, folder: Path) -> list[dict[str, Any]]:

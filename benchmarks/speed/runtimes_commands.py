@@ -60,7 +60,9 @@ def commands(data: Path, rounds: int, crops: int, folder: Path) -> list[dict[str
     runs: dict[str, Callable[[str], tuple[float, float]]] = {
         ONE: lambda runtime: run_command(one, MODEL, folder / "one.csv", "--runtime", runtime),
         MANY: lambda runtime: run_command(many, MODEL, folder / "many.csv", "--runtime", runtime),
-        CELL: lambda runtime: run_command(cell, MODEL, folder / "cell", "--runtime", runtime, what="karyotype"),
+        CELL: lambda runtime: run_command(
+            cell, MODEL, Path(tempfile.mkdtemp(dir=folder)) / "cell", "--runtime", runtime, what="karyotype"
+        ),
     }
     rows = []
     for runtime in RUNTIMES:
