@@ -58,7 +58,8 @@ COLUMNS = {
 
 def run(checkout: Path, *arguments: str) -> str:
     """Run Python in one thread with a checkout's package; return what it prints."""
-    settings = {**os.environ, "PYTHONPATH": str(checkout.resolve()), "OMP_NUM_THREADS": "1"}
+    # Without PYTHONSAFEPATH the folder that the benchmark is run from comes first, and both would be this checkout.
+    settings = {**os.environ, "PYTHONPATH": str(checkout.resolve()), "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, *arguments], env=settings, capture_output=True, text=True, check=True)
     return done.stdout
 
