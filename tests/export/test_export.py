@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from helpers.awake import awake, lower_branch_of, small_model
 from helpers.models import SMALL, WITH_TRUNK
 from helpers.synthetic import tiny_set
 from torch import nn
@@ -36,31 +37,14 @@ SLOW = {
 }
 
 
-def awake(model):
-    """Give batch-norms random weights and the statistics of images, so that logits differ as after training."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.0)
-            nn.init.uniform_(module.bias, -0.1, 0.1)
-            module.momentum = 1.0
-        elif isinstance(module, nn.Conv2d) and model.spec.backbone == "sharma2017":
-            nn.init.normal_(module.weight, std=1.0)  # otherwise its sigmoids give nearly the same for any input
-    with torch.no_grad():
-        model.train()(as_batch(canvases_of(model, synthetic_crops(12, 1)), model.spec))
-    return model.eval()
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Models and their files, by what is exported; names of one family share them."""
     known, folder = {}, tmp_path_factory.mktemp("exported")
 
     def make(name):
-        model = awake(create_model(name, **SMALL, **({"backbone_options": WITH_TRUNK[name]} if name in WITH_TRUNK else {})))
-        spec = model.spec
-        key = json.dumps(
-            [spec.backbone, spec.overview, spec.in_chans, dict(spec.backbone_options), spec.preprocess.mean, spec.polarity]
-        )
+        model = awake(small_model(name))
+        key = lower_branch_of(model.spec)
         if key not in known:
             portable = PortableModel(model)
             program, file = trace(portable), folder / f"{len(known)}.onnx"
