@@ -19,7 +19,7 @@ def awake(model):
             nn.init.uniform_(module.bias, -0.1, 0.1)
             module.momentum = 1.0
         elif isinstance(module, nn.Conv2d) and model.spec.backbone == "sharma2017":
-            nn.init.normal_(module.weight, std=0.3)  # with less its sigmoids give the same for any input; more multiplies rounding
+            nn.init.normal_(module.weight, std=0.3)  # less: the same for any input; more: rounding grows
     with torch.no_grad():
         model.train()(as_batch(canvases_of(model, synthetic_crops(12, 1)), model.spec))
     return model.eval()
