@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from gricol_zoo.commands.common import count_of
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.spec import DENVER_GROUPS
 from hub.results import RESULTS, ROOT, info_of, percent, reports, staged, table
@@ -43,7 +44,7 @@ def training(name: str) -> str:
     about, recipe = info["training"], info["training"]["recipe"]
     what = json.loads((ROOT / "benchmarks" / "recipes" / f"{name}.json").read_text())
     start = f", starting from `{what['init']}` (trained on Pki-3's train part)" if about["init_sha256"] else ""
-    return f"""Trained on the {about["images"]} images of the train part of `{about["split"]}`{start}: real images only, {recipe["epochs"]} epochs, seed
+    return f"""Trained on the {about["images"]} images of the train part of `{about["split"]}`{start}: real images only, {count_of(recipe["epochs"], "epoch")}, seed
 {recipe["seed"]}, commit {about["commit"]}. The released weights are the averaged weights after the last epoch; no checkpoint was selected.
 Recipe: `benchmarks/recipes/{name}.json`. To train them again: `python -m benchmarks.make.train_weights {name} --data FOLDER`. Temperature {info["temperature"]} and review threshold {info["review_threshold"]}
 were fitted on the val part ({info["val"]["images"]} images)."""
