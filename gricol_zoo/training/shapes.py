@@ -29,7 +29,7 @@ def measure_shapes(images: Tensor) -> Shapes:
     says that there was one, and the training goes on.
     """
     greys = _small(images)
-    found = _measure_each(greys.numpy())
+    found = _measure_each(list(greys.numpy()))
     errors = tuple(one if isinstance(one, str) else "" for one in found)
     if any(errors):
         text = "The mask or axis of some training images cannot be measured; the objective on shapes leaves these images out."
