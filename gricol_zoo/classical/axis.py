@@ -172,17 +172,23 @@ def cross_sections(line: np.ndarray, normal: np.ndarray, mask: np.ndarray, step:
         step: pixels between the places that are looked at.
     """
     reach = np.arange(0, max(mask.shape), step)
-    return _leaves(line, -normal, mask, reach) * step, _leaves(line, normal, mask, reach) * step
+    return _steps_inside(line, -normal, mask, reach) * step, _steps_inside(line, normal, mask, reach) * step
 
 
-def _leaves(line: np.ndarray, way: np.ndarray, mask: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """Return how many steps of ``reach`` each point of a line stays in the mask, (n,) float: half a step off the first outside.
+def _steps_inside(line: np.ndarray, direction: np.ndarray, mask: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Return after how many steps each point of a line leaves the mask, (n,) float: half a step before the first one outside.
 
-    Most chromosomes are left within a few pixels, so only points that are still inside are looked at further.
+    A few steps lead out of most chromosomes, so only points that are still inside are followed further.
+
+    Args:
+        line: (n, 2) points as (x, y).
+        direction: (n, 2) unit vectors.
+        mask: (H, W) bool.
+        reach: (m,) distances of the steps, in pixels.
     """
     found, inside = np.full(len(line), len(reach) - 1), np.arange(len(line))
     for start in range(0, len(reach) - 1, BLOCK):
-        places = line[inside, None] + way[inside, None] * reach[start : min(start + BLOCK, len(reach) - 1), None]
+        places = line[inside, None] + direction[inside, None] * reach[start : min(start + BLOCK, len(reach) - 1), None]
         outside = ~inside_of(mask, places)
         left = outside.any(1)
         found[inside[left]] = start + outside[left].argmax(1)

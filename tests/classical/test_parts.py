@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gricol_zoo.classical.axis import cross_sections
 from gricol_zoo.classical.parts import find_bends, measure_parts
 from gricol_zoo.errors import ImageError
 
@@ -57,3 +58,32 @@ def test_bends_are_where_the_line_turns_and_else_in_the_middles():
 def test_what_has_no_axis_is_refused():
     with pytest.raises(ImageError, match="blank"):
         measure_parts(np.zeros((40, 40)))
+
+
+def walk(point, direction, mask, step):
+    """Go step by step until a place is outside the mask or the longest way is gone; return the distance, half a step before."""
+    last = len(np.arange(0, max(mask.shape), step)) - 1
+    for count in range(last + 1):
+        x, y = np.floor(np.array(point) + np.array(direction) * count * step + 0.5).astype(int)
+        inside = 0 <= x < mask.shape[1] and 0 <= y < mask.shape[0] and mask[y, x]
+        if not inside or count == last:
+            return max(count - 0.5, 0) * step
+    raise AssertionError
+
+
+@pytest.mark.parametrize("kind", ["disk", "scattered", "full"])
+def test_cross_sections_against_a_walk(kind):
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:90, :70]
+    masks = {
+        "disk": (x - 35) ** 2 + (y - 45) ** 2 < 30**2,
+        "scattered": rng.random((90, 70)) < 0.8,
+        "full": np.ones((90, 70), bool),
+    }
+    line, angle = rng.uniform(-2, 72, (40, 2)), rng.uniform(0, 2 * np.pi, 40)
+    normal = np.stack([np.cos(angle), np.sin(angle)], 1)
+    against, along = cross_sections(line, normal, masks[kind])
+    for index in range(len(line)):
+        assert against[index] == walk(line[index], -normal[index], masks[kind], 0.25)
+        assert along[index] == walk(line[index], normal[index], masks[kind], 0.25)
+    assert (against.max() > 20) == (kind != "scattered")  # so that more than one block of steps is needed

@@ -13,6 +13,7 @@ from benchmarks.common.weights import unseen
 from benchmarks.make import train_weights
 from benchmarks.paper import ablations
 from benchmarks.released import karyotype
+from benchmarks.speed import preparation_speed
 from gricol_zoo import create_model
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.rows import read_csv
@@ -162,3 +163,14 @@ def test_a_commit_that_looks_like_a_number_stays_a_text():
 
     row = numbers({"commit": "10e3066", "weights_sha256": "1e5", "images": "7", "accuracy": "0.5", "set": "Q-band"})
     assert row == {"commit": "10e3066", "weights_sha256": "1e5", "images": 7, "accuracy": 0.5, "set": "Q-band"}
+
+
+def test_another_checkout_is_measured_by_its_own_package(tmp_path, monkeypatch):
+    """Also from the root of this one, whose package would otherwise come first."""
+    (tmp_path / "gricol_zoo").mkdir()
+    (tmp_path / "gricol_zoo" / "__init__.py").write_text("")
+    (tmp_path / "gricol_zoo" / "__main__.py").write_text("print('the other')")
+    monkeypatch.chdir(ROOT)
+    said = preparation_speed.run(tmp_path, "-c", "import gricol_zoo; print(gricol_zoo.__file__)")
+    assert Path(said.strip()) == tmp_path / "gricol_zoo" / "__init__.py"
+    assert preparation_speed.run(tmp_path, "-m", "gricol_zoo").strip() == "the other"
