@@ -53,7 +53,7 @@ def write_result(job: Job, record: dict[str, Any], pixels: bytes | None) -> None
         record: what the config records about the training images.
         pixels: hashes of their pixels (``gricol_zoo.weights.pixels``); None if not known.
     """
-    model = averaged_model(job.run, job.spec).cpu()
+    model = averaged_model(job.run, job.spec)
     model.training_pixels = pixels
     model.name = job.run.task.model.name
     model.load_state_dict(half_precision(model.state_dict()))  # as they will be on disk
@@ -85,5 +85,5 @@ def write_result(job: Job, record: dict[str, Any], pixels: bytes | None) -> None
             "library": {"torch": torch.__version__, "numpy": np.__version__},
         },
     }
-    save_model(model, job.config.out)
+    save_model(model.cpu(), job.config.out)
     job.say(f"val accuracy {correct.mean():.4f}; weights in {job.config.out}")
