@@ -1,7 +1,7 @@
 """How much assigning the chromosomes of a cell together improves the accuracy, and the fit of its costs.
 
     python -m benchmarks.released.karyotype fit --data FOLDER      # val parts, all released weights
-    python -m benchmarks.released.karyotype test --data FOLDER [--crossval RUN] [--held-out RUN]
+    python -m benchmarks.released.karyotype test --data FOLDER [NAME ...] [--crossval RUN] [--held-out RUN]
     python -m benchmarks.released.karyotype picture                # docs/images/karyogram.png, of a synthetic cell
 
 ``fit`` looks for the costs of a missing, an extra and an unassigned chromosome that leave the fewest edits on val cells: as
@@ -12,13 +12,14 @@ results/released/karyotype_costs.csv; its first line has the defaults of ``grico
 crossval``; and a model that was trained on splits/pki3_counts.csv, on the cases held out from it: all that have a cell without
 exactly 46 chromosomes (``gricol-zoo train --data pki3.zip --model r18half_128 --recipe light --epochs 6 --split
 benchmarks/splits/pki3_counts.csv --out RUN``). Writes results/released/karyotype.csv and, of the out-of-fold cells,
-karyotype_confidence.csv.
+karyotype_confidence.csv. Rows of other weights and cells are kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 import gricol_zoo
-from benchmarks.common.record import ROOT, write
+from benchmarks.common.record import RESULTS, ROOT, numbers, write
 from benchmarks.common.sets import NAMES, SPLITS, open_part, open_set, tag_of
 from benchmarks.common.weights import create, released, unseen
 from gricol_zoo.data.arrays import label_indices, load_canvases
@@ -40,6 +41,7 @@ from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.split import apply_split, read_split
 from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.evaluation.out_of_fold import FOLDS as FOLDS_FILE
+from gricol_zoo.evaluation.out_of_fold import QUESTION
 from gricol_zoo.inference.calibration import softmax
 from gricol_zoo.inference.logits import predict_logits
 from gricol_zoo.karyotype import Costs, assign, confidences
@@ -243,6 +245,7 @@ def main() -> None:
     """Fit the costs, or score with them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["fit", "test", "picture"])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="for test: weights to score (default: all released ones)")
     parser.add_argument("--data", type=Path, help="folder with qband.zip and pki3.zip")
     parser.add_argument("--crossval", type=Path, help="a run of `gricol-zoo crossval` on Q-band, by cell")
     parser.add_argument("--held-out", type=Path, help="a model trained on splits/pki3_counts.csv")
@@ -256,20 +259,29 @@ def main() -> None:
         fit(options.data)
         return
     costs, rows = Costs(), []
-    for name in released():
+    for name in options.names or released():
         keys, probabilities, truth = classify(name, options.data, "test")
         what = f"{NAMES[tag_of(name)]}, test part"
         rows.append({"name": name, "what": what, **score(cells_of(keys, probabilities, truth), costs)})
     if options.crossval:
         folds = read_csv(options.crossval / FOLDS_FILE)
-        what = f"{NAMES['qband']}, all cells, out of fold ({len(folds)} folds by cell)"
+        question = json.loads((options.crossval / QUESTION).read_text(encoding="utf-8"))
+        epochs = question["recipe"]["epochs"]
+        what = f"{NAMES['qband']}, all cells, out of fold ({len(folds)} folds by cell, {epochs} epochs)"
         cells = out_of_fold(options.crossval)
-        rows.append({"name": "r18half_128", "what": what, **score(cells, costs)})
+        rows.append({"name": question["model"], "what": what, **score(cells, costs)})
         write("released/karyotype_confidence", reliability(cells, costs), CONFIDENCE)
     if options.held_out:
         for kind, cells in held_out(options.held_out, options.data).items():
             rows.append({"name": "r18half_128", "what": f"{NAMES['pki3']}, kept from training, {kind}", **score(cells, costs)})
-    write("released/karyotype", rows, TABLE)
+    write("released/karyotype", merged(rows), TABLE)
+
+
+def merged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of the table: those measured now, and those that it has of other weights or cells."""
+    every = {(row["name"], row["what"]): row for row in map(numbers, read_csv(RESULTS / "released" / "karyotype.csv"))}
+    every |= {(row["name"], row["what"]): row for row in rows}
+    return [every[key] for key in sorted(every, key=lambda key: ("test part" not in key[1], *key))]
 
 
 if __name__ == "__main__":
