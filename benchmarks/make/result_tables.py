@@ -30,8 +30,8 @@ KINDS = {("released", 0): "trained with bends", ("table_runs", "mean"): "trained
 INFERENCE = {"lower": "lower branch", "full": "all classifiers"}
 WORST = 12
 GRID_NOTE = (
-    "Lower branch, which alone runs at inference. Intervals by bootstrap over cells (Q-band) or cases (Pki-3). One recipe for the "
-    "systems of a set, except at 448x456, where the control was trained for 22 epochs, GRiCoL for 14 and GRiL for 12."
+    "Lower branch, which alone runs at inference. Intervals by bootstrap over cells (Q-band) or cases (Pki-3). One recipe for "
+    "the systems of a set, except at 448x456, where the control was trained for 22 epochs, GRiCoL for 14 and GRiL for 12."
 )
 BEND_NOTE = "Points: what GRiCoL loses from straight to bent minus what the control loses; below 0 the grid weakens bending."
 WORST_NOTE = "Means over cells, after assignment. The twelve conditions that cost either set of weights most."
@@ -43,7 +43,7 @@ def rows_of(name: str) -> list[dict[str, Any]]:
 
 
 def grid_rows() -> list[dict[str, Any]]:
-    """Return the accuracies of control, GRiL and GRiCoL in percent, set by set, wherever the control and a grid were measured."""
+    """Return the accuracies of control, GRiL and GRiCoL in percent, set by set, wherever a grid was measured."""
     tested = [row for row in rows_of("released/weights") if (row["part"], row["inference"]) == ("test", "lower")]
     released = {(row["arch"], row["tag"]): row for row in tested}
     found = []
