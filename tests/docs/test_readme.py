@@ -266,8 +266,13 @@ def test_what_readme_says_of_the_grid_is_committed():
     def accuracy(name):
         return percents(json.loads((RESULTS / "released" / f"{name}.test.json").read_text()), "accuracy")[0]
 
-    found = [accuracy(f"{name}.{tag}") for tag in ("qband", "pki3") for name in ("gricol_r18half_n3_128", "r18half_128")]
-    assert "the two models have {} and {} % (Q-band), and {} and {} % (Pki-3)".format(*found) in words("README.md")
+    sizes = {"448x456": ("gricol_r50half_n3", "r50half"), "192x96": ("gricol_r18half_n3_192", "r18half_192")}
+    sizes["128x96"] = ("gricol_r18half_n3_128", "r18half_128")
+    text = words("README.md")
+    for size, names in sizes.items():
+        assert "{} and {} % at {}".format(*(accuracy(f"{name}.qband") for name in names), size) in text
+    pki3 = (accuracy(f"{name}.pki3") for name in sizes["128x96"])
+    assert "on that of Pki-3 {} and {} % at 128x96".format(*pki3) in text
 
 
 def test_what_readme_says_of_whole_cells_is_committed():
