@@ -109,6 +109,19 @@ def test_a_result_of_other_weights_is_refused():
         results.check({"weights_sha256": "0" * 64}, gricol_zoo.DEFAULT_MODEL)
 
 
+def test_staging_anew_replaces_links_to_packaged_files(tmp_path):
+    run, target, packaged = tmp_path / "run", tmp_path / "target", tmp_path / "packaged.safetensors"
+    gricol_zoo.create_model("r18half_128", image_size=(32, 32), cell_size=(16, 16)).save_pretrained(run)
+    (run / "commit.txt").write_text("abc\n")
+    packaged.write_text("of the version before")
+    target.mkdir()
+    (target / "model.safetensors").symlink_to(packaged)
+    info = stage.stage(run, target, "qband")
+    assert packaged.read_text() == "of the version before"
+    assert file_sha256(target / "model.safetensors") == info["sha256"]
+    assert (info["tag"], info["training"]["commit"]) == ("qband", "abc")
+
+
 def test_staging_keeps_the_table_and_what_is_packaged(tmp_path, monkeypatch):
     for part in ("hub", "assets"):
         (tmp_path / part).mkdir()

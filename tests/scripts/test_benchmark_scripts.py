@@ -134,6 +134,18 @@ def test_cells_are_scored_as_counted_by_hand():
     assert score["accuracy"] == 1
 
 
+def test_the_karyotype_table_keeps_what_was_not_measured_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(karyotype, "RESULTS", tmp_path)
+    (tmp_path / "released").mkdir()
+    before = ["a,x test part,0.5", "b,x test part,0.5", 'b,"all, out of fold (5 folds)",0.5', "b,kept from training,0.5"]
+    (tmp_path / "released" / "karyotype.csv").write_text("\n".join(["name,what,accuracy", *before]) + "\n")
+    again = {"name": "a", "what": "x test part", "accuracy": 0.6}
+    new = [again, {"name": "c", "what": "all, out of fold (9)", "accuracy": 0.7}]
+    found = [(row["name"], row["what"], row["accuracy"]) for row in karyotype.merged(new)]
+    assert found[:2] == [("a", "x test part", 0.6), ("b", "x test part", 0.5)]
+    assert sorted(found[2:]) == [("b", "kept from training", 0.5), ("c", "all, out of fold (9)", 0.7)]
+
+
 def test_departures_are_what_they_are_called():
     probabilities, classes = normal_cell()
     keys = [f"c/{cell}" for cell in range(2) for _ in range(46)]

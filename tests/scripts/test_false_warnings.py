@@ -38,6 +38,7 @@ def test_a_row_counts_all_warnings_and_the_false_ones() -> None:
     row = row_of("set", "weights", [cell([]), cell([PAIR]), cell([PAIR], {19})])
     assert (row["cells"], row["warned"], row["false"], row["images"]) == (3, 2, 1, 138)
     assert (row["scaled"], row["with_scale"]) == (0, "")
+    assert row["said"].splitlines() == [f"- c (100.0 % assigned right): {PAIR}", f"- c (97.8 % assigned right): {PAIR}"]
 
 
 def test_a_row_says_what_rescaling_is_worth() -> None:
