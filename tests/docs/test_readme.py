@@ -292,7 +292,7 @@ def test_what_readme_says_of_other_cameras_is_committed():
     text = words("README.md")
     assert f"from {untouched} % to {mean} % on average over {row['conditions']} simulated conditions" in text
     assert f"and to {least} % under the worst" in text
-    assert row["worst"].startswith("a neighbour's end")
+    assert row["worst"].startswith("all of one height")
 
 
 def test_the_cross_validations_are_the_committed_ones():
