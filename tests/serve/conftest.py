@@ -11,7 +11,11 @@ from helpers.browser import wait_until
 
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
 # A closed tab is forgotten sooner than in normal use, so that a test can wait for it.
-START = "import gricol_zoo.serve.sessions as s; s.GRACE = 10.0; from gricol_zoo.cli import main; raise SystemExit(main())"
+# What a shell script starts in the background ignores SIGINT, and so does all that it starts.
+START = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "import gricol_zoo.serve.sessions as s; s.GRACE = 10.0; from gricol_zoo.cli import main; raise SystemExit(main())"
+)
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
