@@ -154,7 +154,7 @@ def main() -> None:
         rows.append(row_of(f"{NAMES['qband']}, out of fold", weights, found))
     else:  # the folds are not part of this repository
         rows += [numbers(row) for row in read_csv(RESULTS / "released" / "false_warnings.csv") if row["weights"] != PKI3]
-    said = [row["said"] for row in rows if row["said"]]
+    said = [str(row["said"]) for row in rows if row["said"]]
     note = "What was said of cells:\n\n" + "\n".join(said) if said else "Nothing was said of any cell."
     write("released/false_warnings", rows, COLUMNS, note)
 
