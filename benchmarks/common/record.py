@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,20 @@ def module_of(script: Path) -> str:
 COMMAND = " ".join(["python", "-m", module_of(Path(sys.argv[0])), *map(portable, sys.argv[1:])])
 
 
-def kept(name: str, scored: Collection[str]) -> list[dict[str, Any]]:
-    """Return the rows of results/<name>.csv about models that were not scored this time, numbers as numbers."""
+def kept(
+    name: str, scored: Collection[Any], key: Callable[[Mapping[str, str]], Any] = itemgetter("name")
+) -> list[dict[str, Any]]:
+    """Return the rows of results/<name>.csv about what was not scored this time, numbers as numbers.
+
+    Args:
+        name: as for ``write``.
+        scored: the keys of what was scored.
+        key: row -> its key; the model's name by default.
+    """
     file = RESULTS / f"{name}.csv"
     if not file.exists():
         return []
-    rows = [row for row in read_csv(file) if row["name"] not in scored]
+    rows = [row for row in read_csv(file) if key(row) not in scored]
     return [numbers(row) for row in rows]
 
 

@@ -21,17 +21,17 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.common.record import RESULTS, numbers, write
+from benchmarks.common.record import kept, write
 from benchmarks.common.sets import NAMES, open_part
 from benchmarks.common.weights import create
 from gricol_zoo.data.folds import assign_folds
 from gricol_zoo.data.readers import open_images
-from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluation.out_of_fold import LOGITS, QUESTION
 from gricol_zoo.inference.classifier import Classifier, of_network
@@ -153,7 +153,7 @@ def main() -> None:
         weights = f"{len(done)} of {asked['folds']} folds of {asked['model']}, {asked['recipe']['epochs']} epochs"
         rows.append(row_of(f"{NAMES['qband']}, out of fold", weights, found))
     else:  # the folds are not part of this repository
-        rows += [numbers(row) for row in read_csv(RESULTS / "released" / "false_warnings.csv") if row["weights"] != PKI3]
+        rows += kept("released/false_warnings", [PKI3], itemgetter("weights"))
     said = [str(row["said"]) for row in rows if row["said"]]
     note = "What was said of cells:\n\n" + "\n".join(said) if said else "Nothing was said of any cell."
     write("released/false_warnings", rows, COLUMNS, note)

@@ -22,6 +22,7 @@ import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ import numpy as np
 from PIL import Image
 
 import gricol_zoo
-from benchmarks.common.record import RESULTS, ROOT, numbers, write
+from benchmarks.common.record import ROOT, kept, write
 from benchmarks.common.sets import NAMES, SPLITS, open_part, open_set, tag_of
 from benchmarks.common.weights import create, released, unseen
 from gricol_zoo.data.arrays import label_indices, load_canvases
@@ -56,6 +57,7 @@ from gricol_zoo.spec import CHROMOSOMES
 
 GRID = {"extra": (2.0, 3.0, 4.0, 5.0, 7.0, 10.0), "missing": (1.0, 2.0, 3.0, 4.0, 6.0), "unassigned": (3.0, 5.0, 7.0, 10.0)}
 DRAWS, SEED = 2, 0
+name_and_cells = itemgetter("name", "what")  # of a row of the table
 Cell = tuple[np.ndarray, np.ndarray]  # (n, 24) probabilities, (n,) true classes, UNASSIGNED for what is not a chromosome
 
 COSTS = {
@@ -274,17 +276,10 @@ def main() -> None:
     if options.held_out:
         for kind, cells in held_out(options.held_out, options.data).items():
             rows.append({"name": "r18half_128", "what": f"{NAMES['pki3']}, kept from training, {kind}", **score(cells, costs)})
-    write("released/karyotype", merged(rows), TABLE)
-
-
-def merged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of the table: those measured now, and those that it has of other weights or cells."""
-    before = list(map(numbers, read_csv(RESULTS / "released" / "karyotype.csv")))
-    if any("out of fold" in row["what"] for row in rows):  # one cross-validation is shown, the last
-        before = [row for row in before if "out of fold" not in row["what"]]
-    every = {(row["name"], row["what"]): row for row in before}
-    every |= {(row["name"], row["what"]): row for row in rows}
-    return [every[key] for key in sorted(every, key=lambda key: ("test part" not in key[1], *key))]
+    scored = [name_and_cells(row) for row in rows]
+    every = [*kept("released/karyotype", scored, name_and_cells), *rows]
+    every.sort(key=lambda row: ("test part" not in row["what"], *name_and_cells(row)))
+    write("released/karyotype", every, TABLE)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ def test_rows_of_models_that_were_not_scored_now_are_kept(tmp_path, monkeypatch)
     record.write("released/trust", [*record.kept("released/trust", ["b"]), {"name": "b", "accuracy": 1}], columns)
     assert "| a | 0.50 |\n| b | 1.00 |" in (tmp_path / "released" / "trust.md").read_text()
     assert record.kept("released/nothing", []) == []
+    other = record.kept("released/trust", [("a", "0.5")], lambda row: (row["name"], row["accuracy"]))
+    assert [row["name"] for row in other] == ["b"]
 
 
 def test_the_ablations_page_shows_both_seeds_and_the_difference():
@@ -132,18 +134,6 @@ def test_cells_are_scored_as_counted_by_hand():
     assert (score["single_exact_counts"], score["exact_counts"]) == (0, 2)
     assert score["single_accuracy"] == pytest.approx(89 / 91)
     assert score["accuracy"] == 1
-
-
-def test_the_karyotype_table_keeps_what_was_not_measured_again(monkeypatch, tmp_path):
-    monkeypatch.setattr(karyotype, "RESULTS", tmp_path)
-    (tmp_path / "released").mkdir()
-    before = ["a,x test part,0.5", "b,x test part,0.5", 'b,"all, out of fold (5 folds)",0.5', "b,kept from training,0.5"]
-    (tmp_path / "released" / "karyotype.csv").write_text("\n".join(["name,what,accuracy", *before]) + "\n")
-    again = {"name": "a", "what": "x test part", "accuracy": 0.6}
-    new = [again, {"name": "c", "what": "all, out of fold (9)", "accuracy": 0.7}]
-    found = [(row["name"], row["what"], row["accuracy"]) for row in karyotype.merged(new)]
-    assert found[:2] == [("a", "x test part", 0.6), ("b", "x test part", 0.5)]
-    assert sorted(found[2:]) == [("b", "kept from training", 0.5), ("c", "all, out of fold (9)", 0.7)]
 
 
 def test_departures_are_what_they_are_called():
