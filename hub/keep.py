@@ -25,14 +25,19 @@ SMALL: dict[str, Any] = {"image_size": (96, 98), "cell_size": (48, 48)}
 
 
 def keep(name: str, folder: Path) -> Path:
-    """Record the config, and the dtype and shape of each tensor, of a folder of weights; return the file written."""
+    """Record the config, and the dtype and shape of each tensor, of a folder of weights, unless its name has a record already.
+
+    Returns the record's file.
+    """
+    file = KEPT / f"{name}.json"
+    if file.exists():
+        return file
     with safetensors_file(folder / WEIGHTS_FILE) as tensors:
         slices = {key: tensors.get_slice(key) for key in sorted(tensors.keys())}
         shapes = {key: [part.get_dtype(), part.get_shape()] for key, part in slices.items()}
     config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in shapes.items())
     KEPT.mkdir(exist_ok=True)
-    file = KEPT / f"{name}.json"
     file.write_text(f'{{"config": {json.dumps(config)},\n"tensors": {{\n{lines}\n}}}}\n', encoding="utf-8")
     return file
 

@@ -29,7 +29,7 @@ from gricol_zoo.weights.pixels import KEY, PIXELS_FILE
 from gricol_zoo.weights.signature import sign_folder
 from gricol_zoo.weights.source import SIGNATURE_FILE, WEIGHTS_FILE
 from hub.card import EVAL_RESULTS, card, eval_results, staged
-from hub.keep import KEPT, keep
+from hub.keep import keep
 
 HUB = Path(__file__).parent
 FILES = {CONFIG_FILE, WEIGHTS_FILE, README}
@@ -107,8 +107,7 @@ def publish(name: str, token: str | None = None, private: bool = False) -> str:
     if not torch.equal(logits(back), logits(load(HUB / name))):
         raise SystemExit(f"{repo} at {commit} gives different logits from hub/{name}: nothing was pinned")
     pin(name, commit)
-    if not (KEPT / f"{name}.json").exists():
-        keep(name, HUB / name)
+    keep(name, HUB / name)
     return commit
 
 

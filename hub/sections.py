@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
+from benchmarks.common.recipes import with_starts
+from benchmarks.common.sets import NAMES
 from gricol_zoo.commands.common import count_of
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.spec import DENVER_GROUPS
-from hub.results import RESULTS, ROOT, info_of, percent, reports, staged, table
+from hub.results import RESULTS, info_of, percent, reports, staged, table
 
 TERMS = {
     "qband": """BioImLab Q-band: E. Poletti, E. Grisan, A. Ruggeri, "A modular framework for the automatic classification of chromosomes in
@@ -42,8 +43,10 @@ def training(name: str) -> str:
     """Return the paragraph on how the weights were trained."""
     info = info_of(name)
     about, recipe = info["training"], info["training"]["recipe"]
-    what = json.loads((ROOT / "benchmarks" / "recipes" / f"{name}.json").read_text())
-    start = f", starting from `{what['init']}` (trained on Pki-3's train part)" if about["init_sha256"] else ""
+    what, *starts = with_starts(name)
+    sets = sorted({one["images"] for one in starts})
+    parts = f"the train part{'s' if len(sets) > 1 else ''} of {' and '.join(NAMES[one] for one in sets)}"
+    start = f", starting from `{what['init']}` (trained on {parts})" if starts else ""
     return f"""Trained on the {about["images"]} images of the train part of `{about["split"]}`{start}: real images only, {count_of(recipe["epochs"], "epoch")}, seed
 {recipe["seed"]}, commit {about["commit"]}. The released weights are the averaged weights after the last epoch; no checkpoint was selected.
 Recipe: `benchmarks/recipes/{name}.json`. To train them again: `python -m benchmarks.make.train_weights {name} --data FOLDER`. Temperature {info["temperature"]} and review threshold {info["review_threshold"]}

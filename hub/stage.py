@@ -38,12 +38,12 @@ def stage(run: Path, target: Path, tag: str) -> dict[str, Any]:
     """
     import torch
 
-    for file in target.glob("*"):
-        if file.is_symlink():  # to the packaged files of an earlier version, which must not be written through
-            file.unlink()
     model = gricol_zoo.create_model(f"local-dir:{run}", pretrained=True)
     commit = (run / "commit.txt").read_text().strip()
     model.info = model.info.replace(tag=tag, training={**model.info.training, "commit": commit})
+    for file in target.glob("*"):
+        if file.is_symlink():  # to the packaged files of an earlier version, which must not be written through
+            file.unlink()
     model.save_pretrained(target)
     images = torch.randn(2, model.in_chans, *model.spec.image_size)
     copy = gricol_zoo.create_model(f"local-dir:{target}", pretrained=True)

@@ -10,13 +10,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common.recipes import RECIPES, read_recipe
 from benchmarks.common.record import COMMIT
 from benchmarks.common.sets import open_set, split_file
 from gricol_zoo.data.split import read_split
@@ -24,7 +24,6 @@ from gricol_zoo.data.table import ImageSet
 from gricol_zoo.training.recipes import Recipe, get_recipe
 from gricol_zoo.training.train import train
 
-RECIPES = Path(__file__).parent.parent / "recipes"
 STARTS = Path(__file__).parent.parent / "starts"
 
 
@@ -35,7 +34,7 @@ def recipe_of(what: Mapping[str, Any]) -> Recipe:
 
 def run(name: str, data: Path, runs: Path, deadline: float) -> bool:
     """Train one, after the weights it starts from (taken from ``starts/`` if they are there); return whether it is finished."""
-    what = json.loads((RECIPES / f"{name}.json").read_text(encoding="utf-8"))
+    what = read_recipe(name)
     out = runs / name
     if (out / "config.json").exists():  # written last
         return True

@@ -53,7 +53,7 @@ def write_result(job: Job, record: dict[str, Any], pixels: bytes | None) -> None
         record: what the config records about the training images.
         pixels: hashes of their pixels (``gricol_zoo.weights.pixels``); None if not known.
     """
-    model = averaged_model(job.run, job.spec)
+    model = averaged_model(job.run, job.spec)  # on the training's device: a processor would take minutes for a large model
     model.training_pixels = pixels
     model.name = job.run.task.model.name
     model.load_state_dict(half_precision(model.state_dict()))  # as they will be on disk

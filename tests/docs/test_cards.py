@@ -109,6 +109,12 @@ def test_a_result_of_other_weights_is_refused():
         results.check({"weights_sha256": "0" * 64}, gricol_zoo.DEFAULT_MODEL)
 
 
+def test_a_card_names_the_sets_that_its_start_was_trained_on():
+    assert "(trained on the train part of Pki-3 (G-banded))" in card.sections.training("r18half_192.qband")
+    both = "(trained on the train parts of Pki-3 (G-banded) and BioImLab Q-band)"
+    assert both in card.sections.training("gricol_r50half_n3.qband")
+
+
 def test_staging_anew_replaces_links_to_packaged_files(tmp_path):
     run, target, packaged = tmp_path / "run", tmp_path / "target", tmp_path / "packaged.safetensors"
     gricol_zoo.create_model("r18half_128", image_size=(32, 32), cell_size=(16, 16)).save_pretrained(run)

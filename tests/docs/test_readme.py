@@ -266,13 +266,42 @@ def test_what_readme_says_of_the_grid_is_committed():
     def accuracy(name):
         return percents(json.loads((RESULTS / "released" / f"{name}.test.json").read_text()), "accuracy")[0]
 
-    sizes = {"448x456": ("gricol_r50half_n3", "r50half"), "192x96": ("gricol_r18half_n3_192", "r18half_192")}
-    sizes["128x96"] = ("gricol_r18half_n3_128", "r18half_128")
-    text = words("README.md")
-    for size, names in sizes.items():
-        assert "{} and {} % at {}".format(*(accuracy(f"{name}.qband") for name in names), size) in text
-    pki3 = (accuracy(f"{name}.pki3") for name in sizes["128x96"])
-    assert "on that of Pki-3 {} and {} % at 128x96".format(*pki3) in text
+    sizes = {"192x96": ("gricol_r18half_n3_192", "r18half_192"), "128x96": ("gricol_r18half_n3_128", "r18half_128")}
+    for page, large in (("README.md", "448x456"), ("docs/results/grid.md", "the paper's size")):
+        for size, names in {large: ("gricol_r50half_n3", "r50half"), **sizes}.items():
+            assert "{} and {} % at {}".format(*(accuracy(f"{name}.qband") for name in names), size) in words(page)
+    pki3 = [accuracy(f"{name}.pki3") for name in sizes["128x96"]]
+    assert "on that of Pki-3 {} and {} % at 128x96".format(*pki3) in words("README.md")
+    assert pki3 == ["98.1", "98.1"]
+    assert "On Pki-3 both have 98.1 %." in words("docs/results/grid.md")
+
+
+def test_the_answers_on_released_weights_are_the_committed_ones():
+    tested = [
+        row for row in read_csv(RESULTS / "released" / "weights.csv") if (row["part"], row["inference"]) == ("test", "lower")
+    ]
+    found = {tag: sorted(percents(row, "accuracy")[0] for row in tested if row["tag"] == tag) for tag in ("pki3", "qband")}
+    ends = [found[tag][end] for tag in found for end in (0, -1)]
+    text = words("docs/results/weights.md")
+    assert "On G-bands (Pki-3) {} to {} % of single images, on Q-bands {} to {} %".format(*ends) in text
+    all_labels = read_csv(RESULTS / "released" / "suspected_labels_scores.csv")[0]
+    assert (all_labels["labels"], all_labels["cells"]) == ("as they are", "95")
+    assert f"the recipe of the packaged control gives {percents(all_labels, 'accuracy')[0]} %" in text
+
+
+def test_the_answer_on_assigning_cells_is_the_committed_one():
+    (row,) = (row for row in read_csv(RESULTS / "released" / "karyotype.csv") if "out of fold" in row["what"])
+    before, after = (int(row[key]) for key in ("single_cells_with_error", "cells_with_error"))
+    rise = "rises from {} to {} %".format(*percents(row, "single_accuracy", "accuracy"))
+    assert f"{rise}, and {before - after} of the {before} cells with an error" in words("docs/results/karyotype.md")
+
+
+def test_the_answer_on_other_cameras_is_the_committed_one():
+    rows = {row["name"]: row for row in read_csv(RESULTS / "released" / "robustness_summary.csv")}
+    text = words("docs/results/robustness.md")
+    assert {f"Most of the {row['conditions']} simulated conditions" in text for row in rows.values()} == {True}
+    warned = [rows[f"r18half_192.{tag}"][key] for tag in ("pki3", "qband") for key in ("lost_warned", "lost")]
+    assert "({} of {} on Pki-3, {} of {} on Q-band)".format(*warned) in text
 
 
 def test_what_readme_says_of_whole_cells_is_committed():

@@ -13,6 +13,7 @@ from helpers.hub import TOKEN
 import gricol_zoo
 from gricol_zoo import create_model
 from gricol_zoo.models.presets import read_table
+from hub import keep
 from hub import publish as script
 
 FOLDER = ROOT / "hub"
@@ -25,8 +26,9 @@ def publish(tmp_path, monkeypatch):
     """The script, with a staging folder, a table and a place for kept files of its own."""
     shutil.copytree(FOLDER / NAME, tmp_path / "hub" / NAME)
     shutil.copy(script.TABLE, tmp_path / "weights.json")
-    for name, value in (("HUB", tmp_path / "hub"), ("TABLE", tmp_path / "weights.json"), ("KEPT", tmp_path / "kept")):
+    for name, value in (("HUB", tmp_path / "hub"), ("TABLE", tmp_path / "weights.json")):
         monkeypatch.setattr(script, name, value)
+    monkeypatch.setattr(keep, "KEPT", tmp_path / "kept")
     return script
 
 

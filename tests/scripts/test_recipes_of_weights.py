@@ -7,10 +7,15 @@ import pytest
 import torch
 from helpers import ROOT
 
+from benchmarks.common.recipes import epochs_on, read_recipe, with_starts
+from benchmarks.common.record import RESULTS
+from benchmarks.common.weights import HUB, released
+from benchmarks.make.train_weights import recipe_of
 from gricol_zoo import MODELS, create_model
+from gricol_zoo.data.rows import read_csv
 from gricol_zoo.training.losses import GridLoss
 from gricol_zoo.training.optim import make_optimizer
-from gricol_zoo.training.recipes import get_recipe
+from gricol_zoo.training.recipes import Recipe, get_recipe
 from gricol_zoo.training.task import TrainingTask
 
 FOLDER = ROOT / "benchmarks" / "recipes"
@@ -27,6 +32,23 @@ def test_it_names_what_exists(file):
     assert not what["init"] or (FOLDER / f"{what['init']}.json").is_file()
     recipe = get_recipe(what["recipe"], epochs=what["epochs"], seed=what["seed"], **what.get("recipe_changes", {}))
     assert recipe.epochs == what["epochs"]
+
+
+@pytest.mark.parametrize("name", released())
+def test_released_weights_were_trained_by_their_recipe(name):
+    training = json.loads((HUB / name / "config.json").read_text())["gricol_zoo"]["training"]
+    assert Recipe(**training["recipe"]) == recipe_of(read_recipe(name))
+    assert bool(training["init_sha256"]) == bool(read_recipe(name)["init"])
+
+
+@pytest.mark.parametrize("log", sorted((RESULTS / "released").glob("*.log.csv")), ids=lambda log: log.name)
+def test_a_log_has_the_epochs_of_its_recipe(log):
+    assert len(read_csv(log)) == read_recipe(log.name.removesuffix(".log.csv"))["epochs"]
+
+
+def test_starts_count_where_they_were_trained_on_the_same_set():
+    assert [recipe["epochs"] for recipe in with_starts("gricol_r50half_n3.qband")] == [2, 12, 5, 8]
+    assert (epochs_on("gricol_r50half_n3.qband", "qband"), epochs_on("gricol_r50half_n3.qband", "pki3")) == (14, 13)
 
 
 def test_models_of_one_set_differ_in_nothing_else():
