@@ -35,7 +35,7 @@ from gricol_zoo.weights.resolve import find_in_table, find_named, packaged_file
 from gricol_zoo.weights.signature import check_signed
 from gricol_zoo.weights.source import Source, check_name, find_file, find_in_dir
 from gricol_zoo.weights.tensors import load_weights
-from gricol_zoo.weights.timm_door import SEPARATOR, check_given, wrap_readers
+from gricol_zoo.weights.timm_readers import SEPARATOR, check_given, wrap_readers
 
 
 def _config(name: str, tag: str = "") -> dict[str, Any]:

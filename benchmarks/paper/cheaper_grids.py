@@ -17,7 +17,7 @@ import numpy as np
 
 import gricol_zoo
 from benchmarks.common.record import write
-from benchmarks.paper.runs import do_missing
+from benchmarks.paper.runs import run_missing
 from benchmarks.paper.systems import CHEAPER, SYSTEMS, of_budget
 from benchmarks.paper.tables import line_of, read_result, spread, table_of
 from gricol_zoo.evaluation.metrics import bootstrap_mean
@@ -65,7 +65,7 @@ def against(system: str, budget: str, tag: str) -> dict[str, Any]:
 
 def main() -> None:
     """Do what is missing, count the systems, and write the table."""
-    budget, tag = do_missing(__doc__, CHEAPER)
+    budget, tag = run_missing(__doc__, CHEAPER)
     _, note = table_of(budget, tag, CHEAPER)
     costs = {system: cost_of(system) for system in CHEAPER}
     pixel = costs[CHEAPER[0]]["gmacs_full"]

@@ -97,7 +97,7 @@ def read_rows(file: Path) -> list[dict[str, str]]:
     return read_csv(file) if file.exists() else []
 
 
-def do_missing(doc: str | None, systems: Sequence[str], full_only: Sequence[str] = ()) -> tuple[str, str]:
+def run_missing(doc: str | None, systems: Sequence[str], full_only: Sequence[str] = ()) -> tuple[str, str]:
     """Read the command line that the tables share, and do the missing runs; return the budget and the tag of the image set.
 
     ``full_only`` are systems that only the full budget has.

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.record import write
-from benchmarks.paper.runs import do_missing
+from benchmarks.paper.runs import run_missing
 from benchmarks.paper.systems import TABLE1
 from benchmarks.paper.tables import COLUMNS, Result, read_result, table_of
 from gricol_zoo.evaluation.metrics import bootstrap_mean
@@ -68,7 +68,7 @@ def _of(test: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Do what is missing and write both tables."""
-    budget, tag = do_missing(__doc__, TABLE1)
+    budget, tag = run_missing(__doc__, TABLE1)
     lines, note = table_of(budget, tag, TABLE1)
     write(f"paper/table1_overlap.{budget}.{tag}", lines, COLUMNS, note)
     first, second = (read_result(budget, tag, system) for system in TABLE1)

@@ -15,7 +15,7 @@ import math
 
 import gricol_zoo
 from benchmarks.common.record import write
-from benchmarks.paper.runs import do_missing
+from benchmarks.paper.runs import run_missing
 from benchmarks.paper.systems import SYSTEMS, TABLE2
 from benchmarks.paper.tables import COLUMNS, table_of
 
@@ -49,7 +49,7 @@ def counts_of(system: str) -> dict[str, object]:
 
 def main() -> None:
     """Do the missing runs, count the three models, and write the table."""
-    budget, tag = do_missing(__doc__, TABLE2)
+    budget, tag = run_missing(__doc__, TABLE2)
     lines, conditions = table_of(budget, tag, TABLE2)
     rows = [{**line, **counts_of(system)} for system, line in zip(TABLE2, lines, strict=True)]
     note = f"Gflops and parameters are the full-size models'. Accuracy: {conditions}"

@@ -11,14 +11,14 @@ the lower branch.
 from __future__ import annotations
 
 from benchmarks.common.record import write
-from benchmarks.paper.runs import do_missing
+from benchmarks.paper.runs import run_missing
 from benchmarks.paper.systems import FULL_ONLY, TABLE3
 from benchmarks.paper.tables import COLUMNS, table_of
 
 
 def main() -> None:
     """Do what is missing and write the table."""
-    budget, tag = do_missing(__doc__, TABLE3, FULL_ONLY)
+    budget, tag = run_missing(__doc__, TABLE3, FULL_ONLY)
     lines, note = table_of(budget, tag, (*TABLE3, *(FULL_ONLY if budget == "full" else ())))
     write(f"paper/table3_comparison.{budget}.{tag}", lines, COLUMNS, note)
 

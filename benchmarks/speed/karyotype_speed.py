@@ -32,7 +32,7 @@ from gricol_zoo.data.table import ImageSet
 from gricol_zoo.karyotype.run import cells_of
 from gricol_zoo.models.presets import DEFAULT_MODEL
 from gricol_zoo.serve.board import karyogram
-from gricol_zoo.serve.offered import Offered
+from gricol_zoo.serve.model_pool import ModelPool
 from gricol_zoo.serve.session import BY_FIT, Session
 
 MODELS = (DEFAULT_MODEL, "r18half_192.pki3")  # light, packaged, and with a reference, so that the page chooses among them
@@ -59,7 +59,7 @@ def pack(cells: Sequence[tuple[str, ImageSet]], file: Path) -> Path:
     return file
 
 
-def on_the_page(models: Offered, source: Path, root: Path) -> None:
+def on_the_page(models: ModelPool, source: Path, root: Path) -> None:
     """Do what the page's server does from the upload to the last cell's karyogram."""
     session = Session(root, models)
     copy = root / "dropped.zip"
@@ -91,7 +91,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     cells = list(cells_of(open_part("pki3", options.data, "test")).items())[: options.cells]
-    models = Offered({name: load_model(name, deployed=True) for name in MODELS})
+    models = ModelPool({name: load_model(name, deployed=True) for name in MODELS})
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         uploads = {count: pack(cells[:count], root / f"{count} cells kept.zip") for count in (1, len(cells))}

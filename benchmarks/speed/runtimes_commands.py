@@ -98,7 +98,7 @@ def on_ray(data: Path, images: int, folder: Path) -> list[dict[str, Any]]:
     import ray
 
     from gricol_zoo.bulk.columns import ColumnClassifier
-    from gricol_zoo.bulk.ray_data import How, predict
+    from gricol_zoo.bulk.ray_data import PredictSettings, predict
 
     ray.init(
         num_cpus=2, object_store_memory=100 * 2**20, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
@@ -110,7 +110,7 @@ def on_ray(data: Path, images: int, folder: Path) -> list[dict[str, Any]]:
     for workers in (1, 2):
         for count in sizes:
             started = time.perf_counter()
-            rows = sum(map(len, predict([zips[count]], folder / "ray.csv", How(classify, workers))))
+            rows = sum(map(len, predict([zips[count]], folder / "ray.csv", PredictSettings(classify, workers))))
             seconds[workers, count] = time.perf_counter() - started
             if rows != count:
                 raise SystemExit(f"expected {count} rows, but got {rows}")

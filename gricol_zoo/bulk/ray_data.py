@@ -26,7 +26,7 @@ MOST_BLOCKS = 4096  # of image names: few enough to keep track of, many enough t
 Work = Callable[[Batch], dict[str, Any]]
 
 
-class How(NamedTuple):
+class PredictSettings(NamedTuple):
     """Settings of a prediction.
 
     Attributes:
@@ -42,7 +42,9 @@ class How(NamedTuple):
     scale: str | float = "none"
 
 
-def predict(paths: Sequence[str | Path], out: Path, how: How, layout: str = "auto") -> Iterator[list[dict[str, Any]]]:
+def predict(
+    paths: Sequence[str | Path], out: Path, settings: PredictSettings, layout: str = "auto"
+) -> Iterator[list[dict[str, Any]]]:
     """Classify images on Ray, and yield the rows of each batch as they are written.
 
     The rows have the columns of predictions.csv, with numbers as numbers. Ray finds its cluster as usual (``RAY_ADDRESS``);
@@ -50,9 +52,9 @@ def predict(paths: Sequence[str | Path], out: Path, how: How, layout: str = "aut
 
     Args:
         paths: images, folders, zips and CSVs, as for ``open_paths``; or Parquet files with a column of images (bytes, or a
-            mapping with bytes; its name is ``how.classify.image``) and optionally path, case, cell and label.
+            mapping with bytes; its name is ``settings.classify.image``) and optionally path, case, cell and label.
         out: the file to write; Parquet if its suffix is .parquet, else CSV.
-        how: see ``How``.
+        settings: see ``PredictSettings``.
         layout: of folders and zips, as for ``open_paths``.
 
     Raises:
@@ -60,13 +62,13 @@ def predict(paths: Sequence[str | Path], out: Path, how: How, layout: str = "aut
             failed.
     """
     ray = _start()
-    classifier = how.classify.classifier
-    size = how.batch_size or classifier.batch_size
-    tasks = _tasks(paths, layout, size, how)
-    scaled = how.classify if how.scale == "none" or classifier.preprocess is None else _scaled(ray, tasks, how)
+    classifier = settings.classify.classifier
+    size = settings.batch_size or classifier.batch_size
+    tasks = _tasks(paths, layout, size, settings)
+    scaled = settings.classify if settings.scale == "none" or classifier.preprocess is None else _scaled(ray, tasks, settings)
     twice = Twice()
     with open_table(out) as write:
-        for rows in _run(ray, tasks, scaled, how.workers):
+        for rows in _run(ray, tasks, scaled, settings.workers):
             known = [twice.look(row) for row in rows]
             write(known)
             yield known
@@ -100,7 +102,7 @@ class Tasks(NamedTuple):
     prepare: Callable[[Work], Any]
 
 
-def _tasks(paths: Sequence[str | Path], layout: str, size: int, how: How) -> Tasks:
+def _tasks(paths: Sequence[str | Path], layout: str, size: int, settings: PredictSettings) -> Tasks:
     """Return the names of the images in batches, or the row groups of Parquet files; no pixels are read yet.
 
     Raises:
@@ -111,7 +113,7 @@ def _tasks(paths: Sequence[str | Path], layout: str, size: int, how: How) -> Tas
         return Tasks(_named(open_paths(paths, layout), size), size, lambda work: work)
     if len(tables) < len(paths):
         raise GricolZooError("Parquet files cannot be mixed with images, folders, zips and CSVs. Predict them separately.")
-    image = how.classify.image
+    image = settings.classify.image
     return Tasks(row_groups(tables, image), 1, lambda work: RowGroups(work, size))
 
 
@@ -173,20 +175,20 @@ class Worker:
         return self.work(batch)
 
 
-def _scaled(ray: Any, tasks: Tasks, how: How) -> Work:
+def _scaled(ray: Any, tasks: Tasks, settings: PredictSettings) -> Work:
     """Return the work with scale factors added to each batch; for "auto" all images are measured first."""
-    if how.scale != "auto":
-        return Scaled(how.classify, {}, float(how.scale))
-    preprocess = how.classify.classifier.preprocess
+    if settings.scale != "auto":
+        return Scaled(settings.classify, {}, float(settings.scale))
+    preprocess = settings.classify.classifier.preprocess
     assert preprocess is not None  # a network
-    measured = _run(ray, tasks, ColumnMeasurer(preprocess, how.classify.image), how.workers)
+    measured = _run(ray, tasks, ColumnMeasurer(preprocess, settings.classify.image), settings.workers)
     rows = [row for batch in measured for row in batch]
     records = [Record("", cell=_word(row, "cell"), case=_word(row, "case")) for row in rows]
     scales = find_scales(records, np.array([row[LENGTH] for row in rows], float), preprocess.length)
     for note in scales.notes:
         warnings.warn(note, QualityWarning, stacklevel=3)
     factors = {(one.case, one.cell): float(factor) for one, factor in zip(records, scales.factors, strict=True)}
-    return Scaled(how.classify, factors, 1.0)
+    return Scaled(settings.classify, factors, 1.0)
 
 
 class Scaled:

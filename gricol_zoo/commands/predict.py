@@ -127,11 +127,11 @@ def _here(options: argparse.Namespace, given: dict[str, Any]) -> Work:
 def _on_ray(options: argparse.Namespace, given: dict[str, Any]) -> Work:
     """Predict on Ray."""
     from gricol_zoo.bulk.columns import ColumnClassifier
-    from gricol_zoo.bulk.ray_data import How, predict
+    from gricol_zoo.bulk.ray_data import PredictSettings, predict
 
     named = ("model", "runtime", "dtype", "preparation", "ground")
     classify = ColumnClassifier(threads=1, **{name: getattr(options, name) for name in named})
-    return None, classify.classifier, predict(options.paths, options.out, How(classify, **given), options.layout)
+    return None, classify.classifier, predict(options.paths, options.out, PredictSettings(classify, **given), options.layout)
 
 
 ENGINES = {"local": _here, "ray": _on_ray}

@@ -30,12 +30,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command; return the exit status."""
     from gricol_zoo.models.presets import DEFAULT_MODEL, WEIGHTS
-    from gricol_zoo.serve.offered import Offered
+    from gricol_zoo.serve.model_pool import ModelPool
     from gricol_zoo.serve.server import find_port, serve
 
     find_port(options.port)
     packaged = [f"{name}.{tag}" for name, tags in WEIGHTS.items() for tag, weights in tags.items() if weights.packaged]
     names = dict.fromkeys([*options.model, DEFAULT_MODEL, *packaged])
     networks = {name: load_model(name, deployed=True) for name in names}
-    serve(Offered(networks, options.runtime), options.port, options.open, options.key)
+    serve(ModelPool(networks, options.runtime), options.port, options.open, options.key)
     return 0

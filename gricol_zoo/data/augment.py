@@ -1,9 +1,9 @@
 """Augmentation for chromosomes, on whole batches: (B, H, W) float 0..1 -> the same shape.
 
-First come specks and neighbours beside the chromosome (``gricol_zoo.data.soil``). Tilt, scale, shift, flips and all bends are
-done in one resampling (``gricol_zoo.data.bends``, ``gricol_zoo.data.grids``). The effects of light, lens, camera and file
-format follow (``gricol_zoo.data.light``). All random numbers come from the given generator, so a step can be repeated exactly,
-with any number of processes. ``docs/reference/augment.md`` shows every field.
+Specks and neighbours beside the chromosome come first (``gricol_zoo.data.clutter``). Tilt, scale, shift, flips and all
+bends are done in one resampling (``gricol_zoo.data.bends``, ``gricol_zoo.data.grids``). The effects of light, lens, camera
+and file format follow (``gricol_zoo.data.light``). All random numbers come from the given generator, so a step can be
+repeated exactly, with any number of processes. ``docs/reference/augment.md`` shows every field.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gricol_zoo.data import light, soil
+from gricol_zoo.data import clutter, light
 from gricol_zoo.data.bends import BEND_NUMBERS, StrongBend, bend_strongly
 from gricol_zoo.data.draws import Draws
 from gricol_zoo.data.grids import affine_grid, bend_along_arc, centring, extent_of, turn_and_turn_back
@@ -107,7 +107,7 @@ class Augment:
         device = images.device
         joined, turned, bent = None, None, None
         if self.neighbour:
-            images, joined = soil.add_neighbours(images, draws, self.neighbour)
+            images, joined = clutter.add_neighbours(images, draws, self.neighbour)
         if self.rotation:
             turned = draws.chosen(self.rotation)
             images = turn_and_turn_back(images, turned, draws.rand()[turned].to(device) * 2 * math.pi)
@@ -171,7 +171,7 @@ class Augment:
 
     def _photograph(self, images: Tensor, draws: Draws) -> Tensor:
         if self.specks:
-            images = soil.add_specks(images, draws, self.specks)
+            images = clutter.add_specks(images, draws, self.specks)
         if self.background:
             images = light.add_veil(images, draws, self.background)
         if self.blur_sd:

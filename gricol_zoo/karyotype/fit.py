@@ -14,7 +14,7 @@ import numpy as np
 from gricol_zoo.data.table import ImageSet
 from gricol_zoo.errors import ImageError
 from gricol_zoo.inference.classifier import Classifier
-from gricol_zoo.karyotype.looking import Greys, read_cell, scale_of
+from gricol_zoo.karyotype.cell_images import Greys, read_cell, scale_of
 
 SAMPLE = 16  # most chromosomes of a cell that are classified for it, spread over the cell
 

@@ -17,8 +17,8 @@ from gricol_zoo.factory import GridModel
 from gricol_zoo.files import on_another_machine, same_name
 from gricol_zoo.inference.classifier import Classifier, to_classifier
 from gricol_zoo.karyotype.assign import DEFAULT_COSTS, MAX_CHROMOSOMES, UNASSIGNED, Costs, assign, confidences
+from gricol_zoo.karyotype.cell_images import better, look_over, prepare_cell, read_cell, scale_of
 from gricol_zoo.karyotype.document import Chromosome, Karyotype, now
-from gricol_zoo.karyotype.looking import better, look_over, prepare_cell, read_cell, scale_of
 from gricol_zoo.karyotype.versions import versions
 from gricol_zoo.karyotype.within import WEIGHT, in_the_cell
 from gricol_zoo.models.deployed import DeployedModel

@@ -114,7 +114,7 @@ def open_runner(model: GridModel | DeployedModel, runtime: str, engine: Engine, 
     file = plain.with_suffix(".int8.onnx") if dtype == "int8" else plain
     noted = file.with_suffix(f".{runtime}.{dtype}.json")
     conditions = {"runtime": runtime, "version": engine.version(), "dtype": dtype, "processor": store.processor()}
-    with store.alone(plain):
+    with store.locked(plain):
         record = store.read_record(noted)
         if record.get("sha256") != store.hash_of(file) or any(record.get(key) != value for key, value in conditions.items()):
             if not store.is_vouched_for(file):

@@ -178,7 +178,7 @@ def write_record(file: Path, record: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def alone(file: Path) -> Iterator[None]:
+def locked(file: Path) -> Iterator[None]:
     """Keep other processes from writing the same file meanwhile."""
     with FileLock(file.with_suffix(".lock")):
         yield

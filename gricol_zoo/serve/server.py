@@ -16,7 +16,7 @@ from typing import Any
 
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.serve.gate import Gate
-from gricol_zoo.serve.offered import Offered
+from gricol_zoo.serve.model_pool import ModelPool
 from gricol_zoo.serve.page import STYLE, build_page
 from gricol_zoo.serve.place import SESSIONS, UPLOADS, own_place
 from gricol_zoo.serve.sessions import Sessions
@@ -37,7 +37,7 @@ ENVIRONMENT = {
 """Variables that are set before gradio is imported; they override those of the shell."""
 
 
-def serve(models: Offered, port: int = 7860, open_browser: bool = False, key: Path | None = None) -> None:
+def serve(models: ModelPool, port: int = 7860, open_browser: bool = False, key: Path | None = None) -> None:
     """Serve the page until interrupted (SIGINT or SIGTERM); then delete every file that was uploaded.
 
     A server that is killed cannot do that; the next one deletes its files.

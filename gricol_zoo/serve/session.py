@@ -23,7 +23,7 @@ from gricol_zoo.karyotype.review import Action, Check, Review, perform, redo, un
 from gricol_zoo.karyotype.run import karyotype
 from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.serve.cell import ZOOM, Cell, classified_by, summary
-from gricol_zoo.serve.offered import Offered
+from gricol_zoo.serve.model_pool import ModelPool
 from gricol_zoo.serve.signed import sign_checked
 from gricol_zoo.serve.uploads import Upload, check_cell, move_into, open_upload
 
@@ -52,7 +52,7 @@ class Session:
         failed: the cells that could not be classified when all were.
     """
 
-    def __init__(self, root: Path, models: Offered, key: Path | None = None) -> None:
+    def __init__(self, root: Path, models: ModelPool, key: Path | None = None) -> None:
         # A name that cannot be guessed: with it, the files could be requested from the server.
         self.folder = Path(tempfile.mkdtemp(dir=root))
         self.models = models

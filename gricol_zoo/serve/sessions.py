@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from pathlib import Path
 
 from gricol_zoo.errors import GricolZooError
-from gricol_zoo.serve.offered import Offered
+from gricol_zoo.serve.model_pool import ModelPool
 from gricol_zoo.serve.session import Session
 
 MAX_SESSIONS = 30  # tabs that are remembered; the one unused for longest is dropped first
@@ -28,7 +28,7 @@ class Sessions:
         key: file of the private key that signs checked cells; None for no signatures.
     """
 
-    def __init__(self, root: Path, models: Offered, key: Path | None = None) -> None:
+    def __init__(self, root: Path, models: ModelPool, key: Path | None = None) -> None:
         self.root, self.models, self.key = root, models, key
         self._lock = threading.Lock()
         self._open: OrderedDict[str, Session] = OrderedDict()

@@ -105,13 +105,13 @@ class Deadly(ColumnClassifier):
 
 
 def test_each_image_once_after_a_killed_worker(cluster, crops, alone, tmp_path):
-    from gricol_zoo.bulk.ray_data import How, predict
+    from gricol_zoo.bulk.ray_data import PredictSettings, predict
 
     cluster.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not have the tests
     classify = Deadly(DEFAULT_MODEL, dtype="fp32", threads=1)
     classify.notes = str(tmp_path / "notes")
     out = tmp_path / "out.csv"
-    list(predict([crops], out, How(classify, workers=2, batch_size=3)))
+    list(predict([crops], out, PredictSettings(classify, workers=2, batch_size=3)))
     assert (tmp_path / "notes.killed").exists()
     begun = [json.loads(line) for line in (tmp_path / "notes").read_text().splitlines()]
     paths = [path for _, batch in begun for path in batch]
@@ -147,7 +147,7 @@ def test_mistakes_are_one_line(cluster, crops, tmp_path, monkeypatch, capsys, ar
 
 
 def test_a_model_that_is_none_is_said_before_any_work(cluster, crops, tmp_path):
-    from gricol_zoo.bulk.ray_data import How, predict
+    from gricol_zoo.bulk.ray_data import PredictSettings, predict
 
     with pytest.raises(GricolZooError, match="no_such"):
-        list(predict([crops], tmp_path / "o.csv", How(ColumnClassifier("no_such"))))
+        list(predict([crops], tmp_path / "o.csv", PredictSettings(ColumnClassifier("no_such"))))

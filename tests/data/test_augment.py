@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 from torch.nn import functional as F
 
-from gricol_zoo.data import light, soil
+from gricol_zoo.data import clutter, light
 from gricol_zoo.data.augment import Augment
 from gricol_zoo.data.bends import ARC, KINK, bent_axis
 from gricol_zoo.data.draws import Draws
@@ -267,9 +267,9 @@ def test_what_was_rotated_is_two_degrees_off():
 
 def test_specks_are_few_small_and_dim_and_near():
     images = bars(120).expand(100, -1, -1) * 0.2
-    added = soil.add_specks(images, Draws(seeded(0), 100), 1.0) - images
+    added = clutter.add_specks(images, Draws(seeded(0), 100), 1.0) - images
     assert added.min() >= 0
-    assert added.max() <= soil.SPECK_GREY * 2  # two may overlap
+    assert added.max() <= clutter.SPECK_GREY * 2  # two may overlap
     area = (added > 0.1).sum((1, 2))
     assert area.max() < 6 * 20
     assert area.float().mean() > 3
@@ -277,13 +277,13 @@ def test_specks_are_few_small_and_dim_and_near():
     assert rows.min() > 30
     assert rows.max() < 161
     assert columns.min() > 15
-    chosen = soil.add_specks(images, Draws(seeded(0), 100), 0.3) - images
+    chosen = clutter.add_specks(images, Draws(seeded(0), 100), 0.3) - images
     assert 15 < (chosen.amax((1, 2)) > 0.1).sum() < 45
 
 
 def test_a_neighbour_is_a_piece_of_the_next_image():
     images = torch.cat([bars(110) * 0.5, bars(110) * 1.0]).repeat(50, 1, 1)
-    joined, which = soil.add_neighbours(images, Draws(seeded(0), 100), 1.0)
+    joined, which = clutter.add_neighbours(images, Draws(seeded(0), 100), 1.0)
     assert which.tolist() == list(range(100))
     added = (joined - images).clamp_min(0)
     assert (joined >= images).all()
@@ -293,7 +293,7 @@ def test_a_neighbour_is_a_piece_of_the_next_image():
     share = added[dim].sum((1, 2)) / images[1].sum()
     assert 0 < share.max() < 0.36
     assert (share > 0.02).float().mean() > 0.6
-    alone, which = soil.add_neighbours(images, Draws(seeded(0), 100), 0.2)
+    alone, which = clutter.add_neighbours(images, Draws(seeded(0), 100), 0.2)
     others = torch.ones(100, dtype=torch.bool)
     others[which] = False
     assert 8 < len(which) < 35

@@ -19,11 +19,11 @@ from gricol_zoo.cli import main
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.rows import read_csv
 from gricol_zoo.karyotype.audit import differences
+from gricol_zoo.karyotype.cell_images import HALF, halves
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.draft import draft
 from gricol_zoo.karyotype.draw import to_image, to_svg
 from gricol_zoo.karyotype.layout import EDITED, Picture, Text, lay_out
-from gricol_zoo.karyotype.looking import HALF, halves
 from gricol_zoo.karyotype.output import folder_names
 from gricol_zoo.karyotype.pictures import draw_chromosomes, open_greys
 from gricol_zoo.karyotype.reading import read_karyotype

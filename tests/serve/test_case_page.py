@@ -13,13 +13,13 @@ from gricol_zoo.data.rows import read_csv
 from gricol_zoo.data.synthetic import render_cell
 from gricol_zoo.karyotype.case import batch
 from gricol_zoo.serve import board, case, page
-from gricol_zoo.serve.offered import Offered
+from gricol_zoo.serve.model_pool import ModelPool
 from gricol_zoo.serve.session import Session
 
 
 @pytest.fixture(scope="module")
 def models():
-    return Offered({DEFAULT_MODEL: create_model(DEFAULT_MODEL, pretrained=True, deployed=True)})
+    return ModelPool({DEFAULT_MODEL: create_model(DEFAULT_MODEL, pretrained=True, deployed=True)})
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from gricol_zoo import GricolZooError
 from gricol_zoo.serve import place
 from gricol_zoo.serve import sessions as sessions_module
 from gricol_zoo.serve.gate import API, MAX_JOINS, Gate, RefusedError, bytes_in, check_event, check_origin, check_place
-from gricol_zoo.serve.offered import Offered
+from gricol_zoo.serve.model_pool import ModelPool
 from gricol_zoo.serve.sessions import Sessions
 
 HOST = "127.0.0.1:7860"
@@ -174,7 +174,7 @@ def test_no_other_page_shows_this_one_inside_of_itself(tmp_path):
 
 
 def test_a_session_that_ended_is_not_made_again(tmp_path):
-    sessions = Sessions(tmp_path, Offered({"x": None}))
+    sessions = Sessions(tmp_path, ModelPool({"x": None}))
     sessions.get("a")
     sessions.end("a")
     assert list(tmp_path.iterdir()) == []
@@ -185,7 +185,7 @@ def test_a_session_that_ended_is_not_made_again(tmp_path):
 
 def test_a_tab_that_is_loaded_again_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(sessions_module, "GRACE", 0.05)
-    sessions, token = Sessions(tmp_path, Offered({"x": None})), "0123456789abcdef" * 2
+    sessions, token = Sessions(tmp_path, ModelPool({"x": None})), "0123456789abcdef" * 2
     first = sessions.get("a")  # a file was dropped before the page had identified its tab
     sessions.bind("a", token)
     assert sessions.get("a") is first

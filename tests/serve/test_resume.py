@@ -19,7 +19,7 @@ from gricol_zoo.karyotype.reading import read_karyotype
 from gricol_zoo.karyotype.review import Confirm, Turn
 from gricol_zoo.serve import markup, resume, saving, session
 from gricol_zoo.serve.details import look_at
-from gricol_zoo.serve.offered import Offered
+from gricol_zoo.serve.model_pool import ModelPool
 from gricol_zoo.serve.page import show
 from gricol_zoo.serve.session import Session
 
@@ -33,7 +33,7 @@ def png(grey):
 
 @pytest.fixture(scope="module")
 def models():
-    return Offered({name: create_model(name, pretrained=True, deployed=True) for name in (DEFAULT_MODEL, OTHER_MODEL)})
+    return ModelPool({name: create_model(name, pretrained=True, deployed=True) for name in (DEFAULT_MODEL, OTHER_MODEL)})
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_pictures_are_turned_as_they_were(tab, left, crops, tmp_path):
 
 
 def test_another_model_is_not_asked_where_it_looked(tmp_path, models, left, crops):
-    tab = Session(tmp_path, Offered({OTHER_MODEL: models[OTHER_MODEL]}))
+    tab = Session(tmp_path, ModelPool({OTHER_MODEL: models[OTHER_MODEL]}))
     tab.take(as_files(tmp_path / "in", left, crops))
     assert tab.network is None
     found = look_at(tab.network, tab.images, tab.karyotype, 1)

@@ -15,7 +15,7 @@ from gricol_zoo.karyotype.document import Chromosome, Karyotype, signature_file,
 from gricol_zoo.karyotype.review import Review
 from gricol_zoo.serve import board, page, saving
 from gricol_zoo.serve.cell import Cell
-from gricol_zoo.serve.offered import Offered
+from gricol_zoo.serve.model_pool import ModelPool
 from gricol_zoo.serve.session import Session
 from gricol_zoo.serve.sessions import Sessions
 from gricol_zoo.serve.uploads import Upload
@@ -43,7 +43,7 @@ def filled(session, folder):
 def tab(tmp_path):
     (tmp_path / "crops").mkdir()
     (tmp_path / "sessions").mkdir()
-    return filled(Session(tmp_path / "sessions", Offered({"x": None})), tmp_path / "crops")
+    return filled(Session(tmp_path / "sessions", ModelPool({"x": None})), tmp_path / "crops")
 
 
 def told(what, **more):
@@ -100,7 +100,7 @@ def test_the_board_has_a_button_a_place_and_an_order(tab):
 
 def test_a_window_that_is_behind_is_told(tmp_path):
     (tmp_path / "crops").mkdir()
-    sessions, token = Sessions(tmp_path / "crops", Offered({"x": None})), "ab" * 16
+    sessions, token = Sessions(tmp_path / "crops", ModelPool({"x": None})), "ab" * 16
     one, two = (SimpleNamespace(session_hash=name) for name in "ab")
     for window in (one, two):
         sessions.bind(window.session_hash, token)
@@ -119,7 +119,7 @@ def test_a_window_that_is_behind_is_told(tmp_path):
 def test_the_first_answer_leaves_the_drop_zone_alone(tmp_path):
     """Otherwise, files dropped before the answer arrives would be removed again."""
     gr = pytest.importorskip("gradio")
-    sessions = Sessions(tmp_path, Offered({"x": None}))
+    sessions = Sessions(tmp_path, ModelPool({"x": None}))
     answer = page._review(sessions, SimpleNamespace(session_hash="a"), {**told("hello"), "token": "ab" * 16}, "")
     assert dict(zip(page.SHOWN, answer, strict=True))["files"] == gr.skip()
 

@@ -27,7 +27,7 @@ from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 from gricol_zoo.serve import board, markup, uploads
 from gricol_zoo.serve import sessions as sessions_module
 from gricol_zoo.serve.details import look_at, overlay
-from gricol_zoo.serve.offered import Offered
+from gricol_zoo.serve.model_pool import ModelPool
 from gricol_zoo.serve.page import act
 from gricol_zoo.serve.server import without_proxies
 from gricol_zoo.serve.session import Session
@@ -52,11 +52,11 @@ def crops():
 @pytest.fixture(scope="module")
 def models():
     names = (DEFAULT_MODEL, "r18half_128.pki3")
-    return Offered({name: create_model(name, pretrained=True, deployed=True) for name in names})
+    return ModelPool({name: create_model(name, pretrained=True, deployed=True) for name in names})
 
 
 def test_a_model_is_made_ready_once_for_all_tabs(models):
-    offered = Offered({DEFAULT_MODEL: models[DEFAULT_MODEL]}, "onnxruntime")
+    offered = ModelPool({DEFAULT_MODEL: models[DEFAULT_MODEL]}, "onnxruntime")
     offered.prepare()
     classifier = offered.classifier(DEFAULT_MODEL)
     assert classifier is offered.classifier(DEFAULT_MODEL)

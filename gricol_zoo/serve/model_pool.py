@@ -13,7 +13,7 @@ from gricol_zoo.runtimes.load import classifier_on
 Network = GridModel | DeployedModel
 
 
-class Offered(Mapping[str, Network]):
+class ModelPool(Mapping[str, Network]):
     """Networks by the names under which they are offered. All tabs share them.
 
     Args:
