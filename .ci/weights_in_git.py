@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".onnx", ".npy", ".npz")
-MOST_EACH = 60_000_000
-MOST_TOGETHER = 400_000_000
+MAX_EACH = 60_000_000
+MAX_TOGETHER = 400_000_000
 
 
 def git(repository: Path, *arguments: str, given: str = "") -> str:
@@ -31,7 +31,7 @@ def weight_files(repository: Path) -> dict[str, tuple[str, int]]:
     return {name: (named[name], int(size)) for name, size in map(str.split, sizes.splitlines())}
 
 
-def too_large(files: dict[str, tuple[str, int]], each: int = MOST_EACH, together: int = MOST_TOGETHER) -> list[str]:
+def too_large(files: dict[str, tuple[str, int]], each: int = MAX_EACH, together: int = MAX_TOGETHER) -> list[str]:
     """Return one line for each limit that is exceeded."""
     found = [
         f"{path} ({name[:12]}) has {size} bytes: expected at most {each}. Take it out of the commit; put it on the Hub."

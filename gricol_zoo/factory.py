@@ -282,12 +282,12 @@ def _check_memory(source: Source, spec: ModelSpec) -> None:
         return
     slack = SLACK if source.name in MODELS else 1
     needed = activation_bytes(build(spec)) / 2**30
-    most = max(LITTLE, slack * activation_bytes(build(known))) / 2**30
-    pixels, most_pixels = prepared(spec) / 1e6, SLACK * prepared(known) / 1e6
-    if needed > most or pixels > most_pixels:
+    maximum = max(LITTLE, slack * activation_bytes(build(known))) / 2**30
+    pixels, max_pixels = prepared(spec) / 1e6, SLACK * prepared(known) / 1e6
+    if needed > maximum or pixels > max_pixels:
         raise CheckpointError(
             f"By the config of {source.ref or source.name}, each image has {pixels:.3g} megapixels and would take "
-            f"{needed:.3g} GiB; expected at most {most_pixels:.3g} and {most:.3g}. If you trust it, pass `allow_large=True` "
+            f"{needed:.3g} GiB; expected at most {max_pixels:.3g} and {maximum:.3g}. If you trust it, pass `allow_large=True` "
             f"(for the commands, set {CONSENT}=1)."
         )
 

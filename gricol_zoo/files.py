@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from gricol_zoo.errors import ConfigError, GricolZooError
 
-MOST_JSON = 1 << 28  # most bytes of a JSON file; parsed, it takes about ten times as much memory
+MAX_JSON = 1 << 28  # most bytes of a JSON file; parsed, it takes about ten times as much memory
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32-le",  # begins as UTF-16 does, so it comes first
     codecs.BOM_UTF32_BE: "utf-32-be",
@@ -183,21 +183,21 @@ def same_name(text: str) -> str:
     return unicodedata.normalize("NFC", escaped(text))
 
 
-def read_json(file: Path, what: str, most: int = MOST_JSON) -> Any:
+def read_json(file: Path, what: str, maximum: int = MAX_JSON) -> Any:
     """Read a JSON file, which a person may have edited.
 
     Args:
         file: as ``decode_text`` reads it.
         what: what a file of this kind is called, with its article.
-        most: the most bytes that such a file may have.
+        maximum: the most bytes that such a file may have.
 
     Raises:
         ConfigError: too large, not JSON, or a key occurs twice.
         OSError: the file cannot be read.
     """
     size = file.stat().st_size
-    if size > most:
-        raise ConfigError(f"Expected {what} of at most {most} bytes, but {file} has {size}.")
+    if size > maximum:
+        raise ConfigError(f"Expected {what} of at most {maximum} bytes, but {file} has {size}.")
     return parse_json(file.read_bytes(), str(file))
 
 

@@ -25,8 +25,8 @@ from hub.keep import keep
 HUB = Path(__file__).parent
 RESULTS = HUB.parent / "benchmarks" / "results" / "released"
 ASSETS = Path(gricol_zoo.__file__).parent / "assets"
-MOST_BYTES = 60_000_000
-MOST_PACKAGED = 12_000_000
+MAX_BYTES = 60_000_000
+MAX_PACKAGED = 12_000_000
 TAGS = ("qband", "pki3")  # a model's first tag is its default
 
 
@@ -78,9 +78,9 @@ def main() -> None:
     options = parser.parse_args()
     name = options.run.name
     info = stage(options.run, HUB / name, name.rpartition(".")[2])
-    most = MOST_PACKAGED if options.packaged else MOST_BYTES
-    if info["size"] > most:
-        raise SystemExit(f"the weight file has {info['size']} bytes; at most {most} are allowed")
+    maximum = MAX_PACKAGED if options.packaged else MAX_BYTES
+    if info["size"] > maximum:
+        raise SystemExit(f"the weight file has {info['size']} bytes; at most {maximum} are allowed")
     enter(name, info, options.packaged)
     keep(name, HUB / name)
     shutil.copyfile(options.run / "log.csv", RESULTS / f"{name}.log.csv")

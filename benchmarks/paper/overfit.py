@@ -1,6 +1,6 @@
 """Check that each comparison system can learn: overfit 32 real images through the public TrainingTask.
 
-    python -m benchmarks.paper.overfit --data FOLDER [--most 400] [NAME ...]
+    python -m benchmarks.paper.overfit --data FOLDER [--steps 400] [NAME ...]
 
 Writes results/paper/overfit.csv and .md. 32 images of the Q-band train part (four of each of eight classes, seed 0), without
 augmentation, with Adam, all 32 in each step. The accuracy on them is measured in evaluation mode every ten steps, until it is
@@ -92,19 +92,19 @@ def settle(model: GridModel, images: Tensor) -> None:
     model.eval()
 
 
-def fit(model: GridModel, images: Tensor, labels: Tensor, lr: float, most: int) -> Outcome:
-    """Train on all images in each step until all are right in evaluation mode, for at most ``most`` steps."""
+def fit(model: GridModel, images: Tensor, labels: Tensor, lr: float, maximum: int) -> Outcome:
+    """Train on all images in each step until all are right in evaluation mode, for at most ``maximum`` steps."""
     task = TrainingTask(model, GridLoss())
     optimizer = torch.optim.Adam(task.parameters(), lr)
     started, accuracy, step = time.process_time(), 0.0, 0
-    while step < most and accuracy < 1:
+    while step < maximum and accuracy < 1:
         torch.manual_seed(step)
         task.train()
         optimizer.zero_grad(set_to_none=True)
         task(images, labels, float(step)).backward()
         optimizer.step()
         step += 1
-        if step % EVERY == 0 or step == most:
+        if step % EVERY == 0 or step == maximum:
             settle(model, images)
             with torch.no_grad():
                 accuracy = float((model(images).argmax(1) == labels).float().mean())
@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train each system, and write the table after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with qband.zip")
-    parser.add_argument("--most", type=int, default=400, help="most steps (default: 400)")
+    parser.add_argument("--steps", type=int, default=400, help="at most so many steps (default: 400)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("names", nargs="*", help="default: all")
     options = parser.parse_args(arguments)
@@ -144,10 +144,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         torch.manual_seed(SEED)
         model = create_model(name, image_size=setting.image_size)
         assert isinstance(model, GridModel)
-        outcome = fit(model, *batch(chosen, model.spec), setting.lr, options.most)
+        outcome = fit(model, *batch(chosen, model.spec), setting.lr, options.steps)
         size = "x".join(map(str, setting.image_size))
         row = {"name": name, "image_size": size, "lr": setting.lr, "images": len(chosen), "threads": options.threads}
-        conditions = {"part": "train", "classes": len(CLASSES), "seed": SEED, "most": options.most}
+        conditions = {"part": "train", "classes": len(CLASSES), "seed": SEED, "most": options.steps}
         rows = [*kept("paper/overfit", [name]), {**row, **outcome._asdict(), **conditions}]
         write("paper/overfit", sorted(rows, key=lambda row: list(SETTINGS).index(row["name"])), COLUMNS)
 

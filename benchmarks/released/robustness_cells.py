@@ -69,13 +69,13 @@ class Seen(NamedTuple):
     scale: float
 
 
-def read_cells(images: ImageSet, most: int) -> dict[str, Cell]:
-    """Return up to ``most`` cells of a set, evenly spread over it: (H, W) uint8 crops with their classes, by name."""
+def read_cells(images: ImageSet, maximum: int) -> dict[str, Cell]:
+    """Return up to ``maximum`` cells of a set, evenly spread over it: (H, W) uint8 crops with their classes, by name."""
     members: dict[str, list[Record]] = {}
     for record in images.records:
         members.setdefault(f"{record.case}/{record.cell}", []).append(record)
     names = list(members)
-    chosen = np.unique(np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(names) - 1, min(maximum, len(names))).round().astype(int))
     return {names[i]: [(_pixels(images.read(record)), record.label) for record in members[names[i]]] for i in chosen}
 
 

@@ -33,7 +33,7 @@ from gricol_zoo.data.table import ImageSet
 from gricol_zoo.evaluation.metrics import bootstrap_mean
 from gricol_zoo.inference.classifier import Classifier, of_network
 from gricol_zoo.inference.fast import optimize
-from gricol_zoo.karyotype.assign import LEAST, assign
+from gricol_zoo.karyotype.assign import MIN_PROBABILITY, assign
 from gricol_zoo.karyotype.document import DOUBTFUL, Karyotype
 from gricol_zoo.karyotype.run import cells_of, karyotype
 from gricol_zoo.karyotype.within import WEIGHT, Table, evidence, measured, table_of, with_the_cell
@@ -142,7 +142,7 @@ def score_fit(cells: Sequence[Seen], table: Table, weight: float, alike: float =
     for probabilities, values, truth in cells:
         together = with_the_cell(probabilities, evidence(values, probabilities, table), weight)
         classes = assign(together).classes
-        losses = -np.log(np.maximum(together, LEAST))
+        losses = -np.log(np.maximum(together, MIN_PROBABILITY))
         if alike:
             shift = np.median((values - table.means[probabilities.argmax(1)])[:, 0])
             away = (values[:, :1] - shift - table.means[None, :, 0]) / np.sqrt(table.covariance[0, 0])

@@ -99,7 +99,7 @@ def main() -> None:
         for count, file in uploads.items():
             steps["page", count] = partial(on_the_page, models, file, root)
             steps["command", count] = partial(by_command, file, root)
-        times = time_in_turn(steps, options.rounds, warm_up=1, least=0)
+        times = time_in_turn(steps, options.rounds, warm_up=1, minimum=0)
     rows = [
         {
             "what": WAYS[way],

@@ -146,7 +146,7 @@ def overlap(data: Path, rounds: int) -> list[dict[str, Any]]:
                 pass
             busy.append(time.process_time() - started)
 
-        times = time_in_turn({"alone": alone, "everything": everything}, rounds, warm_up=1, least=0)
+        times = time_in_turn({"alone": alone, "everything": everything}, rounds, warm_up=1, minimum=0)
         core = {key: spread(values[1:]).median / count for key, values in busy.items()}
         rows.append(
             {

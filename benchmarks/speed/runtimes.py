@@ -99,12 +99,12 @@ def ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def accuracy(names: list[str], data: Path, most: int) -> None:
+def accuracy(names: list[str], data: Path, maximum: int) -> None:
     """Score each model on val by each runtime and precision, and write the table."""
     rows = []
     for name in names:
         val = open_part(tag_of(name), data, "val")
-        val = val.subset(range(0, len(val), -(-len(val) // most))) if most else val
+        val = val.subset(range(0, len(val), -(-len(val) // maximum))) if maximum else val
         model = create(name)
         labels = label_indices(val.records, model.spec.labels, val.name)
         canvases, groups = load_canvases(val, model.spec), [group_of(each) for each in val.records]

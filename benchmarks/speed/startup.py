@@ -48,7 +48,7 @@ def main() -> None:
         name: partial(subprocess.run, [sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
         for name, arguments in COMMANDS.items()
     }
-    times = time_in_turn(steps, options.rounds, warm_up=1, least=0)
+    times = time_in_turn(steps, options.rounds, warm_up=1, minimum=0)
     first = times["python -c pass"].median
     models: dict[str, Any] = {
         f"create_model({name!r})": partial(gricol_zoo.create_model, name) for name in ("r50half", "gricol_r50half_n3")
@@ -57,7 +57,7 @@ def main() -> None:
     models[f"create_model({gricol_zoo.DEFAULT_MODEL!r}, pretrained=True)"] = partial(
         gricol_zoo.create_model, gricol_zoo.DEFAULT_MODEL, pretrained=True
     )
-    made = time_in_turn(models, options.rounds, warm_up=1, least=0)
+    made = time_in_turn(models, options.rounds, warm_up=1, minimum=0)
     aims = {**AIMS, **dict.fromkeys(list(models)[:2], "no more than timm's resnet50")}
     rows = [
         {

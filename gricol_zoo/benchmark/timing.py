@@ -27,14 +27,14 @@ class Spread(NamedTuple):
     rounds: int
 
 
-def time_in_turn(steps: Mapping[Key, Step], rounds: int = 7, warm_up: int = 2, least: float = 0.1) -> dict[Key, Spread]:
+def time_in_turn(steps: Mapping[Key, Step], rounds: int = 7, warm_up: int = 2, minimum: float = 0.1) -> dict[Key, Spread]:
     """Time every step once per round, so that a machine that slows down affects all steps alike.
 
     Args:
         steps: name -> step; a step must wait for the device to finish.
         rounds: number of rounds.
         warm_up: runs of each step before the first round, not counted.
-        least: seconds; a shorter step is repeated within each round to take about this long.
+        minimum: seconds; a shorter step is repeated within each round to take about this long.
     """
     repeats = {}
     for name, step in steps.items():
@@ -42,7 +42,7 @@ def time_in_turn(steps: Mapping[Key, Step], rounds: int = 7, warm_up: int = 2, l
             started = time.perf_counter()
             step()
             last = time.perf_counter() - started
-        repeats[name] = max(1, round(least / max(last, 1e-6))) if warm_up else 1
+        repeats[name] = max(1, round(minimum / max(last, 1e-6))) if warm_up else 1
     seconds: dict[Key, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():

@@ -22,7 +22,7 @@ from gricol_zoo.errors import GricolZooError, QualityWarning
 from gricol_zoo.inference.predict import Seen, open_paths
 from gricol_zoo.progress import LOGGER
 
-MOST_BLOCKS = 4096  # of image names: few enough to keep track of, many enough that a worker that dies loses little work
+MAX_BLOCKS = 4096  # of image names: few enough to keep track of, many enough that a worker that dies loses little work
 Work = Callable[[Batch], dict[str, Any]]
 
 
@@ -136,7 +136,7 @@ def _named(sets: Sequence[ImageSet], size: int) -> list[Any]:
         for images in sets
         for record in images.records
     ]
-    block = max(1, len(rows) // (size * MOST_BLOCKS)) * size
+    block = max(1, len(rows) // (size * MAX_BLOCKS)) * size
     return [pa.Table.from_pylist(rows[start : start + block]) for start in range(0, len(rows), block)]
 
 

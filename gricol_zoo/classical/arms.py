@@ -18,7 +18,7 @@ WHITENESS = 170  # of 255: from this mean of the mask in its bounding box on, th
 STEP = 5  # degrees between the positions tried
 WEIGHTS = (0.434, 0.566)  # w1, of the difference of the two maxima, and w2, of the minimum between them
 WINDOW, ORDER = 9, 2  # of the Savitzky-Golay filter that smooths the projection
-LEAST_ARM = 0.15  # of the rows: two maxima that are nearer to each other than this belong to the same arm
+MIN_ARM = 0.15  # of the rows: two maxima that are nearer to each other than this belong to the same arm
 
 
 def straighten_arms(value: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ def bend_score(projection: np.ndarray) -> tuple[float, int]:
     smooth = np.maximum(savgol_filter(projection.astype(float), WINDOW, ORDER), 0)
     occupied = int(np.count_nonzero(projection))
     padded = np.concatenate([[0.0], smooth, [0.0]])  # so that a maximum at the border is found
-    peaks = find_peaks(padded, distance=max(1, LEAST_ARM * occupied))[0] - 1
+    peaks = find_peaks(padded, distance=max(1, MIN_ARM * occupied))[0] - 1
     if len(peaks) < 2:
         return np.inf, len(projection) // 2
     first, second = sorted(peaks[np.argsort(-smooth[peaks], kind="stable")[:2]])

@@ -7,13 +7,13 @@ import numpy as np
 from gricol_zoo.data.preprocess import foreground, stretch
 from gricol_zoo.errors import ImageError
 
-LEAST_PIXELS = 30  # smallest area of a mask
+MIN_PIXELS = 30  # smallest area of a mask
 # Fraction of the largest piece that 3x3 squares inside it must cover: val crops reach 0.90 or more, shuffled ones at most 0.25.
-LEAST_SOLID = 0.6
+MIN_SOLID = 0.6
 # The next three limits lie beyond what crops of single chromosomes have: they reject none of the 24461 crops in the train and
 # val parts of Q-band and Pki-3.
-MOST_HOLE = 0.2  # of the filled mask, in one hole: a faint band makes 0.14 at most
-MOST_SECOND = 0.25  # of the largest piece, in another piece that lies apart
+MAX_HOLE = 0.2  # of the filled mask, in one hole: a faint band makes 0.14 at most
+MAX_SECOND = 0.25  # of the largest piece, in another piece that lies apart
 APART = 0.75  # of the largest piece's width: the gap from which a piece lies apart (a faint centromere leaves a smaller gap)
 
 
@@ -45,10 +45,10 @@ def find_mask(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pieces, _ = ndimage.label(bright, np.ones((3, 3)))
     piece = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
     mask = ndimage.binary_fill_holes(piece)
-    if mask.sum() < LEAST_PIXELS:
-        raise ImageError(f"a mask of {mask.sum()} pixels is too small to measure: expected at least {LEAST_PIXELS}")
+    if mask.sum() < MIN_PIXELS:
+        raise ImageError(f"a mask of {mask.sum()} pixels is too small to measure: expected at least {MIN_PIXELS}")
     squares = ndimage.binary_opening(np.pad(piece, 1, mode="edge"), np.ones((3, 3)))[1:-1, 1:-1]
-    if squares.sum() < LEAST_SOLID * piece.sum():
+    if squares.sum() < MIN_SOLID * piece.sum():
         raise ImageError("no chromosome: the bright pixels are scattered like noise")
     _check_single(pieces, piece, mask)
     return np.where(mask, value, 0.0), mask
@@ -69,10 +69,10 @@ def _check_single(pieces: np.ndarray, piece: np.ndarray, mask: np.ndarray) -> No
 
     holes, _ = ndimage.label(mask & ~piece)
     hole = np.bincount(holes.ravel(), minlength=2)[1:].max()
-    if hole > MOST_HOLE * mask.sum():
+    if hole > MAX_HOLE * mask.sum():
         raise ImageError(f"a ring, which has no ends: its mask of {mask.sum()} pixels has a hole of {hole}")
     sizes = np.bincount(pieces.ravel())
-    large = np.nonzero(sizes[1:] > MOST_SECOND * piece.sum())[0] + 1
+    large = np.nonzero(sizes[1:] > MAX_SECOND * piece.sum())[0] + 1
     if len(large) < 2:
         return
     gaps = ndimage.distance_transform_edt(~piece)

@@ -39,10 +39,10 @@ class Settings:
     soft: bool = True
 
     def __post_init__(self) -> None:
-        for name, most in (("hidden", 1024), ("epochs", 100_000)):
+        for name, maximum in (("hidden", 1024), ("epochs", 100_000)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-                raise GricolZooError(f"Expected `{name}` to be a whole number in 1..{most}, but got {value!r}.")
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
+                raise GricolZooError(f"Expected `{name}` to be a whole number in 1..{maximum}, but got {value!r}.")
         number = isinstance(self.alpha, (int, float)) and not isinstance(self.alpha, bool)
         if not number or not math.isfinite(self.alpha) or not 0 <= self.alpha <= 1e6:
             raise GricolZooError(f"Expected `alpha` to be a number in 0..1e6, but got {self.alpha!r}.")

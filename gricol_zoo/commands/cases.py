@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gricol_zoo.karyotype.case.folder import CaseFolder
     from gricol_zoo.karyotype.case.summary import Case
 
-MOST_SAID = 20  # at most this many cases are printed on the terminal
+MAX_SAID = 20  # at most this many cases are printed on the terminal
 
 
 def write_overview(folder: CaseFolder, out: Path) -> None:
@@ -38,7 +38,7 @@ def say_cases(cases: Sequence[Case]) -> None:
     from gricol_zoo.karyotype.case.summary import in_a_line
 
     several = [case for case in cases if len(case.cells) + len(case.failed) > 1]
-    for case in several[:MOST_SAID]:
+    for case in several[:MAX_SAID]:
         print(f"case {escaped(case.name) or '(not named)'}: {escaped(in_a_line(case))}")
-    if len(several) > MOST_SAID:
-        print(f"and {count_of(len(several) - MOST_SAID, 'case')} more")
+    if len(several) > MAX_SAID:
+        print(f"and {count_of(len(several) - MAX_SAID, 'case')} more")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gricol_zoo.inference.shards import Tally
     from gricol_zoo.models.info import WeightsInfo
 
-LEAST_IMAGES = 10  # with fewer, no warning: they say too little about the camera
+MIN_IMAGES = 10  # with fewer, no warning: they say too little about the camera
 MANY_DOUBTS = 0.3  # a warning needs more than this fraction of images to review
 HELP = "classify images; writes one row per image"
 
@@ -151,7 +151,7 @@ def say_warned(count: int, file: Path) -> None:
 def doubts(review: int, readable: int, info: WeightsInfo) -> list[str]:
     """Return a warning if many more images are to review than in the val part of the weights; else an empty list."""
     expected = float(info.val.get("review_fraction", 1.0))
-    if readable < LEAST_IMAGES or review / readable <= max(MANY_DOUBTS, 2 * expected):
+    if readable < MIN_IMAGES or review / readable <= max(MANY_DOUBTS, 2 * expected):
         return []
     return [
         f"{review / readable:.0%} of the images need review, against {expected:.0%} of the validation images. "

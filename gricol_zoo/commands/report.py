@@ -15,7 +15,7 @@ from gricol_zoo.errors import GricolZooError
 if TYPE_CHECKING:
     from gricol_zoo.karyotype.document import Karyotype
 
-MOST_NAMED = 5  # a message names at most this many cases
+MAX_NAMED = 5  # a message names at most this many cases
 HELP = "write the table, overview and report of each case from an output folder of `karyotype`"
 
 
@@ -66,6 +66,6 @@ def of_case(name: str, cells: Sequence[Karyotype]) -> list[Karyotype]:
     found = [cell for cell in cells if cell.case == name]
     if not found:
         names = list(dict.fromkeys(cell.case or "(not named)" for cell in cells))
-        more = " ..." if len(names) > MOST_NAMED else ""
-        raise GricolZooError(f"No case {name!r} among {len(names)}. Cases: {', '.join(names[:MOST_NAMED])}{more}.")
+        more = " ..." if len(names) > MAX_NAMED else ""
+        raise GricolZooError(f"No case {name!r} among {len(names)}. Cases: {', '.join(names[:MAX_NAMED])}{more}.")
     return found

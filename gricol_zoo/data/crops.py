@@ -15,7 +15,7 @@ from gricol_zoo.data.images import read_hashed
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import ImageError
 
-MOST_KEPT = 1 << 30  # bytes of grey images kept in memory; further images are decoded again when they are needed
+MAX_KEPT = 1 << 30  # bytes of grey images kept in memory; further images are decoded again when they are needed
 
 
 class Look(NamedTuple):
@@ -58,7 +58,7 @@ class Crops(ImageSet):
             new = [one for one in self.records if one.path not in self.seen]
             for one, found in zip(new, _side_by_side(self._look, new), strict=True):
                 kept += found.grey.nbytes if found.grey is not None else 0
-                self.seen[one.path] = found if kept <= MOST_KEPT else found._replace(grey=None)
+                self.seen[one.path] = found if kept <= MAX_KEPT else found._replace(grey=None)
         return self.seen[record.path]
 
     def _look(self, record: Record) -> Look:

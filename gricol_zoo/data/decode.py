@@ -20,7 +20,7 @@ from gricol_zoo.data.samples import from_page, luma, mix
 from gricol_zoo.errors import ImageError
 
 MAX_PIXELS = 4096 * 4096
-MOST_SCANS = 100  # of a JPEG: each scan goes over the whole image; a progressive JPEG has about ten
+MAX_SCANS = 100  # of a JPEG: each scan goes over the whole image; a progressive JPEG has about ten
 ADVICE = "save it as 8- or 16-bit grey TIFF or PNG"
 BY_PILLOW = {2, 3, 4, 6, 7, 50000, 50001}  # TIFF compressions: fax, JPEG, Zstandard, WebP
 PACKED = {
@@ -133,8 +133,8 @@ def check_size(width: int, height: int) -> None:
 def _check_jpeg(data: bytes) -> None:
     if (frame := kinds.jpeg_frame(data)) and frame[0] != 8:
         raise ImageError(f"is a {frame[0]}-bit JPEG, which is not supported; {ADVICE}")
-    if (scans := data.count(b"\xff\xda")) > MOST_SCANS:
-        raise ImageError(f"is a JPEG with {scans} scans, where a usual one has at most {MOST_SCANS}; {ADVICE}")
+    if (scans := data.count(b"\xff\xda")) > MAX_SCANS:
+        raise ImageError(f"is a JPEG with {scans} scans, where a usual one has at most {MAX_SCANS}; {ADVICE}")
 
 
 def _plain_png(data: bytes) -> np.ndarray | None:

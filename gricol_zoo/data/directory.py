@@ -10,8 +10,8 @@ from gricol_zoo.errors import ImageError
 
 BIG = {b"II*\0": False, b"MM\0*": False, b"II+\0": True, b"MM\0+": True}  # first four bytes -> whether it is a BigTIFF
 INTEGERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
-MOST_PAGES = 2000
-MOST_TAGS = 512
+MAX_PAGES = 2000
+MAX_TAGS = 512
 
 Tags = dict[int, np.ndarray]
 
@@ -41,7 +41,7 @@ def read_directory(data: bytes, at: int = 0) -> tuple[Tags, int]:
         (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, at)
         at += 8 if big else 2
         size, inline = (20, 8) if big else (12, 4)
-        if count > MOST_TAGS or at + count * size > len(data):
+        if count > MAX_TAGS or at + count * size > len(data):
             raise ImageError("damaged or truncated: its TIFF directory lies beyond the end of the file")
         tags: Tags = {}
         for place in range(at, at + count * size, size):
@@ -71,7 +71,7 @@ def count_pages(data: bytes) -> int:
     """
     tags, following = read_directory(data)
     count, seen = 1, {0}
-    while following not in seen and len(seen) < MOST_PAGES:
+    while following not in seen and len(seen) < MAX_PAGES:
         seen.add(following)
         try:
             tags, following = read_directory(data, following)

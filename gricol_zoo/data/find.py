@@ -25,14 +25,14 @@ from gricol_zoo.data.images import box_of, percentile, percentile_of_sorted, rin
 from gricol_zoo.data.pieces import main_piece
 
 FOREGROUND = 0.15  # of the 99th percentile of the chromosome
-GRAIN, MOST_GRAIN = 3.0, 0.3  # threshold in standard deviations of the background; at most this fraction of the percentile
+GRAIN, MAX_GRAIN = 3.0, 0.3  # threshold in standard deviations of the background; at most this fraction of the percentile
 FRAME_STEP = 0.1  # of the crop's range: least difference between a frame's grey and the background inside it
 FRAME_SAME, FRAME_BAND = 0.05, 0.05  # not a frame if more than this fraction of the ring inside is this near its grey
 UNEVEN = 0.06  # of the contrast: a background that rises by less counts as even
-LEAST_GROUND = 0.1  # of the crop: with less background no slope can be estimated
+MIN_GROUND = 0.1  # of the crop: with less background no slope can be estimated
 ROUNDS = 2  # the plane is fitted again with the better foreground
 REACH = 0.07  # dilation steps per square root of the foreground's area: 1 for a small chromosome, 3 for a large one
-MOST_REACH = 6
+MAX_REACH = 6
 
 
 class Found(NamedTuple):
@@ -157,7 +157,7 @@ def foreground(value: np.ndarray, ordered: np.ndarray, edge: np.ndarray) -> tupl
     grain = GRAIN * 1.4826 * percentile(np.abs(edge), 50) if grainy else 0.0  # a median, which a tip at the edge does not raise
     top = extremes(ordered)[1]
     for _ in range(2):
-        bound = np.float32(min(max(FOREGROUND * top, grain), MOST_GRAIN * top))
+        bound = np.float32(min(max(FOREGROUND * top, grain), MAX_GRAIN * top))
         inside = ordered[ordered.searchsorted(bound, "right") :]
         top = percentile_of_sorted(inside, 99) if inside.size else 0.0
     mask, reach = value > bound, reach_of(inside.size)
@@ -188,7 +188,7 @@ def fit_plane(value: np.ndarray, edge: np.ndarray, near: np.ndarray, bright: flo
     b, bx, by = seen.sum(), seen.sum(0) @ x, seen.sum(1) @ y
     # Cramer's rule, which an exported graph can compute too.
     whole = n * (sxx * syy - sxy * sxy) - sx * (sx * syy - sxy * sy) + sy * (sx * sxy - sxx * sy)
-    if n < LEAST_GROUND * value.size or whole <= 0:
+    if n < MIN_GROUND * value.size or whole <= 0:
         return None
     flat = (b * (sxx * syy - sxy * sxy) - sx * (bx * syy - sxy * by) + sy * (bx * sxy - sxx * by)) / whole
     slope = (n * (bx * syy - sxy * by) - b * (sx * syy - sxy * sy) + sy * (sx * by - bx * sy)) / whole
@@ -221,4 +221,4 @@ def grow(mask: np.ndarray, steps: int) -> np.ndarray:
 
 def reach_of(area: int) -> int:
     """Return the number of steps by which a foreground of ``area`` pixels is dilated to find its pieces."""
-    return min(max(round(REACH * math.sqrt(area)), 1), MOST_REACH)
+    return min(max(round(REACH * math.sqrt(area)), 1), MAX_REACH)

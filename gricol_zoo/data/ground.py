@@ -30,12 +30,12 @@ def find_opaque(alpha: np.ndarray) -> np.ndarray | None:
     Raises:
         ImageError: nothing is opaque.
     """
-    least, most = float(alpha.min()), float(alpha.max())
-    if least == most > 0:
+    minimum, maximum = float(alpha.min()), float(alpha.max())
+    if minimum == maximum > 0:
         return None
-    if most < OPAQUE:
+    if maximum < OPAQUE:
         raise ImageError("blank: every pixel is transparent")
-    return alpha >= max(OPAQUE, (least + most) / 2)
+    return alpha >= max(OPAQUE, (minimum + maximum) / 2)
 
 
 def lay_on_ground(grey: np.ndarray, alpha: np.ndarray, opaque: np.ndarray, ground: str = "auto") -> tuple[np.ndarray, str]:
@@ -104,8 +104,8 @@ def painted_ground(grey: np.ndarray, ground: str) -> np.ndarray | None:
     """
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     values, counts = np.unique(border, return_counts=True)
-    paint, most = values[counts.argmax()], counts.max()
-    if most < PAINTED * len(border):
+    paint, maximum = values[counts.argmax()], counts.max()
+    if maximum < PAINTED * len(border):
         return None
     where = from_border(grey == paint)
     touching = ~where & ~erode(~where)

@@ -7,7 +7,7 @@ import numpy as np
 from gricol_zoo.errors import ImageError
 
 DEPTHS = (8, 10, 12, 14, 16, 32)  # of cameras, in bits
-LEAST_OF_8_BITS = 16  # floats whose largest value lies between this and 255 are 8-bit values
+MIN_OF_8_BITS = 16  # floats whose largest value lies between this and 255 are 8-bit values
 
 
 def scale(levels: np.ndarray, seen: np.ndarray | None = None) -> tuple[np.ndarray, str]:
@@ -55,7 +55,7 @@ def _white(low: float, high: float, floats: bool) -> float:
     if low < 0:
         return 0
     if floats:
-        return 1 if high <= 1 else 255 if LEAST_OF_8_BITS <= high <= 255 else 0
+        return 1 if high <= 1 else 255 if MIN_OF_8_BITS <= high <= 255 else 0
     return next(((1 << bits) - 1 for bits in DEPTHS if high < 1 << bits), 0)
 
 

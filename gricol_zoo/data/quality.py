@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gricol_zoo.data.images import box_of
-from gricol_zoo.data.scale import AS_IT_IS, LEAST_CROPS
+from gricol_zoo.data.scale import AS_IT_IS, MIN_CROPS
 
 if TYPE_CHECKING:  # a config is checked without the libraries that find chromosomes
     from gricol_zoo.data.preprocess import Prepared
@@ -196,7 +196,7 @@ def cell_warnings(
     Args:
         measures: of its images that could be read; empty if the preparation measures nothing.
         doubtful: fraction of its chromosomes that are doubtful, 0..1.
-        reference: of the weights; None if they have none. With fewer than ``LEAST_CROPS`` images, the ranges of single images
+        reference: of the weights; None if they have none. With fewer than ``MIN_CROPS`` images, the ranges of single images
             are used.
         light: whether each image had a light background.
         scaled: whether the crops were scaled to the reference length.
@@ -205,7 +205,7 @@ def cell_warnings(
     reasons: list[str] = []
     if reference is not None and measures:
         medians = dict(zip(FEATURES, np.median(np.array(measures), axis=0), strict=True))
-        enough, ratio = len(measures) >= LEAST_CROPS, float(medians["length"])
+        enough, ratio = len(measures) >= MIN_CROPS, float(medians["length"])
         if enough and not AS_IT_IS[0] <= ratio <= AS_IT_IS[1] and not scaled:
             reasons.append(f"chromosomes {ratio:.2f} times as long as in the training images: try `--scale auto`")
         reasons += _differences(medians, reference.cell if enough else reference.image)

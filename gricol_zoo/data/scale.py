@@ -20,10 +20,10 @@ import numpy as np
 from gricol_zoo.data.table import Record
 from gricol_zoo.errors import GricolZooError
 
-LEAST_CROPS = 20  # measurable crops needed for a reliable length, whichever chromosomes are missing
+MIN_CROPS = 20  # measurable crops needed for a reliable length, whichever chromosomes are missing
 AS_IT_IS = (0.8, 1.25)  # cells naturally differ by about this much, from early to late metaphase
 LARGEST = 16.0  # largest factor, or reciprocal of one
-MOST_NAMED = 3  # a note names at most this many cells
+MAX_NAMED = 3  # a note names at most this many cells
 ONE_TO_TWELVE = (8.44, 8.02, 6.83, 6.30, 6.08, 5.90, 5.36, 4.93, 4.80, 4.59, 4.61, 4.66)
 THIRTEEN_TO_Y = (3.74, 3.56, 3.46, 3.36, 3.25, 2.93, 2.67, 2.56, 1.90, 2.04, 5.12, 2.15)
 LENGTHS = np.array(ONE_TO_TWELVE + THIRTEEN_TO_Y)
@@ -34,7 +34,7 @@ SPREAD = 0.1  # standard deviation of log length within a class and cell, includ
 STRAYS = 0.05  # fraction of crops that may be anything
 SHIFTS = np.linspace(-1, 1, 201)  # candidate log ratios of the whole cell's median to the measured median,
 OFF = 0.15  # and their prior standard deviation
-MOST_LENGTHS = 200  # lengths that are used; more are replaced by this many quantiles
+MAX_LENGTHS = 200  # lengths that are used; more are replaced by this many quantiles
 Key = TypeVar("Key")
 
 
@@ -93,7 +93,7 @@ def factor_of(lengths: np.ndarray, reference: float) -> float | None:
         reference: median length of the training chromosomes in crop pixels, above 0.
     """
     measured = lengths[lengths > 0]
-    if len(measured) < LEAST_CROPS:
+    if len(measured) < MIN_CROPS:
         return None
     ratio = typical_length(measured) / reference
     return 1.0 if AS_IT_IS[0] <= ratio <= AS_IT_IS[1] else round(min(max(1 / ratio, 1 / LARGEST), LARGEST), 4)
@@ -108,9 +108,9 @@ def typical_length(lengths: np.ndarray) -> float:
     Args:
         lengths: (n,) in crop pixels, above 0, n >= 1.
     """
-    most = np.quantile(lengths, np.linspace(0, 1, MOST_LENGTHS)) if len(lengths) > MOST_LENGTHS else lengths
-    middle = float(np.median(most))
-    away = np.log(most / middle)[:, None, None] - SHIFTS[:, None] - np.log(LENGTHS / MEDIAN)
+    maximum = np.quantile(lengths, np.linspace(0, 1, MAX_LENGTHS)) if len(lengths) > MAX_LENGTHS else lengths
+    middle = float(np.median(maximum))
+    away = np.log(maximum / middle)[:, None, None] - SHIFTS[:, None] - np.log(LENGTHS / MEDIAN)
     there = np.exp(-0.5 * (away / SPREAD) ** 2) @ COPIES / (SPREAD * math.sqrt(2 * math.pi))
     likelihood = np.log((1 - STRAYS) * there + STRAYS / np.ptp(SHIFTS)).sum(0) - 0.5 * (SHIFTS / OFF) ** 2
     return middle * math.exp(SHIFTS[int(likelihood.argmax())])
@@ -139,8 +139,8 @@ def find_scales(records: Sequence[Record], lengths: np.ndarray, reference: float
         factors[members] = 1.0 if factor is None else factor
     if not untold:
         return Scales(factors, [])
-    names = ", ".join(untold[:MOST_NAMED]) + f" and {len(untold) - MOST_NAMED} more cells" * (len(untold) > MOST_NAMED)
-    few = f"scale taken as 1: too few crops to estimate it (needs at least {LEAST_CROPS} of one cell or case)"
+    names = ", ".join(untold[:MAX_NAMED]) + f" and {len(untold) - MAX_NAMED} more cells" * (len(untold) > MAX_NAMED)
+    few = f"scale taken as 1: too few crops to estimate it (needs at least {MIN_CROPS} of one cell or case)"
     return Scales(factors, [f"{names}: {few}"])
 
 

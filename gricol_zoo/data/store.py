@@ -23,7 +23,7 @@ IN_UTF8 = 0x800  # flag of a zip member whose name is in UTF-8; many programs wr
 DRIVE = re.compile(r"[A-Za-z]:")  # other colons may come from macOS, which replaces a slash in a name by a colon
 CODE_PAGES = ("gb18030", "shift_jis", "big5", "euc_kr", "cp1250", "cp1251", "cp1252", "cp850", "cp866")
 """Possible encodings of names in a zip that does not declare one; zipfile reads such names as code page 437."""
-MOST_NAMED = 4
+MAX_NAMED = 4
 NAME_KEYS: tuple[Callable[[str], str], ...] = (
     str,
     lambda name: same_name(name).strip(),
@@ -173,7 +173,7 @@ def _as_437(name: str) -> list[str]:
 
 def some(names: Sequence[str]) -> str:
     """Return the first names of a list as text, with "..." if there are more."""
-    return ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+    return ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
 
 
 def hidden(name: str) -> bool:

@@ -14,7 +14,7 @@ from gricol_zoo.data.images import Crop, pages_left_out, pixel_hash, read_crop, 
 from gricol_zoo.data.store import Store
 from gricol_zoo.errors import GricolZooError, ImageError, QualityWarning
 
-MOST_SAID = 4  # warnings name at most this many files with several pages
+MAX_SAID = 4  # warnings name at most this many files with several pages
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ class ImageSet:
         """Return a crop's grey; issue a ``QualityWarning`` if pages of its file were left out."""
         several = self.store.several
         for note in crop.notes:
-            if pages_left_out(note) and record.path not in several and len(several) < MOST_SAID:
+            if pages_left_out(note) and record.path not in several and len(several) < MAX_SAID:
                 several.add(record.path)
-                more = "; further files like it are not named" if len(several) == MOST_SAID else ""
+                more = "; further files like it are not named" if len(several) == MAX_SAID else ""
                 warnings.warn(f"{record.path}: {note}{more}", QualityWarning, stacklevel=2)
         return crop.grey
 

@@ -15,8 +15,8 @@ from gricol_zoo.data.directory import Tags, first, read_directory
 from gricol_zoo.data.unpack import CODECS, reverse_bits, to_samples
 from gricol_zoo.errors import ImageError
 
-MOST_BYTES = 8 * 4096 * 4096  # largest unpacked size of a page
-MOST_TILES = 65536  # per plane: 4096x4096 pixels in tiles of 16x16, the smallest allowed
+MAX_BYTES = 8 * 4096 * 4096  # largest unpacked size of a page
+MAX_TILES = 65536  # per plane: 4096x4096 pixels in tiles of 16x16, the smallest allowed
 
 
 class Page(NamedTuple):
@@ -78,11 +78,11 @@ def read_samples(data: bytes, page: Page) -> np.ndarray:
     """
     planes = page.samples if page.get(284, 1) == 2 else 1
     depth = page.samples // planes
-    if page.height * page.width * page.samples * max(page.bits, 8) // 8 > MOST_BYTES:
-        raise ImageError(f"unpacks to more than {MOST_BYTES // 2**20} MiB, larger than the limit for a crop")
+    if page.height * page.width * page.samples * max(page.bits, 8) // 8 > MAX_BYTES:
+        raise ImageError(f"unpacks to more than {MAX_BYTES // 2**20} MiB, larger than the limit for a crop")
     tiled = 324 in page.tags
-    most = planes * (MOST_TILES if tiled else page.height)  # a strip has at least one row; further entries are surplus
-    offsets = page.tags.get(324 if tiled else 273, np.zeros(0, int))[:most].tolist()
+    maximum = planes * (MAX_TILES if tiled else page.height)  # a strip has at least one row; further entries are surplus
+    offsets = page.tags.get(324 if tiled else 273, np.zeros(0, int))[:maximum].tolist()
     if not offsets:
         raise ImageError("damaged or truncated: its TIFF directory lists no pixel data")
     read = _read_tiles if tiled else _read_strips
@@ -125,7 +125,7 @@ def _read_tiles(data: bytes, page: Page, offsets: list[int], mine: slice, depth:
     """Return the (height, width, depth) samples of one plane, from its tiles."""
     width, height = page.get(322, 0), page.get(323, 0)
     size = height * ((width * depth * page.bits + 7) // 8)
-    if width <= 0 or height <= 0 or not 0 < size <= MOST_BYTES:
+    if width <= 0 or height <= 0 or not 0 < size <= MAX_BYTES:
         raise ImageError("damaged: its TIFF directory has no valid tile size")
     count = -(-page.height // height) * -(-page.width // width)
     if len(offsets[mine]) < count:
@@ -144,10 +144,10 @@ def _read_tiles(data: bytes, page: Page, offsets: list[int], mine: slice, depth:
     return out
 
 
-def _unpack(data: bytes, page: Page, offset: int, size: int, most: int) -> bytes:
-    """Return up to ``most`` unpacked bytes of a strip or tile at an offset; ``size`` is its length if it is not compressed."""
+def _unpack(data: bytes, page: Page, offset: int, size: int, maximum: int) -> bytes:
+    """Return up to ``maximum`` unpacked bytes of a strip or tile at an offset; ``size`` is its length if not compressed."""
     compression = page.get(259, 1)
     if compression != 1:
-        size = 2 * most + 1024  # no compression makes the data larger than this
+        size = 2 * maximum + 1024  # no compression makes the data larger than this
     packed = data[offset : offset + size] if offset >= 0 else b""
-    return CODECS[compression](reverse_bits(packed) if page.get(266, 1) == 2 else packed, most)
+    return CODECS[compression](reverse_bits(packed) if page.get(266, 1) == 2 else packed, maximum)

@@ -26,27 +26,27 @@ def reverse_bits(data: bytes) -> bytes:
     return data.translate(REVERSED)
 
 
-def _plain(data: bytes, most: int) -> bytes:
-    return data[:most]
+def _plain(data: bytes, maximum: int) -> bytes:
+    return data[:maximum]
 
 
-def _deflate(data: bytes, most: int) -> bytes:
+def _deflate(data: bytes, maximum: int) -> bytes:
     try:
-        return zlib.decompressobj().decompress(data, most)
+        return zlib.decompressobj().decompress(data, maximum)
     except zlib.error as error:
         raise ImageError(f"damaged or truncated: {error}") from error
 
 
-def _lzma(data: bytes, most: int) -> bytes:
+def _lzma(data: bytes, maximum: int) -> bytes:
     try:
-        return lzma.LZMADecompressor().decompress(data, most)
+        return lzma.LZMADecompressor().decompress(data, maximum)
     except (lzma.LZMAError, EOFError) as error:
         raise ImageError(f"damaged or truncated: {error}") from error
 
 
-def _packbits(data: bytes, most: int) -> bytes:
+def _packbits(data: bytes, maximum: int) -> bytes:
     out, at = bytearray(), 0
-    while len(out) < most and at + 1 < len(data):
+    while len(out) < maximum and at + 1 < len(data):
         head = data[at]
         if head < 128:
             out += data[at + 1 : at + 2 + head]
@@ -55,17 +55,17 @@ def _packbits(data: bytes, most: int) -> bytes:
             if head > 128:
                 out += data[at + 1 : at + 2] * (257 - head)
             at += 2 if head > 128 else 1
-    return bytes(out[:most])
+    return bytes(out[:maximum])
 
 
-def _lzw(data: bytes, most: int) -> bytes:
+def _lzw(data: bytes, maximum: int) -> bytes:
     """Unpack LZW as in TIFF 6: codes of 9 to 12 bits, highest bit first; the width grows one code early."""
     if data[:1] == b"\0" and len(data) > 1 and data[1] & 1:
         raise ImageError("is a TIFF with unsupported old-style LZW compression; save it as 8- or 16-bit grey TIFF or PNG")
     out, roots = bytearray(), [bytes([byte]) for byte in range(256)] + [b"", b""]
     table, width, last = list(roots), 9, b""
     buffer = bits = at = 0
-    while len(out) < most:
+    while len(out) < maximum:
         while bits < width:
             if at >= len(data):
                 return bytes(out)
@@ -85,7 +85,7 @@ def _lzw(data: bytes, most: int) -> bytes:
         out += entry
         last = entry
         width = min(max((len(table) + 1).bit_length(), 9), 12)
-    return bytes(out[:most])
+    return bytes(out[:maximum])
 
 
 CODECS: dict[int, Callable[[bytes, int], bytes]] = {

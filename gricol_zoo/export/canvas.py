@@ -17,7 +17,7 @@ from gricol_zoo.export.find import find_chromosome
 from gricol_zoo.export.measure import fitting, percentile, pose_of, ratio, whole
 from gricol_zoo.spec import Preprocess
 
-LEAST_PIXELS = 3  # least area of a chromosome
+MIN_PIXELS = 3  # least area of a chromosome
 
 
 class CanvasInGraph(nn.Module):
@@ -74,7 +74,7 @@ def alone(grey: Tensor, how: Preprocess, scale: Tensor, size: tuple[int, int], t
     value = smooth(value, ratio(1, fit), found.box)
     window = window_of(pose, fit, size, found.rim)
     canvas = place(value, pose, fit, size, torch.zeros_like(found.top), found.box, window)
-    return torch.where(pose.area < LEAST_PIXELS, 0.0, canvas)
+    return torch.where(pose.area < MIN_PIXELS, 0.0, canvas)
 
 
 def as_it_lies(grey: Tensor, how: Preprocess, size: tuple[int, int]) -> Tensor:
@@ -121,4 +121,4 @@ def upright(value: Tensor, scale: Tensor, size: tuple[int, int], turn: bool) -> 
     box = whole(value)
     pose = pose_of(foreground((value - background).abs()), turn, box)
     turned = place(value, pose, fitting(pose, scale, size), size, background, box)
-    return torch.where(pose.area < LEAST_PIXELS, pad(value, size), turned)
+    return torch.where(pose.area < MIN_PIXELS, pad(value, size), turned)

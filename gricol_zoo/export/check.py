@@ -92,9 +92,9 @@ def synthetic_crops(count: int, seed: int = 0) -> list[np.ndarray]:
     return [render(profiles[i % len(profiles)], random_look(random), random).astype(np.float32) for i in range(count)]
 
 
-def sample_evenly(images: ImageSet, most: int) -> ImageSet:
-    """Return up to ``most`` images of a set, evenly spaced over it."""
-    return images.subset(np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int)).tolist())
+def sample_evenly(images: ImageSet, maximum: int) -> ImageSet:
+    """Return up to ``maximum`` images of a set, evenly spaced over it."""
+    return images.subset(np.unique(np.linspace(0, len(images) - 1, min(maximum, len(images))).round().astype(int)).tolist())
 
 
 def read_crops(images: ImageSet) -> list[np.ndarray]:

@@ -18,9 +18,9 @@ from gricol_zoo.data.find import (
     FRAME_SAME,
     FRAME_STEP,
     GRAIN,
-    LEAST_GROUND,
-    MOST_GRAIN,
-    MOST_REACH,
+    MAX_GRAIN,
+    MAX_REACH,
+    MIN_GROUND,
     REACH,
     ROUNDS,
     UNEVEN,
@@ -133,8 +133,8 @@ class Crop:
 
         def above(top: Tensor) -> Tensor:
             top = top.double()
-            least = torch.minimum(torch.maximum(FOREGROUND * top, grain), MOST_GRAIN * top)
-            return self.inside & (value > least.float())
+            minimum = torch.minimum(torch.maximum(FOREGROUND * top, grain), MAX_GRAIN * top)
+            return self.inside & (value > minimum.float())
 
         mask = above(percentile_99(value.flatten(1), above(bright).flatten(1)))
         steps = reach_of(mask)
@@ -165,26 +165,26 @@ class Crop:
         flat = (b * xx_yy - sx * bx_yy + sy * bx_xy) / some
         slope = (n * bx_yy - b * x_yy + sy * x_by) / some
         rise = (-n * bx_xy - sx * x_by + b * x_xy) / some
-        least = UNEVEN * bright.double()
-        uneven = (n >= LEAST_GROUND * (height * width)) & (det > 0) & (slope.abs() * width + rise.abs() * height > least)
-        uneven = uneven & self._rises(value, near, least.float())
+        minimum = UNEVEN * bright.double()
+        uneven = (n >= MIN_GROUND * (height * width)) & (det > 0) & (slope.abs() * width + rise.abs() * height > minimum)
+        uneven = uneven & self._rises(value, near, minimum.float())
         return torch.where(uneven, flat + slope * x + rise * y, 0.0).float()
 
-    def _rises(self, value: Tensor, near: Tensor, least: Tensor) -> Tensor:
-        """Return whether the outermost pixels that are not ``near`` differ by more than ``least``, (B, 1, 1) bool."""
+    def _rises(self, value: Tensor, near: Tensor, minimum: Tensor) -> Tensor:
+        """Return whether the outermost pixels that are not ``near`` differ by more than ``minimum``, (B, 1, 1) bool."""
         edge, there = self.ring(value), self.there & ~self.ring(near)
         low, high = torch.where(there, edge, torch.inf).amin(1), torch.where(there, edge, -torch.inf).amax(1)
-        return (high - low).reshape(-1, 1, 1) > least  # -inf if there are none
+        return (high - low).reshape(-1, 1, 1) > minimum  # -inf if there are none
 
 
 def reach_of(mask: Tensor) -> Tensor:
     """Return the number of steps by which masks, (B, H, W) bool, are dilated to find their pieces, (B, 1, 1) float64."""
-    return torch.round(REACH * torch.sqrt(total(mask).double())).clamp(1, MOST_REACH)
+    return torch.round(REACH * torch.sqrt(total(mask).double())).clamp(1, MAX_REACH)
 
 
 def grow(mask: Tensor, steps: Tensor) -> Tensor:
     """Dilate each mask, (B, H, W) bool, by a square with a side of ``2 steps + 1`` pixels; ``steps``: (B, 1, 1), at most 6."""
     near = mask.float()
-    for done in range(MOST_REACH):
+    for done in range(MAX_REACH):
         near = torch.where(steps > done, functional.max_pool2d(near[:, None], 3, 1, 1)[:, 0], near)
     return near > 0

@@ -75,14 +75,14 @@ def percentile(values: Tensor, inside: Tensor, q: float) -> Tensor:
 
 def percentile_99(values: Tensor, inside: Tensor) -> Tensor:
     """Return the same as ``percentile`` with q = 99, but faster: only the largest hundredth of the values is sorted."""
-    most = (values.shape[1] + 98) // 100 + 1
-    ordered = torch.topk(torch.where(inside, values, -torch.inf), most, dim=1).values
+    maximum = (values.shape[1] + 98) // 100 + 1
+    ordered = torch.topk(torch.where(inside, values, -torch.inf), maximum, dim=1).values
     count = inside.sum(1, keepdim=True)
     last = (count - 1).clamp_min(0)
     place = 99 / 100 * last.double()
     low = place.floor().long()
     rank = last - low
-    first, second = ordered.gather(1, rank.clamp_max(most - 1)), ordered.gather(1, (rank - 1).clamp_min(0))
+    first, second = ordered.gather(1, rank.clamp_max(maximum - 1)), ordered.gather(1, (rank - 1).clamp_min(0))
     found = first + (second - first) * (place - low).float()
     return torch.where(count > 0, found, 0.0).reshape(-1, 1, 1)
 
@@ -90,10 +90,10 @@ def percentile_99(values: Tensor, inside: Tensor) -> Tensor:
 def extremes(values: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
     """Return the 0.5th and the 99.5th percentile inside a mask, not interpolated: (B, n), (B, n) bool -> (B, 1, 1) each."""
     rank = torch.round(0.005 * (inside.sum(1, keepdim=True) - 1).double()).long()
-    most = (values.shape[1] + 99) // 200 + 1
+    maximum = (values.shape[1] + 99) // 200 + 1
 
     def largest(one: Tensor) -> Tensor:
-        ordered = torch.topk(torch.where(inside, one, -torch.inf), most, dim=1).values
+        ordered = torch.topk(torch.where(inside, one, -torch.inf), maximum, dim=1).values
         return ordered.gather(1, rank).reshape(-1, 1, 1)
 
     return -largest(-values), largest(values)

@@ -82,8 +82,8 @@ class Pieces:
     def ends(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return the smallest and the largest value in each piece, (B, n) -> (B, n) each."""
         far = torch.full_like(values, torch.inf)
-        least = far.scatter_reduce(1, self.labels, torch.where(self.flat, values, torch.inf), "amin")
-        return least, (-far).scatter_reduce(1, self.labels, torch.where(self.flat, values, -torch.inf), "amax")
+        minimum = far.scatter_reduce(1, self.labels, torch.where(self.flat, values, torch.inf), "amin")
+        return minimum, (-far).scatter_reduce(1, self.labels, torch.where(self.flat, values, -torch.inf), "amax")
 
     def owned_by(self, main: Tensor, box: Box) -> Tensor:
         """Return whether pieces are part of the chromosome, like ``Body.owns`` of ``data/pieces.py``, (B, n) bool.
@@ -94,10 +94,10 @@ class Pieces:
         """
         body = self.mask & (self.labels == main).reshape(self.mask.shape)
         along, across = self._turned(body)
-        least, most = self.ends(along)
-        low, high, left, right = (end.gather(1, main) for end in (least, most, *self.ends(across)))
+        minimum, maximum = self.ends(along)
+        low, high, left, right = (end.gather(1, main) for end in (minimum, maximum, *self.ends(across)))
         count = self.sums(torch.ones_like(along)).clamp_min(1)
-        beyond = torch.maximum(low - most, least - high)
+        beyond = torch.maximum(low - maximum, minimum - high)
         middle = self.sums(along) / count
         aside = (self.sums(across) / count - (left + right) / 2).abs()
         length, width = high - low + 1, right - left + 1

@@ -39,7 +39,7 @@ COLUMNS = [
     "turned",
     "warnings",
 ]
-MOST_SEEN = 100_000  # images among which duplicates are searched
+MAX_SEEN = 100_000  # images among which duplicates are searched
 
 
 def open_paths(paths: Iterable[str | Path], layout: str = "auto") -> list[ImageSet]:
@@ -112,7 +112,7 @@ def predict_rows(
 class Seen:
     """The pixels of the images so far, to find the same picture twice in a cell; without cells, in the whole set.
 
-    After every ``MOST_SEEN`` images they are forgotten, so that memory stays flat.
+    After every ``MAX_SEEN`` images they are forgotten, so that memory stays flat.
     """
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ class Seen:
         """Return a warning if an image's pixels occurred before, else ""; and remember them."""
         if not digest:
             return ""
-        if len(self.paths) >= MOST_SEEN:
+        if len(self.paths) >= MAX_SEEN:
             self.paths.clear()
         key = (row["case"], row["cell"], digest)
         if key in self.paths:
@@ -133,7 +133,7 @@ class Seen:
     def recall(self, images: ImageSet, end: int, ground: str) -> None:
         """Read the images before number ``end`` again that share a cell with a later one, and remember their pixels."""
         later = {(record.case, record.cell) for record in images.records[end:]} if end else set()
-        for record in images.records[max(0, end - MOST_SEEN) : end]:
+        for record in images.records[max(0, end - MAX_SEEN) : end]:
             if (record.case, record.cell) in later:
                 with contextlib.suppress(ImageError, OSError):
                     self.before(_row(record), pixel_hash(read_crop(images.read(record), ground).grey))

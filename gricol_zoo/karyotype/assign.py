@@ -29,7 +29,7 @@ SEXES = ("XX", "XY", "XXX", "XXY", "XYY", "XXXX", "XXYY")
 """Expected X and Y; the number of letters is the number of autosome sets (diploid, triploid, tetraploid)."""
 
 MAX_CHROMOSOMES = 200  # about twice a tetraploid cell; more than that is a folder of several cells
-LEAST = 1e-6  # a smaller probability counts as this: no network is that sure of what a chromosome is not
+MIN_PROBABILITY = 1e-6  # a smaller probability counts as this: no network is that sure of what a chromosome is not
 FORBIDDEN = 1e6  # nats; more than any cell can cost, and small enough for float64 to resolve hundredths
 
 
@@ -148,7 +148,7 @@ class _Match(NamedTuple):
 
 
 def _losses(probabilities: np.ndarray, costs: Costs, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    losses = -np.log(np.maximum(check_probabilities(probabilities, len(labels)), LEAST))
+    losses = -np.log(np.maximum(check_probabilities(probabilities, len(labels)), MIN_PROBABILITY))
     return losses, np.full(len(losses), float(costs.unassigned))
 
 

@@ -26,7 +26,7 @@ from gricol_zoo.karyotype.shapes import (
 SURE_FROM = 0.99
 WIDTH = 752.0  # of a line of text; the sheet is wider by the margins
 LETTERS = 88  # characters per line of a warning
-MOST_LISTED = 12
+MAX_LISTED = 12
 ALIGNED = "All at one scale, short arm up where it is known, centromeres on the grey line as software found them."
 TO_SIGN = "_" * 24
 
@@ -107,8 +107,8 @@ def review_list(sheet: Sheet, y: float, karyotype: Karyotype) -> float:
     y += 6
     for title, lines, rest in parts:
         if lines:
-            more = [f"and {len(lines) - MOST_LISTED} more {rest}"] if len(lines) > MOST_LISTED else []
-            y = _part(sheet, y, title, [*lines[:MOST_LISTED], *more])
+            more = [f"and {len(lines) - MAX_LISTED} more {rest}"] if len(lines) > MAX_LISTED else []
+            y = _part(sheet, y, title, [*lines[:MAX_LISTED], *more])
     if not any(lines for _, lines, _ in parts):
         y = _part(sheet, y, "Nothing doubtful", [])
     return y

@@ -12,7 +12,7 @@ import numpy as np
 from gricol_zoo.data.crops import read_once
 from gricol_zoo.data.preprocess import Prepared
 from gricol_zoo.data.quality import SAME, Measures, Said, cell_warnings, image_warnings, measure, same_pictures
-from gricol_zoo.data.scale import LEAST_CROPS, check_factor, factor_of
+from gricol_zoo.data.scale import MIN_CROPS, check_factor, factor_of
 from gricol_zoo.data.table import ImageSet, Record
 from gricol_zoo.errors import GricolZooError, ImageError
 from gricol_zoo.inference.classifier import Classifier
@@ -22,7 +22,7 @@ SHORT_ARMS = ("up", "down")
 TWO_CELLS = 60  # images; no diploid cell has that many
 HALF = 0.55  # fraction of its homologue's area below which a chromosome may be a piece
 FITS_BETTER = 0.1  # mean probability by which another model must be surer
-MOST_NAMED = 4  # images with a serious warning that the cell's warnings list
+MAX_NAMED = 4  # images with a serious warning that the cell's warnings list
 Greys = dict[int, np.ndarray]
 """The readable images of a cell, (H, W) float32 in 0..1, by the chromosome's id."""
 
@@ -85,7 +85,7 @@ def scale_of(
     factor = of_case() if factor is None else factor
     if factor is None:
         return 1.0, [
-            f"scale taken as 1: too few crops to estimate it ({np.count_nonzero(lengths > 0)}, needs at least {LEAST_CROPS} of "
+            f"scale taken as 1: too few crops to estimate it ({np.count_nonzero(lengths > 0)}, needs at least {MIN_CROPS} of "
             "one cell or case); give `--scale NUMBER` if they come from another camera"
         ]
     return factor, []
@@ -145,7 +145,7 @@ def look_over(
     found += cell_warnings(measures, unsure, reference, light, scaled)
     grave = [f"no. {item.id}: {one.text}" for item in readable for one in said[item.id] if one.serious]
     grave += [f"no. {item.id}: {text}" for item in readable for text in item.warnings if text.startswith(SAME)]
-    found += [*grave[:MOST_NAMED], *[f"and {len(grave) - MOST_NAMED} more such images"] * (len(grave) > MOST_NAMED)]
+    found += [*grave[:MAX_NAMED], *[f"and {len(grave) - MAX_NAMED} more such images"] * (len(grave) > MAX_NAMED)]
     return [
         dataclasses.replace(item, warnings=[*item.warnings, *(one.text for one in said.get(item.id, []))])
         for item in chromosomes

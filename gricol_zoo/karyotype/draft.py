@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 NOTE = "A research draft made by software from the counts of one cell; not a finding, and not made by a medical device."
-MOST_DEPARTURES = 16  # with more, only their number is given
+MAX_DEPARTURES = 16  # with more, only their number is given
 SEX = ("X", "Y")
 
 
@@ -34,7 +34,7 @@ def draft(counts: Mapping[str, int], images: int) -> str:
     ]
     # ISCN states the ploidy level if it is not two and there are departures from it.
     level = f"<{sets}n>" if departures and sets != 2 else ""
-    if len(departures) > MOST_DEPARTURES:
+    if len(departures) > MAX_DEPARTURES:
         departures = [f"{len(departures)} departures from {sets} of each"]
     unsexed = ["no X or Y"] if not sex and "X" in counts else []
     return ",".join(filter(None, [f"{placed}{level}", sex, *unsexed, *departures])) + loose

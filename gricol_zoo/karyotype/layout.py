@@ -17,7 +17,7 @@ from gricol_zoo.karyotype.doubts import percent
 from gricol_zoo.karyotype.placing import (
     GAP,
     GROUP_GAP,
-    LEAST_HEIGHT,
+    MIN_HEIGHT,
     Block,
     Extent,
     broken,
@@ -101,7 +101,7 @@ def _line(
     """Draw one line of classes from y down; return where it ends."""
     inside = [extents[item.id] for block in blocks for item in block.items]
     above = max([one.above for one in inside], default=0.0)
-    base = y + max(LEAST_HEIGHT, above + max([one.below for one in inside], default=0.0))
+    base = y + max(MIN_HEIGHT, above + max([one.below for one in inside], default=0.0))
     level = base - max([one.below for one in inside], default=0.0)
     x = float(MARGIN)
     for group, members in groupby(blocks, lambda block: block.group):
@@ -160,7 +160,7 @@ def _chromosome(
         sheet.shapes.append(Picture(middle, foot, picture, item.id))
     else:
         sheet.shapes += [
-            Bar(left + 8, foot - LEAST_HEIGHT, extent.width - 16, LEAST_HEIGHT, outline=GREY),
+            Bar(left + 8, foot - MIN_HEIGHT, extent.width - 16, MIN_HEIGHT, outline=GREY),
             Text(middle, foot - 12, "?", 18, "middle", GREY),
         ]
     sheet.shapes.append(Bar(left + 6, base + 5, extent.width - 12, 5, fill=colour_of(item)))

@@ -19,7 +19,7 @@ from gricol_zoo.karyotype.layout import lay_out
 from gricol_zoo.karyotype.pictures import Straighten, draw_chromosomes, open_greys
 from gricol_zoo.karyotype.rows import COLUMNS, chromosome_rows
 
-MOST_NAME = 60  # characters of a folder's name; a file system has 255 bytes
+MAX_NAME = 60  # characters of a folder's name; a file system has 255 bytes
 FILES = (DOCUMENT, f"{PICTURE}.png", f"{PICTURE}.svg", "chromosomes.csv")
 
 
@@ -69,7 +69,7 @@ def folder_names(cells: Iterable[str]) -> list[str]:
     names: dict[str, str] = {}  # by the name in lower case, because some file systems ignore case
     counts: dict[str, int] = {}
     for cell in cells:
-        plain = re.sub(r"[^\w.\- ]+", "_", cell)[:MOST_NAME].strip(" .") or "cell"
+        plain = re.sub(r"[^\w.\- ]+", "_", cell)[:MAX_NAME].strip(" .") or "cell"
         name, count = plain, counts.get(plain.lower(), 2)
         while name.lower() in names:
             name, count = f"{plain}_{count}", count + 1

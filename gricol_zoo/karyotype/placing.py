@@ -23,7 +23,7 @@ ROWS = (
 WIDTH, SPACE = 44.0, 4.0  # least width of a chromosome's place; space between two
 GAP, GROUP_GAP = 18.0, 48.0
 PAGE = 800.0  # width: a row that needs more continues in the next line
-LEAST_HEIGHT = 36.0  # of a row; also of the box for an unreadable image
+MIN_HEIGHT = 36.0  # of a row; also of the box for an unreadable image
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Block:
 def extent_of(item: Chromosome, picture: np.ndarray | None, zoom: int) -> Extent:
     """Return the room for a chromosome: around its centromere if that is known, otherwise all of it above the line."""
     if picture is None:
-        return Extent(WIDTH, LEAST_HEIGHT, 0.0)
+        return Extent(WIDTH, MIN_HEIGHT, 0.0)
     height, width = picture.shape
     row = find_centromere(picture, item.assigned)
     above = height if row is None else row + 0.5

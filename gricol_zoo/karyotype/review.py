@@ -15,7 +15,7 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.karyotype.checked import CHECKED, check, last_check, reopen
 from gricol_zoo.karyotype.document import Edit, Karyotype
 
-MOST_STEPS = 1000  # steps that can be undone
+MAX_STEPS = 1000  # steps that can be undone
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def perform(review: Review, action: Action, by: str = "", time: str = "") -> Rev
     added = tuple(changed.edits[len(review.karyotype.edits) :])
     if not added:
         return dataclasses.replace(review, line=line)
-    return Review(changed, (*review.done, Step(action, added, line))[-MOST_STEPS:], (), line)
+    return Review(changed, (*review.done, Step(action, added, line))[-MAX_STEPS:], (), line)
 
 
 def undo(review: Review, by: str = "", time: str = "") -> Review:

@@ -26,10 +26,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gricol_zoo.data.preprocess import Prepared
-from gricol_zoo.data.scale import LEAST_CROPS
+from gricol_zoo.data.scale import MIN_CROPS
 from gricol_zoo.errors import GricolZooError
 from gricol_zoo.inference.classifier import Classifier
-from gricol_zoo.karyotype.assign import LEAST
+from gricol_zoo.karyotype.assign import MIN_PROBABILITY
 from gricol_zoo.spec import CHROMOSOMES
 
 TABLE = Path(__file__).parent.parent / "assets" / "within_cell.json"
@@ -119,11 +119,11 @@ def evidence(values: np.ndarray, probabilities: np.ndarray, table: Table) -> np.
         table: table of the data set.
 
     Returns:
-        A row of 0 if nothing was measured; all 0 for a cell with fewer than ``LEAST_CROPS`` measured chromosomes.
+        A row of 0 if nothing was measured; all 0 for a cell with fewer than ``MIN_CROPS`` measured chromosomes.
     """
     out = np.zeros(probabilities.shape)
     there = np.isfinite(values).all(1)
-    if there.sum() < LEAST_CROPS:
+    if there.sum() < MIN_CROPS:
         return out
     shift = np.median(values[there] - table.means[probabilities[there].argmax(1)], axis=0)
     away = values[there, None] - shift - table.means
@@ -140,6 +140,6 @@ def with_the_cell(probabilities: np.ndarray, told: np.ndarray, weight: float = W
         told: (n, classes) evidence, from ``evidence``.
         weight: weight of the evidence, 0..1.
     """
-    logs = np.log(np.maximum(probabilities, LEAST)) + weight * told
+    logs = np.log(np.maximum(probabilities, MIN_PROBABILITY)) + weight * told
     exp = np.exp(logs - logs.max(1, keepdims=True))
     return exp / exp.sum(1, keepdims=True)

@@ -16,7 +16,7 @@ from gricol_zoo.serve.details import Details
 
 TEMPLATE_SIGNS = {ord(sign): f"&#{ord(sign)};" for sign in "{}$`"}
 TITLE = '<div class="title"><b>gricol_zoo</b><span>karyotype drafts, for research</span></div>'
-MOST_WARNINGS = 8  # most that are listed above the karyogram
+MAX_WARNINGS = 8  # most that are listed above the karyogram
 EMPTY = (
     '<div class="empty"><p>Drop the crops of one cell, or a zip with a folder for each cell, and press <b>Classify</b>.</p>'
     "<p>To continue with a cell, drop its saved zip, or its JSON together with its images.</p>"
@@ -63,7 +63,7 @@ def warnings_of(karyotype: Karyotype) -> str:
     """Return the warnings of a cell and of its images as an HTML list; "" if there are none."""
     lines = list(karyotype.warnings)
     lines += [f"no. {item.id}: {warning}" for item in karyotype.chromosomes for warning in item.warnings]
-    shown = [*lines[:MOST_WARNINGS], *[f"and {len(lines) - MOST_WARNINGS} more, in the files"] * (len(lines) > MOST_WARNINGS)]
+    shown = [*lines[:MAX_WARNINGS], *[f"and {len(lines) - MAX_WARNINGS} more, in the files"] * (len(lines) > MAX_WARNINGS)]
     items = "".join(f"<li>{text(line)}</li>" for line in shown)
     return f'<ul class="warnings" id="warnings">{items}</ul>' if items else ""
 

@@ -16,7 +16,7 @@ from gricol_zoo.spec import CHROMOSOMES, ModelSpec
 from gricol_zoo.training.recipes import Recipe
 from gricol_zoo.training.task import TrainingTask
 
-MOST_STRAYS = 0.05  # fraction of the images: fewer labels that are not chromosomes, among chromosomes, count as slips
+MAX_STRAYS = 0.05  # fraction of the images: fewer labels that are not chromosomes, among chromosomes, count as slips
 MANY = 10  # if half of the classes have this many images, a class of a single image counts as a slip
 
 
@@ -72,7 +72,7 @@ def check_strays(images: ImageSet) -> None:
     """
     counts = Counter(record.label for record in images.records)
     others = {label: count for label, count in counts.items() if label not in CHROMOSOMES}
-    strays = others if sum(others.values()) <= MOST_STRAYS * len(images) else {}
+    strays = others if sum(others.values()) <= MAX_STRAYS * len(images) else {}
     if len(counts) > 2 and statistics.median(counts.values()) >= MANY:
         strays = strays or {label: count for label, count in others.items() if count == 1}
     if strays:

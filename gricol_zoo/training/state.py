@@ -158,8 +158,8 @@ class Job:
     @property
     def batch_size(self) -> int:
         """Images per step, over all processes together; a multiple of the number of processes."""
-        most = min(self.recipe.batch_size, len(self.data.canvases["train"]))
-        return most - most % self.accelerator.num_processes
+        maximum = min(self.recipe.batch_size, len(self.data.canvases["train"]))
+        return maximum - maximum % self.accelerator.num_processes
 
     @property
     def steps(self) -> int:

@@ -84,10 +84,10 @@ def check_against(outline: Mapping[str, Tensor], source: Source) -> None:
     Raises:
         CheckpointError: too large for the model, or its tensors have other names or shapes.
     """
-    most = sum(4 * tensor.numel() for tensor in outline.values()) + MAX_HEADER
+    maximum = sum(4 * tensor.numel() for tensor in outline.values()) + MAX_HEADER
     size = source.info.size
-    if size > most:
-        raise CheckpointError(f"The weights of {source.name!r} have {size} bytes, but this model has at most {most}.")
+    if size > maximum:
+        raise CheckpointError(f"The weights of {source.name!r} have {size} bytes, but this model has at most {maximum}.")
     assert source.open is not None
     file = source.open()
     if file.stat().st_size != size:

@@ -34,7 +34,7 @@ def test_times_are_medians_of_steps_taken_in_turn():
         order.append(name)
         time.sleep(seconds)
 
-    times = time_in_turn({"a": lambda: step("a", 0.05), "b": lambda: step("b", 0.1)}, rounds=3, warm_up=1, least=0.01)
+    times = time_in_turn({"a": lambda: step("a", 0.05), "b": lambda: step("b", 0.1)}, rounds=3, warm_up=1, minimum=0.01)
     assert order == ["a", "b"] + ["a", "b"] * 3
     assert times["a"].rounds == 3
     assert 0.05 <= times["a"].median < 0.1 <= times["b"].median
@@ -48,7 +48,7 @@ def test_a_short_step_is_repeated_within_a_round(monkeypatch):
         clock[0] += 0.001
 
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
-    found = time_in_turn({"a": step}, rounds=2, warm_up=1, least=0.05)
+    found = time_in_turn({"a": step}, rounds=2, warm_up=1, minimum=0.05)
     assert len(calls) == 1 + 2 * 50
     assert found["a"].median == pytest.approx(0.001)
 

@@ -127,7 +127,7 @@ def test_what_is_read_once_is_what_a_plain_set_gives(harmed):
 def test_what_is_too_much_to_keep_is_decoded_again(chromosomes, monkeypatch, counts):
     images = open_images(chromosomes)
     sizes = [images.grey(record).nbytes for record in images.records]
-    monkeypatch.setattr(crops, "MOST_KEPT", sum(sizes[:4]))
+    monkeypatch.setattr(crops, "MAX_KEPT", sum(sizes[:4]))
     once = read_once(images)
     once.look(images.records[-1])
     assert sum(one.grey is not None for one in once.seen.values()) == 4

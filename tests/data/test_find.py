@@ -106,14 +106,14 @@ def test_a_mirrored_crop_is_a_mirrored_canvas(name):
     assert difference(canvas_of(grey)[:, ::-1], canvas_of(grey[:, ::-1])) < 0.1
 
 
-@pytest.mark.parametrize(("scale", "least"), [(0.5, 6), (0.8, 8), (1.3, 9), (2, 12), (3, 16)])
+@pytest.mark.parametrize(("scale", "minimum"), [(0.5, 6), (0.8, 8), (1.3, 9), (2, 12), (3, 16)])
 @pytest.mark.parametrize("name", NAMES)
-def test_another_resolution_is_undone_by_its_scale(name, scale, least):
+def test_another_resolution_is_undone_by_its_scale(name, scale, minimum):
     """A coarser crop has lost detail and does not get it back."""
     grey = draw(name)
     other = resize(grey, tuple(round(side / scale) for side in grey.shape))
     one, found = prepare(grey, HOW, SIZE), prepare(other, HOW, SIZE, scale)
-    assert nearest(one.canvas, found.canvas) < least
+    assert nearest(one.canvas, found.canvas) < minimum
     assert found.length * scale == pytest.approx(one.length, abs=2 * max(1, scale))
 
 
@@ -438,11 +438,11 @@ def test_a_neighbour_is_not_measured(tmp_path):
     assert measure_extents(images, dataclasses.replace(HOW, version=1))[0, 1] > 20
 
 
-@pytest.mark.parametrize(("most", "side"), [(20, 0), (80, 1)])
-def test_scale_makes_199_of_200_fit_both_ways(most, side):
+@pytest.mark.parametrize(("maximum", "side"), [(20, 0), (80, 1)])
+def test_scale_makes_199_of_200_fit_both_ways(maximum, side):
     """Whether length or width decides depends on how wide they are."""
     rng = np.random.default_rng(0)
-    extents = np.stack([rng.uniform(20, 110, 2000), rng.uniform(10, most, 2000)], 1)
+    extents = np.stack([rng.uniform(20, 110, 2000), rng.uniform(10, maximum, 2000)], 1)
     scale = fitting_scale(extents, SIZE, 2)
     free = np.array(SIZE) - 2
     assert (extents * scale <= free).mean(0).min() >= 0.995

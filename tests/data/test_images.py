@@ -260,9 +260,9 @@ def test_equal_opacity_all_over_changes_nothing(opacity):
     same(encode(Image.fromarray(rgba(GREY, np.full_like(GREY, opacity)))), GREY / 255)
 
 
-@pytest.mark.parametrize("most", [0, 100])
-def test_nothing_opaque_is_blank(most):
-    alpha = np.where(RAMP > 0.5, most, 0).astype(np.uint8)
+@pytest.mark.parametrize("maximum", [0, 100])
+def test_nothing_opaque_is_blank(maximum):
+    alpha = np.where(RAMP > 0.5, maximum, 0).astype(np.uint8)
     with pytest.raises(ImageError, match="blank: every pixel is transparent"):
         read_grey(encode(Image.fromarray(rgba(GREY, alpha))))
 

@@ -26,7 +26,7 @@ from gricol_zoo.data.quality import (
     same_pictures,
 )
 from gricol_zoo.data.readers import open_images
-from gricol_zoo.data.scale import LEAST_CROPS
+from gricol_zoo.data.scale import MIN_CROPS
 from gricol_zoo.data.synthetic import Look, blur, load_profiles, render, render_cell
 from gricol_zoo.errors import ConfigError
 from gricol_zoo.models.info import WeightsInfo
@@ -339,7 +339,7 @@ def test_a_scale_that_is_off(ratio, warned, reference):
     assert said == [f"scale: chromosomes {ratio:.2f} times as long as in the training images: try `--scale auto`"] * warned
     assert cell_warnings(measures, 0.0, reference, scaled=True) == []
     # A few crops do not determine a scale: they may be the cell's long chromosomes.
-    assert cell_warnings(measures[: LEAST_CROPS - 1], 0.0, reference, scaled=False) == []
+    assert cell_warnings(measures[: MIN_CROPS - 1], 0.0, reference, scaled=False) == []
 
 
 def test_a_few_images_are_compared_with_single_images(reference):

@@ -20,7 +20,7 @@ from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.scale import (
     AS_IT_IS,
     LARGEST,
-    LEAST_CROPS,
+    MIN_CROPS,
     check_factor,
     factor_of,
     find_scales,
@@ -106,7 +106,7 @@ def test_cells_that_differ_by_themselves_are_left_alone(ratio):
 
 
 def test_what_could_not_be_measured_does_not_count():
-    lengths = cell_of(5)[:LEAST_CROPS] / 2
+    lengths = cell_of(5)[:MIN_CROPS] / 2
     expected = factor_of(lengths, 43.0)
     assert factor_of(np.append(lengths, [np.nan, 0.0, np.nan]), 43.0) == expected != 1
     assert factor_of(lengths[1:], 43.0) is None

@@ -99,9 +99,9 @@ def test_a_cards_subgroups_are_all_of_the_images(name):
     assert sum(int(row[2]) for row in rows) == report["images"]
     right = sum(int(row[2]) * float(row[3]) for row in rows) / report["images"]
     assert right == pytest.approx(100 * report["accuracy"], abs=0.05)
-    for _, classes, _, _, weakest, least in rows:
+    for _, classes, _, _, weakest, minimum in rows:
         recalls = {one: report["per_class"][one]["recall"] for one in classes.split(", ")}
-        assert f"{100 * min(recalls.values()):.1f}" == least == f"{100 * recalls[weakest]:.1f}"
+        assert f"{100 * min(recalls.values()):.1f}" == minimum == f"{100 * recalls[weakest]:.1f}"
 
 
 def test_a_result_of_other_weights_is_refused():

@@ -317,10 +317,10 @@ def test_what_readme_says_of_whole_cells_is_committed():
 
 def test_what_readme_says_of_other_cameras_is_committed():
     row = next(row for row in read_csv(RESULTS / "released" / "robustness_summary.csv") if row["name"] == "r18half_192.pki3")
-    untouched, mean, least = percents(row, "untouched", "assigned", "least")
+    untouched, mean, minimum = percents(row, "untouched", "assigned", "least")
     text = words("README.md")
     assert f"from {untouched} % to {mean} % on average over {row['conditions']} simulated conditions" in text
-    assert f"and to {least} % under the worst" in text
+    assert f"and to {minimum} % under the worst" in text
     assert row["worst"].startswith("all of one height")
 
 

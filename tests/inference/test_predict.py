@@ -25,7 +25,7 @@ from gricol_zoo.data.synthetic import Look, load_profiles, render
 from gricol_zoo.data.table import Record
 from gricol_zoo.evaluation.report import evaluate
 from gricol_zoo.inference.logits import best_batch_size, predict_logits
-from gricol_zoo.inference.predict import COLUMNS, MOST_SEEN, Seen, open_paths, predict_rows, write_predictions
+from gricol_zoo.inference.predict import COLUMNS, MAX_SEEN, Seen, open_paths, predict_rows, write_predictions
 from gricol_zoo.inference.shards import whole_rows
 
 
@@ -262,12 +262,12 @@ def test_pixels_are_compared_with_their_shape():
 
 def test_memory_stays_flat():
     seen = Seen()
-    rows = ({"case": "", "cell": "", "path": str(n)} for n in range(MOST_SEEN + 10))
+    rows = ({"case": "", "cell": "", "path": str(n)} for n in range(MAX_SEEN + 10))
     for n, row in enumerate(rows):
         seen.before(row, n.to_bytes(12, "big"))
-    assert len(seen.paths) <= MOST_SEEN
-    assert seen.before({"case": "", "cell": "", "path": "x"}, (MOST_SEEN + 5).to_bytes(12, "big"))
-    assert seen.before({"case": "", "cell": "1", "path": "x"}, (MOST_SEEN + 5).to_bytes(12, "big")) == ""
+    assert len(seen.paths) <= MAX_SEEN
+    assert seen.before({"case": "", "cell": "", "path": "x"}, (MAX_SEEN + 5).to_bytes(12, "big"))
+    assert seen.before({"case": "", "cell": "1", "path": "x"}, (MAX_SEEN + 5).to_bytes(12, "big")) == ""
 
 
 def test_warnings_of_an_image_are_joined(measured, tmp_path):

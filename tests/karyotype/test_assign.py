@@ -50,8 +50,8 @@ def test_the_least_cost_of_every_labelling(count, costs):
         best, labelling = enumerate_all(probabilities, costs)
         found = assign(probabilities, costs, SMALL)
         assert found.cost == pytest.approx(best)
-        least = min(cost_of(tuple(found.classes.tolist()), probabilities, costs, sex) for sex in SEXES)
-        assert least == pytest.approx(best)  # the stated cost is right, so it is one of the best labellings
+        minimum = min(cost_of(tuple(found.classes.tolist()), probabilities, costs, sex) for sex in SEXES)
+        assert minimum == pytest.approx(best)  # the stated cost is right, so it is one of the best labellings
         if costs == Costs():
             assert tuple(found.classes.tolist()) == labelling
 

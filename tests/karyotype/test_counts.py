@@ -4,7 +4,7 @@ import pytest
 
 from gricol_zoo.karyotype.document import Chromosome, Karyotype
 from gricol_zoo.karyotype.doubts import odd_counts, of_class, of_count, say_counts
-from gricol_zoo.karyotype.draft import MOST_DEPARTURES, draft, sets_of
+from gricol_zoo.karyotype.draft import MAX_DEPARTURES, draft, sets_of
 from gricol_zoo.karyotype.layout import lay_out
 from gricol_zoo.karyotype.shapes import Text
 from gricol_zoo.spec import CHROMOSOMES
@@ -49,7 +49,7 @@ def test_levels_are_those_of_iscn():
 def test_many_departures_are_counted():
     counts = dict.fromkeys(CHROMOSOMES, 0) | {"1": 44, "X": 2}
     assert draft(counts, 46) == "46,XX,84 departures from 2 of each"
-    assert MOST_DEPARTURES < 84
+    assert MAX_DEPARTURES < 84
 
 
 def test_a_part_of_a_cell_is_not_a_count():

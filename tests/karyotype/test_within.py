@@ -8,7 +8,7 @@ from scipy.stats import multivariate_t
 
 from gricol_zoo import GricolZooError
 from gricol_zoo.data.preprocess import Prepared
-from gricol_zoo.data.scale import LEAST_CROPS
+from gricol_zoo.data.scale import MIN_CROPS
 from gricol_zoo.inference.classifier import Classifier
 from gricol_zoo.karyotype import assign
 from gricol_zoo.karyotype.within import (
@@ -101,9 +101,9 @@ def test_a_stray_size_says_little():
 
 
 def test_few_chromosomes_tell_nothing():
-    table, classes = tables()["qband"], CELL[: LEAST_CROPS - 1]
+    table, classes = tables()["qband"], CELL[: MIN_CROPS - 1]
     assert not evidence(table.means[classes], sure(classes), table).any()
-    assert evidence(table.means[CELL[:LEAST_CROPS]], sure(CELL[:LEAST_CROPS]), table).any()
+    assert evidence(table.means[CELL[:MIN_CROPS]], sure(CELL[:MIN_CROPS]), table).any()
 
 
 def test_an_empty_crop_tells_nothing():

@@ -26,7 +26,7 @@ from gricol_zoo.weights.pixels import PIXELS_FILE, WIDTH, pack, unpack
 
 QUICK = dataclasses.replace(LIGHT, epochs=1, batch_size=8, precision="fp32")
 SIDECARS = sorted((ROOT / "hub").glob(f"*/{PIXELS_FILE}"))
-MOST_BYTES = 200_000
+MAX_BYTES = 200_000
 
 
 def split_of(images):
@@ -204,7 +204,7 @@ def test_released_sidecars(file):
     data = file.read_bytes()
     assert said == {"images": len(data) // WIDTH, "sha256": file_sha256(file)}
     assert data == pack([data[start : start + WIDTH] for start in range(0, len(data), WIDTH)])
-    assert len(data) <= MOST_BYTES
+    assert len(data) <= MAX_BYTES
     assert "can test whether it was used for training" in (file.parent / "README.md").read_text().replace("\n", " ")
 
 

@@ -13,7 +13,7 @@ from gricol_zoo.karyotype.document import Edit, Karyotype, now
 
 RESEARCH = "Research, not a finding"
 KARYOGRAMS = 2  # most karyograms in a report
-MOST_EDITS, MOST_WARNINGS = 200, 100  # most that are listed; the rest is in each karyotype.json
+MAX_EDITS, MAX_WARNINGS = 200, 100  # most that are listed; the rest is in each karyotype.json
 NOTE = "A draft by software that counts whole chromosomes, for a person to check; not made by a medical device."
 RULE = (
     f"A proposal by ISCN's rule for clones: the same gain in at least {GAIN} cells, the same loss in at least {LOSS}. Whole "
@@ -141,12 +141,12 @@ def _cells(case: Case) -> list[Block]:
 
 def _warnings(case: Case) -> list[Block]:
     rows = [[cell.cell, warning] for cell in case.cells for warning in cell.warnings]
-    return [Heading("Warnings"), *_listed(["cell", "warning"], rows, [0.24, 0.76], MOST_WARNINGS)]
+    return [Heading("Warnings"), *_listed(["cell", "warning"], rows, [0.24, 0.76], MAX_WARNINGS)]
 
 
 def _edits(case: Case) -> list[Block]:
     rows = [[cell.cell, edit.time, edit.by or "not named", _changed(edit)] for cell in case.cells for edit in cell.edits]
-    return [Heading("Edits by hand"), *_listed(["cell", "time", "by", "change"], rows, [0.22, 0.25, 0.18, 0.35], MOST_EDITS)]
+    return [Heading("Edits by hand"), *_listed(["cell", "time", "by", "change"], rows, [0.22, 0.25, 0.18, 0.35], MAX_EDITS)]
 
 
 def _changed(edit: Edit) -> str:
@@ -156,11 +156,11 @@ def _changed(edit: Edit) -> str:
     return f"no. {edit.id}: {what}{edit.before or 'unassigned'} to {edit.after or 'unassigned'}"
 
 
-def _listed(columns: list[str], rows: list[list[str]], shares: list[float], most: int) -> list[Block]:
+def _listed(columns: list[str], rows: list[list[str]], shares: list[float], maximum: int) -> list[Block]:
     if not rows:
         return [Paragraph("None.")]
-    more = [Paragraph(f"And {len(rows) - most} more, in each cell's karyotype.json.")] if len(rows) > most else []
-    return [Grid(columns, rows[:most], shares), *more]
+    more = [Paragraph(f"And {len(rows) - maximum} more, in each cell's karyotype.json.")] if len(rows) > maximum else []
+    return [Grid(columns, rows[:maximum], shares), *more]
 
 
 def _made_with(case: Case, time: str) -> list[Block]:

@@ -12,7 +12,7 @@ from gricol_zoo.karyotype.doubts import of_class
 from gricol_zoo.karyotype.draft import sets_of
 from gricol_zoo.spec import CHROMOSOMES
 
-MOST_CHANGES = 6  # of a cell whose counts are used; with more, a clone cannot be told from an incomplete cell
+MAX_CHANGES = 6  # of a cell whose counts are used; with more, a clone cannot be told from an incomplete cell
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def unclear(karyotype: Karyotype) -> str:
 def _of_unchecked(karyotype: Karyotype, counts: Mapping[str, int]) -> str:
     sets = sets_of(counts)
     changes = len(steps_of(counts, sets, sex_of(counts)))
-    if changes > MOST_CHANGES:
+    if changes > MAX_CHANGES:
         return f"{changes} chromosomes more or fewer than {sets} of each: incomplete, or counted wrongly"
     doubtful = len(of_class(karyotype))
     if doubtful:

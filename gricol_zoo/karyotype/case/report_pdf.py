@@ -26,7 +26,7 @@ LOOK = {
     "pdf.compression": 6,
 }
 """Settings that a user's matplotlibrc must not change; its other settings do no harm."""
-MOST = 5 * 2**20  # bytes of a report
+MAX_BYTES = 5 * 2**20  # bytes of a report
 WIDTHS = (1600, 1000, 600)  # pixels of a karyogram, tried in this order until the file is small enough
 
 
@@ -45,7 +45,7 @@ def report_pdf(report: Report, pictures: Mapping[str, bytes]) -> bytes:
 
     for width in WIDTHS:
         data = _write(report, pictures, width)
-        if len(data) <= MOST:
+        if len(data) <= MAX_BYTES:
             return data
     raise GricolZooError(f"Expected a report of at most 5 MB, but got {len(data) / 2**20:.1f} MB. Report fewer cells at once.")
 

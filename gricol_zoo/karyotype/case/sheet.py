@@ -20,7 +20,7 @@ TITLE, HEAD, BODY, SMALL = 16.0, 11.5, 9.0, 7.5
 LEADING = 1.35  # distance from one line to the next, in font sizes
 GAP = 6.0  # between columns
 HIGHEST = 330.0  # of a picture, so that two of them fit on one page
-MOST_LINES = 12  # of a table cell; a name may have any length
+MAX_LINES = 12  # of a table cell; a name may have any length
 
 
 class Sheets:
@@ -70,7 +70,7 @@ class Sheets:
             bold: for the header.
         """
         widths = [(WIDTH - 2 * MARGIN) * share for share in shares]
-        columns = [wrap(value, width - GAP, BODY, bold)[:MOST_LINES] for value, width in zip(values, widths, strict=True)]
+        columns = [wrap(value, width - GAP, BODY, bold)[:MAX_LINES] for value, width in zip(values, widths, strict=True)]
         height = max(map(len, columns)) * BODY * LEADING + 3
         self.keep(height)
         for lines, left in zip(columns, np.cumsum([MARGIN, *widths[:-1]]), strict=True):

@@ -8,7 +8,7 @@ from PIL import Image, UnidentifiedImageError
 
 from gricol_zoo.errors import GricolZooError
 
-MOST_PIXELS = 100_000_000  # of a karyogram; a usual one has about five million
+MAX_PIXELS = 100_000_000  # of a karyogram; a usual one has about five million
 
 
 def open_karyogram(data: bytes, where: str) -> Image.Image:
@@ -23,7 +23,7 @@ def open_karyogram(data: bytes, where: str) -> Image.Image:
     """
     try:
         image = Image.open(io.BytesIO(data), formats=["PNG"])
-        if image.width * image.height > MOST_PIXELS:
+        if image.width * image.height > MAX_PIXELS:
             raise GricolZooError(f"{where} has {image.width}x{image.height} pixels, which no karyogram has. Draw it again.")
         return image.convert("RGB")
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:

@@ -77,13 +77,13 @@ def find_config(repo: Repo) -> Path:
     return fetch(repo, CONFIG_FILE, MAX_BYTES)
 
 
-def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str = "") -> Path:
+def fetch(repo: Repo, name: str, maximum: int, size: int | None = None, sha256: str = "") -> Path:
     """Return a file of a repository, from the cache or downloaded, with the bytes that it must have.
 
     Args:
         repo: the repository.
         name: name of the file.
-        most: largest size that it may have, in bytes.
+        maximum: largest size that it may have, in bytes.
         size: size that it must have in bytes, if known.
         sha256: SHA-256 that it must have, if known; else the hash that the Hub gives for it is used.
 
@@ -105,12 +105,12 @@ def fetch(repo: Repo, name: str, most: int, size: int | None = None, sha256: str
 
     def online() -> Path:
         remote = retried(lambda: look_up(repo, name))
-        _check_size(repo, name, remote, most, size, sha256)
+        _check_size(repo, name, remote, maximum, size, sha256)
         if cached and cached.parent.name == remote.commit and has_hash(cached, sha256):
             return cached
         return download(repo, name, remote, sha256)
 
-    seconds = seconds_for(most)
+    seconds = seconds_for(maximum)
     try:
         try:
             return within(seconds, online)
@@ -203,9 +203,9 @@ def from_cache(repo: Repo, name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def _check_size(repo: Repo, name: str, remote: RemoteFile, most: int, size: int | None, sha256: str) -> None:
-    if remote.size > most or (size is not None and remote.size != size):
-        expected = f"{size}" if size is not None else f"at most {most}"
+def _check_size(repo: Repo, name: str, remote: RemoteFile, maximum: int, size: int | None, sha256: str) -> None:
+    if remote.size > maximum or (size is not None and remote.size != size):
+        expected = f"{size}" if size is not None else f"at most {maximum}"
         raise CorruptWeightsError(f"{file_of(repo, name)} has {remote.size} bytes; expected {expected}. It was not downloaded.")
     if sha256 and re.fullmatch("[0-9a-f]{64}", remote.etag) and remote.etag != sha256:
         raise CorruptWeightsError(

@@ -14,7 +14,7 @@ from gricol_zoo.karyotype.case.batch import case_files, cell_files, report_names
 from gricol_zoo.karyotype.case.content import NOTE, Grid, Karyogram, Paragraph, chosen, report_of
 from gricol_zoo.karyotype.case.overview import overview_html
 from gricol_zoo.karyotype.case.report_html import report_html
-from gricol_zoo.karyotype.case.report_pdf import MOST, report_pdf
+from gricol_zoo.karyotype.case.report_pdf import MAX_BYTES, report_pdf
 from gricol_zoo.karyotype.case.sheet import BODY, drawable, width_of, wrap
 from gricol_zoo.karyotype.case.summary import Case, Failed
 
@@ -113,8 +113,8 @@ def test_a_report_stays_small():
     Image.fromarray(noise).save(stream, "PNG")
     pictures = dict.fromkeys(("c01", "c13"), stream.getvalue())
     report = report_of(mosaic(), TIME)
-    assert len(report_pdf(report, pictures)) <= MOST
-    assert len(report_html(report, pictures)) <= MOST
+    assert len(report_pdf(report, pictures)) <= MAX_BYTES
+    assert len(report_html(report, pictures)) <= MAX_BYTES
 
 
 def test_lines_fit_and_nothing_is_lost():
@@ -139,7 +139,7 @@ def test_an_overview_shows_all_cells_and_stays_small(monkeypatch):
     assert page.count("<img") == 20
     assert "failed: no image in it" in page
     assert "proposed mos 47,XX,+21[12]/46,XX[8]; 20 of 21 cells analysed" in page
-    monkeypatch.setattr("gricol_zoo.karyotype.case.overview.MOST", 5000)
+    monkeypatch.setattr("gricol_zoo.karyotype.case.overview.MAX", 5000)
     small = overview_html([mosaic()], lambda cell: png())
     assert 0 < small.count("<img") < 20
     assert small.count("<li>") == 21
