@@ -1,7 +1,7 @@
 r"""How many good cells get a false warning: whole cells that were not trained on, exactly as they are in the files.
 
     python -m benchmarks.released.false_warnings --data FOLDER [--folds FOLDER]
-    gricol-zoo crossval --data qband.zip --model r18half_192 --recipe robust_finetune --epochs 6 \
+    gricol-zoo crossval --data qband.zip --model r18half_192 --recipe robust_finetune --epochs 40 \
         --init r18half_192.pki3 --out FOLDER                         # makes the folds
 
 The Pki-3 cells are those of the test part, classified by the released weights. The Q-band test part has too few cells to
