@@ -31,8 +31,8 @@ KINDS = {("released", 0): "trained with bends", ("table_runs", "mean"): "trained
 INFERENCE = {"lower": "lower branch", "full": "all classifiers"}
 WORST = 12
 GRID_NOTE = (
-    "Lower branch, which alone runs at inference. Intervals by bootstrap over cells (Q-band) or cases (Pki-3). One recipe for "
-    "the systems of a set, except at 448x456, where the epochs on Q-band differ: {}."
+    "Lower branch, which alone runs at inference. Intervals by bootstrap over cells (Q-band) or cases (Pki-3). The systems of a "
+    "set have one recipe, except where their epochs on that set differ"
 )
 BEND_NOTE = "Points: what GRiCoL loses from straight to bent minus what the control loses; below 0 the grid weakens bending."
 WORST_NOTE = "Means over cells, after assignment. The twelve conditions that cost either set of weights most."
@@ -61,10 +61,13 @@ def grid_rows() -> list[dict[str, Any]]:
 
 
 def grid_note() -> str:
-    """Return the note below the grid's table, with the epochs by the recipes of the paper-size weights."""
-    return GRID_NOTE.format(
-        ", ".join(f"{system} {epochs_on(f'{arch}.qband', 'qband')}" for arch, system in LARGE_GRIDS.items())
-    )
+    """Return the note below the grid's table, with the epochs by the recipes where the systems of a set differ in them."""
+    told = []
+    for tag, what, systems in GRIDS:
+        epochs = {system: epochs_on(f"{arch}.{tag}", tag) for arch, system in systems.items()}
+        if len(set(epochs.values())) > 1:
+            told.append(f"{what}: " + ", ".join(f"{system} {count}" for system, count in epochs.items()))
+    return f"{GRID_NOTE} ({'; '.join(told)})."
 
 
 def bend_rows() -> list[dict[str, Any]]:
