@@ -31,8 +31,8 @@ KINDS = {("released", 0): "trained with bends", ("table_runs", "mean"): "trained
 INFERENCE = {"lower": "lower branch", "full": "all classifiers"}
 WORST = 12
 GRID_NOTE = (
-    "Lower branch, which alone runs at inference. Intervals by bootstrap over cells (Q-band) or cases (Pki-3). The systems of a "
-    "set have one recipe, except where their epochs on that set differ"
+    "Lower branch, which alone runs at inference. Intervals by bootstrap over cells (Q-band) or cases (Pki-3). The systems of "
+    "a set have one recipe, except where their epochs on that set differ"
 )
 BEND_NOTE = "Points: what GRiCoL loses from straight to bent minus what the control loses; below 0 the grid weakens bending."
 WORST_NOTE = "Means over cells, after assignment. The twelve conditions that cost either set of weights most."
