@@ -169,6 +169,15 @@ def test_every_page_is_in_the_index():
     assert set(docs.rglob("*.md")) - {docs / "index.md"} <= listed
 
 
+DECISIONS = ROOT / "docs" / "explanation" / "decisions"
+
+
+@pytest.mark.parametrize("page", sorted(set(DECISIONS.glob("*.md")) - {DECISIONS / "index.md"}), ids=lambda page: page.stem)
+def test_every_decision_is_in_the_index(page):
+    listed = re.findall(rf"^- \[(.*)\]\({page.name}#", (DECISIONS / "index.md").read_text(), re.MULTILINE)
+    assert set(re.findall(r"^### (.*)$", page.read_text(), re.MULTILINE)) <= set(listed)
+
+
 @pytest.mark.parametrize("page", PAGES[1:], ids=name_of)
 def test_a_page_begins_with_its_heading_and_what_it_is_for(page):
     heading, paragraph, *_ = page.read_text().split("\n\n")
