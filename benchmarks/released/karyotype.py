@@ -20,9 +20,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import re
 import tempfile
-from collections.abc import Callable, Iterator
-from operator import itemgetter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,6 @@ from gricol_zoo.spec import CHROMOSOMES
 
 GRID = {"extra": (2.0, 3.0, 4.0, 5.0, 7.0, 10.0), "missing": (1.0, 2.0, 3.0, 4.0, 6.0), "unassigned": (3.0, 5.0, 7.0, 10.0)}
 DRAWS, SEED = 2, 0
-name_and_cells = itemgetter("name", "what")  # of a row of the table
 Cell = tuple[np.ndarray, np.ndarray]  # (n, 24) probabilities, (n,) true classes, UNASSIGNED for what is not a chromosome
 
 COSTS = {
@@ -226,6 +225,11 @@ def held_out(run: Path, data: Path) -> dict[str, list[Cell]]:
     cells = cells_of([f"{r.case}/{r.cell}" for r in images.records], model.info.calibration.probabilities(logits), truth)
     kinds: dict[str, Callable[[int], bool]] = {"45 or 47": lambda n: n != 46, "46, of the same cases": lambda n: n == 46}
     return {kind: [cell for cell in cells if fits(len(cell[1]))] for kind, fits in kinds.items()}
+
+
+def name_and_cells(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the key of a row of the table: the weights and the cells, however long the folds were trained."""
+    return row["name"], re.sub(r", \d+ epochs", "", row["what"])
 
 
 def picture() -> None:

@@ -113,6 +113,12 @@ def normal_cell(sure=0.9):
     return probabilities, classes
 
 
+def test_longer_folds_replace_shorter_ones():
+    keys = {karyotype.name_and_cells({"name": "x", "what": f"Q-band, out of fold (5 folds, {n} epochs)"}) for n in (6, 40)}
+    assert len(keys) == 1
+    assert keys != {karyotype.name_and_cells({"name": "x", "what": "Q-band, test part"})}
+
+
 def test_the_costs_are_what_was_fitted():
     from gricol_zoo.karyotype import Costs
 
