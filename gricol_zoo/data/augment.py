@@ -100,12 +100,14 @@ class Augment:
             return images
         draws = Draws(generator, len(images), first, step)
         images = self._photograph(self._move(images, draws), draws)
-        return self._relight(images, draws).clamp(0, 1)
+        return self._relight(images, draws).clamp_(0, 1)
 
     def _move(self, images: Tensor, draws: Draws) -> Tensor:
         batch, height, width = images.shape
         device = images.device
         joined, turned, bent = None, None, None
+        if self.neighbour or self.rotation:
+            images = images.clone()  # both change images in place, as everything after the resampling does
         if self.neighbour:
             images, joined = clutter.add_neighbours(images, draws, self.neighbour)
         if self.rotation:
@@ -191,13 +193,13 @@ class Augment:
             return (values * (1 - low) + low).mul(bound).to(device)
 
         if self.gamma:
-            images = images.clamp_min(0).pow(2 ** uniform(self.gamma))
-        images = images * (1 + uniform(self.contrast)) + uniform(self.brightness)
+            images = images.clamp_min_(0).pow_(2 ** uniform(self.gamma))
+        images = images.mul_(1 + uniform(self.contrast)).add_(uniform(self.brightness))
         if self.blur:
             images = light.soften(images, draws, self.blur)
         if self.noise:
             grain = draws.randn(height, width).to(device)
-            images = images + grain * uniform(self.noise, low=0.0)
+            images = images.add_(grain.mul_(uniform(self.noise, low=0.0)))
         if self.overlap:
             images = light.cross(images, draws, self.overlap)
         if self.erase:

@@ -1,4 +1,7 @@
-"""Add objects beside a chromosome in its crop, which also appear on the canvas: specks and pieces of neighbours."""
+"""Add objects beside a chromosome in its crop, which also appear on the canvas: specks and pieces of neighbours.
+
+Both change the images in place.
+"""
 
 from __future__ import annotations
 

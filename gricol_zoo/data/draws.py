@@ -40,7 +40,6 @@ class Draws:
 
 
 def replace(images: Tensor, which: Tensor, changed: Tensor) -> Tensor:
-    """Return (B, ...) with the n entries ``which`` replaced by ``changed``, (n, ...)."""
-    out = images.clone()
-    out[which] = changed
-    return out
+    """Replace the n entries ``which`` of (B, ...) by ``changed``, (n, ...), in place; return the images."""
+    images[which] = changed
+    return images

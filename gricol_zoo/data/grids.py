@@ -63,7 +63,7 @@ def affine_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def turn_and_turn_back(images: Tensor, which: Tensor, angle: Tensor) -> Tensor:
-    """Rotate some of the images (B, H, W) by an angle each, (n,) radians, and back: the only effect is resampling twice."""
+    """Rotate some of the images (B, H, W) by an angle each, (n,) radians, and back, in place: they are resampled twice."""
     if not len(which):
         return images
     size = images.shape[1:]

@@ -1,4 +1,7 @@
-"""Effects of light, lens, camera and file format on a batch of canvases, (B, H, W) float 0..1, background 0."""
+"""Effects of light, lens, camera and file format on a batch of canvases, (B, H, W) float 0..1, background 0.
+
+All change the images in place, and return them: on large canvases a copy takes as long as the effect.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +91,7 @@ def add_grain(images: Tensor, draws: Draws, highest: float) -> Tensor:
     variance = 0.42 * (1 - smooth) ** 2 + 0.78 * smooth**2 + 0.67 * smooth * (1 - smooth)
     gain = highest * strength / variance.sqrt()
     noise = F.interpolate((white * (1 - smooth) + soft * smooth) * gain, (height, width), mode="bilinear")[:, 0]
-    return images + noise * (images > RIM)
+    return images.add_(noise.mul_(images > RIM))
 
 
 def compress_some(images: Tensor, draws: Draws, probability: float) -> Tensor:

@@ -106,6 +106,14 @@ def test_a_field_repeats_with_its_generator_and_keeps_type_and_range(name, canva
     assert (one != canvases).any((1, 2)).sum() >= 10
 
 
+@pytest.mark.parametrize("name", [*NEW, *RECIPES])
+def test_the_given_images_stay_as_they_are(name, canvases):
+    augment = RECIPES[name].augment if name in RECIPES else Augment(**{name: 1.0})
+    before = canvases.clone()
+    augment(canvases, seeded(0))
+    assert torch.equal(canvases, before)
+
+
 @pytest.mark.parametrize("name", [*NEW, "all"])
 def test_processes_that_share_a_batch_draw_what_one_would(name, canvases):
     # A neighbour is another image of the same process, so only its source differs.
@@ -247,12 +255,12 @@ def test_the_fast_grid_is_torchs():
 def test_turning_there_and_back_only_softens():
     images = bars(150, 60)
     angle = torch.tensor([0.7, 2.0])
-    turned = turn_and_turn_back(images, torch.tensor([0, 1]), angle)
+    turned = turn_and_turn_back(images.clone(), torch.tensor([0, 1]), angle)
     assert (turned.sum((1, 2)) / images.sum((1, 2)) - 1).abs().max() < 0.005
     assert (turned - images)[:, :, 40:56].abs()[:, 68:124].max() < 0.02
     assert 0.1 < (turned - images).abs().max() < 0.6
-    assert torch.equal(turn_and_turn_back(images, torch.tensor([], dtype=torch.long), angle[:0]), images)
-    torch.testing.assert_close(turn_and_turn_back(images, torch.tensor([0, 1]), 0 * angle), images, atol=1e-4, rtol=0)
+    assert torch.equal(turn_and_turn_back(images.clone(), torch.tensor([], dtype=torch.long), angle[:0]), images)
+    torch.testing.assert_close(turn_and_turn_back(images.clone(), torch.tensor([0, 1]), 0 * angle), images, atol=1e-4, rtol=0)
 
 
 def test_what_was_rotated_is_two_degrees_off():
@@ -267,7 +275,7 @@ def test_what_was_rotated_is_two_degrees_off():
 
 def test_specks_are_few_small_and_dim_and_near():
     images = bars(120).expand(100, -1, -1) * 0.2
-    added = clutter.add_specks(images, Draws(seeded(0), 100), 1.0) - images
+    added = clutter.add_specks(images.clone(), Draws(seeded(0), 100), 1.0) - images
     assert added.min() >= 0
     assert added.max() <= clutter.SPECK_GREY * 2  # two may overlap
     area = (added > 0.1).sum((1, 2))
@@ -277,13 +285,13 @@ def test_specks_are_few_small_and_dim_and_near():
     assert rows.min() > 30
     assert rows.max() < 161
     assert columns.min() > 15
-    chosen = clutter.add_specks(images, Draws(seeded(0), 100), 0.3) - images
+    chosen = clutter.add_specks(images.clone(), Draws(seeded(0), 100), 0.3) - images
     assert 15 < (chosen.amax((1, 2)) > 0.1).sum() < 45
 
 
 def test_a_neighbour_is_a_piece_of_the_next_image():
     images = torch.cat([bars(110) * 0.5, bars(110) * 1.0]).repeat(50, 1, 1)
-    joined, which = clutter.add_neighbours(images, Draws(seeded(0), 100), 1.0)
+    joined, which = clutter.add_neighbours(images.clone(), Draws(seeded(0), 100), 1.0)
     assert which.tolist() == list(range(100))
     added = (joined - images).clamp_min(0)
     assert (joined >= images).all()
@@ -293,7 +301,7 @@ def test_a_neighbour_is_a_piece_of_the_next_image():
     share = added[dim].sum((1, 2)) / images[1].sum()
     assert 0 < share.max() < 0.36
     assert (share > 0.02).float().mean() > 0.6
-    alone, which = clutter.add_neighbours(images, Draws(seeded(0), 100), 0.2)
+    alone, which = clutter.add_neighbours(images.clone(), Draws(seeded(0), 100), 0.2)
     others = torch.ones(100, dtype=torch.bool)
     others[which] = False
     assert 8 < len(which) < 35
@@ -317,7 +325,7 @@ def test_a_neighbour_touches_and_the_two_are_centred():
 
 def test_half_of_the_images_are_blurred_and_stay_as_bright():
     images = bars(100).expand(200, -1, -1)
-    blurred = light.blur_some(images, Draws(seeded(0), 200), 2.0)
+    blurred = light.blur_some(images.clone(), Draws(seeded(0), 200), 2.0)
     same = (blurred == images).all(2).all(1)
     assert same.sum() == pytest.approx(100, abs=20)
     middle = blurred[:, 90:102, 44:52].mean((1, 2)) / images[0, 90:102, 44:52].mean()
@@ -328,7 +336,7 @@ def test_half_of_the_images_are_blurred_and_stay_as_bright():
 def test_blur_has_the_standard_deviation_that_is_drawn():
     images = torch.zeros(50, 41, 41)
     images[:, 20, 20] = 1
-    blurred = light.blur_some(images, Draws(seeded(0), 50), 3.0)
+    blurred = light.blur_some(images.clone(), Draws(seeded(0), 50), 3.0)
     which = Draws(seeded(0), 50)
     chosen = which.chosen(0.5)
     deviation = which.rand(1)[chosen, 0] * 3
@@ -342,7 +350,7 @@ def test_blur_has_the_standard_deviation_that_is_drawn():
 
 def test_grain_is_on_the_chromosome_alone_and_coarser_than_a_pixel():
     images = bars(150, width=60).clamp_max(0.5).expand(80, -1, -1)
-    noise = light.add_grain(images, Draws(seeded(0), 80), 0.1) - images
+    noise = light.add_grain(images.clone(), Draws(seeded(0), 80), 0.1) - images
     assert (noise[images <= light.RIM] == 0).all()
     inside = noise[:, 30:160, 24:72]
     sd = inside.std((1, 2))
@@ -370,7 +378,7 @@ def test_jpeg_is_what_a_jpeg_file_does(quality, canvases, monkeypatch):
 
 def test_jpeg_keeps_the_background_empty_and_low_quality_loses_more(canvases):
     images = canvases[:1].expand(60, -1, -1)
-    squeezed = light.compress_some(images, Draws(seeded(0), 60), 1.0)
+    squeezed = light.compress_some(images.clone(), Draws(seeded(0), 60), 1.0)
     near = F.max_pool2d((images > light.RIM).float(), 5, 1, 2) > 0
     assert (squeezed[~near] == 0).all()
     lost = (squeezed - images).abs().mean((1, 2))
@@ -383,7 +391,7 @@ def test_jpeg_keeps_the_background_empty_and_low_quality_loses_more(canvases):
 
 
 def test_a_veil_is_weak_smooth_and_on_the_chromosome_alone(canvases):
-    veiled = light.add_veil(canvases, Draws(seeded(0), 24), 1.0)
+    veiled = light.add_veil(canvases.clone(), Draws(seeded(0), 24), 1.0)
     added = veiled - canvases
     inside = canvases > light.RIM
     assert (added[~inside] == 0).all()
