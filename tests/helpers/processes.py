@@ -49,14 +49,18 @@ def finish(*runs):
 
 
 def same(one, other):
-    """Compare logs and weights: they may differ only as sums in another order do."""
+    """Compare logs and weights: they may differ only as sums in another order do, which Adam enlarges.
+
+    On AVX2 the losses, about 0.05, differ by some 1e-6, on AVX-512 by up to 3e-5.
+    """
     logs = [list(csv.DictReader((out / "log.csv").open())) for out in (one, other)]
     for key in ("train_loss", "val_loss"):
         first, second = ([float(row[key]) for row in log] for log in logs)
-        np.testing.assert_allclose(second, first, rtol=1e-4)
+        np.testing.assert_allclose(second, first, rtol=1e-4, atol=1e-4)
     assert [row["val_accuracy"] for row in logs[0]] == [row["val_accuracy"] for row in logs[1]]
     first, second = (load_file(out / "model.safetensors") for out in (one, other))
     assert first.keys() == second.keys()
     for key, tensor in first.items():
         if tensor.dtype.kind == "f":  # matrices are kept in fp16
-            np.testing.assert_allclose(second[key].astype(float), tensor.astype(float), rtol=2e-3, atol=1e-3, err_msg=key)
+            apart = ~np.isclose(second[key].astype(float), tensor.astype(float), rtol=2e-3, atol=1e-3)
+            assert apart.mean() < 1e-4, key  # Adam moves a weight whose gradient is hardly more than rounding either way
