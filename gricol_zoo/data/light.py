@@ -1,6 +1,6 @@
 """Effects of light, lens, camera and file format on a batch of canvases, (B, H, W) float 0..1, background 0.
 
-All change the images in place, and return them: on large canvases a copy takes as long as the effect.
+All change the images in place, and return them.
 """
 
 from __future__ import annotations
