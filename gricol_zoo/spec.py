@@ -31,7 +31,7 @@ ORIENTATIONS = ("as-is", "centred", "upright")
 CONTRASTS = ("as-is", "p99")
 GROUNDS = ("auto", "light", "dark")
 VERSIONS = (1, 2)
-MIN = 1e-4  # least scale or standard deviation; smaller values lead to numbers that are not finite
+SMALLEST = 1e-4  # least scale or standard deviation; smaller values lead to numbers that are not finite
 CELL_NORMS = ("shared", "own")
 POOLS = ("avg", "max", "")
 
@@ -96,10 +96,10 @@ class Preprocess:
             raise GricolZooError(f"Expected the preparation `version` to be 1 or 2, but got {self.version!r}.")
         if not 0 <= self.length <= 8192:
             raise GricolZooError(f"Expected `length` to lie in 0..8192 crop pixels, but got {self.length}.")
-        if not MIN <= self.scale <= 16:
-            raise GricolZooError(f"Expected `scale` to lie in {MIN}..16, but got {self.scale}.")
-        if not (MIN <= self.std <= 16 and -16 <= self.mean <= 16):
-            raise GricolZooError(f"Expected `std` in {MIN}..16 and `mean` in -16..16, but got {self.std} and {self.mean}.")
+        if not SMALLEST <= self.scale <= 16:
+            raise GricolZooError(f"Expected `scale` to lie in {SMALLEST}..16, but got {self.scale}.")
+        if not (SMALLEST <= self.std <= 16 and -16 <= self.mean <= 16):
+            raise GricolZooError(f"Expected `std` in {SMALLEST}..16 and `mean` in -16..16, but got {self.std} and {self.mean}.")
 
 
 @dataclass(frozen=True)

@@ -160,8 +160,8 @@ def subgroups(name: str) -> str:
     for group, classes in DENVER_GROUPS.items():
         images, share = recalled(report, classes)
         weakest = min(classes, key=lambda one: report["per_class"][one]["recall"])
-        minimum = percent(report["per_class"][weakest]["recall"])
-        lines.append(f"| {group} | {', '.join(classes)} | {images} | {percent(share)} | {weakest} | {minimum} |")
+        recall = percent(report["per_class"][weakest]["recall"])
+        lines.append(f"| {group} | {', '.join(classes)} | {images} | {percent(share)} | {weakest} | {recall} |")
     cells = f"Metaphase cells without an error: {report['perfect_cells']} of {report['cells']} by single images"
     together = [row for row in read_csv(RESULTS / "karyotype.csv") if row["name"] == name and "test part" in row["what"]]
     cells += "".join(

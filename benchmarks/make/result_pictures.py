@@ -45,8 +45,8 @@ class Dot:
 
 def percent(row: Row, value: str = "accuracy", low: str = "low", high: str = "high", filled: bool = True) -> Dot:
     """Return a fraction of a row and its interval, converted to percent."""
-    middle, minimum, maximum = (100 * (row[key] if key else row[value]) for key in (value, low, high))
-    return Dot(middle, minimum, maximum, filled)
+    middle, left, right = (100 * (row[key] if key else row[value]) for key in (value, low, high))
+    return Dot(middle, left, right, filled)
 
 
 def draw_dots(lines: Mapping[str, Sequence[Dot]], label: str, legend: Sequence[str] = (), zero: bool = False) -> Any:
@@ -71,12 +71,12 @@ def draw_dots(lines: Mapping[str, Sequence[Dot]], label: str, legend: Sequence[s
 
 def draw_bars(bars: Mapping[str, Sequence[float]], label: str, legend: Sequence[str] = (), log: bool = False) -> Any:
     """Draw one bar per value of each name, one below the other, each with its value beside it."""
-    maximum = max(len(values) for values in bars.values())
-    figure, axis = plt.subplots(figsize=(7.4, 0.9 + (0.2 + 0.2 * maximum) * len(bars)), layout="constrained")
+    series = max(len(values) for values in bars.values())
+    figure, axis = plt.subplots(figsize=(7.4, 0.9 + (0.2 + 0.2 * series) * len(bars)), layout="constrained")
     for place, values in enumerate(bars.values()):
         for index, value in enumerate(values):
             at = place + 0.38 * (index - (len(values) - 1) / 2)
-            axis.barh(at, value, 0.34, color=(LIGHT, DARK)[index] if maximum > 1 else DARK)
+            axis.barh(at, value, 0.34, color=(LIGHT, DARK)[index] if series > 1 else DARK)
             text = f"{value:.3g}" if value < 100 else f"{value:.0f}"
             axis.annotate(text, (value, at), (4, 0), textcoords="offset points", va="center")
     for text, shade in zip(legend, (LIGHT, DARK), strict=False):

@@ -32,7 +32,7 @@ INFERENCE = {"lower": "lower branch", "full": "all classifiers"}
 WORST = 12
 GRID_NOTE = (
     "Lower branch, which alone runs at inference. Intervals by bootstrap over cells (Q-band) or cases (Pki-3). The systems of "
-    "a set have one recipe, except where their epochs on that set differ"
+    "a set have one recipe"
 )
 BEND_NOTE = "Points: what GRiCoL loses from straight to bent minus what the control loses; below 0 the grid weakens bending."
 WORST_NOTE = "Means over cells, after assignment. The twelve conditions that cost either set of weights most."
@@ -61,13 +61,13 @@ def grid_rows() -> list[dict[str, Any]]:
 
 
 def grid_note() -> str:
-    """Return the note below the grid's table, with the epochs by the recipes where the systems of a set differ in them."""
+    """Return the note below the grid's table, with the epochs by the recipe files where the systems of a set differ in them."""
     told = []
     for tag, what, systems in GRIDS:
         epochs = {system: epochs_on(f"{arch}.{tag}", tag) for arch, system in systems.items()}
         if len(set(epochs.values())) > 1:
             told.append(f"{what}: " + ", ".join(f"{system} {count}" for system, count in epochs.items()))
-    return f"{GRID_NOTE} ({'; '.join(told)})."
+    return f"{GRID_NOTE}, except in epochs: {'; '.join(told)}." if told else f"{GRID_NOTE}."
 
 
 def bend_rows() -> list[dict[str, Any]]:

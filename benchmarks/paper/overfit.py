@@ -92,19 +92,19 @@ def settle(model: GridModel, images: Tensor) -> None:
     model.eval()
 
 
-def fit(model: GridModel, images: Tensor, labels: Tensor, lr: float, maximum: int) -> Outcome:
-    """Train on all images in each step until all are right in evaluation mode, for at most ``maximum`` steps."""
+def fit(model: GridModel, images: Tensor, labels: Tensor, lr: float, max_steps: int) -> Outcome:
+    """Train on all images in each step until all are right in evaluation mode, for at most ``max_steps`` steps."""
     task = TrainingTask(model, GridLoss())
     optimizer = torch.optim.Adam(task.parameters(), lr)
     started, accuracy, step = time.process_time(), 0.0, 0
-    while step < maximum and accuracy < 1:
+    while step < max_steps and accuracy < 1:
         torch.manual_seed(step)
         task.train()
         optimizer.zero_grad(set_to_none=True)
         task(images, labels, float(step)).backward()
         optimizer.step()
         step += 1
-        if step % EVERY == 0 or step == maximum:
+        if step % EVERY == 0 or step == max_steps:
             settle(model, images)
             with torch.no_grad():
                 accuracy = float((model(images).argmax(1) == labels).float().mean())

@@ -30,7 +30,7 @@ from gricol_zoo.karyotype.case.counted import counted
 from gricol_zoo.karyotype.document import Karyotype
 from gricol_zoo.karyotype.run import karyotype
 
-MAX = 20  # cells of a case
+MAX_CELLS = 20  # cells of a case
 COLUMNS = {
     "set": ("cells from", ""),
     "case": ("made-up case", ""),
@@ -75,7 +75,7 @@ def whole_cells(images: ImageSet, sex: str) -> list[list[int]]:
 def cells_of_case(images: ImageSet, made: MadeUp) -> Iterator[tuple[str, ImageSet]]:
     """Yield the cells of a made-up case by name."""
     whole = whole_cells(images, made.sex)
-    count = min(MAX, len(whole))
+    count = min(MAX_CELLS, len(whole))
     strangers = [place for place, record in enumerate(images.records) if record.label == made.label]
     inside = {place for cell in whole[:count] for place in cell}
     # If a set has too few cells, the added chromosome comes from another cell of the case.

@@ -16,7 +16,7 @@ COLUMN = ("name", "preparation", "part", "cells", "seed")
 """What the rows of one column of the heat map have in common."""
 
 WORSE = 2.0  # points lost, from which a summary names a condition
-MAX = 30  # points lost that are black on the heat map
+BLACK_FROM = 30  # points lost that are black on the heat map
 TABLE = {
     "name": ("weights", ""),
     "preparation": ("preparation", ""),
@@ -130,7 +130,7 @@ def draw(rows: Sequence[Row], file: Path) -> None:
     figure, axes = plt.subplots(figsize=size, layout="constrained")
     # From white to a grey on which black can still be read.
     shades = matplotlib.colors.LinearSegmentedColormap.from_list("lost", ["white", "0.45"])
-    axes.imshow(np.clip(lost, 0, MAX), cmap=shades, vmin=0, vmax=MAX, aspect="auto")
+    axes.imshow(np.clip(lost, 0, BLACK_FROM), cmap=shades, vmin=0, vmax=BLACK_FROM, aspect="auto")
     for i, name in enumerate(names):
         for j, column in enumerate(columns.values()):
             if name in column:
@@ -146,7 +146,7 @@ def draw(rows: Sequence[Row], file: Path) -> None:
     axes.tick_params(which="minor", length=0)
     figure.suptitle("Points of accuracy lost, after assignment, means over cells", fontsize=10)
     figure.supxlabel(
-        f"white to grey: 0 to {MAX} points\n\N{BLACK CIRCLE} most cells warned of, \N{WHITE CIRCLE} some\n"
+        f"white to grey: 0 to {BLACK_FROM} points\n\N{BLACK CIRCLE} most cells warned of, \N{WHITE CIRCLE} some\n"
         "framed: a cell that lost 10 points, or has something odd in it, was not warned of",
         fontsize=8,
     )

@@ -12,7 +12,7 @@ from gricol_zoo.classical.mask import find_mask
 from gricol_zoo.data.images import border_median
 from gricol_zoo.errors import GricolZooError
 
-MAX = 300.0  # degrees either way; beyond them the two ends meet
+MAX_DEGREES = 300.0  # degrees either way; beyond them the two ends meet
 
 
 class Frame(NamedTuple):
@@ -55,8 +55,8 @@ def bend(grey: np.ndarray, degrees: float) -> np.ndarray:
 def bend_each(grey: np.ndarray, angles: Sequence[float]) -> Iterator[np.ndarray]:
     """Yield the crop bent by each of the angles (degrees), as ``bend`` does; the axis is computed only once."""
     for degrees in angles:
-        if not abs(degrees) <= MAX:
-            raise GricolZooError(f"Expected at most {MAX:g} degrees either way, but got {degrees}.")
+        if not abs(degrees) <= MAX_DEGREES:
+            raise GricolZooError(f"Expected at most {MAX_DEGREES:g} degrees either way, but got {degrees}.")
     mask = find_mask(grey)[1]
     frame = fit_line(find_axis(mask))
     for degrees in angles:

@@ -23,7 +23,7 @@ from gricol_zoo.karyotype.assign import DEFAULT_COSTS, Costs, assign
 from gricol_zoo.models.info import WeightsInfo
 from gricol_zoo.spec import CHROMOSOMES
 
-MIN = 1e-12  # smallest probability: hard decisions give zeros, which have no logarithm
+MIN_PROBABILITY = 1e-12  # smallest probability: hard decisions give zeros, which have no logarithm
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ClassicalModel:
             return np.zeros((0, len(CHROMOSOMES)))
         system = get_system(self.system)
         features = system.features(turn(profiles, self.settings.orientation), cells, self.typical)
-        return np.log(np.maximum(system.probabilities(self.networks, features, self.settings), MIN))
+        return np.log(np.maximum(system.probabilities(self.networks, features, self.settings), MIN_PROBABILITY))
 
     def predict_logits(self, images: ImageSet) -> np.ndarray:
         """Return (n, 24) float64 log probabilities of a set, before calibration.

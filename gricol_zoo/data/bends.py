@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from gricol_zoo.data.grids import FOREGROUND, extent_of
 
 ARC, KINK = math.radians(200), math.radians(150)  # largest turn of an axis
-MIN = 0.2  # of the largest turn: the smallest turn of a strong bend
+MIN_TURN = 0.2  # of the largest turn: the smallest turn of a strong bend
 BEND_NUMBERS = 5  # random numbers that describe a strong bend
 POINTS, COLUMNS = 64, 15  # points along the axis; points across the chromosome, to measure its pose
 COARSE, ROWS = 3, 64  # grid on which nearest points are searched for: at least this spacing in pixels, at most this many rows
@@ -54,7 +54,7 @@ def bent_axis(length: Tensor, half: Tensor, numbers: Tensor) -> Axis:
     kind, much, side, where, spread = numbers.unbind(1)
     kinked = (kind < 0.5)[:, None]
     limit = torch.where(kinked[:, 0], KINK, ARC).minimum(length / (2.5 * half))
-    turn = (limit * (MIN + (1 - MIN) * much) * (side < 0.5).float().mul(2).sub(1))[:, None]
+    turn = (limit * (MIN_TURN + (1 - MIN_TURN) * much) * (side < 0.5).float().mul(2).sub(1))[:, None]
     along = length[:, None] * torch.linspace(-0.5, 0.5, POINTS, device=length.device)
     # The heading changes as a ramp along an arc, and as a smooth step of a certain width at a kink.
     wide = (half[:, None] * turn.abs() * (1 + 2 * spread[:, None])).clamp_min(1)

@@ -19,7 +19,7 @@ SPECK_GREY = 0.5  # of full scale: brightest speck
 SPECK_AWAY = 5.0  # pixels: standard deviation of a speck's distance from the rim
 NEAREST, FURTHEST = -6.0, 1.5  # pixels between a chromosome and the tip of its neighbour; below 0 they overlap
 NEAR_TIP = 6.0  # pixels to either side of the tip within which the chromosome's edge is searched for
-MIN, MAX = 0.15, 0.33  # fraction of a neighbour that is visible
+MIN_VISIBLE, MAX_VISIBLE = 0.15, 0.33  # fraction of a neighbour that is visible
 MARGIN = 8.0  # pixels of the crop on either side of the chromosome
 
 
@@ -83,7 +83,7 @@ def add_neighbours(images: Tensor, draws: Draws, probability: float) -> tuple[Te
     grid = turning(turn, images.shape[1:], images.shape[1:], middle)
     piece = F.grid_sample(other[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
     # The edges of the crop lie outside the chromosome on three sides.
-    cut = near + (MIN + (MAX - MIN) * seen) * (last - first)
+    cut = near + (MIN_VISIBLE + (MAX_VISIBLE - MIN_VISIBLE) * seen) * (last - first)
     in_crop = across.clamp((left - MARGIN)[:, None, None], (right + MARGIN)[:, None, None]) == across
     piece = torch.where(in_crop & (forth < cut[:, None, None]), piece, 0)
     # The edge pixels of a canvas are repeated when it is moved, so the piece must not reach them.

@@ -104,8 +104,8 @@ def painted_ground(grey: np.ndarray, ground: str) -> np.ndarray | None:
     """
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     values, counts = np.unique(border, return_counts=True)
-    paint, maximum = values[counts.argmax()], counts.max()
-    if maximum < PAINTED * len(border):
+    paint, count = values[counts.argmax()], counts.max()
+    if count < PAINTED * len(border):
         return None
     where = from_border(grey == paint)
     touching = ~where & ~erode(~where)

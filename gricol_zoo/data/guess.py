@@ -20,7 +20,7 @@ CIR_NAME = re.compile(r"\.(\d{1,2})\.tiff?$", re.IGNORECASE)
 CIR_SIZE = (224, 224)
 CELL_NAME = re.compile(rf"^(?:{'|'.join(WORDS)})?{NUMBER}(?:[ _-]?([a-d]))?\.\w+$", re.IGNORECASE)
 WHOLE_CELL, ABOUT_A_CELL = range(44, 49), range(40, 51)  # images of a cell: in each of a few folders; in the median of many
-MAX = 0.8  # if at least this fraction of the names fits a layout, the others are taken for mistakes
+MAJORITY = 0.8  # if at least this fraction of the names fits a layout, the others are taken for mistakes
 
 
 class Guess(NamedTuple):
@@ -105,7 +105,7 @@ def _bioimlab(names: Sequence[str]) -> Guess | None:
     others = [name for name in names if not found[name] or str(PurePosixPath(name).parent) == "."]
     classes = [one for one in found.values() if one]
     sexed = {one.label in "XY" for one in classes} == {True, False}  # a single x.png may be anything
-    if len(others) > (1 - MAX) * len(names) or not (sexed or any(one.copy for one in classes)):
+    if len(others) > (1 - MAJORITY) * len(names) or not (sexed or any(one.copy for one in classes)):
         return None
     folders = classes_of({PurePosixPath(name).parent.name for name in names})
     if folders and all(one and folders.label[PurePosixPath(name).parent.name] == one.label for name, one in found.items()):
@@ -123,7 +123,7 @@ def _folders(names: Sequence[str]) -> Guess | None:
     counts = Counter(PurePosixPath(name).parent.name for name in names)
     others = [folder for folder in counts if classes_of([folder]) is None]
     inside = sum(count for folder, count in counts.items() if folder not in others)
-    if inside < MAX * len(names):
+    if inside < MAJORITY * len(names):
         return None
     found = classes_of(counts)
     if found is None:

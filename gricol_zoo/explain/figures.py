@@ -69,8 +69,8 @@ def explain_figure(explanations: Sequence[Explanation], title: str = "") -> Figu
 
     if not explanations:
         raise GricolZooError("Expected at least one explanation to draw, but got none.")
-    maximum = max(len(set(row.evidence.boxes[:, 0])) if isinstance(row.evidence, GridEvidence) else 0 for row in explanations)
-    high = max(3.3, CELL * maximum)  # inches of a row
+    columns = max(len(set(row.evidence.boxes[:, 0])) if isinstance(row.evidence, GridEvidence) else 0 for row in explanations)
+    high = max(3.3, CELL * columns)  # inches of a row
     tall, wide = np.max([row.canvas.shape for row in explanations], axis=0)
     image = max(2.3, high * wide / tall)  # inches across
     size = (3 * image + 0.9 * high, (high + 0.6) * len(explanations) + (0.4 if title else 0))

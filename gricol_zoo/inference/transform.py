@@ -24,7 +24,7 @@ from gricol_zoo.models.lower import LowerBranch
 AnyImage = Any
 """A path, a file's bytes, a PIL image, or an array: (H, W), or (H, W, 3 or 4) uint8."""
 STEPS = {"La": "LA", "RGBa": "RGBA", "HSV": "RGB"}  # modes of Pillow that no file has, and their equivalents in files
-MAX = 2**31 - 1  # the largest integer in a TIFF that Pillow writes
+MAX_INTEGER = 2**31 - 1  # the largest integer in a TIFF that Pillow writes
 
 
 class Prediction(NamedTuple):
@@ -152,7 +152,7 @@ def from_array(array: np.ndarray) -> Image.Image:
     if not fits or array.dtype.kind not in "iuf" or not array.size:
         raise ImageError(f"Expected an array (H, W), or (H, W, 3 or 4) of uint8, but got {array.shape} of {array.dtype}.")
     if array.dtype.kind in "iu" and array.dtype not in (np.uint8, np.uint16):
-        if int(array.max()) > MAX or int(array.min()) < -MAX:
+        if int(array.max()) > MAX_INTEGER or int(array.min()) < -MAX_INTEGER:
             raise ImageError(f"Expected integers of at most 31 bits, but got {array.min()} to {array.max()}.")
         array = array.astype(np.int32)
     elif array.dtype.kind == "f":

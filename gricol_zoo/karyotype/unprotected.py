@@ -43,6 +43,6 @@ def unprotected(terms: Terms) -> list[str]:
     place = [name for name in WHERE_MOVED if (terms.renamed if name.startswith("model") else terms.moved)]
     before = [f"{name} taken out" for name in FROM_BEFORE] if terms.from_before else []
     numbers = NUMBERS if terms.classes_only else ()
-    maximum = {"rounding": terms.rounding, "margin": MARGIN * terms.rounding}
-    slightly = [f"{name} {how.format(**maximum)}" for name, how in SLIGHTLY.items() if name not in numbers]
+    bounds = {"rounding": terms.rounding, "margin": MARGIN * terms.rounding}
+    slightly = [f"{name} {how.format(**bounds)}" for name, how in SLIGHTLY.items() if name not in numbers]
     return [*UNPROTECTED, *place, *before, *numbers, *slightly]

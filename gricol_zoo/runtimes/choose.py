@@ -145,7 +145,7 @@ def _noted(model: GridModel | DeployedModel, dtype: str) -> Path:
 def _measured(model: GridModel | DeployedModel, dtype: str) -> tuple[Any, str, str] | None:
     """Return the fastest candidate with its runtime and dtype; None if all fail."""
     images = torch.zeros(best_batch_size(model.spec), model.in_chans, *model.spec.image_size)
-    best, minimum = None, float("inf")
+    best, fastest = None, float("inf")
     for runtime, kind in candidates(dtype):
         try:
             one = make_runner(model, runtime, kind)
@@ -153,8 +153,8 @@ def _measured(model: GridModel | DeployedModel, dtype: str) -> tuple[Any, str, s
             warnings.warn(str(error), stacklevel=4)
             continue
         seconds = seconds_of(one, images)
-        if seconds < minimum:
-            best, minimum = (one, runtime, kind), seconds
+        if seconds < fastest:
+            best, fastest = (one, runtime, kind), seconds
     return best
 
 

@@ -24,7 +24,7 @@ from gricol_zoo.models.deployed import DeployedModel
 from gricol_zoo.serve.compare import straight_pictures
 
 ZOOM = 2  # pixels per unit of the layout
-MAX = 3  # most homologues that are shown
+MAX_HOMOLOGUES = 3  # most homologues that are shown
 TOP = 5  # classes that are shown
 MIN_SHOWN = 0.0005  # a smaller probability would read 0.0 %
 WARM = np.array([[0, 0, 0], [120, 20, 90], [230, 80, 40], [255, 220, 90]], np.float32)  # colours of 0, 1/3, 2/3, 1
@@ -71,7 +71,7 @@ def look_at(model: GridModel | DeployedModel | None, images: ImageSet, karyotype
     """
     item = karyotype.find(id)
     alike = [other for other in karyotype.chromosomes if other.assigned == item.assigned and other.id != id and not other.error]
-    homologues = alike[:MAX] if item.assigned and not item.error else []
+    homologues = alike[:MAX_HOMOLOGUES] if item.assigned and not item.error else []
     family = dataclasses.replace(karyotype, chromosomes=[item, *homologues])
     greys = open_greys(family, images)
     drawn = straight_pictures(greys, draw_chromosomes(family, greys, ZOOM), str(karyotype.options.get("ground", "auto")))

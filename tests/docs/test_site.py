@@ -165,3 +165,13 @@ def test_every_item_of_the_checklists_is_answered():
     assert all(len(row) == 4 and len(row[3]) > 5 for row in rows)
     assert set(re.findall(r"\d+", " ".join(row[1] for row in rows))) == set(map(str, range(1, 43)))
     assert set(re.findall(r"\d+[a-g]?", " ".join(row[2] for row in rows))) == set(TRIPOD.split())
+
+
+def test_the_grids_note_says_where_a_set_was_trained_unequally(monkeypatch):
+    from benchmarks.make import result_tables
+
+    note = result_tables.grid_note()
+    assert "448x456, released: control 22, GRiL 12, GRiCoL 14." in note
+    assert "192x96" not in note  # one recipe
+    monkeypatch.setattr(result_tables, "epochs_on", lambda name, images: 40)
+    assert result_tables.grid_note().endswith("The systems of a set have one recipe.")

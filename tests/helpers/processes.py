@@ -62,5 +62,7 @@ def same(one, other):
     assert first.keys() == second.keys()
     for key, tensor in first.items():
         if tensor.dtype.kind == "f":  # matrices are kept in fp16
-            apart = ~np.isclose(second[key].astype(float), tensor.astype(float), rtol=2e-3, atol=1e-3)
-            assert apart.mean() < 1e-4, key  # Adam moves a weight whose gradient is hardly more than rounding either way
+            one, two = tensor.astype(float), second[key].astype(float)
+            np.testing.assert_allclose(two, one, rtol=1e-2, atol=5e-3, err_msg=key)
+            # Adam moves a weight whose gradient is hardly more than rounding either way.
+            assert np.isclose(two, one, rtol=2e-3, atol=1e-3).mean() > 0.9999, key

@@ -18,7 +18,7 @@ from gricol_zoo.files import file_sha256
 
 NAME = "gricol_r18half_n3_128"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-MAX = 50 << 20
+MAX_GROWTH = 50 << 20
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,7 @@ def refused(folder, model_bytes):
             by_timm(folder)
 
     for door in (ours, timms):
-        assert peak_growth(door) < model_bytes + MAX
+        assert peak_growth(door) < model_bytes + MAX_GROWTH
     assert not (folder / "it_ran").exists()
 
 

@@ -180,7 +180,7 @@ def test_a_server_does_not_say_for_how_long_the_cache_is_locked(hub, commit, mon
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
 @pytest.mark.parametrize("door", [load, by_timm])
 def test_a_drip_ends(hub, commit, monkeypatch, method, file, door):
-    monkeypatch.setattr(gricol_zoo.weights.hub.deadline, "MIN", 1.0)
+    monkeypatch.setattr(gricol_zoo.weights.hub.deadline, "MIN_SECONDS", 1.0)
     monkeypatch.setattr(gricol_zoo.weights.hub.deadline, "RATE", 10e6)
     hub.break_next("drip", method, file, 99)
     start = time.monotonic()

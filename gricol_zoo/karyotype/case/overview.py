@@ -13,7 +13,7 @@ from gricol_zoo.karyotype.checked import checked_by
 from gricol_zoo.karyotype.document import Karyotype
 
 WIDTH = 420  # pixels of a thumbnail
-MAX = 3_500_000  # most bytes of thumbnails in a page
+MAX_THUMBNAILS = 3_500_000  # most bytes of thumbnails in a page
 Drawn = Callable[[Karyotype], bytes]
 """Function that returns the karyogram of a cell as PNG, b"" if there is none."""
 
@@ -29,7 +29,7 @@ def overview_html(cases: Sequence[Case], drawn: Drawn, title: str = "Overview") 
     Raises:
         GricolZooError: a karyogram that is not a PNG.
     """
-    parts, room = [f"<h1>{text(title)}</h1>", f'<p class="strong loud">{RESEARCH}.</p>'], MAX
+    parts, room = [f"<h1>{text(title)}</h1>", f'<p class="strong loud">{RESEARCH}.</p>'], MAX_THUMBNAILS
     for case in cases:
         items = []
         for cell in case.cells:

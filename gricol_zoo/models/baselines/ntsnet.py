@@ -18,7 +18,7 @@ from gricol_zoo.models.baselines.auxiliary import auxiliary_classifiers
 from gricol_zoo.models.baselines.vector import as_map
 from gricol_zoo.models.contracts import Backbone, Classify, Criterion
 
-MAX = 21
+MAX_REGIONS = 21
 """Number of anchors at one position, the only one that the smallest image has."""
 
 
@@ -62,8 +62,8 @@ class NTSNet(Backbone):
         parts: int = 4,
     ) -> None:
         super().__init__()
-        if not 1 <= parts <= regions <= MAX:
-            raise GricolZooError(f"Expected 1 <= `parts` <= `regions` <= {MAX}, but got {parts} and {regions}.")
+        if not 1 <= parts <= regions <= MAX_REGIONS:
+            raise GricolZooError(f"Expected 1 <= `parts` <= `regions` <= {MAX_REGIONS}, but got {parts} and {regions}.")
         self.trunk = build_backbone(trunk, in_chans, input_size)
         self.trunk_features = int(self.trunk.num_features)
         self.navigator = Navigator(self.trunk_features)

@@ -20,7 +20,7 @@ from gricol_zoo.models.baselines.zoom import box_losses, enlarge, frozen, square
 from gricol_zoo.models.contracts import Backbone, Classify, Criterion
 
 SCALES = 3
-MIN = 1 / 3  # smallest side of a part, as a fraction of the scale before
+MIN_SIDE = 1 / 3  # smallest side of a part, as a fraction of the scale before
 FIRST = 0.5  # side of the target parts of the first epochs, as a fraction
 
 
@@ -31,12 +31,12 @@ class Chooser(nn.Module):
         super().__init__()
         hidden = nn.Linear(width * rows * columns, 1024)
         reduce = nn.Conv2d(channels, width, 1)
-        self.minimum = MIN
+        self.min_side = MIN_SIDE
         self.layers = nn.Sequential(reduce, nn.ReLU(), Flat(rows, columns), hidden, nn.Tanh(), nn.Linear(1024, 3))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Choose."""
-        return to_boxes(self.layers(maps), self.minimum)
+        return to_boxes(self.layers(maps), self.min_side)
 
 
 @BACKBONES.register("racnn")

@@ -33,7 +33,7 @@ class Varifocal(Backbone):
         trunk: the registered backbone inside, once for the image and once for the part.
         box_epochs: number of epochs in which the mask teaches the box; from then on the local network learns.
         network_epochs: epoch from which the two networks are frozen, and the last network learns.
-        minimum: smallest side of the box, as a fraction of the image's.
+        min_side: smallest side of the box, as a fraction of the image's.
         part: side of the box that the mask teaches, as a fraction of the mask's longer side.
 
     Raises:
@@ -52,7 +52,7 @@ class Varifocal(Backbone):
         trunk: str = "r50",
         box_epochs: int = 5,
         network_epochs: int = 20,
-        minimum: float = 0.25,
+        min_side: float = 0.25,
         part: float = 0.5,
     ) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Varifocal(Backbone):
         self.box = nn.Sequential(nn.Linear(features, WIDTH), nn.Tanh(), nn.Linear(WIDTH, 3))
         self.num_features = WIDTH
         self.fc = nn.Sequential(nn.Linear(2 * features, WIDTH), nn.ReLU(), nn.Dropout(0.5))
-        self.minimum, self.part = minimum, part
+        self.min_side, self.part = min_side, part
         self.phases = (0, box_epochs, network_epochs)
         self.reset_classes(num_classes)
 
@@ -75,7 +75,7 @@ class Varifocal(Backbone):
 
     def boxes(self, whole: Tensor) -> Tensor:
         """Return the boxes of the parts: (B, F) features of the image -> (B, 4), as fractions of its sides."""
-        return to_boxes(self.box(whole), self.minimum)
+        return to_boxes(self.box(whole), self.min_side)
 
     def look(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features of the image and of its part, (B, F) each."""
@@ -106,5 +106,5 @@ class Varifocal(Backbone):
     def _rough_boxes(self, shapes: Shapes) -> Tensor:
         """Return (B, 4) squares in the middle of the masks' bounding boxes, ``part`` times their longer sides."""
         corner, end = shapes.box[:, :2], shapes.box[:, 2:]
-        size = (self.part * (end - corner).amax(1, keepdim=True)).clamp(self.minimum, 1.0)
+        size = (self.part * (end - corner).amax(1, keepdim=True)).clamp(self.min_side, 1.0)
         return square_around((corner + end) / 2, size)

@@ -16,18 +16,18 @@ from torch.nn import functional as F
 from gricol_zoo.models.baselines.anchors import crop
 
 
-def to_boxes(said: Tensor, minimum: float) -> Tensor:
+def to_boxes(said: Tensor, min_side: float) -> Tensor:
     """Turn a network's raw outputs into boxes that lie inside the image.
 
     Args:
         said: (B, 3) unbounded numbers: for the row, the column and the size.
-        minimum: smallest size, as a fraction of the image's sides; the largest is 1.
+        min_side: smallest size, as a fraction of the image's sides; the largest is 1.
 
     Returns:
         (B, 4) float32 (top, left, bottom, right) as fractions of the image's sides; both sides of a box are the same fraction.
     """
     share = said.float().sigmoid()
-    size = minimum + (1 - minimum) * share[:, 2:]
+    size = min_side + (1 - min_side) * share[:, 2:]
     corner = (1 - size) * share[:, :2]
     return torch.cat([corner, corner + size], dim=1)
 

@@ -9,7 +9,7 @@ from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
-MIN = 30.0  # seconds for any file, retries included
+MIN_SECONDS = 30.0  # seconds for any file, retries included
 RATE = 100_000  # bytes per second that a connection must deliver beyond that
 
 
@@ -19,7 +19,7 @@ class _StopError(BaseException):
 
 def seconds_for(size: int) -> float:
     """Return how many seconds a file of ``size`` bytes may take."""
-    return MIN + size / RATE
+    return MIN_SECONDS + size / RATE
 
 
 def within(seconds: float, action: Callable[[], T]) -> T:

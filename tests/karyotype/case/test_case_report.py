@@ -139,7 +139,7 @@ def test_an_overview_shows_all_cells_and_stays_small(monkeypatch):
     assert page.count("<img") == 20
     assert "failed: no image in it" in page
     assert "proposed mos 47,XX,+21[12]/46,XX[8]; 20 of 21 cells analysed" in page
-    monkeypatch.setattr("gricol_zoo.karyotype.case.overview.MAX", 5000)
+    monkeypatch.setattr("gricol_zoo.karyotype.case.overview.MAX_THUMBNAILS", 5000)
     small = overview_html([mosaic()], lambda cell: png())
     assert 0 < small.count("<img") < 20
     assert small.count("<li>") == 21
