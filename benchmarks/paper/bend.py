@@ -7,9 +7,9 @@ The paper claims it without measuring it. Three parts: synthetic chromosomes at 
 by an arc (``classical.bend``), and Q-band images as they are, by the bend of their medial axis. The released weights were
 trained with bends and are scored on the test part. ``--runs`` adds a folder of trainings, such as of a recipe without bends,
 with one subfolder ``<control|gril|gricol>.<seed>`` per training; they are scored on all images of cells that they have not
-seen. Writes results/paper/bend.csv, bend.md and bend.png. Scores are kept in ``--work``, so the same command continues a
-stopped run. Without ``--data`` only the figure is
-drawn again, from bend.csv.
+seen. Writes results/paper/bend.csv, bend_notes.csv, bend.md and bend.png; what they say of other groups of weights is kept.
+Scores are kept in ``--work``, so the same command continues a stopped run. Without ``--data`` only the figure is drawn again,
+from bend.csv.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common.record import COMMIT, RESULTS, write
+from benchmarks.common.record import COMMIT, RESULTS, kept, write
 from benchmarks.common.sets import open_part, open_set
 from benchmarks.common.weights import create
 from benchmarks.paper.bend_numbers import BENT, Outcome, mean_of, outcome_of, rows_of
-from benchmarks.paper.bend_page import PARTS, draw, page
+from benchmarks.paper.bend_page import PARTS, SYSTEMS, draw, page
 from benchmarks.paper.bend_pictures import STRAIGHT, UNMEASURED, Pictures, edges_of, measure, real, synthetic, warped
 from gricol_zoo.data.arrays import label_indices
 from gricol_zoo.data.rows import read_csv
@@ -37,8 +38,8 @@ from gricol_zoo.errors import GricolZooError
 from gricol_zoo.files import write_atomically
 from gricol_zoo.inference.logits import predict_logits
 
-RELEASED = {"control": "r18half_128.qband", "gril": "gril_r18half_128.qband", "gricol": "gricol_r18half_n3_128.qband"}
-BENDS = ("arc", "bend", "elastic")  # the augmentation fields that bend
+RELEASED = {"control": "r18half_192.qband", "gricol": "gricol_r18half_n3_192.qband"}
+BENDS = ("arc", "bend", "strong_bend", "elastic")  # the augmentation fields that bend
 WHOLE = "unseen"  # for --runs: their own training records, not the split, say which cells they have not seen
 COLUMNS = {
     "part": ("part", ""),
@@ -102,9 +103,9 @@ def read_runs(folder: Path) -> Group:
     models: dict[str, dict[str, Any]] = {}
     for run in sorted(path for path in folder.glob("*") if path.is_dir()):
         system, _, seed = run.name.partition(".")
-        if system not in RELEASED or not seed.isdecimal():
+        if system not in SYSTEMS or not seed.isdecimal():
             raise GricolZooError(
-                f"Expected subfolders such as gricol.0 ({', '.join(RELEASED)}) in {folder}, but got {run.name!r}."
+                f"Expected subfolders such as gricol.0 ({', '.join(SYSTEMS)}) in {folder}, but got {run.name!r}."
             )
         models.setdefault(system, {})[seed] = create(str(run), deployed=False)
     return make_group(folder.name, models)
@@ -130,10 +131,10 @@ def unseen(images: ImageSet, models: Sequence[Any]) -> ImageSet:
         # An image-level training names its images, each a group of its own.
         return not known & {group_of(record), record.cell, record.path}
 
-    kept = images.subset([index for index, record in enumerate(images.records) if new(record)])
-    if not len(kept):
+    new_images = images.subset([index for index, record in enumerate(images.records) if new(record)])
+    if not len(new_images):
         raise GricolZooError(f"The weights were trained on every cell of {images.name}: there is nothing to score them on.")
-    return kept
+    return new_images
 
 
 def score(pictures: Pictures, models: Sequence[Any], work: Path, lower: bool = False) -> list[dict[bool, tuple[Outcome, str]]]:
@@ -166,9 +167,9 @@ def score(pictures: Pictures, models: Sequence[Any], work: Path, lower: bool = F
                 text = json.dumps({"commit": COMMIT, "right": "".join("01"[int(hit)] for hit in right)})
                 work.mkdir(parents=True, exist_ok=True)
                 write_atomically(file, text.encode())
-            kept = json.loads(file.read_text())
-            right = np.array([hit == "1" for hit in kept["right"]])
-            result[full] = outcome_of(pictures.levels, cells, pictures.who, pictures.level, right), kept["commit"]
+            stored = json.loads(file.read_text())
+            right = np.array([hit == "1" for hit in stored["right"]])
+            result[full] = outcome_of(pictures.levels, cells, pictures.who, pictures.level, right), stored["commit"]
             print(pictures.part, inference, sha[:12], f"{right.mean():.4f}", flush=True)
         results.append(result)
     return results
@@ -237,11 +238,15 @@ def main() -> None:
         for pictures in (real(fair, bends, edges), warped(fair, bends), synthetic()):
             if pictures.part in options.only:
                 rows += group_rows(group, pictures, data_part, options.work, lower)
-        notes.append(note_of(group, fair, bends))
+        notes.append({"weights": group.name, "note": note_of(group, fair, bends)})
+    scored = {group.name for group, _ in groups}
+    rows += kept(name, scored, itemgetter("weights"))
+    notes += kept(f"{name}_notes", scored, itemgetter("weights"))
     share = np.mean([value < STRAIGHT for value in spread.values() if value is not None])
-    notes.append(f"Of the train part {100 * share:.0f} % lie below {STRAIGHT:g} degrees; it sets the bins of the real part.")
+    bins = f"Of the train part {100 * share:.0f} % lie below {STRAIGHT:g} degrees; it sets the bins of the real part."
     write(name, rows, COLUMNS)
-    (RESULTS / f"{name}.md").write_text(page(rows, notes))
+    write(f"{name}_notes", notes, {"weights": ("weights", ""), "note": ("which images", "")})
+    (RESULTS / f"{name}.md").write_text(page(rows, [*(row["note"] for row in notes), bins]))
     draw(rows, RESULTS / f"{name}.png")
     print("\n".join(f"{row['part']} {row['system']} {row.get('verdict', '')}" for row in rows if row["level"] == BENT))
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from helpers import ROOT
 
+from benchmarks.common import record
 from benchmarks.paper import bend as bench
 from benchmarks.paper import bend_numbers as numbers
 from benchmarks.paper import bend_page as pages
@@ -396,3 +398,29 @@ def test_the_committed_page_is_that_of_the_committed_rows():
     ]
     assert angles[0] == 0
     assert all(a < b for a, b in pairwise(angles))
+
+
+def test_what_was_found_of_other_weights_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    monkeypatch.setattr(bench, "RESULTS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["x", "--data", str(tmp_path), "--only", "real", "--work", str(tmp_path / "work")])
+    monkeypatch.setattr(bench, "measure", lambda images, work: {"a.png": 3.0})
+    monkeypatch.setattr(bench, "open_part", lambda *_: None)
+    monkeypatch.setattr(bench, "unseen", lambda images, models: images)
+    monkeypatch.setattr(bench, "note_of", lambda group, images, bends: f"{group.name}: a new note")
+    for name in ("edges_of", "real", "warped", "synthetic"):
+        monkeypatch.setattr(bench, name, lambda *_: SimpleNamespace(part="real"))
+    monkeypatch.setattr(bench, "read_released", lambda: bench.Group("released", "with bends", {}))
+    rows = made_rows(numbers, ("real",))
+    old = [{**row, "commit": "0000000"} for row in rows]
+    record.write("paper/bend", old, bench.COLUMNS)
+    record.write("paper/bend_notes", [{"weights": name, "note": "an old note"} for name in ("released", "runs")], {})
+    monkeypatch.setattr(bench, "group_rows", lambda *_: [row for row in rows if row["weights"] == "released"])
+    bench.main()
+    found = {(row["weights"], row["commit"] == "0000000") for row in read_csv(tmp_path / "paper" / "bend.csv")}
+    assert found == {("released", False), ("runs", True)}
+    notes = [row["note"] for row in read_csv(tmp_path / "paper" / "bend_notes.csv")]
+    assert notes == ["released: a new note", "an old note"]
+    text = (tmp_path / "paper" / "bend.md").read_text()
+    assert all(f"- {note}" in text for note in notes)
+    assert (tmp_path / "paper" / "bend.png").exists()
