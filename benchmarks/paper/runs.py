@@ -65,6 +65,7 @@ class Work(NamedTuple):
         systems, seeds: what to train now.
         deadline: of time.monotonic().
         device: to train on.
+        precision: number format for systems that leave it to the recipe; "" for the recipe's own.
     """
 
     budget: str
@@ -75,6 +76,7 @@ class Work(NamedTuple):
     seeds: tuple[int, ...]
     deadline: float
     device: str
+    precision: str = ""
 
     @property
     def plan(self) -> Budget:
@@ -113,6 +115,7 @@ def run_missing(doc: str | None, systems: Sequence[str], full_only: Sequence[str
     parser.add_argument("--seeds", type=int, nargs="+", help="only these seeds now")
     parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds; the same command continues")
     parser.add_argument("--device", default="")
+    parser.add_argument("--precision", default="", choices=["", "fp32", "bf16"], help="default: the recipe's own")
     options = parser.parse_args()
     show_progress()
     if options.data is None:
@@ -121,7 +124,7 @@ def run_missing(doc: str | None, systems: Sequence[str], full_only: Sequence[str
     deadline = time.monotonic() + options.time_limit
     images, folder = open_set(options.set, options.data), options.runs / f"{options.budget}.{options.set}"
     only = tuple(options.only or (*systems, *(full_only if options.budget == "full" else ())))
-    do_runs(Work(options.budget, options.set, images, folder, only, seeds, deadline, options.device))
+    do_runs(Work(options.budget, options.set, images, folder, only, seeds, deadline, options.device, options.precision))
     return options.budget, options.set
 
 
@@ -174,7 +177,7 @@ def _network(
 ) -> tuple[dict[str, Any], np.ndarray] | None:
     """Return a run's line and its logits for the test fold, or None if the training was stopped before its end."""
     name, changes = of_budget(SYSTEMS[run.system], work.budget)
-    precision = SYSTEMS[run.system].precision or work.plan.recipe.precision
+    precision = SYSTEMS[run.system].precision or work.precision or work.plan.recipe.precision
     recipe = dataclasses.replace(work.plan.recipe, seed=run.seed, precision=precision)
     out, started = work.folder / f"{run.system}.{run.seed}.{run.fold}", time.monotonic()
     if not (out / "config.json").exists():  # written last
