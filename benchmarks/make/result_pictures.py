@@ -202,7 +202,7 @@ def speed_runtimes() -> Any:
 
 
 FIGURES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
-    "grid": (grid, ("released/weights", "paper/table3_comparison.light.qband")),
+    "grid": (grid, ("released/weights", "paper/table3_comparison.light.qband", "paper/grid_seeds")),
     "weights": (weights, ("released/weights",)),
     "paper-tables": (paper_tables, ("paper/table3_comparison.light.qband",)),
     "cheaper-grid": (cheaper_grid, ("paper/cheaper_grids.light.qband",)),

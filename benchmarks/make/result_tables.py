@@ -16,11 +16,9 @@ from gricol_zoo.data.rows import read_csv
 
 Row = Mapping[str, Any]
 LIGHT_GRIDS = {"r18half_128": "control", "gril_r18half_128": "GRiL", "gricol_r18half_n3_128": "GRiCoL"}
-TALL_GRIDS = {"r18half_192": "control", "gricol_r18half_n3_192": "GRiCoL"}
 LARGE_GRIDS = {"r50half": "control", "gril_r50half": "GRiL", "gricol_r50half_n3": "GRiCoL"}
 GRIDS = (
     ("qband", "Q-band, 128x96, released", LIGHT_GRIDS),
-    ("qband", "Q-band, 192x96, released", TALL_GRIDS),
     ("qband", "Q-band, 448x456, released", LARGE_GRIDS),
     ("pki3", "Pki-3 (G-banded), 128x96, released", LIGHT_GRIDS),
 )
@@ -57,6 +55,9 @@ def grid_rows() -> list[dict[str, Any]]:
     for name, system in LIGHT.items():
         values = {key: light[name][key] for key in ("accuracy", "low", "high", "runs", "images")}
         found.append({"what": "Q-band, 128x96, 8 epochs", "system": system, **values})
+    for row in rows_of("paper/grid_seeds"):
+        values = {key: row[key] for key in ("accuracy", "low", "high", "runs", "images")}
+        found.append({"what": "Q-band, 192x96", "system": row["name"], **values})
     return [{**row, "interval": f"{row['low']:.1f} to {row['high']:.1f}"} for row in found]
 
 

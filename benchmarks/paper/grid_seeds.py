@@ -141,9 +141,12 @@ def table() -> list[dict[str, Any]]:
             "name": name,
             "accuracy": accuracy,
             "shown": f"{accuracy:.1f}" + (f" ± {apart:.1f}" if apart != "" else ""),
+            "low": low,
+            "high": high,
             "interval": f"{low:.1f} to {high:.1f}",
             "full": 100 * float(np.mean(full)) if full else "",
             "seeds": ", ".join(map(str, seeds[model])),
+            "runs": len(seeds[model]),
             "images": len(images),
         }
         both = [seed for seed in seeds[model] if seed in seeds[CONTROL]]
@@ -160,6 +163,8 @@ def against_control(ours: np.ndarray, control: np.ndarray, groups: Sequence[str]
     each = [mcnemar_exact(ours[:, index], control[:, index]).p for index in range(ours.shape[1])]
     return {
         "difference": 100 * float(gap.mean()),
+        "difference_low": low,
+        "difference_high": high,
         "difference_interval": f"{low:+.2f} to {high:+.2f}",
         "mcnemar": ", ".join(f"{p:.2g}" for p in each),
     }
