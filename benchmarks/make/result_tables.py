@@ -46,6 +46,9 @@ def grid_rows() -> list[dict[str, Any]]:
     tested = [row for row in rows_of("released/weights") if (row["part"], row["inference"]) == ("test", "lower")]
     released = {(row["arch"], row["tag"]): row for row in tested}
     found = []
+    for row in rows_of("paper/grid_seeds"):
+        values = {key: row[key] for key in ("accuracy", "low", "high", "runs", "images")}
+        found.append({"what": "Q-band, 192x96, 40 epochs", "system": row["name"], **values})
     for tag, what, systems in GRIDS:
         for arch, system in systems.items():
             row = released[arch, tag]
@@ -55,9 +58,6 @@ def grid_rows() -> list[dict[str, Any]]:
     for name, system in LIGHT.items():
         values = {key: light[name][key] for key in ("accuracy", "low", "high", "runs", "images")}
         found.append({"what": "Q-band, 128x96, 8 epochs", "system": system, **values})
-    for row in rows_of("paper/grid_seeds"):
-        values = {key: row[key] for key in ("accuracy", "low", "high", "runs", "images")}
-        found.append({"what": "Q-band, 192x96", "system": row["name"], **values})
     return [{**row, "interval": f"{row['low']:.1f} to {row['high']:.1f}"} for row in found]
 
 
