@@ -19,21 +19,17 @@ Writes results/released/false_warnings.csv, one row per set, and .md, which also
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
+from benchmarks.common.folds import finished_folds, title_of_folds
 from benchmarks.common.record import kept, write
 from benchmarks.common.sets import NAMES, open_part
 from benchmarks.common.weights import create
-from gricol_zoo.data.folds import assign_folds
 from gricol_zoo.data.readers import open_images
 from gricol_zoo.data.table import ImageSet
-from gricol_zoo.evaluation.out_of_fold import LOGITS, QUESTION
 from gricol_zoo.inference.classifier import Classifier, of_network
 from gricol_zoo.inference.fast import optimize
 from gricol_zoo.karyotype.document import Karyotype
@@ -143,14 +139,9 @@ def main() -> None:
     rows = [row_of(f"{NAMES['pki3']}, test part", PKI3, found)]
     if options.folds:
         images = open_images(options.data / "qband.zip")
-        asked = json.loads((options.folds / QUESTION).read_text())
-        fold_of = assign_folds(images, asked["folds"], asked["fold_seed"])
-        done = [fold for fold in range(asked["folds"]) if (options.folds / f"fold{fold + 1}" / LOGITS).exists()]
-        found = []
-        for fold in done:
-            tested = images.subset(np.nonzero(fold_of == fold)[0].tolist())
-            found += look(classifier_of(str(options.folds / f"fold{fold + 1}")), tested)
-        weights = f"{len(done)} of {asked['folds']} folds of {asked['model']}, {asked['recipe']['epochs']} epochs"
+        folds = list(finished_folds(options.folds, images))
+        found = [cell for folder, tested in folds for cell in look(classifier_of(str(folder)), tested)]
+        weights = title_of_folds(options.folds, len(folds))
         rows.append(row_of(f"{NAMES['qband']}, out of fold", weights, found))
     else:  # the folds are not part of this repository
         rows += kept("released/false_warnings", [PKI3], itemgetter("weights"))
