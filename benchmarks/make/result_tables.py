@@ -25,7 +25,11 @@ GRIDS = (
 """Tag, description and systems of the released weights that are compared."""
 LIGHT = {"resnet50": "control", "gril": "GRiL", "gricol": "GRiCoL"}  # as the light tables name them
 PARTS = {"synthetic": "synthetic", "warped": "real, bent by an arc", "real": "real, as they lie"}
-KINDS = {("released", 0): "trained with bends", ("table_runs", "mean"): "trained without bends"}
+KINDS = {
+    ("grid_192", "mean"): "192x96, trained with bends, three seeds",
+    ("released", 0): "192x96, trained with bends, as released",
+    ("table_runs", "mean"): "128x96, trained without bends, three seeds",
+}
 INFERENCE = {"lower": "lower branch", "full": "all classifiers"}
 WORST = 12
 GRID_NOTE = (
