@@ -131,7 +131,7 @@ def bend() -> Any:
     """Draw how much more the grid loses than the control from straight to bent."""
     rows = [row for row in bend_rows() if row["classifiers"] == "lower branch"]
     lines = {f"{row['what']}; {row['training']}": [Dot(row["points"], row["low"], row["high"])] for row in rows}
-    return draw_dots(lines, "points that GRiCoL loses more than the control", zero=True)
+    return draw_dots(lines, "points that GRiCoL loses more", zero=True)
 
 
 def karyotype() -> Any:

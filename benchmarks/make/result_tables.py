@@ -26,9 +26,9 @@ GRIDS = (
 LIGHT = {"resnet50": "control", "gril": "GRiL", "gricol": "GRiCoL"}  # as the light tables name them
 PARTS = {"synthetic": "synthetic", "warped": "real, bent by an arc", "real": "real, as they lie"}
 KINDS = {
-    ("grid_192", "mean"): "192x96, trained with bends, three seeds",
-    ("released", 0): "192x96, trained with bends, as released",
-    ("table_runs", "mean"): "128x96, trained without bends, three seeds",
+    ("grid_192", "mean"): "192x96, with bends, 3 seeds",
+    ("released", 0): "192x96, with bends, released",
+    ("table_runs", "mean"): "128x96, without bends, 3 seeds",
 }
 INFERENCE = {"lower": "lower branch", "full": "all classifiers"}
 WORST = 12
@@ -104,7 +104,7 @@ def main() -> None:
     """Write the tables."""
     scores = {"accuracy": ("accuracy, %", ".1f"), "interval": ("95 %", ""), "runs": ("runs", ""), "images": ("images", "")}
     write("make/grid", grid_rows(), {"what": ("set", ""), "system": ("system", ""), **scores}, grid_note())
-    kinds = {"what": ("chromosomes", ""), "training": ("weights", ""), "classifiers": ("classifiers", "")}
+    kinds = {"what": ("chromosomes", ""), "training": ("trained", ""), "classifiers": ("classifiers", "")}
     write("make/bend", bend_rows(), {**kinds, "points": ("points", "+.1f"), "interval": ("95 %", "")}, BEND_NOTE)
     each = {
         f"{tag}_{key}": (f"{name}, {what}", form)
