@@ -52,7 +52,7 @@ def grid_rows() -> list[dict[str, Any]]:
     found = []
     for row in rows_of("paper/grid_seeds"):
         values = {key: row[key] for key in ("accuracy", "low", "high", "runs", "images")}
-        found.append({"what": "Q-band, 192x96, 40 epochs", "system": row["name"], **values})
+        found.append({"what": f"Q-band, 192x96, {row['epochs']} epochs", "system": row["name"], **values})
     for tag, what, systems in GRIDS:
         for arch, system in systems.items():
             row = released[arch, tag]

@@ -24,7 +24,7 @@ from benchmarks.common.record import COMMIT, RESULTS, write
 from benchmarks.common.sets import NAMES, open_part, split_file
 from benchmarks.common.weights import HUB, create, unseen
 from benchmarks.make.train_queue import is_done, read_queue
-from benchmarks.paper.tables import spread
+from benchmarks.paper.tables import accuracy_of
 from gricol_zoo.data.arrays import label_indices, load_canvases
 from gricol_zoo.data.rows import read_csv, to_csv
 from gricol_zoo.data.split import group_of
@@ -132,21 +132,16 @@ def table() -> list[dict[str, Any]]:
     for model, name in SYSTEMS.items():
         if not seeds[model]:
             continue
-        hits = right(model, seeds[model])
-        accuracy, apart = 100 * float(hits.mean()), spread(100 * hits.mean(0))
-        low, high = (100 * value for value in bootstrap_mean(hits.mean(1), groups) or (math.nan, math.nan))
-        full = [float(line["full"]) for line in lines if line["model"] == model and line.get("full")]
+        own = [line for line in lines if line["model"] == model]
+        full = [float(line["full"]) for line in own if line.get("full")]
         line = {
             "model": model,
             "name": name,
-            "accuracy": accuracy,
-            "shown": f"{accuracy:.1f}" + (f" ± {apart:.1f}" if apart != "" else ""),
-            "low": low,
-            "high": high,
-            "interval": f"{low:.1f} to {high:.1f}",
+            **accuracy_of(right(model, seeds[model]), groups),
             "full": 100 * float(np.mean(full)) if full else "",
             "seeds": ", ".join(map(str, seeds[model])),
             "runs": len(seeds[model]),
+            "epochs": own[0]["epochs"],
             "images": len(images),
         }
         both = [seed for seed in seeds[model] if seed in seeds[CONTROL]]

@@ -78,20 +78,30 @@ def line_of(budget: str, tag: str, system: str) -> dict[str, Any]:
 
 
 def _summary(result: Result) -> dict[str, Any]:
-    first, interval = result.lines[0], bootstrap_mean(result.right.mean(1), result.groups)
+    first = result.lines[0]
     line = {key: first[key] for key in ("model", "changes", "params_m", "image_size", "epochs") if first.get(key, "") != ""}
     if first.get("gmacs_lower", "") != "":
         line["gmacs"] = first["gmacs_lower"]
-    accuracy, low, high = (100 * value for value in (float(result.right.mean()), *(interval or (math.nan, math.nan))))
-    apart = spread(100 * result.right.mean(0))
-    line |= {"accuracy": accuracy, "spread": apart, "low": low, "high": high}
-    line["shown"] = f"{accuracy:.1f}" + (f" ± {apart:.1f}" if apart != "" else "")
-    line["interval"] = f"{low:.1f} to {high:.1f}"
+    line |= accuracy_of(result.right, result.groups)
     line |= {"runs": len(result.lines), "images": len(result.right)}
     for key in ("full", "reassigned"):
         if first.get(key, "") != "":
             line[key] = 100 * float(np.mean([row[key] for row in result.lines]))
     return line | {"seconds": float(np.mean([row["seconds"] for row in result.lines]))}
+
+
+def accuracy_of(right: np.ndarray, groups: Sequence[str]) -> dict[str, Any]:
+    """Return the accuracy in % of several runs on the same images, its spread over them and its 95 % interval, also as texts.
+
+    Args:
+        right: (images, runs) bool, whether each was classified right.
+        groups: (images,) case or cell of each, drawn whole for the interval; NaN where there is one alone.
+    """
+    accuracy, apart = 100 * float(right.mean()), spread(100 * right.mean(0))
+    low, high = (100 * value for value in bootstrap_mean(right.mean(1), groups) or (math.nan, math.nan))
+    shown = f"{accuracy:.1f}" + (f" ± {apart:.1f}" if apart != "" else "")
+    values = {"accuracy": accuracy, "spread": apart, "low": low, "high": high}
+    return {**values, "shown": shown, "interval": f"{low:.1f} to {high:.1f}"}
 
 
 def spread(values: np.ndarray) -> float | str:

@@ -100,6 +100,18 @@ def test_runs_are_done_once_and_score_the_unseen_fold_alone(quick, tmp_path):
     assert len(read_csv(runs.runs_file("light", "qband"))) == 2
 
 
+def test_a_number_format_that_is_asked_for_is_used_and_recorded(quick, tmp_path, monkeypatch):
+    runs, folder, _ = quick
+    asked, real = [], runs.train
+    monkeypatch.setattr(runs, "train", lambda *a, **k: asked.append(a[3].precision) or real(*a, **k))
+    plain = runs.BUDGETS["light"]
+    recipe = dataclasses.replace(plain.recipe, precision="auto")
+    monkeypatch.setitem(runs.BUDGETS, "light", dataclasses.replace(plain, recipe=recipe))
+    runs.do_runs(work_of(runs, folder, tmp_path, ("resnet50",))._replace(precision="fp32", seeds=(0,)))
+    assert asked == ["fp32"]
+    assert [line["precision"] for line in read_csv(runs.runs_file("light", "qband"))] == ["fp32"]
+
+
 @pytest.mark.slow
 def test_a_stopped_run_goes_on(quick, tmp_path, monkeypatch):
     runs, folder, calls = quick
